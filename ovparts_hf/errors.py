@@ -1,0 +1,25 @@
+"""The errors that this library raises on bad input.
+
+All derive from `OVPartsError`, which is a `ValueError`: callers may catch either. A message says what was given, what
+is allowed and what to do.
+"""
+
+
+class OVPartsError(ValueError):
+    """Something that the caller gave cannot be used."""
+
+
+class TaxonomyError(OVPartsError):
+    """A vocabulary of objects and parts is inconsistent."""
+
+
+class DatasetError(OVPartsError):
+    """A dataset archive, folder or row is not as it must be."""
+
+
+class CheckpointError(OVPartsError):
+    """A checkpoint does not fit the model that it is meant for."""
+
+
+class ConfigurationError(OVPartsError):
+    """A recipe, an argument or a combination of arguments is not allowed."""

@@ -1,0 +1,84 @@
+"""The benchmark's tasks and settings, as data.
+
+A task says what is trained and what is reported; a setting says what is given at test time (OV-PARTS, NeurIPS 2023,
+section 3). Nothing here reads a file: `data` turns a task into records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from .errors import ConfigurationError
+from .taxonomy import PartTaxonomy
+
+
+class Setting(str, Enum):
+    """What a model is told about the objects of a test picture."""
+
+    ORACLE_OBJ = "oracle_obj"
+    """Mask and class of every object are given; only its parts are to be found."""
+    PRED_OBJ = "pred_obj"
+    """Masks and classes come from an object segmenter."""
+    PRED_ALL = "pred_all"
+    """Nothing is given: objects and parts are found together."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the benchmark.
+
+    Attributes:
+        name: Identifier on the command line.
+        train_config: Configuration of the dataset repository that training reads.
+        train_vocabulary: Whether training labels cover the parts of seen objects only, or all parts.
+        held_out_config: Configuration whose training pictures never count as test pictures, or None.
+        headline: The metric that the paper compares.
+    """
+
+    name: str
+    train_config: Literal["default", "few_shot_16"]
+    train_vocabulary: Literal["seen", "all"]
+    held_out_config: Literal["few_shot_16"] | None
+    headline: Literal["hIoU", "mIoU"]
+
+    def train_taxonomy(self, taxonomy: PartTaxonomy) -> PartTaxonomy:
+        """The label space of training on a dataset with this taxonomy."""
+        return taxonomy.seen() if self.train_vocabulary == "seen" else taxonomy
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("zero_shot", "default", "seen", None, "hIoU"),
+        Task("few_shot", "few_shot_16", "all", "few_shot_16", "mIoU"),
+        # Trains as zero_shot on the source dataset and is tested on another dataset with that dataset's vocabulary.
+        Task("cross_dataset", "default", "seen", None, "mIoU"),
+    )
+}
+
+
+def get_task(name: str | Task) -> Task:
+    """Looks a task up by name.
+
+    Raises:
+        ConfigurationError: There is no such task.
+    """
+    if isinstance(name, Task):
+        return name
+    if name not in TASKS:
+        raise ConfigurationError(f"Unknown task {name!r}; choose one of {list(TASKS)}.")
+    return TASKS[name]
+
+
+def get_setting(name: str | Setting) -> Setting:
+    """Looks a setting up by name.
+
+    Raises:
+        ConfigurationError: There is no such setting.
+    """
+    try:
+        return Setting(name)
+    except ValueError:
+        raise ConfigurationError(f"Unknown setting {name!r}; choose one of {[s.value for s in Setting]}.") from None
