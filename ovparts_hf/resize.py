@@ -1,0 +1,38 @@
+"""Sizes and nearest-neighbour resizing of label maps, as the benchmark does them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def resize_nearest(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes a label map with torch's nearest rule: source index = floor(destination index * in / out).
+
+    Pillow's and OpenCV's nearest neighbour sample other positions; published numbers depend on this one.
+
+    Args:
+        label_map: (H, W) or (..., H, W), any dtype.
+        size: Target (height, width).
+
+    Returns:
+        The map at `size`, same dtype; the input itself when the size is already right.
+    """
+    if label_map.shape[-2:] == tuple(size):
+        return label_map
+    rows, columns = (
+        np.minimum((np.arange(out) * np.float32(source / out)).astype(np.int64), source - 1)
+        for source, out in zip(label_map.shape[-2:], size)
+    )
+    return label_map[..., rows[:, None], columns]
+
+
+def shortest_edge_size(height: int, width: int, short_edge: int, max_size: int) -> tuple[int, int]:
+    """Size after scaling the short side to `short_edge`, with the long side kept within `max_size` (pixels).
+
+    Returns:
+        (height, width), each rounded half up.
+    """
+    scale = short_edge / min(height, width)
+    if max(height, width) * scale > max_size:
+        scale = max_size / max(height, width)
+    return int(height * scale + 0.5), int(width * scale + 0.5)
