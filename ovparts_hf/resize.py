@@ -20,7 +20,9 @@ def resize_nearest(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if label_map.shape[-2:] == tuple(size):
         return label_map
     rows, columns = (
-        np.minimum((np.arange(out) * np.float32(source / out)).astype(np.int64), source - 1)
+        np.minimum(
+            (np.arange(out, dtype=np.float32) * (np.float32(source) / np.float32(out))).astype(np.int64), source - 1
+        )
         for source, out in zip(label_map.shape[-2:], size)
     )
     return label_map[..., rows[:, None], columns]
