@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 
-def resize_nearest(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes a label map with torch's nearest rule: source index = floor(destination index * in / out).
+def resize_nearest(
+    label_map: np.ndarray, size: tuple[int, int], precision: type[np.floating] = np.float64
+) -> np.ndarray:
+    """Resizes a label map with torch's nearest rule: source index = floor(destination index * (in / out)).
 
-    Pillow's and OpenCV's nearest neighbour sample other positions; published numbers depend on this one.
+    Pillow's and OpenCV's nearest neighbour sample other positions, and torch itself rounds the product in the precision
+    of its input, which decides single rows and columns. Published numbers depend on both.
 
     Args:
-        label_map: (H, W) or (..., H, W), any dtype.
+        label_map: (..., H, W), any dtype.
         size: Target (height, width).
+        precision: `np.float64` for the label maps of the benchmark's mapper and evaluator, `np.float32` for its object
+            masks and for the labels of its training losses.
 
     Returns:
         The map at `size`, same dtype; the input itself when the size is already right.
@@ -20,9 +25,7 @@ def resize_nearest(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if label_map.shape[-2:] == tuple(size):
         return label_map
     rows, columns = (
-        np.minimum(
-            (np.arange(out, dtype=np.float32) * (np.float32(source) / np.float32(out))).astype(np.int64), source - 1
-        )
+        np.minimum((np.arange(out, dtype=precision) * (precision(source) / precision(out))).astype(int), source - 1)
         for source, out in zip(label_map.shape[-2:], size)
     )
     return label_map[..., rows[:, None], columns]
