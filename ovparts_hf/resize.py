@@ -24,11 +24,13 @@ def resize_nearest(
     """
     if label_map.shape[-2:] == tuple(size):
         return label_map
-    rows, columns = (
-        np.minimum((np.arange(out, dtype=precision) * (precision(source) / precision(out))).astype(int), source - 1)
-        for source, out in zip(label_map.shape[-2:], size)
-    )
+    rows, columns = (_source_indices(source, out, precision) for source, out in zip(label_map.shape[-2:], size))
     return label_map[..., rows[:, None], columns]
+
+
+def _source_indices(source: int, out: int, precision: type[np.floating]) -> np.ndarray:
+    position = np.arange(out, dtype=precision) * (precision(source) / precision(out))
+    return np.minimum(position.astype(np.float32).astype(int), source - 1)  # torch floors in single precision
 
 
 def shortest_edge_size(height: int, width: int, short_edge: int, max_size: int) -> tuple[int, int]:
