@@ -1,0 +1,5 @@
+"""Scores of part segmentation: label maps -> confusion matrix -> numbers. Needs numpy only."""
+
+from .part_segmentation import PartSegmentationMetric
+
+__all__ = ["PartSegmentationMetric"]
