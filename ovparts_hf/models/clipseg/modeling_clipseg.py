@@ -1,0 +1,219 @@
+"""CLIPSeg (Lüddecke & Ecker, CVPR 2022) as OV-PARTS (NeurIPS 2023, section 4.2) fine-tunes it for parts.
+
+A frozen CLIP encodes the picture and the class names; a light decoder, told one class name by FiLM, answers where in
+the picture it is. For parts, an adapter refines the picture's activations and one more row, "none", competes for
+unlabelled pixels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from transformers import initialization as init
+from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder, CLIPSegModel, CLIPSegPreTrainedModel
+
+from ...errors import ConfigurationError
+from ..clip import picture_activations, text_features
+from ..losses import part_segmentation_loss
+from ..outputs import PartSegmentationOutput
+from .configuration_clipseg import CLIPSegPartConfig
+
+TRAINABLE_GROUPS = {
+    "VA": "visual_adapter.",
+    "L": "clip.text_model.embeddings.",
+    "F": "decoder.film_",
+    "D": "decoder.",
+}
+"""What can be fine-tuned: visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5)."""
+
+PAIRS_AT_ONCE = 64
+
+
+class VisualAdapter(nn.Module):
+    """Mixes a bottleneck of each token with the token itself (CLIP-Adapter, Gao et al., 2021)."""
+
+    def __init__(self, config: CLIPSegPartConfig):
+        super().__init__()
+        width = config.vision_config.hidden_size
+        self.ratio = config.adapter_ratio
+        self.down = nn.Linear(width, width // config.adapter_reduction, bias=False)
+        self.up = nn.Linear(width // config.adapter_reduction, width, bias=False)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        adapted = self.up(self.down(states).relu()).relu()
+        return self.ratio * adapted + (1 - self.ratio) * states
+
+
+class PartDecoder(CLIPSegDecoder):
+    """CLIPSeg's decoder for (picture, class) pairs; what does not depend on the class is computed once per picture."""
+
+    def forward(
+        self,
+        activations: tuple[torch.Tensor, ...],
+        class_features: torch.Tensor,
+        pictures: torch.Tensor,
+        classes: torch.Tensor,
+        grid: tuple[int, int],
+    ) -> torch.Tensor:
+        """Decodes each pair (pictures[i], classes[i]).
+
+        Args:
+            activations: Per extracted layer (batch, tokens, hidden size), class token first.
+            class_features: (classes, projection dim).
+            pictures: (pairs,) indices into the batch.
+            classes: (pairs,) indices into `class_features`.
+            grid: Patches per column and row.
+
+        Returns:
+            (pairs, height, width).
+        """
+        reduced = [reduce(states) for reduce, states in zip(self.reduces, activations[::-1])]
+        scale, shift = self.film_mul(class_features), self.film_add(class_features)
+        if torch.is_grad_enabled():
+            return self._decode(reduced, scale, shift, pictures, classes, grid)
+        chunks = zip(pictures.split(PAIRS_AT_ONCE), classes.split(PAIRS_AT_ONCE))
+        return torch.cat([self._decode(reduced, scale, shift, *chunk, grid) for chunk in chunks])
+
+    def _decode(
+        self,
+        reduced: list[torch.Tensor],
+        scale: torch.Tensor,
+        shift: torch.Tensor,
+        pictures: torch.Tensor,
+        classes: torch.Tensor,
+        grid: tuple[int, int],
+    ) -> torch.Tensor:
+        states = 0
+        for depth, (picture_states, layer) in enumerate(zip(reduced, self.layers)):
+            states = states + picture_states[pictures]
+            if depth == self.conditional_layer:
+                states = scale[classes, None] * states + shift[classes, None]
+            states = layer(states, attention_mask=None)
+        patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
+        return self.transposed_convolution(patches).squeeze(1)
+
+
+class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
+    """CLIPSeg with a visual adapter and a "none" row, for open-vocabulary part segmentation.
+
+    Also loads stock CLIPSeg weights (`CIDAS/clipseg-rd64-refined`); adapter and "none" row then start at random, as the
+    benchmark's do.
+    """
+
+    config: CLIPSegPartConfig
+    config_class = CLIPSegPartConfig
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: CLIPSegPartConfig):
+        super().__init__(config)
+        self.clip = CLIPSegModel(config)
+        self.visual_adapter = VisualAdapter(config)
+        self.none_embedding = nn.Parameter(torch.empty(1, config.projection_dim))
+        self.decoder = PartDecoder(config)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, VisualAdapter):
+            init.kaiming_uniform_(module.down.weight, a=math.sqrt(5))
+            init.kaiming_uniform_(module.up.weight, a=math.sqrt(5))
+        elif isinstance(module, CLIPSegForPartSegmentation):
+            init.normal_(module.none_embedding, std=self.config.projection_dim**-0.5)
+
+    def set_trainable(self, name: str) -> None:
+        """Chooses what an optimiser may change.
+
+        Args:
+            name: "none", or groups of `TRAINABLE_GROUPS` joined by "+": the benchmark's are "VA+L+F" and "VA+L+F+D".
+
+        Raises:
+            ConfigurationError: A group is unknown.
+        """
+        groups = [] if name == "none" else name.split("+")
+        unknown = sorted(set(groups) - set(TRAINABLE_GROUPS))
+        if unknown:
+            raise ConfigurationError(
+                f"Trainable set {name!r} names {unknown}; use 'none' or join some of {list(TRAINABLE_GROUPS)} by '+'."
+            )
+        prefixes = tuple(TRAINABLE_GROUPS[group] for group in groups)
+        for parameter_name, parameter in self.named_parameters():
+            parameter.requires_grad_(parameter_name.startswith(prefixes))
+
+    def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Encodes class names; do it once per vocabulary and pass the result to every forward call.
+
+        Args:
+            input_ids: (classes, length) int64, from `PartSegmentationProcessor(classes=...)`.
+            attention_mask: (classes, length) int64, or None.
+
+        Returns:
+            (classes, projection dim).
+        """
+        return text_features(self.clip, input_ids, attention_mask)
+
+    def encode_pictures(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Adapted activations of the extracted vision layers.
+
+        Args:
+            pixel_values: (batch, 3, height, width).
+
+        Returns:
+            One (batch, 1 + patches, vision hidden size) per entry of `config.extract_layers`.
+        """
+        activations = picture_activations(self.clip.vision_model, pixel_values, self.config.extract_layers)
+        return tuple(self.visual_adapter(states) for states in activations)
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        class_features: torch.Tensor | None = None,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        class_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        include_none: bool = True,
+    ) -> PartSegmentationOutput:
+        """Scores every class at every pixel.
+
+        Args:
+            pixel_values: (batch, 3, height, width); height and width are multiples of the patch size.
+            class_features: (classes, projection dim) from `encode_classes`. Either this or `input_ids` is needed.
+            input_ids: (classes, length) int64, to be encoded here (with gradient).
+            attention_mask: (classes, length) int64, or None.
+            class_mask: (batch, classes) bool; classes that are False for a picture are not decoded and score -inf.
+            labels: (batch, height', width') class ids, of any size; other values mean "none".
+            include_none: Whether to score "none" too. Training needs it.
+
+        Returns:
+            Logits at the size of `pixel_values`.
+        """
+        if class_features is None:
+            if input_ids is None:
+                raise ConfigurationError("Pass class_features (from encode_classes) or input_ids; both are missing.")
+            class_features = self.encode_classes(input_ids, attention_mask)
+        rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
+        wanted = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
+        if class_mask is not None:
+            wanted[:, : len(class_features)] = class_mask
+        pictures, classes = wanted.nonzero(as_tuple=True)
+
+        activations = self.encode_pictures(pixel_values)
+        height, width = pixel_values.shape[-2:]
+        patch = self.config.vision_config.patch_size
+        decoded = self.decoder(activations, rows, pictures, classes, (height // patch, width // patch))
+
+        if class_mask is None:
+            scores = decoded.unflatten(0, wanted.shape)
+        else:
+            scores = decoded.new_full((*wanted.shape, *decoded.shape[-2:]), -math.inf)
+            scores[pictures, classes] = decoded
+        logits, none_logits = scores.split([len(class_features), len(rows) - len(class_features)], dim=1)
+        loss = None
+        if labels is not None:
+            loss = part_segmentation_loss(
+                logits, none_logits, labels, self.config.segmentation_loss, self.config.none_weight
+            )
+        return PartSegmentationOutput(loss, logits, none_logits if include_none else None, class_features)
