@@ -1,3 +1,21 @@
 """Open-vocabulary part segmentation: name the parts of an object in words and get their pixels."""
 
+from .auto import register_auto_classes
+from .metrics import PartSegmentationMetric
+from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
+from .processing import PartSegmentationProcessor
+from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ADE20K_PART_234",
+    "PASCAL_PART_116",
+    "CLIPSegForPartSegmentation",
+    "CLIPSegPartConfig",
+    "PartSegmentationMetric",
+    "PartSegmentationProcessor",
+    "PartTaxonomy",
+]
+
+register_auto_classes()
