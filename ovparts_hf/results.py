@@ -1,0 +1,194 @@
+"""What one evaluation produced: numbers, where they come from, and how to write them down."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigurationError
+from .files import atomic_write
+from .taxonomy import PartTaxonomy
+
+SCHEMA_VERSION = 1
+COLUMNS = {"mIoU": "mIoU", "mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU": "harmonic", "fwIoU": "fwIoU"}
+"""Metric keys in the order of tables, with their headings."""
+
+
+def current_versions() -> dict[str, str]:
+    """Versions of this library, of what it computes with, and of Python."""
+    from . import __version__
+
+    found = {"ovparts_hf": __version__, "python": platform.python_version()}
+    for name in ("torch", "transformers", "datasets", "accelerate", "numpy", "pillow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def describe_classes(taxonomy: PartTaxonomy, seen_ids: Iterable[int] | None = None) -> list[dict[str, Any]]:
+    """One row for each part class, as `BenchmarkResult.classes` keeps them.
+
+    Args:
+        taxonomy: The vocabulary of the evaluation.
+        seen_ids: Ids of the classes that count as seen; None: the taxonomy's own.
+
+    Returns:
+        Dicts with `name` ("dog's ear"), `object` ("dog"), `part` ("ear") and `seen`, in id order.
+    """
+    seen = set(taxonomy.seen_part_ids if seen_ids is None else seen_ids)
+    return [
+        {
+            "name": name,
+            "object": taxonomy.object_classes[taxonomy.object_of(i)],
+            "part": taxonomy.part_name(i),
+            "seen": i in seen,
+        }
+        for i, name in enumerate(taxonomy.part_classes)
+    ]
+
+
+@dataclass
+class BenchmarkResult:
+    """The numbers of one evaluation with everything needed to tell what they mean.
+
+    Attributes:
+        metrics: What `PartSegmentationMetric.compute` returns: percent, NaN where undefined.
+        classes: Rows of `describe_classes`.
+        task: Name of the task, e.g. "zero_shot".
+        setting: Name of the setting, e.g. "oracle_obj".
+        dataset: `name`, `fingerprint`, `num_pictures`, `num_records`.
+        model: `name` and `type`.
+        seed: Random seed of the run.
+        config: All other options that the numbers depend on.
+        hardware: What it ran on.
+        timings: `seconds`, `pictures_per_second` and the like.
+        versions: Of the library and what it computes with.
+        created: UTC time, ISO 8601.
+        schema_version: Of this layout.
+    """
+
+    metrics: dict[str, Any]
+    classes: list[dict[str, Any]]
+    task: str
+    setting: str
+    dataset: dict[str, Any]
+    model: dict[str, Any]
+    seed: int
+    config: dict[str, Any] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=current_versions)
+    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self, path: str | Path) -> None:
+        """Writes everything as strict JSON; NaN becomes null. An existing file is replaced at once or not at all."""
+        data = _nan_to_none(asdict(self))
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+        with atomic_write(path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> BenchmarkResult:
+        """Reads what `to_json` wrote; null among the metrics becomes NaN again.
+
+        Raises:
+            ConfigurationError: The file is not such a JSON, or of a newer layout.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{path} is not valid JSON: {error}") from error
+        _check_keys(path, cls, data)
+        return cls(**{**data, "metrics": _none_to_nan(data["metrics"])})
+
+    def to_csv(self, path: str | Path) -> None:
+        """Writes a line for each class: name, object, part, seen, IoU and strict IoU (percent, empty if undefined)."""
+        with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["name", "object", "part", "seen", "IoU", "strict IoU"])
+            for row in self.classes:
+                ious = (flavour["IoU"][row["name"]] for flavour in (self.metrics, self.metrics["strict"]))
+                numbers = ("" if math.isnan(iou) else repr(iou) for iou in ious)
+                writer.writerow([row["name"], row["object"], row["part"], str(row["seen"]).lower(), *numbers])
+
+    def table(self, per_class: bool = False) -> str:
+        """The numbers as a Markdown table that reads as plain text too.
+
+        Args:
+            per_class: Whether a second table lists every class.
+
+        Returns:
+            Lines without a final newline. Percent; "-" where undefined.
+        """
+        strict = self.metrics["strict"]
+        lines = [["IoU in percent", *COLUMNS.values()]]
+        for name, flavour in (("official", self.metrics), ("strict", strict)):
+            lines.append([name, *(format_percent(flavour[key]) for key in COLUMNS)])
+        tables = [_markdown(lines)]
+        if per_class:
+            lines = [["class", "seen", "official", "strict"]]
+            for row in self.classes:
+                numbers = (format_percent(flavour["IoU"][row["name"]]) for flavour in (self.metrics, strict))
+                lines.append([row["name"], "yes" if row["seen"] else "no", *numbers])
+            tables.append(_markdown(lines))
+        return "\n\n".join(tables)
+
+
+def format_percent(value: float) -> str:
+    """A percentage with one decimal, or "-" for NaN."""
+    return "-" if math.isnan(value) else f"{value:.1f}"
+
+
+def _markdown(lines: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    rows = [
+        [cell.ljust(widths[0]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(line)] for line in lines
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
+
+
+def _check_keys(path: str | Path, cls: type, data: Any) -> None:
+    known = {entry.name for entry in fields(cls)}
+    found = set(data) if isinstance(data, dict) else set()
+    if "schema_version" in found and data["schema_version"] != SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"{path} has schema_version {data['schema_version']!r}, but this library reads {SCHEMA_VERSION}. Read it "
+            f"with the library that wrote it, or evaluate again. It was written by {data.get('versions')}."
+        )
+    if found != known:
+        raise ConfigurationError(
+            f"{path} is not a benchmark result: the keys {sorted(known - found)} are missing and "
+            f"{sorted(found - known)} are unknown. Give a file that BenchmarkResult.to_json wrote."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know in a configuration: numpy scalars as numbers, paths and the like as text."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _nan_to_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _nan_to_none(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nan_to_none(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _none_to_nan(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _none_to_nan(value) if isinstance(value, dict) else float("nan") if value is None else value
+        for key, value in metrics.items()
+    }
