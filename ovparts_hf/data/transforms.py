@@ -1,0 +1,177 @@
+"""The training augmentations of OV-PARTS, as small callables that compose.
+
+Each takes `Views`, one training picture with its two label maps, and a numpy generator from which all its randomness
+comes: the same generator state gives the same result, whatever process or worker computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from PIL import Image
+
+from ..errors import ConfigurationError
+from ..resize import resize_nearest, shortest_edge_size
+
+_PADDING_GREY = 128
+
+
+class Views(NamedTuple):
+    """A training picture and its label maps, all of one size.
+
+    Attributes:
+        image: RGB picture of size (W, H).
+        part_map: (H, W) integer part ids, the ignore index where nothing is labelled.
+        object_map: (H, W) integer object ids, likewise.
+    """
+
+    image: Image.Image
+    part_map: np.ndarray
+    object_map: np.ndarray
+
+
+class Transform(Protocol):
+    """What every augmentation is: a function of views and of a source of randomness."""
+
+    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+        """Returns new views; never writes into the given ones."""
+        ...
+
+
+class Compose:
+    """Applies transforms one after the other."""
+
+    def __init__(self, transforms: Sequence[Transform]) -> None:
+        self.transforms = tuple(transforms)
+
+    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+        for transform in self.transforms:
+            views = transform(views, generator)
+        return views
+
+
+class ResizeShortEdge:
+    """Scales the short side to one of several lengths, keeping the proportions.
+
+    The picture is resized by Pillow's bilinear filter (antialiased when it shrinks), the maps by torch's nearest rule.
+
+    Args:
+        short_edges: Lengths in pixels; one is drawn uniformly.
+        max_size: The long side stays within this many pixels, if need be by a smaller scale.
+
+    Raises:
+        ConfigurationError: A length is not positive, or there is none.
+    """
+
+    def __init__(self, short_edges: Sequence[int], max_size: int) -> None:
+        if not short_edges or min(*short_edges, max_size) < 1:
+            raise ConfigurationError(
+                f"Short edges {list(short_edges)}, max_size {max_size}: give one or more lengths of at least 1 pixel."
+            )
+        self.short_edges = tuple(short_edges)
+        self.max_size = max_size
+
+    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+        short_edge = self.short_edges[generator.integers(len(self.short_edges))]
+        height, width = shortest_edge_size(*views.part_map.shape, short_edge, self.max_size)
+        return Views(
+            views.image.resize((width, height), Image.Resampling.BILINEAR),
+            resize_nearest(views.part_map, (height, width)),
+            resize_nearest(views.object_map, (height, width)),
+        )
+
+
+class RandomCrop:
+    """Cuts out a window at a uniformly drawn place; a picture smaller than the window keeps its size on that side.
+
+    Args:
+        height: Window height in pixels.
+        width: Window width in pixels.
+        ignore_index: Value of both maps that is no category.
+        max_category_share: Below 1, up to 10 windows are drawn until one shows several objects of which the largest
+            covers less than this share of the labelled object pixels; the last draw is kept otherwise. At 1, as in
+            every recipe of the benchmark, the first draw is.
+
+    Raises:
+        ConfigurationError: A side or the share is out of range.
+    """
+
+    tries = 10
+
+    def __init__(self, height: int, width: int, ignore_index: int, max_category_share: float = 1.0) -> None:
+        if min(height, width) < 1 or not 0 < max_category_share <= 1:
+            raise ConfigurationError(
+                f"RandomCrop({height}, {width}, max_category_share={max_category_share}): sides must be at least 1 and "
+                "the share lie in (0, 1]."
+            )
+        self.height = height
+        self.width = width
+        self.ignore_index = ignore_index
+        self.max_category_share = max_category_share
+
+    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+        for _ in range(self.tries if self.max_category_share < 1 else 1):
+            rows, columns = self._draw(views.object_map.shape, generator)
+            if self._is_mixed(views.object_map[rows, columns]):
+                break
+        return Views(
+            views.image.crop((columns.start, rows.start, columns.stop, rows.stop)),
+            views.part_map[rows, columns],
+            views.object_map[rows, columns],
+        )
+
+    def _draw(self, shape: tuple[int, int], generator: np.random.Generator) -> tuple[slice, slice]:
+        height, width = min(self.height, shape[0]), min(self.width, shape[1])
+        top = int(generator.integers(shape[0] - height + 1))
+        left = int(generator.integers(shape[1] - width + 1))
+        return slice(top, top + height), slice(left, left + width)
+
+    def _is_mixed(self, object_map: np.ndarray) -> bool:
+        _, counts = np.unique(object_map[object_map != self.ignore_index], return_counts=True)
+        return len(counts) > 1 and counts.max() < self.max_category_share * counts.sum()
+
+
+class RandomFlip:
+    """Mirrors left and right with a given probability."""
+
+    def __init__(self, probability: float = 0.5) -> None:
+        self.probability = probability
+
+    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+        if generator.random() >= self.probability:
+            return views
+        return Views(
+            views.image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+            np.ascontiguousarray(views.part_map[:, ::-1]),
+            np.ascontiguousarray(views.object_map[:, ::-1]),
+        )
+
+
+class PadTo:
+    """Extends to at least a given size on the right and below: the picture with grey 128, the maps with "ignore"."""
+
+    def __init__(self, height: int, width: int, ignore_index: int) -> None:
+        self.height = height
+        self.width = width
+        self.ignore_index = ignore_index
+
+    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+        height, width = views.part_map.shape
+        padding = ((0, max(0, self.height - height)), (0, max(0, self.width - width)))
+        image = Image.new("RGB", (width + padding[1][1], height + padding[0][1]), (_PADDING_GREY,) * 3)
+        image.paste(views.image)
+        return Views(
+            image,
+            np.pad(views.part_map, padding, constant_values=self.ignore_index),
+            np.pad(views.object_map, padding, constant_values=self.ignore_index),
+        )
+
+
+class SwapChannels:
+    """Red for blue: turns RGB into the BGR order in which the benchmark trains CLIPSeg."""
+
+    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+        red, green, blue = views.image.split()
+        return views._replace(image=Image.merge("RGB", (blue, green, red)))
