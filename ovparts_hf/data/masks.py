@@ -1,0 +1,182 @@
+"""Label maps as lossless PNG files, and instance masks as COCO run lengths."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco
+
+from ..errors import DatasetError
+
+_MODES = {8: ("L", "P"), 16: ("I;16", "I;16B", "I")}
+_DTYPES = {8: np.uint8, 16: np.uint16}
+_MIN_POLYGON_NUMBERS = 6  # three points
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A map of class ids together with the PNG file that stores it.
+
+    Attributes:
+        values: (H, W) array, uint8 or uint16.
+        png: Bytes of a greyscale PNG of the same depth with exactly these values.
+    """
+
+    values: np.ndarray
+    png: bytes
+
+    @classmethod
+    def from_array(cls, values: np.ndarray) -> LabelMap:
+        """Stores an (H, W) array of dtype uint8 or uint16."""
+        buffer = io.BytesIO()
+        Image.fromarray(values).save(buffer, "PNG")
+        return cls(values, buffer.getvalue())
+
+    @classmethod
+    def from_png(cls, png: bytes, bits: Literal[8, 16], name: str) -> LabelMap:
+        """Reads a PNG with no colour conversion, so a palette image yields its indices.
+
+        Args:
+            png: Bytes of the file.
+            bits: Depth that the file must have: at 8 bits the ignore value 65535 would already be lost.
+            name: How an error message calls the file.
+
+        Raises:
+            DatasetError: The file is broken, has several channels or another depth.
+        """
+        try:
+            with Image.open(io.BytesIO(png)) as image:
+                mode = image.mode
+                values = np.asarray(image)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DatasetError(f"{name} is not a whole PNG mask ({error}). Unpack or download it again.") from error
+        if mode not in _MODES[bits]:
+            raise DatasetError(
+                f"{name} has image mode {mode}; a mask of this dataset has one channel of {bits} bits "
+                f"({' or '.join(_MODES[bits][:2])}). Use the mask files of the release, not converted ones."
+            )
+        if mode == _MODES[bits][0]:
+            return cls(values, png)
+        return cls.from_array(values.astype(_DTYPES[bits]))
+
+
+def decode_label_map(png: bytes) -> np.ndarray:
+    """The values of a stored label map: (H, W) int64."""
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image).astype(np.int64)
+
+
+def present_labels(label_map: np.ndarray, ignore_index: int) -> list[int]:
+    """Labels that occur in an array of non-negative integers of any shape, ascending, without the ignore index."""
+    counts = np.bincount(label_map.ravel())
+    return [int(label) for label in np.flatnonzero(counts) if label != ignore_index]
+
+
+def check_labels(label_map: np.ndarray, num_classes: int, ignore_index: int, name: str) -> None:
+    """Makes sure that a map holds class ids and the ignore index only.
+
+    Raises:
+        DatasetError: Some value is neither.
+    """
+    strange = [label for label in present_labels(label_map, ignore_index) if label >= num_classes]
+    if strange:
+        raise DatasetError(
+            f"{name} holds the labels {strange[:10]}; allowed are 0 to {num_classes - 1} and {ignore_index} for none."
+        )
+
+
+def decode_rle(rle: dict[str, Any]) -> np.ndarray:
+    """The mask that compressed COCO run lengths stand for: (H, W) bool."""
+    return coco.decode({"size": list(rle["size"]), "counts": rle["counts"].encode()}).astype(bool)
+
+
+def encode_mask(mask: np.ndarray) -> dict[str, Any]:
+    """Compressed COCO run lengths `{"size": [H, W], "counts": str}` of an (H, W) mask."""
+    return _as_text(coco.encode(np.asfortranarray(mask, dtype=np.uint8)))
+
+
+def box_of(rle: dict[str, Any]) -> list[float]:
+    """The tight box [x, y, width, height] around a mask, in pixels."""
+    return coco.toBbox({"size": list(rle["size"]), "counts": rle["counts"].encode()}).tolist()
+
+
+def is_box(value: Any) -> bool:
+    """Whether a value read from JSON is a list of four finite numbers."""
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_finite, value))
+
+
+def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -> dict[str, Any] | None:
+    """Turns any COCO segmentation into compressed run lengths.
+
+    Args:
+        segmentation: A list of polygons [x0, y0, x1, y1, ...] whose union is meant, or run lengths with a list of counts
+            or with a string.
+        height: Height of the picture in pixels.
+        width: Width of the picture in pixels.
+        name: How an error message calls the annotation.
+
+    Returns:
+        `{"size": [height, width], "counts": str}`, or None if no usable polygon is left: one with an odd number of
+        coordinates or of fewer than three points is dropped.
+
+    Raises:
+        DatasetError: The segmentation has another form, or run lengths of another size.
+    """
+    if isinstance(segmentation, dict):
+        return _encode_run_lengths(segmentation, height, width, name)
+    if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
+        raise DatasetError(f"The segmentation of {name} is neither a list of polygons nor run lengths.")
+    polygons = [polygon for polygon in segmentation if len(polygon) % 2 == 0 and len(polygon) >= _MIN_POLYGON_NUMBERS]
+    if not all(_is_finite(number) for polygon in polygons for number in polygon):
+        raise DatasetError(f"A polygon of {name} holds something that is not a finite number.")
+    if not polygons:
+        return None
+    return _as_text(coco.merge(coco.frPyObjects(polygons, height, width)))
+
+
+def _encode_run_lengths(rle: dict[str, Any], height: int, width: int, name: str) -> dict[str, Any]:
+    if rle.get("size") != [height, width]:
+        raise DatasetError(
+            f"The run lengths of {name} are for size {rle.get('size')}, its picture has [{height}, {width}]."
+        )
+    counts = rle.get("counts")
+    try:
+        lengths = counts if isinstance(counts, list) else _run_lengths(counts)
+        total = sum(lengths) if min(lengths, default=-1) >= 0 else None
+    except (AttributeError, TypeError) as error:
+        raise DatasetError(f"The run lengths of {name} cannot be decoded.") from error
+    if total != height * width:  # pycocotools would leave the rest of the mask to chance
+        raise DatasetError(f"The run lengths of {name} do not add up to {height} x {width} pixels.")
+    return _as_text(coco.frPyObjects({"size": [height, width], "counts": lengths}, height, width))
+
+
+def _run_lengths(compressed: str) -> list[int]:
+    """Unpacks COCO's string form: groups of 5 bits, low ones first; from the third on, differences to the last but one."""
+    lengths: list[int] = []
+    characters = iter(compressed.encode("ascii", errors="replace"))
+    for character in characters:
+        value, shift = 0, 0
+        while True:
+            bits = character - 48
+            value |= (bits & 0x1F) << shift
+            shift += 5
+            if not bits & 0x20:
+                break
+            character = next(characters, 0)
+        if bits & 0x10:
+            value -= 1 << shift
+        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+    return lengths
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, (int, float)) and math.isfinite(number)
+
+
+def _as_text(rle: dict[str, Any]) -> dict[str, Any]:
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
