@@ -1,0 +1,140 @@
+"""What a row of a prepared dataset holds.
+
+There are two layouts. In the semantic one an object is all pixels of its class, from an object map; in the instance one
+every object has a mask of its own. Part ids found inside each object are stored with the row, so that records can be
+listed without decoding a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import numpy as np
+from datasets import ClassLabel, List, Value
+
+from ..taxonomy import PartTaxonomy
+from .masks import LabelMap, decode_rle, present_labels
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One object of a picture.
+
+    Attributes:
+        category: Object id.
+        bbox: [x, y, width, height] in pixels.
+        mask: Compressed COCO run lengths, `{"size": [H, W], "counts": str}`.
+    """
+
+    category: int
+    bbox: list[float]
+    mask: dict[str, Any]
+
+
+def semantic_features(taxonomy: PartTaxonomy) -> datasets.Features:
+    """Columns of a dataset with an 8-bit object map beside its 8-bit part map."""
+    objects, parts = _class_labels(taxonomy)
+    return datasets.Features(
+        {
+            "image_id": Value("string"),
+            "image": datasets.Image(),
+            "object_map": datasets.Image(mode="L"),
+            "part_map": datasets.Image(mode="L"),
+            "objects": List(objects),
+            "object_parts": List(List(parts)),
+            "parts": List(parts),
+        }
+    )
+
+
+def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
+    """Columns of a dataset with object instances beside its 16-bit part map."""
+    objects, parts = _class_labels(taxonomy)
+    instance = {
+        "category": objects,
+        "bbox": List(Value("float32"), length=4),
+        "mask": {"size": List(Value("int32"), length=2), "counts": Value("string")},
+        "parts": List(parts),
+    }
+    return datasets.Features(
+        {
+            "image_id": Value("string"),
+            "image": datasets.Image(),
+            "part_map": datasets.Image(mode="I;16"),
+            "parts": List(parts),
+            "instances": List(instance),
+        }
+    )
+
+
+def semantic_row(
+    image_id: str, image: bytes, object_map: LabelMap, part_map: LabelMap, taxonomy: PartTaxonomy
+) -> dict[str, Any]:
+    """One row of the semantic layout.
+
+    Args:
+        image_id: Unique name of the picture, without suffix.
+        image: Bytes of its JPEG file, stored untouched.
+        object_map: Object ids or `taxonomy.ignore_index`, uint8.
+        part_map: Part ids or `taxonomy.ignore_index`, uint8, of the same size.
+        taxonomy: What the ids mean.
+    """
+    pairs = _present_pairs(object_map.values, part_map.values, taxonomy.ignore_index)
+    objects = present_labels(object_map.values, taxonomy.ignore_index)
+    return {
+        "image_id": image_id,
+        "image": _stored(image, f"{image_id}.jpg"),
+        "object_map": _stored(object_map.png, f"{image_id}.png"),
+        "part_map": _stored(part_map.png, f"{image_id}.png"),
+        "objects": objects,
+        "object_parts": [[part for object_id, part in pairs if object_id == present] for present in objects],
+        "parts": present_labels(part_map.values, taxonomy.ignore_index),
+    }
+
+
+def instance_row(
+    image_id: str, image: bytes, part_map: LabelMap, instances: Sequence[Instance], taxonomy: PartTaxonomy
+) -> dict[str, Any]:
+    """One row of the instance layout.
+
+    Args:
+        image_id: Unique name of the picture, without suffix.
+        image: Bytes of its JPEG file, stored untouched.
+        part_map: Part ids or `taxonomy.ignore_index`, uint16.
+        instances: The objects, in the order in which they are painted over each other.
+        taxonomy: What the ids mean.
+    """
+    return {
+        "image_id": image_id,
+        "image": _stored(image, f"{image_id}.jpg"),
+        "part_map": _stored(part_map.png, f"{image_id}.png"),
+        "parts": present_labels(part_map.values, taxonomy.ignore_index),
+        "instances": [
+            {
+                "category": instance.category,
+                "bbox": instance.bbox,
+                "mask": instance.mask,
+                "parts": present_labels(part_map.values[decode_rle(instance.mask)], taxonomy.ignore_index),
+            }
+            for instance in instances
+        ],
+    }
+
+
+def _class_labels(taxonomy: PartTaxonomy) -> tuple[ClassLabel, ClassLabel]:
+    return ClassLabel(names=list(taxonomy.object_classes)), ClassLabel(names=list(taxonomy.part_classes))
+
+
+def _stored(data: bytes, path: str) -> dict[str, Any]:
+    return {"bytes": data, "path": path}
+
+
+def _present_pairs(object_map: np.ndarray, part_map: np.ndarray, ignore_index: int) -> list[tuple[int, int]]:
+    """(object id, part id) of all labelled pixels, each pair once, ascending."""
+    labelled = (object_map != ignore_index) & (part_map != ignore_index)
+    base = ignore_index + 1
+    codes = np.unique(object_map[labelled].astype(np.int64) * base + part_map[labelled])
+    return [divmod(int(code), base) for code in codes]
