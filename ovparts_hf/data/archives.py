@@ -1,0 +1,99 @@
+"""Release archives: unpacked safely and completely, or refused with one clear error."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tarfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from tqdm.auto import tqdm
+
+from ..errors import DatasetError
+
+_BROKEN_ARCHIVE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+_BLOCK = 1 << 20
+
+
+def is_junk(path: str | PurePosixPath) -> bool:
+    """Whether some component of a path starts with "._", as the companion files of macOS do."""
+    return any(part.startswith("._") for part in PurePosixPath(path).parts)
+
+
+def unpack(archive: Path, folder: Path, progress: bool = False) -> None:
+    """Extracts a .tar.gz file, without macOS junk.
+
+    The archive is read once from start to end, including its checksum.
+
+    Args:
+        archive: The file.
+        folder: Where to put the content; made if missing. After an error it holds a part of it.
+        progress: Whether to show a bar.
+
+    Raises:
+        DatasetError: The file is not a .tar.gz, is truncated or damaged, or has a member that is a link or a device or
+            would land outside `folder`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    size = archive.stat().st_size
+    try:
+        with (
+            archive.open("rb") as raw,
+            tqdm.wrapattr(raw, "read", total=size, desc=f"Unpacking {archive.name}", disable=not progress) as counted,
+            gzip.GzipFile(fileobj=counted) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as members,
+        ):
+            for member in members:
+                if not is_junk(member.name):
+                    _check_member(member, archive)
+                    members.extract(member, folder, filter="data")
+            while stream.read(_BLOCK):  # what follows the last member carries the checksum
+                pass
+    except _BROKEN_ARCHIVE as error:
+        raise DatasetError(
+            f"{archive} is not a whole .tar.gz archive ({error or type(error).__name__}). Download it again."
+        ) from error
+
+
+def fingerprint(source: Path, entries: Iterable[str] = ("",)) -> str:
+    """Identifies the content of an archive or a folder.
+
+    Args:
+        source: An archive, identified by its bytes, or a folder, identified by names, sizes and times of its files.
+        entries: Files and folders in the folder that matter.
+
+    Returns:
+        A hexadecimal string that changes when the source does.
+    """
+    digest = hashlib.sha256()
+    if source.is_file():
+        with source.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+    for path in sorted(file for entry in entries for file in _files(source / entry)):
+        state = path.stat()
+        digest.update(json.dumps([path.relative_to(source).as_posix(), state.st_size, state.st_mtime_ns]).encode())
+    return digest.hexdigest()
+
+
+def _check_member(member: tarfile.TarInfo, archive: Path) -> None:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise DatasetError(
+            f"{archive} holds {member.name!r}, which would be written outside the target. Do not use it."
+        )
+    if not (member.isreg() or member.isdir()):
+        raise DatasetError(
+            f"{archive} holds {member.name!r}, which is a link or a device; a dataset has files and folders only. "
+            "Do not use it."
+        )
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file() and not is_junk(file.relative_to(path).as_posix())]
