@@ -1,0 +1,160 @@
+"""The JSON files of a release: object instances in COCO form, and the few-shot list."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..errors import DatasetError
+from .masks import box_of, encode_segmentation, is_box
+from .rows import Instance
+
+_PICTURE_KEYS = {"id": int, "file_name": str, "height": int, "width": int}
+_ANNOTATION_KEYS = {"id": int, "image_id": int, "category_id": int}
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One annotation as the file gives it; `segmentation` is kept as JSON text, a tenth of the size of its numbers."""
+
+    name: str
+    category: int
+    bbox: Any
+    ignored: bool
+    segmentation: str
+
+    def to_instance(self, height: int, width: int, num_objects: int) -> Instance | None:
+        """Decodes the annotation of a picture of this size; None if no usable polygon is left.
+
+        Raises:
+            DatasetError: The category is unknown, the box is not one, the annotation is marked to be ignored, or the
+                segmentation cannot be used.
+        """
+        if not 0 <= self.category < num_objects:
+            raise DatasetError(
+                f"{self.name} has the unknown category_id {self.category}; object ids run from 0 to {num_objects - 1}."
+            )
+        if self.ignored:
+            raise DatasetError(f"{self.name} is marked with 'ignore', which the benchmark does not know. Remove it.")
+        if self.bbox is not None and not is_box(self.bbox):
+            raise DatasetError(f"{self.name} has bbox {self.bbox!r}; it must be four numbers: x, y, width, height.")
+        mask = encode_segmentation(json.loads(self.segmentation), height, width, self.name)
+        if mask is None:
+            return None
+        return Instance(self.category, self.bbox or box_of(mask), mask)
+
+
+@dataclass(frozen=True)
+class AnnotatedPicture:
+    """One picture of an instance file with its annotations in file order."""
+
+    file_name: str
+    height: int
+    width: int
+    annotations: tuple[Annotation, ...]
+
+
+def read_instances(path: Path, name: str) -> tuple[list[AnnotatedPicture], list[str]]:
+    """Reads a COCO instance file.
+
+    Args:
+        path: The file.
+        name: How messages call the file.
+
+    Returns:
+        The pictures by ascending id, and every inconsistency between the entries.
+
+    Raises:
+        DatasetError: The file is not JSON, or not in COCO form.
+    """
+    data = _load(path, name, object_hook=_compact)
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
+        raise DatasetError(f"{name} must be a JSON object with the lists 'images' and 'annotations'.")
+    for position, entry in enumerate(data["images"]):
+        _check_entry(entry, _PICTURE_KEYS, f"images[{position}] of {name}")
+    for position, entry in enumerate(data["annotations"]):
+        _check_entry(entry, _ANNOTATION_KEYS | {"segmentation": str}, f"annotations[{position}] of {name}")
+    annotations = defaultdict(list)
+    for entry in data["annotations"]:
+        annotations[entry["image_id"]].append(_annotation(entry, name))
+    pictures = [
+        AnnotatedPicture(entry["file_name"], entry["height"], entry["width"], tuple(annotations[entry["id"]]))
+        for entry in sorted(data["images"], key=lambda entry: entry["id"])
+    ]
+    return pictures, _inconsistencies(data, name)
+
+
+def read_few_shot_list(path: Path, name: str) -> list[str]:
+    """Reads which pictures the few-shot training set consists of.
+
+    Paths in the file depend on where its author kept the dataset, so only what follows `images/` counts.
+
+    Returns:
+        Distinct paths such as "train/2008_000001.jpg" in file order (a bare file name where there is no `images/`).
+
+    Raises:
+        DatasetError: The file is not a JSON list of objects with a `file_name`.
+    """
+    entries = _load(path, name)
+    if not isinstance(entries, list):
+        raise DatasetError(f"{name} must be a JSON list of objects with a 'file_name'.")
+    for position, entry in enumerate(entries):
+        _check_entry(entry, {"file_name": str}, f"Entry {position} of {name}")
+    paths = [entry["file_name"].replace("\\", "/") for entry in entries]
+    return list(dict.fromkeys(_after_images(path) for path in paths))
+
+
+def _after_images(path: str) -> str:
+    before, found, after = path.rpartition("images/")
+    return after if found and before[-1:] in ("", "/") else PurePosixPath(path).name
+
+
+def _load(path: Path, name: str, **options: Any) -> Any:
+    try:
+        return json.loads(path.read_bytes(), **options)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{name} is not valid JSON: {error}") from error
+
+
+def _compact(entry: dict[str, Any]) -> dict[str, Any]:
+    if "segmentation" in entry:
+        entry["segmentation"] = json.dumps(entry["segmentation"])
+    return entry
+
+
+def _check_entry(entry: Any, keys: dict[str, type], name: str) -> None:
+    for key, kind in keys.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
+            raise DatasetError(f"{name} needs a {key!r} of type {kind.__name__}.")
+
+
+def _annotation(entry: dict[str, Any], name: str) -> Annotation:
+    return Annotation(
+        name=f"Annotation {entry['id']} of {name}",
+        category=entry["category_id"],
+        bbox=entry.get("bbox"),
+        ignored=entry.get("ignore", 0) != 0,
+        segmentation=entry["segmentation"],
+    )
+
+
+def _inconsistencies(data: dict[str, Any], name: str) -> list[str]:
+    known = {entry["id"] for entry in data["images"]}
+    return [
+        *(f"{name} lists image id {i} more than once." for i in _repeated(entry["id"] for entry in data["images"])),
+        *(f"{name} lists {file!r} more than once." for file in _repeated(e["file_name"] for e in data["images"])),
+        *(f"{name} uses annotation id {i} more than once." for i in _repeated(e["id"] for e in data["annotations"])),
+        *(
+            f"Annotation {entry['id']} of {name} belongs to image id {entry['image_id']}, which is not listed."
+            for entry in data["annotations"]
+            if entry["image_id"] not in known
+        ),
+    ]
+
+
+def _repeated(values: Iterable[Any]) -> list[Any]:
+    return [value for value, count in Counter(values).items() if count > 1]

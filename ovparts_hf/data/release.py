@@ -1,0 +1,111 @@
+"""Turns the files of a release into rows, and says what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import DatasetError
+from ..taxonomy import PartTaxonomy
+from .layout import ReleaseLayout
+from .listing import Picture
+from .masks import LabelMap, check_labels
+from .pictures import picture_size
+from .rows import Instance, instance_row, semantic_row
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Release:
+    """An extracted release.
+
+    Attributes:
+        layout: Where its files are.
+        taxonomy: What the labels mean.
+        root: Its top folder.
+    """
+
+    layout: ReleaseLayout
+    taxonomy: PartTaxonomy
+    root: Path
+
+    def row(self, picture: Picture) -> dict[str, Any]:
+        """The row of a picture.
+
+        Raises:
+            DatasetError: One of its files is broken, or they contradict each other.
+        """
+        row, problems = self.examine(picture)
+        if problems:
+            raise DatasetError(problems[0])
+        return row
+
+    def examine(self, picture: Picture) -> tuple[dict[str, Any], list[str]]:
+        """The row of a picture, and everything that is wrong with it; with a problem the row is empty."""
+        problems = _Problems()
+        path = self._path(self.layout.pictures, picture, ".jpg")
+        image = path.read_bytes()
+        size = problems.attempt(picture_size, image, self._name(path))
+        maps = {folder: problems.attempt(self._label_map, folder, picture) for folder in self.layout.mask_folders}
+        for folder, label_map in maps.items():
+            if size and label_map and label_map.values.shape != size:
+                problems.append(
+                    f"{self._name(self._path(folder, picture, '.png'))} is {_by(label_map.values.shape)}, but "
+                    f"{self._name(path)} is {_by(size)} pixels (turned upright)."
+                )
+        instances = self._instances(picture, size, problems)
+        if problems:
+            return {}, problems
+        part_map = maps[self.layout.part_maps]
+        if self.layout.object_maps is None:
+            return instance_row(picture.image_id, image, part_map, instances, self.taxonomy), problems
+        object_map = maps[self.layout.object_maps]
+        return semantic_row(picture.image_id, image, object_map, part_map, self.taxonomy), problems
+
+    def _label_map(self, folder: str, picture: Picture) -> LabelMap:
+        path = self._path(folder, picture, ".png")
+        label_map = LabelMap.from_png(path.read_bytes(), self.layout.mask_bits, self._name(path))
+        classes = self.taxonomy.part_classes if folder == self.layout.part_maps else self.taxonomy.object_classes
+        check_labels(label_map.values, len(classes), self.taxonomy.ignore_index, self._name(path))
+        return label_map
+
+    def _instances(self, picture: Picture, size: tuple[int, int] | None, problems: _Problems) -> list[Instance]:
+        listed = picture.annotated
+        if listed is None:
+            return []
+        if size and size != (listed.height, listed.width):
+            path = self.root / self.layout.instance_files[picture.split]
+            problems.append(
+                f"{self._name(path)} says that {listed.file_name} is {_by((listed.height, listed.width))} pixels, but "
+                f"{self._name(self._path(self.layout.pictures, picture, '.jpg'))} is {_by(size)} (turned upright)."
+            )
+            return []
+        num_objects = len(self.taxonomy.object_classes)
+        decoded = [
+            problems.attempt(annotation.to_instance, listed.height, listed.width, num_objects)
+            for annotation in listed.annotations
+        ]
+        return [instance for instance in decoded if instance is not None]
+
+    def _path(self, folder: str, picture: Picture, suffix: str) -> Path:
+        return self.root / folder / self.layout.split_folders[picture.split] / f"{picture.image_id}{suffix}"
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root.parent).as_posix()
+
+
+class _Problems(list[str]):
+    def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """The result of a call, or None after noting the `DatasetError` that it raised."""
+        try:
+            return function(*arguments)
+        except DatasetError as error:
+            self.append(str(error))
+            return None
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return f"{size[1]} x {size[0]}"
