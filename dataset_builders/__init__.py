@@ -1,0 +1,28 @@
+"""One builder class and one dataset card per dataset.
+
+`BUILDERS` maps the names of the command line to the classes; `datasets` users import the classes themselves.
+"""
+
+from ovparts_hf.data.builder import ReleaseBuilder
+from ovparts_hf.errors import ConfigurationError
+
+from .ade20k_part_234 import ADE20KPart234
+from .pascal_part_116 import PascalPart116
+
+__all__ = ["BUILDERS", "ADE20KPart234", "PascalPart116", "get_builder"]
+
+BUILDERS: dict[str, type[ReleaseBuilder]] = {
+    "pascal-part-116": PascalPart116,
+    "ade20k-part-234": ADE20KPart234,
+}
+
+
+def get_builder(name: str) -> type[ReleaseBuilder]:
+    """Looks a builder class up by the name of its dataset.
+
+    Raises:
+        ConfigurationError: There is no such dataset.
+    """
+    if name not in BUILDERS:
+        raise ConfigurationError(f"Unknown dataset {name!r}; choose one of {list(BUILDERS)}.")
+    return BUILDERS[name]
