@@ -1,0 +1,210 @@
+"""A prepared dataset, ready to be trained on and scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
+from PIL import Image
+
+from ..errors import DatasetError, TaxonomyError
+from ..tasks import Task
+from ..taxonomy import PartTaxonomy
+from .card import FEW_SHOT_SHARDS, shard_paths
+from .masks import decode_label_map, decode_rle
+from .pictures import open_picture
+from .records import Level, Record, RowLabels, evaluation_records, training_records
+
+_LABEL_COLUMNS = {
+    "semantic": ["image_id", "parts", "objects", "object_parts"],
+    "instance": ["image_id", "parts", "instances"],
+}
+
+
+@dataclass
+class PartSample:
+    """A picture and the labels of one record.
+
+    Attributes:
+        image: RGB, turned as its EXIF orientation says.
+        part_map: (H, W) int64 part ids of the dataset's taxonomy; its ignore index where there is no label and, if the
+            record has an object, outside that object.
+        object_map: (H, W) int64 object ids, restricted likewise.
+        image_id: Name of the picture.
+    """
+
+    image: Image.Image
+    part_map: np.ndarray
+    object_map: np.ndarray
+    image_id: str
+
+
+class PartDataset:
+    """Reads a folder that `write_repository` made, or the same from the Hub.
+
+    Attributes:
+        taxonomy: Vocabulary of all ids.
+        splits: The configuration "default": "train" and "validation".
+        few_shot_image_ids: The training pictures of the configuration "few_shot_16"; empty if there is none.
+
+    Example:
+        >>> dataset = PartDataset.load("data/pascal-part-116")
+        >>> records = dataset.evaluation_records(get_task("zero_shot"))
+        >>> dataset.read(records[0]).part_map.shape
+        (375, 500)
+    """
+
+    def __init__(
+        self, taxonomy: PartTaxonomy, splits: datasets.DatasetDict, few_shot_image_ids: frozenset[str] = frozenset()
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.splits = splits
+        self.few_shot_image_ids = few_shot_image_ids
+        self.layout = _layout(splits, taxonomy)
+        self._undecoded = {split: _without_decoding(rows) for split, rows in splits.items()}
+        self._labels: dict[str, list[RowLabels]] = {}
+        self._last: tuple[tuple[str, int], _Picture] | None = None
+
+    @classmethod
+    def load(
+        cls, name_or_path: str | Path, cache_dir: str | Path | None = None, revision: str | None = None
+    ) -> PartDataset:
+        """Opens a prepared dataset.
+
+        Args:
+            name_or_path: A folder, or the id of a dataset repository on the Hub.
+            cache_dir: Where `datasets` keeps its files, if not in its usual place.
+            revision: Branch, tag or commit of a Hub repository.
+
+        Raises:
+            DatasetError: It is neither, or not a prepared dataset.
+        """
+        folder = Path(name_or_path).expanduser()
+        if not folder.is_dir():
+            folder = _download(str(name_or_path), cache_dir, revision)
+        try:
+            taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
+        except FileNotFoundError as error:
+            raise DatasetError(
+                f"{name_or_path} has no taxonomy.json, so it is not a prepared dataset. Make one with `ovparts prepare`."
+            ) from error
+        splits = datasets.load_dataset(str(folder.resolve()), cache_dir=cache_dir and str(cache_dir))
+        few_shot = [pq.read_table(path, columns=["image_id"]) for path in shard_paths(folder, FEW_SHOT_SHARDS)]
+        ids = frozenset(image_id for table in few_shot for image_id in table["image_id"].to_pylist())
+        return cls(taxonomy, splits, ids)
+
+    def training_records(self, task: Task, level: Level | None = None) -> list[Record]:
+        """Lists what a task trains on; records without a label in its training vocabulary are left out.
+
+        Args:
+            task: The task.
+            level: One record for each picture or for each object. By default as in the benchmark: pictures, except that
+                few-shot training on an instance dataset takes every object.
+
+        Raises:
+            DatasetError: The task trains on the few-shot pictures and the dataset has none.
+        """
+        few_shot = task.train_config == "few_shot_16"
+        if few_shot and not self.few_shot_image_ids:
+            raise DatasetError(f"Task {task.name} trains on the configuration few_shot_16, which this dataset lacks.")
+        level = level or ("object" if few_shot and self.layout == "instance" else "picture")
+        return training_records(self._rows("train"), self.taxonomy, task, level, self.few_shot_image_ids)
+
+    def evaluation_records(self, task: Task) -> list[Record]:
+        """Lists what a task scores; records without a label are left out, and those of one picture are adjacent."""
+        names = ("validation", "train") if self.layout == "instance" else ("validation",)
+        splits = {name: self._rows(name) for name in names}
+        return evaluation_records(splits, self.taxonomy, task, self.few_shot_image_ids)
+
+    def read(self, record: Record) -> PartSample:
+        """Decodes the picture and the maps of a record."""
+        picture = self._picture(record.split, record.row)
+        ignore = self.taxonomy.ignore_index
+        if record.instance is None:
+            object_map = picture.object_map(ignore)
+            inside = object_map == record.object_id
+        else:
+            object_map = np.full_like(picture.part_map, record.object_id)
+            inside = picture.masks[record.instance]
+        part_map = picture.part_map.copy()
+        if record.object_id is not None:
+            part_map[~inside] = ignore
+            object_map[~inside] = ignore
+        return PartSample(picture.image.copy(), part_map, object_map, picture.image_id)
+
+    def _rows(self, split: str) -> list[RowLabels]:
+        if split not in self._labels:
+            rows = self._undecoded[split].select_columns(_LABEL_COLUMNS[self.layout])
+            self._labels[split] = [RowLabels.from_row(row) for row in rows]
+        return self._labels[split]
+
+    def _picture(self, split: str, row: int) -> _Picture:
+        """Decodes a row, unless it is the same as the last time: the records of one picture follow each other."""
+        if self._last is None or self._last[0] != (split, row):
+            self._last = (split, row), _Picture.decode(self._undecoded[split][row])
+        return self._last[1]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    image_id: str
+    image: Image.Image
+    part_map: np.ndarray
+    stored_object_map: np.ndarray | None
+    categories: list[int]
+    masks: list[np.ndarray]
+
+    @classmethod
+    def decode(cls, row: dict[str, Any]) -> _Picture:
+        instances = row.get("instances", [])
+        return cls(
+            row["image_id"],
+            open_picture(row["image"]["bytes"]),
+            decode_label_map(row["part_map"]["bytes"]),
+            decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None,
+            [instance["category"] for instance in instances],
+            [decode_rle(instance["mask"]) for instance in instances],
+        )
+
+    def object_map(self, ignore_index: int) -> np.ndarray:
+        """All objects in one map; later instances are painted over earlier ones."""
+        if self.stored_object_map is not None:
+            return self.stored_object_map.copy()
+        painted = np.full_like(self.part_map, ignore_index)
+        for category, mask in zip(self.categories, self.masks):
+            painted[mask] = category
+        return painted
+
+
+def _layout(splits: datasets.DatasetDict, taxonomy: PartTaxonomy) -> str:
+    for split, rows in splits.items():
+        layout = "instance" if "instances" in rows.features else "semantic"
+        missing = {"image", "part_map", *_LABEL_COLUMNS[layout]} - set(rows.features)
+        if missing:
+            raise DatasetError(f"Split {split} lacks the columns {sorted(missing)}. Make it with `ovparts prepare`.")
+        if tuple(rows.features["parts"].feature.names) != taxonomy.part_classes:
+            raise TaxonomyError(f"The part classes of split {split} are not those of taxonomy {taxonomy.name!r}.")
+    return layout
+
+
+def _without_decoding(rows: datasets.Dataset) -> datasets.Dataset:
+    for column, feature in rows.features.items():
+        if isinstance(feature, datasets.Image):
+            rows = rows.cast_column(column, datasets.Image(decode=False))
+    return rows
+
+
+def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) -> Path:
+    cache = Path(cache_dir) / "hub" if cache_dir else None
+    try:
+        return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise DatasetError(
+            f"{repo_id!r} is neither a folder nor a dataset repository that can be reached ({error})."
+        ) from error

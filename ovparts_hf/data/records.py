@@ -1,0 +1,124 @@
+"""Records: what one training example or one scored sample is.
+
+OV-PARTS scores an object, not a picture. On a semantic dataset an object is all pixels of one class in one picture, on an
+instance dataset it is one instance. Records without any part label are left out: the original replaces them by random
+other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..tasks import Task
+from ..taxonomy import PartTaxonomy
+
+Level = Literal["picture", "object"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One sample of a dataset.
+
+    Attributes:
+        split: Name of the split.
+        row: Index of its row there.
+        object_id: Object class, or None for the whole picture.
+        instance: Index among the row's instances, or None where objects are not told apart.
+    """
+
+    split: str
+    row: int
+    object_id: int | None = None
+    instance: int | None = None
+
+
+@dataclass(frozen=True)
+class LabelledObject:
+    """An object of a row and the part ids that are labelled inside it."""
+
+    object_id: int
+    instance: int | None
+    parts: Sequence[int]
+
+
+@dataclass(frozen=True)
+class RowLabels:
+    """The labels of a row, without its pixels."""
+
+    image_id: str
+    parts: Sequence[int]
+    objects: Sequence[LabelledObject]
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> RowLabels:
+        """Reads the label columns of a row of either layout."""
+        if "instances" in row:
+            found = [(i["category"], n, i["parts"]) for n, i in enumerate(row["instances"])]
+        else:
+            found = [(object_id, None, parts) for object_id, parts in zip(row["objects"], row["object_parts"])]
+        return cls(row["image_id"], row["parts"], [LabelledObject(*each) for each in found])
+
+
+def training_records(
+    rows: Iterable[RowLabels], taxonomy: PartTaxonomy, task: Task, level: Level, few_shot: Collection[str]
+) -> list[Record]:
+    """Lists what a task trains on.
+
+    Args:
+        rows: The training split.
+        taxonomy: Vocabulary of the dataset.
+        task: The task; only parts in its training vocabulary count as labels.
+        level: One record for each picture, or for each object.
+        few_shot: Image ids of the few-shot list.
+    """
+    names = set(task.train_taxonomy(taxonomy).part_classes)
+    usable = {part for part, name in enumerate(taxonomy.part_classes) if name in names}
+    records = []
+    for row, labels in enumerate(rows):
+        if task.train_config == "few_shot_16" and labels.image_id not in few_shot:
+            continue
+        if level == "object":
+            records.extend(_object_records("train", row, labels, usable))
+        elif usable.intersection(labels.parts):
+            records.append(Record("train", row))
+    return records
+
+
+def evaluation_records(
+    splits: Mapping[str, Iterable[RowLabels]], taxonomy: PartTaxonomy, task: Task, few_shot: Collection[str]
+) -> list[Record]:
+    """Lists what a task scores: every labelled object of the validation split.
+
+    On an instance dataset the unseen objects of the training pictures follow, since they are never trained on, less the
+    pictures that few-shot training uses.
+
+    Args:
+        splits: The labels of "validation" and, for an instance dataset, of "train".
+        taxonomy: Vocabulary of the dataset; all its parts count as labels.
+        task: The task.
+        few_shot: Image ids of the few-shot list.
+
+    Returns:
+        Records in the order of the rows, so that those of one picture are adjacent.
+    """
+    every_part = range(len(taxonomy.part_classes))
+    records = [
+        record
+        for row, labels in enumerate(splits["validation"])
+        for record in _object_records("validation", row, labels, every_part)
+    ]
+    seen = set(taxonomy.seen_object_ids)
+    held_out = few_shot if task.held_out_config else ()
+    for row, labels in enumerate(splits.get("train", ())):
+        if labels.image_id not in held_out:
+            found = _object_records("train", row, labels, every_part)
+            records.extend(record for record in found if record.object_id not in seen)
+    return records
+
+
+def _object_records(split: str, row: int, labels: RowLabels, usable: Collection[int]) -> Iterator[Record]:
+    for each in labels.objects:
+        if any(part in usable for part in each.parts):
+            yield Record(split, row, each.object_id, each.instance)
