@@ -82,7 +82,7 @@ def load_accounted(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
     if problems:
         listed = "\n  ".join(problems)
         raise CheckpointError(
-            f"The checkpoint does not fit the model ({len(problems)} problems). Is the base model the one it was trained "
-            f"from?\n  {listed}"
+            f"The checkpoint does not fit the model ({len(problems)} problems). Was it trained from another base model?"
+            f"\n  {listed}"
         )
     model.load_state_dict({name: tensors[key] for key, name in report.used.items()}, strict=True)
