@@ -92,7 +92,7 @@ class PartDataset:
             taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
         except FileNotFoundError as error:
             raise DatasetError(
-                f"{name_or_path} has no taxonomy.json, so it is not a prepared dataset. Make one with `ovparts prepare`."
+                f"{name_or_path} is not a prepared dataset: it has no taxonomy.json. Make one with `ovparts prepare`."
             ) from error
         splits = datasets.load_dataset(str(folder.resolve()), cache_dir=cache_dir and str(cache_dir))
         few_shot = [pq.read_table(path, columns=["image_id"]) for path in shard_paths(folder, FEW_SHOT_SHARDS)]
@@ -131,7 +131,7 @@ class PartDataset:
             inside = object_map == record.object_id
         else:
             object_map = np.full_like(picture.part_map, record.object_id)
-            inside = picture.masks[record.instance]
+            inside = decode_rle(picture.masks[record.instance])
         part_map = picture.part_map.copy()
         if record.object_id is not None:
             part_map[~inside] = ignore
@@ -158,7 +158,7 @@ class _Picture:
     part_map: np.ndarray
     stored_object_map: np.ndarray | None
     categories: list[int]
-    masks: list[np.ndarray]
+    masks: list[dict[str, Any]]
 
     @classmethod
     def decode(cls, row: dict[str, Any]) -> _Picture:
@@ -169,7 +169,7 @@ class _Picture:
             decode_label_map(row["part_map"]["bytes"]),
             decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None,
             [instance["category"] for instance in instances],
-            [decode_rle(instance["mask"]) for instance in instances],
+            [instance["mask"] for instance in instances],
         )
 
     def object_map(self, ignore_index: int) -> np.ndarray:
@@ -178,7 +178,7 @@ class _Picture:
             return self.stored_object_map.copy()
         painted = np.full_like(self.part_map, ignore_index)
         for category, mask in zip(self.categories, self.masks):
-            painted[mask] = category
+            painted[decode_rle(mask)] = category
         return painted
 
 
