@@ -114,8 +114,8 @@ def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -
     """Turns any COCO segmentation into compressed run lengths.
 
     Args:
-        segmentation: A list of polygons [x0, y0, x1, y1, ...] whose union is meant, or run lengths with a list of counts
-            or with a string.
+        segmentation: A list of polygons [x0, y0, x1, y1, ...] whose union is meant, or run lengths with a list of
+            counts or with a string.
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
         name: How an error message calls the annotation.
@@ -156,7 +156,7 @@ def _encode_run_lengths(rle: dict[str, Any], height: int, width: int, name: str)
 
 
 def _run_lengths(compressed: str) -> list[int]:
-    """Unpacks COCO's string form: groups of 5 bits, low ones first; from the third on, differences to the last but one."""
+    """Unpacks COCO's string form: groups of 5 bits, low ones first; the fourth length and later ones as differences."""
     lengths: list[int] = []
     characters = iter(compressed.encode("ascii", errors="replace"))
     for character in characters:

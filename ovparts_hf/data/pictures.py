@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 
@@ -24,10 +25,8 @@ def open_picture(data: bytes) -> Image.Image:
         The picture in mode RGB, turned as its EXIF orientation says; broken EXIF data counts as none.
     """
     image = Image.open(io.BytesIO(data))
-    try:
+    with contextlib.suppress(*_BROKEN_EXIF):
         image = ImageOps.exif_transpose(image)
-    except _BROKEN_EXIF:
-        pass
     return image.convert("RGB")
 
 

@@ -1,7 +1,7 @@
 """Writes a prepared dataset: a folder that is a complete Hub dataset repository.
 
-Everything is made in a hidden folder beside the target, `.<name>.incomplete`, and takes the target's name at the end. An
-interrupted run leaves that folder, and the next one continues from the shards that are complete in it.
+Everything is made in a hidden folder beside the target, `.<name>.incomplete`, and takes the target's name at the end.
+An interrupted run leaves that folder, and the next one continues from the shards that are complete in it.
 """
 
 from __future__ import annotations

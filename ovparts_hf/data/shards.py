@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -96,7 +95,7 @@ def write_shard(
             rows = [row(key) for key in shard.keys[start : start + _ROWS_PER_GROUP]]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             advance(len(rows))
-    os.replace(temporary, folder / shard.file_name)
+    temporary.replace(folder / shard.file_name)
     return len(shard.keys)
 
 
