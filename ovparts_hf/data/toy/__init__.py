@@ -1,0 +1,1 @@
+"""The toy world: procedurally drawn pictures of objects made of parts."""

@@ -1,0 +1,93 @@
+"""The toy world: a dataset that is drawn instead of downloaded.
+
+Objects made of parts, some of them never labelled in training. Unseen objects share part names and looks with seen ones
+(a wheel is a wheel), and two part names belong to unseen objects only. Every picture depends on nothing but the seed, its
+split and its number.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..taxonomy import PartTaxonomy
+from .toy.scene import Scene, draw_scene
+
+TOY_WORLD = PartTaxonomy.from_json(Path(__file__).parents[1] / "taxonomies" / "toy_world.json")
+SPLIT_SIZES = {"train": 2000, "validation": 300}
+SHOTS = 16
+
+
+def draw(split: str, number: int, seed: int = 0, close_up: bool = False, incomplete: bool = False) -> Scene:
+    """Draws one picture.
+
+    Args:
+        split: Any name; pictures of different splits are independent.
+        number: Which picture of the split.
+        seed: Which toy world.
+        close_up: Show a piece of a single object that is larger than the picture.
+        incomplete: Leave out about half of each object's parts.
+    """
+    rng = random.Random(f"toy-world/{seed}/{split}/{number}")
+    return draw_scene(rng, TOY_WORLD, close_up, incomplete)
+
+
+def rows(split: str, count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Draws the first `count` pictures of a split as rows of the semantic layout.
+
+    Yields:
+        Dictionaries with `image_id`, `image`, `object_map`, `part_map` (PNG bytes as `{"bytes": ..., "path": None}`),
+        `objects`, `object_parts` and `parts` (ids, ascending).
+    """
+    for number in range(count):
+        scene = draw(split, number, seed)
+        objects = _ids(scene.object_map)
+        yield {
+            "image_id": image_id(split, number),
+            "image": _png(scene.image),
+            "object_map": _png(Image.fromarray(scene.object_map)),
+            "part_map": _png(Image.fromarray(scene.part_map)),
+            "objects": objects,
+            "object_parts": [_ids(scene.part_map[scene.object_map == i]) for i in objects],
+            "parts": _ids(scene.part_map),
+        }
+
+
+def image_id(split: str, number: int) -> str:
+    """The name of a picture, e.g. "train_00042"."""
+    return f"{split}_{number:05d}"
+
+
+def few_shot_image_ids(count: int = SPLIT_SIZES["train"], shots: int = SHOTS, seed: int = 0) -> list[str]:
+    """The training pictures of the few-shot task: going through them in order, those that a part class still needs.
+
+    Args:
+        count: Number of training pictures.
+        shots: Pictures per part class. A class may get more, since a picture shows many.
+        seed: Which toy world.
+    """
+    taken: Counter[int] = Counter()
+    chosen = []
+    for number in range(count):
+        parts = _ids(draw("train", number, seed).part_map)
+        if any(taken[part] < shots for part in parts):
+            taken.update(parts)
+            chosen.append(image_id("train", number))
+    return chosen
+
+
+def _ids(label_map: np.ndarray) -> list[int]:
+    return [int(i) for i in np.unique(label_map) if i != TOY_WORLD.ignore_index]
+
+
+def _png(picture: Image.Image) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=1)
+    return {"bytes": buffer.getvalue(), "path": None}
