@@ -1,0 +1,222 @@
+"""Evaluation results and pictures as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from .errors import ConfigurationError
+from .files import atomic_write
+from .resize import resize_nearest
+from .results import COLUMNS, BenchmarkResult, format_percent
+from .tasks import TASKS
+from .visualization import class_colors, comparison_panels
+
+_LONGEST_SIDE = 480  # of an embedded picture, in pixels
+
+
+@dataclass(frozen=True)
+class GalleryItem:
+    """One row of pictures.
+
+    Attributes:
+        image: The picture.
+        truth: (H, W) integer class ids at the picture's size; ids that are no class stay clear.
+        prediction: Likewise.
+        caption: What it shows, e.g. "truck".
+        iou: Mean IoU of this record in percent; None or NaN: not stated.
+    """
+
+    image: Image.Image
+    truth: np.ndarray
+    prediction: np.ndarray
+    caption: str
+    iou: float | None = None
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows of pictures under one heading.
+
+    Attributes:
+        title: The heading, e.g. "Unseen objects".
+        class_names: Class names in id order, for colors and legends.
+        items: The rows.
+        note: A sentence below the heading.
+    """
+
+    title: str
+    class_names: Sequence[str]
+    items: Sequence[GalleryItem] = field(default_factory=tuple)
+    note: str = ""
+
+
+def write_report(
+    path: str | Path,
+    results: Sequence[BenchmarkResult],
+    galleries: Sequence[Gallery] = (),
+    commands: Sequence[str] = (),
+    title: str = "Part segmentation report",
+    labels: Sequence[str] | None = None,
+) -> None:
+    """Writes one self-contained HTML file: no script, no request, pictures embedded.
+
+    Args:
+        path: The file; an existing one is replaced at once or not at all.
+        results: The result that the report is about, then those to show beside it, e.g. of the untrained model.
+        galleries: Pictures with ground truth and prediction.
+        commands: Command lines that made all this, shown as they are.
+        title: Heading of the page.
+        labels: A short name for each result; None: the names of the models.
+
+    Raises:
+        ConfigurationError: There is no result, or another number of labels than of results.
+    """
+    if not results:
+        raise ConfigurationError("A report needs at least one result; none was given.")
+    labels = [result.model["name"] for result in results] if labels is None else list(labels)
+    if len(labels) != len(results):
+        raise ConfigurationError(f"{len(labels)} labels were given for {len(results)} results; give one for each.")
+    page = _environment().get_template("report.html.j2")
+    html = page.render(
+        title=title,
+        result=results[0],
+        headline=_headline(results, labels),
+        has_unseen=not all(row["seen"] for row in results[0].classes),
+        columns=list(COLUMNS.values()),
+        table=_table(results, labels),
+        galleries=[_gallery(gallery) for gallery in galleries],
+        bars=_bars(results),
+        other=labels[1] if len(results) > 1 else None,
+        commands=commands,
+        settings=_settings(results[0]),
+    )
+    with atomic_write(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ovparts_hf"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: format_percent(value).replace("-", "–")
+    return environment
+
+
+def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The few numbers that matter: what the task compares first, each with its value in the other results."""
+    task = TASKS.get(results[0].task)
+    first = task.headline if task else "hIoU"
+    keys = {"hIoU": ("hIoU", "mIoU_seen", "mIoU_unseen"), "mIoU": ("mIoU", "fwIoU")}[first]
+    names = {
+        "hIoU": "Harmonic mean of seen and unseen",
+        "mIoU_seen": "Seen objects",
+        "mIoU_unseen": "Unseen objects",
+        "mIoU": "All parts",
+        "fwIoU": "All parts, weighted by frequency",
+    }
+    return [
+        {
+            "key": key,
+            "name": names[key],
+            "value": results[0].metrics[key],
+            "others": [(label, result.metrics[key]) for label, result in zip(labels[1:], results[1:])],
+        }
+        for key in keys
+    ]
+
+
+def _table(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
+    flavours = (("official", lambda metrics: metrics), ("strict", lambda metrics: metrics["strict"]))
+    return [
+        {"label": label, "flavour": name, "numbers": [choose(result.metrics)[key] for key in COLUMNS]}
+        for label, result in zip(labels, results)
+        for name, choose in flavours
+    ]
+
+
+def _bars(results: Sequence[BenchmarkResult]) -> list[dict[str, Any]]:
+    """Seen and unseen classes, grouped by object; the second result's IoU as a mark."""
+    ious = results[0].metrics["IoU"]
+    marks = results[1].metrics["IoU"] if len(results) > 1 else {}
+    sections = []
+    for seen, title in ((True, "Seen objects"), (False, "Unseen objects")):
+        rows = [
+            {"part": row["part"], "object": row["object"], "iou": ious[row["name"]], "mark": _known(marks, row["name"])}
+            for row in results[0].classes
+            if row["seen"] == seen
+        ]
+        objects = [(name, list(parts)) for name, parts in groupby(rows, key=lambda row: row["object"])]
+        if objects:
+            sections.append({"title": title, "seen": seen, "objects": objects})
+    return sections
+
+
+def _known(ious: dict[str, float], name: str) -> float | None:
+    value = ious.get(name, math.nan)
+    return None if math.isnan(value) else value
+
+
+def _gallery(gallery: Gallery) -> dict[str, Any]:
+    colors = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in class_colors(gallery.class_names).tolist()]
+    items = []
+    for item in gallery.items:
+        panels = comparison_panels(*_shrink(item), gallery.class_names)
+        present = sorted({*np.unique(item.truth).tolist(), *np.unique(item.prediction).tolist()})
+        items.append(
+            {
+                "caption": item.caption,
+                "iou": None if item.iou is None or math.isnan(item.iou) else item.iou,
+                "panels": list(zip(("Picture", "Ground truth", "Prediction"), map(_embed, panels))),
+                "legend": [(gallery.class_names[i], colors[i]) for i in present if 0 <= i < len(colors)],
+            }
+        )
+    return {"title": gallery.title, "note": gallery.note, "items": items}
+
+
+def _shrink(item: GalleryItem) -> tuple[Image.Image, np.ndarray, np.ndarray]:
+    """Picture and maps at no more than `_LONGEST_SIDE`, so that contours are drawn at the size they are shown at."""
+    scale = min(1, _LONGEST_SIDE / max(item.image.size))
+    width, height = (max(1, round(side * scale)) for side in item.image.size)
+    maps = (resize_nearest(np.asarray(label_map), (height, width)) for label_map in (item.truth, item.prediction))
+    return item.image.convert("RGB").resize((width, height)), *maps
+
+
+def _embed(picture: Image.Image) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=85, subsampling=0, optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return {"source": f"data:image/jpeg;base64,{data}", "width": picture.width, "height": picture.height}
+
+
+def _settings(result: BenchmarkResult) -> list[tuple[str, dict[str, str]]]:
+    groups = {
+        "Run": {"task": result.task, "setting": result.setting, "seed": result.seed, "created": result.created},
+        "Model": result.model,
+        "Dataset": result.dataset,
+        "Timings": {key: f"{value:.4g}" for key, value in result.timings.items()},
+        "Hardware": result.hardware,
+        "Versions": result.versions,
+        "Configuration": result.config,
+    }
+    return [(name, {key: _text(value) for key, value in group.items()}) for name, group in groups.items() if group]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)

@@ -1,0 +1,151 @@
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.metrics import PartSegmentationMetric
+from ovparts_hf.report import Gallery, GalleryItem, write_report
+from ovparts_hf.results import BenchmarkResult, describe_classes
+from ovparts_hf.taxonomy import PartTaxonomy
+
+TAXONOMY = PartTaxonomy.from_dict(
+    {
+        "object_classes": ["cat", "<b>bus</b>"],
+        "part_classes": ["cat's ear", "cat's tail", "<b>bus</b>'s wheel", "<b>bus</b>'s door"],
+        "seen_objects": ["cat"],
+    }
+)
+HOSTILE = "<script>alert('&')</script>"
+
+
+def make_result(prediction, name="tiny", task="zero_shot", seen_ids=(0, 1)):
+    metric = PartSegmentationMetric(TAXONOMY.part_classes, seen_ids, TAXONOMY.ignore_index)
+    metric.update([prediction], [[0, 0, 1, 2, 2]])
+    return BenchmarkResult(
+        metrics=metric.compute(),
+        classes=describe_classes(TAXONOMY, seen_ids),
+        task=task,
+        setting="oracle_obj",
+        dataset={"name": "toy", "fingerprint": "ab12", "num_pictures": 1, "num_records": 2},
+        model={"name": name, "type": "ovparts_clipseg"},
+        seed=0,
+        timings={"seconds": 12.3456},
+        config={"classes": [1, 2], "rate": 0.00012345},
+    )
+
+
+TRAINED, UNTRAINED = make_result([0, 0, 0, 2, 0]), make_result([1, 0, 0, 3, -1])
+
+
+class Page(HTMLParser):
+    """Text, tags and attributes of a page; fails on unclosed or crossing tags."""
+
+    VOID = {"meta", "img"}
+
+    def __init__(self, path):
+        super().__init__()
+        self.html = path.read_text(encoding="utf-8")
+        self.tags, self.words, self.stack = [], [], []
+        self.feed(self.html)
+        self.close()
+        assert not self.stack
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if self.stack and self.stack[-1] != "style":
+            self.words.append(data)
+
+
+def item(size=(20, 30), **changes):
+    truth = np.full(size, 255)
+    truth[5:10, 5:10] = 2
+    arguments = {"image": Image.new("RGB", size[::-1]), "truth": truth, "prediction": truth - (truth == 2) * 2}
+    return GalleryItem(**{**arguments, "caption": "bus", "iou": 12.34, **changes})
+
+
+def test_page_shows_numbers_of_both_models_commands_and_settings(tmp_path):
+    path = tmp_path / "new" / "index.html"
+    write_report(path, [TRAINED, UNTRAINED], commands=["ovparts demo --seed 0"], labels=["trained", "untrained"])
+    page = Page(path)
+    strict = UNTRAINED.metrics["strict"]
+    for number in (*(TRAINED.metrics[key] for key in ("hIoU", "mIoU_seen", "mIoU_unseen")), strict["fwIoU"]):
+        assert f"{number:.1f}" in page.text
+    assert f"untrained: {UNTRAINED.metrics['mIoU_seen']:.1f}" in page.text
+    assert "ovparts demo --seed 0" in page.text
+    assert "fingerprint ab12" in page.text and "rate 0.00012345" in page.text and "classes 1, 2" in page.text
+    assert "seconds 12.35" in page.text
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_nothing_is_requested_and_nothing_runs(tmp_path):
+    write_report(tmp_path / "x.html", [TRAINED], [Gallery("Unseen", TAXONOMY.part_classes, [item()])])
+    page = Page(tmp_path / "x.html")
+    assert not re.search(r"https?:|url\(|@import", page.html)
+    for tag, attributes in page.tags:
+        assert tag not in ("script", "link", "iframe")
+        assert not any(name.startswith("on") for name in attributes)
+        assert "src" not in attributes or attributes["src"].startswith("data:image/jpeg;base64,")
+
+
+def test_everything_given_is_escaped(tmp_path):
+    gallery = Gallery(HOSTILE, TAXONOMY.part_classes, [item(caption=HOSTILE + '" onload="x')], HOSTILE)
+    write_report(tmp_path / "x.html", [make_result([0] * 5, name=HOSTILE)], [gallery], [HOSTILE], HOSTILE)
+    page = Page(tmp_path / "x.html")
+    assert not {"script", "b"} & {tag for tag, _ in page.tags}
+    assert "<b>bus</b>'s wheel" in page.text
+    # page title, heading, summary, table, gallery heading and note, caption, command, settings
+    assert page.text.count(HOSTILE) == 9
+    alternatives = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    assert alternatives[1] == f'Ground truth: {HOSTILE}" onload="x'
+
+
+def test_bars_are_split_and_marked(tmp_path):
+    write_report(tmp_path / "x.html", [TRAINED, UNTRAINED])
+    page = Page(tmp_path / "x.html")
+    fills = [attributes["style"] for _, attributes in page.tags if attributes.get("class") == "fill"]
+    marks = [attributes["style"] for _, attributes in page.tags if attributes.get("class") == "mark"]
+    assert fills == ["width:50.00%", "width:0.00%", "width:50.00%"]  # the bus's door occurs nowhere
+    assert marks == ["left:33.33%", "left:0.00%", "left:0.00%"]
+    assert page.text.index("Seen objects", page.text.index("IoU of each part")) < page.text.rindex("Unseen objects")
+    assert "door –" in page.text
+
+
+def test_gallery_embeds_three_pictures_of_bounded_size(tmp_path):
+    big = item(size=(900, 1200), iou=float("nan"), caption="big bus")
+    write_report(tmp_path / "x.html", [TRAINED], [Gallery("Unseen", TAXONOMY.part_classes, [item(), big])])
+    page = Page(tmp_path / "x.html")
+    sources = [attributes["src"].split(",")[1] for tag, attributes in page.tags if tag == "img"]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(source))) for source in sources]
+    assert [picture.size for picture in pictures] == [(330, 220)] * 3 + [(480, 360)] * 3
+    assert page.text.count("IoU 12.3") == 1
+    truth, prediction = (np.asarray(picture, dtype=int)[75, 75] for picture in pictures[1:3])
+    assert np.abs(truth - prediction).max() > 20
+
+
+def test_a_task_without_unseen_classes_reports_the_plain_mean(tmp_path):
+    write_report(tmp_path / "x.html", [make_result([0] * 5, task="few_shot", seen_ids=range(4))])
+    page = Page(tmp_path / "x.html")
+    assert "All parts" in page.text and "Unseen objects" not in page.text and "never" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("results", "labels", "message"),
+    [([], None, "at least one result"), ([TRAINED], ["a", "b"], "2 labels were given for 1 results")],
+)
+def test_bad_input_writes_nothing(tmp_path, results, labels, message):
+    with pytest.raises(ConfigurationError, match=message):
+        write_report(tmp_path / "x.html", results, labels=labels)
+    assert not list(tmp_path.iterdir())
