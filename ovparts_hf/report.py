@@ -7,7 +7,6 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -155,14 +154,13 @@ def _bars(results: Sequence[BenchmarkResult]) -> list[dict[str, Any]]:
     marks = results[1].metrics["IoU"] if len(results) > 1 else {}
     sections = []
     for seen, title in ((True, "Seen objects"), (False, "Unseen objects")):
-        rows = [
-            {"part": row["part"], "object": row["object"], "iou": ious[row["name"]], "mark": _known(marks, row["name"])}
-            for row in results[0].classes
-            if row["seen"] == seen
-        ]
-        objects = [(name, list(parts)) for name, parts in groupby(rows, key=lambda row: row["object"])]
+        objects: dict[str, list[dict[str, Any]]] = {}
+        for row in results[0].classes:
+            if row["seen"] == seen:
+                bar = {"part": row["part"], "iou": ious[row["name"]], "mark": _known(marks, row["name"])}
+                objects.setdefault(row["object"], []).append(bar)
         if objects:
-            sections.append({"title": title, "seen": seen, "objects": objects})
+            sections.append({"title": title, "seen": seen, "objects": list(objects.items())})
     return sections
 
 
