@@ -52,6 +52,17 @@ def render_card(template: str, features: datasets.Features, folder: Path) -> str
     return f"---\n{header}---\n{text.replace('{counts}', _counts_table(infos))}"
 
 
+def config_files(config: str) -> dict[str, str]:
+    """Pattern of the data files of every split of a configuration.
+
+    Raises:
+        DatasetError: There is no such configuration.
+    """
+    if config not in _CONFIG_FILES:
+        raise DatasetError(f"Unknown configuration {config!r}; there are {list(_CONFIG_FILES)}.")
+    return _CONFIG_FILES[config]
+
+
 def split_card(card: str, name: str) -> tuple[dict[str, Any], str]:
     """Parts a card into its metadata and its text.
 

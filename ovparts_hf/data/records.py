@@ -1,8 +1,8 @@
 """Records: what one training example or one scored sample is.
 
 OV-PARTS scores an object, not a picture. On a semantic dataset an object is all pixels of one class in one picture, on
-an instance dataset it is one instance. Records without any part label are left out: the original replaces them by random
-other ones.
+an instance dataset it is one instance. Records without any part label are left out: the original replaces them by
+random other ones.
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import DatasetError
 from ..taxonomy import PartTaxonomy
@@ -13,9 +12,8 @@ from .layout import ReleaseLayout
 from .listing import Picture
 from .masks import LabelMap, check_labels
 from .pictures import picture_size
+from .problems import Problems
 from .rows import Instance, instance_row, semantic_row
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ class Release:
             raise DatasetError(problems[0])
         return row
 
-    def examine(self, picture: Picture) -> tuple[dict[str, Any], list[str]]:
+    def examine(self, picture: Picture) -> tuple[dict[str, Any], Problems]:
         """The row of a picture, and everything that is wrong with it; with a problem the row is empty."""
-        problems = _Problems()
+        problems = Problems()
         path = self._path(self.layout.pictures, picture, ".jpg")
         image = path.read_bytes()
         size = problems.attempt(picture_size, image, self._name(path))
@@ -72,7 +70,7 @@ class Release:
         check_labels(label_map.values, len(classes), self.taxonomy.ignore_index, self._name(path))
         return label_map
 
-    def _instances(self, picture: Picture, size: tuple[int, int] | None, problems: _Problems) -> list[Instance]:
+    def _instances(self, picture: Picture, size: tuple[int, int] | None, problems: Problems) -> list[Instance]:
         listed = picture.annotated
         if listed is None:
             return []
@@ -95,16 +93,6 @@ class Release:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root.parent).as_posix()
-
-
-class _Problems(list[str]):
-    def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
-        """The result of a call, or None after noting the `DatasetError` that it raised."""
-        try:
-            return function(*arguments)
-        except DatasetError as error:
-            self.append(str(error))
-            return None
 
 
 def _by(size: tuple[int, ...]) -> str:

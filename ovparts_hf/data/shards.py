@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-ROWS_PER_SHARD = 500
+from .processes import map_in_processes
+
+ROWS_PER_SHARD = 250
 _ROWS_PER_GROUP = 50  # what one process holds in memory
 
 
@@ -70,39 +71,19 @@ def write_shards(
     missing = [shard for shard in shards if not (folder / shard.file_name).exists()]
     total = sum(len(shard.keys) for shard in shards)
     done = total - sum(len(shard.keys) for shard in missing)
+    write = partial(write_shard, row=source.row, features=features, folder=folder)
     with tqdm(total=total, initial=done, desc="Preparing", unit=" pictures", disable=not progress) as bar:
-        write = partial(write_shard, row=source.row, features=features, folder=folder)
-        if num_proc == 1:
-            for shard in missing:
-                write(shard, advance=bar.update)
-            return
-        for future in _in_processes(write, missing, num_proc):
-            bar.update(future.result())
+        for rows in map_in_processes(write, missing, num_proc):
+            bar.update(rows)
 
 
-def write_shard(
-    shard: Shard,
-    row: Callable[[Any], dict[str, Any]],
-    features: datasets.Features,
-    folder: Path,
-    advance: Callable[[int], Any] = int,
-) -> int:
-    """Writes one shard; `advance` is told how many rows were added. Returns the number of rows."""
+def write_shard(shard: Shard, row: Callable[[Any], dict[str, Any]], features: datasets.Features, folder: Path) -> int:
+    """Writes one shard and returns the number of its rows."""
     temporary = folder / f"{shard.file_name}.partial"
     schema = features.arrow_schema
     with pq.ParquetWriter(temporary, schema) as writer:
         for start in range(0, len(shard.keys), _ROWS_PER_GROUP):
             rows = [row(key) for key in shard.keys[start : start + _ROWS_PER_GROUP]]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-            advance(len(rows))
     temporary.replace(folder / shard.file_name)
     return len(shard.keys)
-
-
-def _in_processes(write: Callable[[Shard], int], shards: list[Shard], num_proc: int) -> Iterator[Future[int]]:
-    with ProcessPoolExecutor(num_proc) as pool:
-        futures = [pool.submit(write, shard) for shard in shards]
-        try:
-            yield from as_completed(futures)
-        finally:
-            pool.shutdown(cancel_futures=True)
