@@ -14,6 +14,11 @@ from safetensors.torch import load_file
 from ..errors import CheckpointError
 
 
+def first_line(error: Exception) -> str:
+    """What an exception says, without the pages that some append."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 @dataclass
 class KeyReport:
     """What became of each key of a checkpoint.
@@ -57,7 +62,7 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
     except Exception as error:  # torch.load raises many kinds: a bad zip, a bad pickle, a refused type, an early end
-        raise CheckpointError(f"{path} cannot be read as tensors only: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{path} cannot be read as tensors only: {first_line(error)}") from error
     state = content.get("model", content) if isinstance(content, Mapping) else content
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise CheckpointError(f"{path} holds no state dict of tensors, neither at its top nor under 'model'.")

@@ -31,6 +31,10 @@ TRAINABLE_GROUPS = {
 PAIRS_AT_ONCE = 64
 
 
+class AdapterLinear(nn.Linear):
+    """A linear layer that keeps PyTorch's initialisation, as the benchmark's adapters do."""
+
+
 class VisualAdapter(nn.Module):
     """Mixes a bottleneck of each token with the token itself (CLIP-Adapter, Gao et al., 2021)."""
 
@@ -38,8 +42,8 @@ class VisualAdapter(nn.Module):
         super().__init__()
         width = config.vision_config.hidden_size
         self.ratio = config.adapter_ratio
-        self.down = nn.Linear(width, width // config.adapter_reduction, bias=False)
-        self.up = nn.Linear(width // config.adapter_reduction, width, bias=False)
+        self.down = AdapterLinear(width, width // config.adapter_reduction, bias=False)
+        self.up = AdapterLinear(width // config.adapter_reduction, width, bias=False)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         adapted = self.up(self.down(states).relu()).relu()
@@ -116,11 +120,11 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, AdapterLinear):
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+            return
         super()._init_weights(module)
-        if isinstance(module, VisualAdapter):
-            init.kaiming_uniform_(module.down.weight, a=math.sqrt(5))
-            init.kaiming_uniform_(module.up.weight, a=math.sqrt(5))
-        elif isinstance(module, CLIPSegForPartSegmentation):
+        if isinstance(module, CLIPSegForPartSegmentation):
             init.normal_(module.none_embedding, std=self.config.projection_dim**-0.5)
 
     def set_trainable(self, name: str) -> None:

@@ -1,0 +1,106 @@
+"""What every part segmentation model must do; a model's test class sets `make_config` and inherits the tests."""
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForSemanticSegmentation
+
+import ovparts_hf  # noqa: F401  registers the Auto classes
+from ovparts_hf.errors import ConfigurationError
+
+
+class PartModelTester:
+    model_class: type
+    image_size = 64
+    num_classes = 4
+
+    def make_config(self):
+        raise NotImplementedError
+
+    @pytest.fixture
+    def model(self):
+        torch.manual_seed(0)
+        return self.model_class(self.make_config()).eval()
+
+    @pytest.fixture
+    def inputs(self):
+        generator = torch.Generator().manual_seed(1)
+        vocab = self.make_config().text_config.vocab_size
+        ids = torch.randint(2, vocab - 2, (self.num_classes, 5), generator=generator)
+        ids[:, 0], ids[:, -1] = vocab - 2, vocab - 1
+        return {
+            "pixel_values": torch.randn(2, 3, self.image_size, self.image_size, generator=generator),
+            "input_ids": ids,
+            "attention_mask": torch.ones_like(ids),
+        }
+
+    @pytest.fixture
+    def labels(self):
+        labels = torch.randint(0, self.num_classes, (2, 40, 50), generator=torch.Generator().manual_seed(2))
+        labels[:, :10] = 255
+        return labels
+
+    @torch.no_grad()
+    def test_logits_cover_every_class_at_the_input_size(self, model, inputs):
+        outputs = model(**inputs)
+        assert outputs.logits.shape == (2, self.num_classes, self.image_size, self.image_size)
+        assert outputs.none_logits.shape == (2, 1, self.image_size, self.image_size)
+        assert outputs.loss is None
+
+    @torch.no_grad()
+    def test_class_features_replace_tokens(self, model, inputs):
+        features = model.encode_classes(inputs["input_ids"], inputs["attention_mask"])
+        expected = model(**inputs)
+        outputs = model(inputs["pixel_values"], class_features=features)
+        torch.testing.assert_close(outputs.logits, expected.logits, atol=0, rtol=0)
+
+    @torch.no_grad()
+    def test_pictures_do_not_influence_each_other(self, model, inputs):
+        together = model(**inputs).logits
+        alone = model(**{**inputs, "pixel_values": inputs["pixel_values"][1:]}).logits
+        torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=0)
+
+    @torch.no_grad()
+    def test_masked_classes_score_minus_infinity_and_the_others_the_same(self, model, inputs):
+        mask = torch.tensor([[True, False, True, False], [False, False, False, True]])
+        logits, full = model(**inputs, class_mask=mask).logits, model(**inputs).logits
+        assert torch.isneginf(logits[~mask]).all()
+        torch.testing.assert_close(logits[mask], full[mask], atol=1e-5, rtol=0)
+
+    def test_needs_words(self, model, inputs):
+        with pytest.raises(ConfigurationError, match="class_features"):
+            model(inputs["pixel_values"])
+
+    def test_loss_falls_when_trained(self, model, inputs, labels):
+        model.train()
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
+        losses = []
+        for _ in range(6):
+            loss = model(**inputs, labels=labels).loss
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < 0.95 * losses[0]
+
+    @torch.no_grad()
+    def test_save_and_load_keep_every_bit(self, model, inputs, tmp_path):
+        model.save_pretrained(tmp_path)
+        expected = model(**inputs)
+        for auto_class in (self.model_class, AutoModel, AutoModelForSemanticSegmentation):
+            loaded = auto_class.from_pretrained(tmp_path)
+            assert type(loaded) is self.model_class
+            outputs = loaded(**inputs)
+            assert torch.equal(outputs.logits, expected.logits)
+            assert torch.equal(outputs.none_logits, expected.none_logits)
+        assert type(AutoConfig.from_pretrained(tmp_path)) is type(model.config)
+
+    def test_every_parameter_takes_part(self, model, inputs, labels):
+        """A parameter whose change cannot move the output should not exist, unless the model says why."""
+        model.train()
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+        model(**inputs, labels=labels).loss.backward()
+        silent = {name for name, p in model.named_parameters() if p.grad is None}
+        assert {name for name in silent if not name.startswith(self.silent_prefixes)} == set()
+
+    silent_prefixes: tuple[str, ...] = ()

@@ -1,0 +1,134 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import AutoProcessor, CLIPSegConfig, ViTImageProcessor
+
+from ovparts_hf.errors import OVPartsError
+from ovparts_hf.models.outputs import PartSegmentationOutput
+from ovparts_hf.processing import PartSegmentationImageProcessor, PartSegmentationProcessor
+
+from .models.clipseg.goldens import FACTS, FOLDER, INPUTS, golden_config, golden_processor
+
+NORMALISATION = {
+    "imagenet_mean": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "half_mean": ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]),
+}
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return golden_processor()
+
+
+@pytest.mark.parametrize("kind", ["tensor", "pil"])
+@pytest.mark.parametrize("name", NORMALISATION)
+def test_pixels_are_bit_identical_to_the_original(name, kind):
+    stored = load_file(FOLDER / "processor.safetensors")
+    mean, std = NORMALISATION[name]
+    image = stored["image_u8"]
+    if kind == "pil":
+        image = Image.fromarray(image.permute(1, 2, 0).numpy())
+    for size in (64, 352):
+        settings = ViTImageProcessor(size={"height": size, "width": size}, image_mean=mean, image_std=std)
+        pixels = PartSegmentationProcessor(settings, golden_processor().tokenizer)(images=[image])["pixel_values"]
+        if size == 64:
+            assert torch.equal(pixels, stored[f"pixel_values_64.{name}"])
+        else:
+            values = pixels[0].double()
+            some = [values[0, 100, 100], values[2, 351, 351], values[1, 0, 0]]
+            found = torch.stack([values.mean(), values.std(), values.abs().sum(), *some])
+            torch.testing.assert_close(found, stored[f"pixel_values_352_stats.{name}"], rtol=1e-9, atol=1e-9)
+
+
+def test_pictures_of_different_sizes_make_a_batch(processor):
+    pixels = processor(images=[INPUTS["train.image_u8.0"], INPUTS["train.image_u8.1"]])["pixel_values"]
+    assert torch.equal(pixels, INPUTS["train.pixel_values"])
+
+
+def test_class_names_are_tokenised_as_in_the_original(processor):
+    tokens = processor(classes=FACTS["test_stuff_classes"])
+    length = tokens["input_ids"].shape[1]
+    assert torch.equal(tokens["input_ids"], INPUTS["eval.input_ids"][:, :length])
+    assert torch.equal(tokens["attention_mask"], INPUTS["eval.attention_mask"][:, :length])
+    assert length == INPUTS["eval.attention_mask"].sum(1).max()
+
+
+def test_pictures_and_words_together(processor):
+    batch = processor(images=INPUTS["eval.image_u8"], classes=["dog's ear"])
+    assert set(batch) == {"pixel_values", "input_ids", "attention_mask"}
+
+
+def test_save_and_load_keep_the_backend_and_the_tokens(processor, tmp_path):
+    processor.save_pretrained(tmp_path)
+    golden_config().save_pretrained(tmp_path)
+    for loaded in (PartSegmentationProcessor.from_pretrained(tmp_path), AutoProcessor.from_pretrained(tmp_path)):
+        assert type(loaded) is PartSegmentationProcessor
+        assert type(loaded.image_processor) is PartSegmentationImageProcessor
+        before, after = (p(images=INPUTS["eval.image_u8"], classes=["dog's ear"]) for p in (processor, loaded))
+        assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_loads_the_folder_of_a_stock_model(processor, tmp_path):
+    processor.tokenizer.save_pretrained(tmp_path)
+    settings = {"feature_extractor_type": "ViTFeatureExtractor", "size": 80, "do_resize": True, "do_normalize": True}
+    settings |= {key: FACTS["processor"][key] for key in ("image_mean", "image_std")}
+    CLIPSegConfig(**FACTS["model_config"]).save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**settings, "resample": 2}))
+    loaded = PartSegmentationProcessor.from_pretrained(tmp_path)
+    assert torch.equal(loaded(images=INPUTS["eval.image_u8"])["pixel_values"], INPUTS["eval.pixel_values"])
+
+
+@pytest.mark.parametrize("classes", ["dog's ear", [], ["dog's ear", " "], [3]])
+def test_refuses_what_are_no_class_names(processor, classes):
+    with pytest.raises(OVPartsError, match="list of at least one non-empty string"):
+        processor(classes=classes)
+
+
+def test_refuses_nothing_and_too_much(processor):
+    with pytest.raises(OVPartsError, match="neither was given"):
+        processor()
+    with pytest.raises(OVPartsError, match="takes at most 77"):
+        processor(classes=["dog's ear", "dog's " + "ear " * 100])
+
+
+def scores(*levels):
+    """Logits (classes, 2, 2) with one level per class."""
+    return torch.tensor(levels, dtype=torch.float32)[:, None, None].expand(-1, 2, 2).clone()
+
+
+def test_label_map_resizes_scores_not_labels():
+    logits = torch.tensor([[[4.0, -4.0]], [[-4.0, 4.0]]])
+    expected = torch.nn.functional.interpolate(logits[None], size=(1, 7), mode="bilinear")[0].argmax(0)
+    assert torch.equal(PartSegmentationProcessor.label_map(logits, (1, 7)), expected)
+
+
+def test_label_map_answers_only_candidates():
+    logits = scores(5, 1, 3)
+    assert (PartSegmentationProcessor.label_map(logits) == 0).all()
+    assert (PartSegmentationProcessor.label_map(logits, candidates=[1, 2]) == 2).all()
+    assert (PartSegmentationProcessor.label_map(logits, (3, 3), candidates=[]) == -1).all()
+
+
+def test_lowest_id_wins_where_sigmoids_saturate():
+    assert (PartSegmentationProcessor.label_map(scores(0, 30, 40)) == 1).all()
+
+
+def test_none_wins_only_where_asked(processor):
+    outputs = PartSegmentationOutput(logits=scores(1, 2)[None], none_logits=scores(3)[None])
+    assert (processor.post_process_part_segmentation(outputs)[0] == 1).all()
+    assert (processor.post_process_part_segmentation(outputs, include_none=True)[0] == -1).all()
+    with pytest.raises(OVPartsError, match="include_none=True"):
+        processor.post_process_part_segmentation(PartSegmentationOutput(logits=scores(1)[None]), include_none=True)
+
+
+def test_one_size_and_one_candidate_list_per_picture(processor):
+    outputs = PartSegmentationOutput(logits=torch.stack([scores(1, 2), scores(2, 1)]))
+    maps = processor.post_process_part_segmentation(outputs, [(3, 4), (5, 6)], [[0], None])
+    assert [tuple(m.shape) for m in maps] == [(3, 4), (5, 6)]
+    assert (np.array([m.unique().item() for m in maps]) == 0).all()
+    with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 pictures"):
+        processor.post_process_part_segmentation(outputs, [(3, 4)])
