@@ -1,0 +1,50 @@
+"""Shared fixtures: the two fixture archives, and prepared once for all tests."""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="ovparts-tests-")  # read when `datasets` is imported
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest  # noqa: E402
+
+from dataset_builders import ADE20KPart234, PascalPart116  # noqa: E402
+from ovparts_hf.data.part_dataset import PartDataset  # noqa: E402
+from ovparts_hf.data.repository import write_repository  # noqa: E402
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def pascal_archive() -> Path:
+    return FIXTURES / "PascalPart116.tar.gz"
+
+
+@pytest.fixture(scope="session")
+def ade_archive() -> Path:
+    return FIXTURES / "ADE20KPart234.tar.gz"
+
+
+@pytest.fixture(scope="session")
+def pascal_folder(pascal_archive, tmp_path_factory) -> Path:
+    """Pascal-Part-116's fixture, prepared; not to be changed."""
+    out = tmp_path_factory.mktemp("prepared") / "pascal"
+    return write_repository(PascalPart116(data_dir=pascal_archive), out, progress=False)
+
+
+@pytest.fixture(scope="session")
+def ade_folder(ade_archive, tmp_path_factory) -> Path:
+    """ADE20K-Part-234's fixture, prepared; not to be changed."""
+    out = tmp_path_factory.mktemp("prepared") / "ade"
+    return write_repository(ADE20KPart234(data_dir=ade_archive), out, progress=False)
+
+
+@pytest.fixture(scope="session")
+def pascal(pascal_folder) -> PartDataset:
+    return PartDataset.load(pascal_folder)
+
+
+@pytest.fixture(scope="session")
+def ade(ade_folder) -> PartDataset:
+    return PartDataset.load(ade_folder)
