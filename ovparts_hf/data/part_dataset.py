@@ -99,6 +99,11 @@ class PartDataset:
         ids = frozenset(image_id for table in few_shot for image_id in table["image_id"].to_pylist())
         return cls(taxonomy, splits, ids)
 
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the data: the hash of its rows that the dataset card holds."""
+        return next(iter(self.splits.values())).info.description
+
     def training_records(self, task: Task, level: Level | None = None) -> list[Record]:
         """Lists what a task trains on; records without a label in its training vocabulary are left out.
 
