@@ -47,6 +47,10 @@ class Task:
         """The label space of training on a dataset with this taxonomy."""
         return taxonomy.seen() if self.train_vocabulary == "seen" else taxonomy
 
+    def seen_ids(self, taxonomy: PartTaxonomy) -> tuple[int, ...]:
+        """Ids of the parts that count as seen when this task is scored: after few-shot training, all of them."""
+        return taxonomy.seen_part_ids if self.train_vocabulary == "seen" else tuple(range(len(taxonomy.part_classes)))
+
 
 TASKS = {
     task.name: task

@@ -1,0 +1,244 @@
+"""Runs a model over the records of a dataset and scores it by the benchmark's protocol."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from .data.part_dataset import PartDataset, PartSample
+from .data.records import Record
+from .errors import ConfigurationError
+from .metrics import PartSegmentationMetric
+from .processing import PartSegmentationProcessor
+from .resize import resize_nearest, shortest_edge_size
+from .results import BenchmarkResult, describe_classes
+from .tasks import Setting, Task, get_setting, get_task
+
+logger = logging.getLogger(__name__)
+
+Compat = Literal["ov_parts"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A model's answer for one record.
+
+    Attributes:
+        record: What was asked.
+        sample: Its picture and labels.
+        label_map: (H, W) int64 part ids at the picture's size. Every pixel has an answer, inside the object or not.
+    """
+
+    record: Record
+    sample: PartSample
+    label_map: np.ndarray
+
+
+def evaluate_model(
+    model: PreTrainedModel,
+    processor: PartSegmentationProcessor,
+    dataset: PartDataset,
+    task: str | Task = "zero_shot",
+    setting: str | Setting = Setting.ORACLE_OBJ,
+    *,
+    batch_size: int = 8,
+    workers: int = 0,
+    max_pictures: int | None = None,
+    compat: Compat | None = "ov_parts",
+    seed: int = 0,
+    accelerator: Accelerator | None = None,
+    progress: bool = True,
+) -> BenchmarkResult:
+    """Scores a model.
+
+    Class names are encoded once, each picture goes through the model once however many objects it has, and only the
+    parts of its objects are decoded.
+
+    Args:
+        model: On the device to be used, see `accelerator` for several.
+        processor: The model's processor.
+        dataset: What to evaluate on; its vocabulary is used, whatever the model was trained with.
+        task: Name of the task: which records are scored and which classes count as seen.
+        setting: Only "oracle_obj": class and mask of each object are given.
+        batch_size: Pictures in a forward pass.
+        workers: Processes that read pictures.
+        max_pictures: Score only the first so many pictures.
+        compat: "ov_parts" brings the label maps to the size of the benchmark's data mapper first, which shifts their
+            borders by up to a pixel and is part of the published numbers; None scores the labels as they are stored.
+        seed: Only noted in the result: nothing here is random.
+        accelerator: If it has several processes, each scores its share and all get the whole result.
+        progress: Whether to show a bar.
+
+    Returns:
+        The numbers and where they come from.
+
+    Raises:
+        ConfigurationError: The setting needs more than this model and dataset, or there is nothing to score.
+    """
+    task, setting = get_task(task), get_setting(setting)
+    if setting is not Setting.ORACLE_OBJ:
+        raise ConfigurationError(f"Setting {setting.value!r} cannot be evaluated yet; use 'oracle_obj'.")
+    accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
+    taxonomy = dataset.taxonomy
+    records = _first_pictures(dataset.evaluation_records(task), max_pictures)
+    if not records:
+        raise ConfigurationError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
+    label_size = model.config.eval_label_size if compat == "ov_parts" else None
+    metric = PartSegmentationMetric(taxonomy.part_classes, task.seen_ids(taxonomy), taxonomy.ignore_index)
+
+    start = time.perf_counter()
+    share = _share(records, accelerator.process_index, accelerator.num_processes)
+    show = progress and accelerator.is_main_process
+    for prediction in predict_records(model, processor, dataset, share, batch_size, workers, show):
+        score(metric, prediction, taxonomy.ignore_index, label_size)
+    counts = torch.from_numpy(metric.confusion_matrix).to(accelerator.device)
+    metric.reset()
+    metric.merge(accelerator.reduce(counts, "sum").cpu().numpy())
+    seconds = time.perf_counter() - start
+
+    pictures = len({(record.split, record.row) for record in records})
+    return BenchmarkResult(
+        metrics=metric.compute(),
+        classes=describe_classes(taxonomy, task.seen_ids(taxonomy)),
+        task=task.name,
+        setting=setting.value,
+        dataset={
+            "name": taxonomy.name,
+            "fingerprint": dataset.fingerprint,
+            "num_pictures": pictures,
+            "num_records": len(records),
+        },
+        model={"name": model.config.name_or_path or type(model).__name__, "type": model.config.model_type},
+        seed=seed,
+        config={"compat": compat, "label_size": label_size, "batch_size": batch_size, "dtype": str(model.dtype)},
+        hardware={
+            "device": str(model.device),
+            "machine": platform.machine(),
+            "threads": torch.get_num_threads(),
+            "processes": accelerator.num_processes,
+        },
+        timings={"seconds": seconds, "pictures_per_second": pictures / seconds},
+    )
+
+
+def predict_records(
+    model: PreTrainedModel,
+    processor: PartSegmentationProcessor,
+    dataset: PartDataset,
+    records: Sequence[Record],
+    batch_size: int = 8,
+    workers: int = 0,
+    progress: bool = False,
+) -> Iterator[Prediction]:
+    """Answers records whose object is given: the best of its object's parts at every pixel.
+
+    Args:
+        model: In any mode; it is put into evaluation mode.
+        processor: The model's processor.
+        dataset: Where the records come from.
+        records: Adjacent records of one picture share a forward pass.
+        batch_size: Pictures in a forward pass.
+        workers: Processes that read pictures.
+        progress: Whether to show a bar.
+
+    Yields:
+        One prediction for each record, in their order.
+    """
+    model.eval()
+    with torch.no_grad():
+        tokens = processor(classes=dataset.taxonomy.part_classes).to(model.device)
+        class_features = model.encode_classes(**tokens)
+    pictures = _Pictures(dataset, processor, records)
+    loader = DataLoader(pictures, batch_size=batch_size, num_workers=workers, collate_fn=list)
+    with tqdm(total=len(pictures), desc="Evaluating", unit="picture", disable=not progress) as bar:
+        for batch in loader:
+            yield from _predict(model, class_features, dataset, batch)
+            bar.update(len(batch))
+
+
+def score(
+    metric: PartSegmentationMetric,
+    prediction: Prediction,
+    ignore_index: int,
+    label_size: Sequence[int] | None = None,
+) -> None:
+    """Counts one prediction inside its object.
+
+    Args:
+        metric: Over the dataset's part classes.
+        prediction: The answer.
+        ignore_index: Of the dataset.
+        label_size: (short edge, longest edge) that the label maps are brought to first, or None.
+    """
+    part_map, object_map = prediction.sample.part_map, prediction.sample.object_map
+    if label_size is not None:
+        size = shortest_edge_size(*part_map.shape, *label_size)
+        part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
+    metric.update(prediction.label_map, part_map, object_map != ignore_index)
+
+
+class _Pictures(Dataset):
+    """The pictures of records, each with all its records."""
+
+    def __init__(self, dataset: PartDataset, processor: PartSegmentationProcessor, records: Sequence[Record]) -> None:
+        self.dataset = dataset
+        self.processor = processor
+        self.groups = [list(group) for _, group in itertools.groupby(records, lambda r: (r.split, r.row))]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, index: int) -> tuple[list[tuple[Record, PartSample]], torch.Tensor]:
+        asked = [(record, self.dataset.read(record)) for record in self.groups[index]]
+        return asked, self.processor(images=[asked[0][1].image])["pixel_values"][0]
+
+
+@torch.no_grad()
+def _predict(
+    model: PreTrainedModel,
+    class_features: torch.Tensor,
+    dataset: PartDataset,
+    batch: list[tuple[list[tuple[Record, PartSample]], torch.Tensor]],
+) -> list[Prediction]:
+    parts_of = dataset.taxonomy.parts_of
+    wanted = [sorted({part for record, _ in asked for part in parts_of(record.object_id)}) for asked, _ in batch]
+    rows = sorted(set().union(*wanted))
+    position = {part: i for i, part in enumerate(rows)}
+    class_mask = torch.zeros(len(batch), len(rows), dtype=torch.bool, device=model.device)
+    for picture, parts in enumerate(wanted):
+        class_mask[picture, [position[part] for part in parts]] = True
+    pixel_values = torch.stack([pixels for _, pixels in batch]).to(model.device, model.dtype)
+    logits = model(
+        pixel_values, class_features=class_features[rows], class_mask=class_mask, include_none=False
+    ).logits.float()
+
+    ids = np.array(rows)
+    predictions = []
+    for (asked, _), picture_logits in zip(batch, logits):
+        for record, sample in asked:
+            candidates = [position[part] for part in parts_of(record.object_id)]
+            best = PartSegmentationProcessor.label_map(picture_logits, sample.part_map.shape, candidates)
+            predictions.append(Prediction(record, sample, ids[best.cpu().numpy()]))
+    return predictions
+
+
+def _first_pictures(records: list[Record], count: int | None) -> list[Record]:
+    groups = itertools.groupby(records, lambda record: (record.split, record.row))
+    return [record for _, group in itertools.islice(groups, count) for record in group]
+
+
+def _share(records: list[Record], process: int, num_processes: int) -> list[Record]:
+    groups = itertools.groupby(records, lambda record: (record.split, record.row))
+    return [record for n, (_, group) in enumerate(groups) if n % num_processes == process for record in group]
