@@ -107,7 +107,7 @@ def list_few_shot(layout: ReleaseLayout, root: Path, train: SplitListing) -> Few
 def _partners(
     layout: ReleaseLayout, root: Path, split: str, stems: dict[str, set[str]], listing: SplitListing
 ) -> set[str]:
-    """Notes every file without a partner; returns the names that all folders have."""
+    """Notes every file without a partner; returns the names that all folders have, none if a folder is missing."""
     folder = layout.split_folders[split]
     pictures = stems.get(layout.pictures)
     for mask_folder in layout.mask_folders:
@@ -119,7 +119,8 @@ def _partners(
             listing.problems.append(
                 f"{picture} has no mask {mask}." if stem in pictures else f"{mask} has no picture {picture}."
             )
-    return set.intersection(*stems.values()) if stems else set()
+    complete = len(stems) == len(layout.mask_folders) + 1
+    return set.intersection(*stems.values()) if complete else set()
 
 
 def _listed_pictures(
@@ -139,7 +140,9 @@ def _listed_pictures(
     folder = root / layout.pictures / layout.split_folders[split]
     for picture in annotated:
         if not (folder / picture.file_name).is_file():
-            listing.problems.append(f"{_name(root, path)} lists {picture.file_name!r}, which {folder.name} lacks.")
+            listing.problems.append(
+                f"{_name(root, path)} lists {picture.file_name!r}, which {_name(root, folder)} lacks."
+            )
     by_stem = {PurePosixPath(picture.file_name).stem: picture for picture in annotated}
     unlisted = sorted(present - by_stem.keys())
     if unlisted:

@@ -1,0 +1,337 @@
+"""Every fault of a release gives one clear error that names the file, and no output."""
+
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dataset_builders import BUILDERS, ADE20KPart234, PascalPart116
+from ovparts_hf.data.check import check
+from ovparts_hf.data.repository import write_repository
+from ovparts_hf.errors import DatasetError
+
+PART = "annotations_detectron2_part"
+OBJECT = "annotations_detectron2_obj"
+
+
+def write_mask(path, size=(120, 90), dtype=np.uint8, value=0, mode=None):
+    Image.fromarray(np.full(size[::-1], value, dtype=dtype), mode=mode).save(path)
+
+
+def edit_json(root, name, edit):
+    path = root / name
+    data = json.loads(path.read_text())
+    edit(data)
+    path.write_text(json.dumps(data))
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-600])
+
+
+PASCAL_FAULTS = {
+    "no pictures": (lambda r: shutil.rmtree(r / "images"), "PascalPart116/images/train is missing"),
+    "no part maps": (lambda r: shutil.rmtree(r / PART / "val"), f"PascalPart116/{PART}/val is missing"),
+    "no object maps": (lambda r: shutil.rmtree(r / OBJECT), f"PascalPart116/{OBJECT}/train is missing"),
+    "no few-shot list": (lambda r: (r / "train_16shot.json").unlink(), "PascalPart116/train_16shot.json is missing"),
+    "empty split": (
+        lambda r: [path.unlink() for path in r.glob("*/val/*.*")],
+        "PascalPart116/images/val holds no pictures",
+    ),
+    "picture without part map": (
+        lambda r: (r / PART / "val/2010_000001.png").unlink(),
+        f"images/val/2010_000001.jpg has no mask PascalPart116/{PART}/val/2010_000001.png",
+    ),
+    "picture without object map": (
+        lambda r: (r / OBJECT / "train/2008_000002.png").unlink(),
+        f"2008_000002.jpg has no mask PascalPart116/{OBJECT}/train/2008_000002.png",
+    ),
+    "map without picture": (
+        lambda r: write_mask(r / PART / "val/2010_999999.png"),
+        f"{PART}/val/2010_999999.png has no picture PascalPart116/images/val/2010_999999.jpg",
+    ),
+    "part map of another size": (
+        lambda r: write_mask(r / PART / "val/2010_000001.png", (90, 120)),
+        f"{PART}/val/2010_000001.png is 90 x 120, but PascalPart116/images/val/2010_000001.jpg is 120 x 90",
+    ),
+    "object map of another size": (
+        lambda r: write_mask(r / OBJECT / "val/2010_000001.png", (60, 45)),
+        f"{OBJECT}/val/2010_000001.png is 60 x 45",
+    ),
+    "part label out of range": (
+        lambda r: write_mask(r / PART / "train/2008_000001.png", value=116),
+        rf"{PART}/train/2008_000001.png holds the labels \[116\]; allowed are 0 to 115 and 255",
+    ),
+    "object label out of range": (
+        lambda r: write_mask(r / OBJECT / "train/2008_000001.png", value=20),
+        rf"{OBJECT}/train/2008_000001.png holds the labels \[20\]; allowed are 0 to 19",
+    ),
+    "16-bit map": (
+        lambda r: write_mask(r / PART / "train/2008_000001.png", dtype=np.uint16),
+        f"{PART}/train/2008_000001.png has image mode I;16; a mask of this dataset has one channel of 8 bits",
+    ),
+    "colour map": (
+        lambda r: Image.new("RGB", (120, 90)).save(r / PART / "train/2008_000001.png"),
+        f"{PART}/train/2008_000001.png has image mode RGB",
+    ),
+    "truncated map": (
+        lambda r: truncate(r / PART / "train/2008_000001.png"),
+        f"{PART}/train/2008_000001.png is not a whole PNG mask",
+    ),
+    "truncated picture": (
+        lambda r: truncate(r / "images/train/2008_000001.jpg"),
+        "images/train/2008_000001.jpg is not a whole picture",
+    ),
+    "no picture at all": (
+        lambda r: (r / "images/train/2008_000001.jpg").write_bytes(b"nothing"),
+        "images/train/2008_000001.jpg is not a whole picture",
+    ),
+    "empty picture": (
+        lambda r: (r / "images/train/2008_000001.jpg").write_bytes(b""),
+        "images/train/2008_000001.jpg is not a whole picture",
+    ),
+    "few-shot list is not JSON": (
+        lambda r: (r / "train_16shot.json").write_text("[{"),
+        "PascalPart116/train_16shot.json is not valid JSON",
+    ),
+    "few-shot list is not text": (
+        lambda r: (r / "train_16shot.json").write_bytes(b"\xff\xfe\xfa"),
+        "PascalPart116/train_16shot.json is not valid JSON",
+    ),
+    "few-shot list of other things": (
+        lambda r: (r / "train_16shot.json").write_text('["2008_000001"]'),
+        "Entry 0 of PascalPart116/train_16shot.json needs a 'file_name' of type str",
+    ),
+    "few-shot list matches nothing": (
+        lambda r: (r / "train_16shot.json").write_text('[{"file_name": "images/val/2008_000001.jpg"}]'),
+        "PascalPart116/train_16shot.json names no picture of images/train",
+    ),
+    "empty few-shot list": (
+        lambda r: (r / "train_16shot.json").write_text("[]"),
+        "PascalPart116/train_16shot.json names no picture of images/train",
+    ),
+}
+
+TRAIN, VAL = "ade20k_instance_train.json", "ade20k_instance_val.json"
+ADE_FAULTS = {
+    "no instance file": (lambda r: (r / VAL).unlink(), f"ADE20KPart234/{VAL} is missing"),
+    "instance file is not JSON": (
+        lambda r: (r / VAL).write_text((r / VAL).read_text()[:-9]),
+        f"ADE20KPart234/{VAL} is not valid JSON",
+    ),
+    "instance file is a list": (lambda r: (r / VAL).write_text("[]"), f"ADE20KPart234/{VAL} must be a JSON object"),
+    "picture without height": (
+        lambda r: edit_json(r, VAL, lambda d: d["images"][1].pop("height")),
+        rf"images\[1\] of ADE20KPart234/{VAL} needs a 'height' of type int",
+    ),
+    "annotation without segmentation": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].pop("segmentation")),
+        rf"annotations\[0\] of ADE20KPart234/{VAL} needs a 'segmentation'",
+    ),
+    "wrong height": (
+        lambda r: edit_json(r, VAL, lambda d: d["images"][0].update(height=91)),
+        f"{VAL} says that ADE_val_00000001.jpg is 120 x 91 pixels, but .*ADE_val_00000001.jpg is 120 x 90",
+    ),
+    "unknown category": (
+        lambda r: edit_json(r, TRAIN, lambda d: d["annotations"][0].update(category_id=44)),
+        rf"Annotation 1 of ADE20KPart234/{TRAIN} has the unknown category_id 44; object ids run from 0 to 43",
+    ),
+    "unknown picture": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(image_id=99)),
+        "Annotation 17 of .* belongs to image id 99, which is not listed",
+    ),
+    "annotation id twice": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(id=18)),
+        f"{VAL} uses annotation id 18 more than once",
+    ),
+    "empty box": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(bbox=[])),
+        r"Annotation 17 of .* has bbox \[\]",
+    ),
+    "ignored annotation": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(ignore=1)),
+        "Annotation 17 of .* is marked with 'ignore'",
+    ),
+    "run lengths of another size": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][1]["segmentation"].update(size=[9, 9])),
+        r"run lengths of Annotation 18 of .* are for size \[9, 9\], its picture has \[90, 120\]",
+    ),
+    "broken run lengths": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][1]["segmentation"].update(counts="abc")),
+        "run lengths of Annotation 18 of .* do not add up",
+    ),
+    "run lengths of nothing": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][1]["segmentation"].update(counts=None)),
+        "run lengths of Annotation 18 of .* cannot be decoded",
+    ),
+    "segmentation is a number": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(segmentation=3)),
+        "segmentation of Annotation 17 of .* is neither",
+    ),
+    "polygon of words": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(segmentation=[["a"] * 6])),
+        "A polygon of Annotation 17 of .* not a finite number",
+    ),
+    "listed picture is missing": (
+        lambda r: [path.unlink() for path in r.glob("*/validation/ADE_val_00000002.*")],
+        f"{VAL} lists 'ADE_val_00000002.jpg', which ADE20KPart234/images/validation lacks",
+    ),
+    "8-bit map": (
+        lambda r: write_mask(r / PART / "validation/ADE_val_00000001.png"),
+        f"{PART}/validation/ADE_val_00000001.png has image mode L; a mask of this dataset has one channel of 16 bits",
+    ),
+    "part label out of range": (
+        lambda r: write_mask(r / PART / "validation/ADE_val_00000001.png", dtype=np.uint16, value=234),
+        rf"{PART}/validation/ADE_val_00000001.png holds the labels \[234\]; allowed are 0 to 233 and 65535",
+    ),
+    "picture without map": (
+        lambda r: (r / PART / "training/ADE_train_00000011.png").unlink(),
+        "images/training/ADE_train_00000011.jpg has no mask",
+    ),
+    "map without picture": (
+        lambda r: write_mask(r / PART / "training/ADE_train_9.png", dtype=np.uint16),
+        f"{PART}/training/ADE_train_9.png has no picture",
+    ),
+    "few-shot list matches nothing": (
+        lambda r: (r / "train_16shot.json").write_text('[{"file_name": "images/train/ADE_train_00000011.jpg"}]'),
+        "names no picture of images/training",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", PASCAL_FAULTS)
+def test_pascal(fault, pascal_root, tmp_path):
+    spoil, message = PASCAL_FAULTS[fault]
+    spoil(pascal_root)
+    refused(PascalPart116, pascal_root, message, tmp_path)
+
+
+@pytest.mark.parametrize("fault", ADE_FAULTS)
+def test_ade(fault, ade_root, tmp_path):
+    spoil, message = ADE_FAULTS[fault]
+    spoil(ade_root)
+    refused(ADE20KPart234, ade_root, message, tmp_path)
+
+
+def refused(builder, root, message, tmp_path):
+    """Preparing fails with the message and leaves nothing; checking lists the message among the problems."""
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(DatasetError, match=message) as caught:
+        write_repository(builder(data_dir=root), tmp_path / "out", progress=False)
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.iterdir()) == before
+    problems = check(root, BUILDERS, progress=False).problems
+    with pytest.raises(DatasetError, match=message):
+        raise DatasetError("\n".join(problems))
+
+
+def test_check_lists_every_problem(pascal_root):
+    for fault in ("picture without object map", "part map of another size", "truncated picture", "16-bit map"):
+        PASCAL_FAULTS[fault][0](pascal_root)
+    result = check(pascal_root, BUILDERS, progress=False)
+    assert not result.ok
+    assert len(result.problems) == 4
+
+
+def test_error_says_how_many_more_there_are(pascal_root, tmp_path):
+    for picture in (pascal_root / PART / "val").glob("[!.]*.png"):
+        picture.unlink()
+    with pytest.raises(DatasetError, match="and 5 more problems; `ovparts check` lists them"):
+        write_repository(PascalPart116(data_dir=pascal_root), tmp_path / "out", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "listed"),
+    [("train_16shot.json", "images/train/2008_999999.jpg"), ("train_16shot.json", "images/val/2010_000001.jpg")],
+)
+def test_partly_matching_few_shot_list_is_noted(file, listed, pascal_root):
+    edit_json(pascal_root, file, lambda entries: entries.append({"file_name": listed}))
+    result = check(pascal_root, BUILDERS, progress=False)
+    assert result.ok
+    assert "train/2008_999999.jpg" in result.notes[0] or "val/2010_000001.jpg" in result.notes[0]
+
+
+def test_unlisted_ade_pictures_are_left_out_with_a_note(ade_root, tmp_path):
+    edit_json(ade_root, VAL, lambda d: d["images"].pop())
+    edit_json(ade_root, VAL, lambda d: d.update(annotations=[a for a in d["annotations"] if a["image_id"] != 4]))
+    result = check(ade_root, BUILDERS, progress=False)
+    assert result.ok
+    assert "does not list 1 pictures" in result.notes[0]
+    assert result.splits[1].found == 3
+
+
+class TestArchives:
+    """Faults of the archive itself."""
+
+    def refused(self, archive, tmp_path, message):
+        before = sorted(tmp_path.iterdir())
+        with pytest.raises(DatasetError, match=message) as caught:
+            write_repository(PascalPart116(data_dir=archive), tmp_path / "out", progress=False)
+        assert archive.name in str(caught.value)
+        assert sorted(tmp_path.iterdir()) == before
+        assert not check(archive, BUILDERS, progress=False).ok
+
+    @pytest.mark.parametrize("keep", [0, 1, 10, 1000, 0.5, 0.99, -1, -8])
+    def test_truncated(self, keep, pascal_archive, tmp_path):
+        data = pascal_archive.read_bytes()
+        archive = tmp_path / "cut.tar.gz"
+        archive.write_bytes(data[: int(len(data) * keep) if isinstance(keep, float) else keep])
+        self.refused(archive, tmp_path, "is not a whole .tar.gz archive")
+
+    def test_damaged(self, pascal_archive, tmp_path):
+        data = bytearray(pascal_archive.read_bytes())
+        data[-6] ^= 1  # in the checksum
+        archive = tmp_path / "damaged.tar.gz"
+        archive.write_bytes(data)
+        self.refused(archive, tmp_path, "is not a whole .tar.gz archive")
+
+    def test_not_gzip(self, pascal_root, tmp_path):
+        archive = tmp_path / "plain.tar.gz"
+        with tarfile.open(archive, "w") as tar:
+            tar.add(pascal_root, "PascalPart116")
+        self.refused(archive, tmp_path, "is not a whole .tar.gz archive")
+
+    @pytest.mark.parametrize("name", ["../escaped", "/escaped", "PascalPart116/../../escaped"])
+    def test_path_traversal(self, name, pascal_root, tmp_path):
+        archive = tmp_path / "evil.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(pascal_root, "PascalPart116")
+            member = tarfile.TarInfo(name)
+            member.size = 3
+            tar.addfile(member, io.BytesIO(b"abc"))
+        self.refused(archive, tmp_path, "would land outside|would be written outside")
+        assert not Path("/escaped").exists()
+        assert not (tmp_path.parent / "escaped").exists()
+
+    @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+    def test_links_and_devices(self, kind, pascal_root, tmp_path):
+        archive = tmp_path / "links.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(pascal_root, "PascalPart116")
+            member = tarfile.TarInfo("PascalPart116/images/train/2008_999999.jpg")
+            member.type, member.linkname = kind, "PascalPart116/images/train/2008_000001.jpg"
+            tar.addfile(member)
+        self.refused(archive, tmp_path, "2008_999999.jpg.*link or a device")
+
+    def test_another_dataset(self, ade_archive, tmp_path):
+        with pytest.raises(DatasetError, match="neither holds a folder PascalPart116 or Pascal-Part-116"):
+            write_repository(PascalPart116(data_dir=ade_archive), tmp_path / "out", progress=False)
+        assert not list(tmp_path.iterdir())
+
+
+def test_missing_source(tmp_path):
+    with pytest.raises(DatasetError, match="nowhere does not exist"):
+        PascalPart116(data_dir=tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="data_dir"):
+        PascalPart116()
+
+
+def test_folder_without_a_release(tmp_path):
+    with pytest.raises(DatasetError, match="neither holds a folder PascalPart116"):
+        PascalPart116(data_dir=tmp_path)
+    assert "holds no known dataset" in check(tmp_path, BUILDERS, progress=False).problems[0]
