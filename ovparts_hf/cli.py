@@ -1,0 +1,215 @@
+"""The command `ovparts`. Each subcommand calls one function of the library."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from accelerate import Accelerator
+from transformers.utils import logging as transformers_logging
+
+from dataset_builders import BUILDERS, RELEASES, get_builder
+
+from .data.check import check
+from .data.part_dataset import PartDataset
+from .data.repository import write_repository
+from .demo import run_demo
+from .errors import ConfigurationError, OVPartsError
+from .evaluation import evaluate_model
+from .files import atomic_folder
+from .gallery import build_galleries
+from .loading import load_config, load_model, load_processor
+from .models.clipseg.convert_clipseg import convert_clipseg
+from .report import write_report
+from .tasks import TASKS, Setting
+from .training import TrainArguments, train
+
+CONVERTERS = {"clipseg": convert_clipseg}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: Words of the command line after `ovparts`; those of the process when None.
+
+    Returns:
+        The exit code: 0, or 1 if something was wrong with what was given or found.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options, overrides = _parser().parse_known_args(words)
+    if overrides and options.run not in (_train, _demo):
+        _parser().error(f"unrecognized arguments: {shlex.join(overrides)}")
+    options.words, options.overrides = words, overrides
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    transformers_logging.disable_progress_bar()
+    try:
+        return options.run(options)
+    except OVPartsError as error:
+        print(f"ovparts: {error}", file=sys.stderr)
+        return 1
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    builder_class = get_builder(options.name)
+    if options.name in RELEASES and options.source is None:
+        raise ConfigurationError(f"{options.name} needs its SOURCE: the release archive or its folder.")
+    if options.name not in RELEASES and options.source is not None:
+        raise ConfigurationError(f"{options.name} is drawn, not read; give only the OUT folder.")
+    builder = builder_class() if options.source is None else builder_class(data_dir=options.source)
+    print(write_repository(builder, options.out, options.num_proc, options.overwrite))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    result = check(options.path, RELEASES, options.num_proc)
+    print(result.to_json() if options.json else result.to_text())
+    return 0 if result.ok else 1
+
+
+def _train(options: argparse.Namespace) -> int:
+    print(train(TrainArguments.from_recipe(options.recipe, options.overrides)))
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    accelerator = Accelerator(cpu=options.device == "cpu")
+    dataset = PartDataset.load(options.data)
+    model, processor = load_model(options.model)
+    model.to(accelerator.device)
+    result = evaluate_model(
+        model,
+        processor,
+        dataset,
+        options.task,
+        options.setting,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        max_pictures=options.max_pictures,
+        compat=None if options.compat == "none" else options.compat,
+        accelerator=accelerator,
+    )
+    if accelerator.is_main_process:
+        print(result.table())
+        if options.out is not None:
+            result.to_json(options.out / "result.json")
+            result.to_csv(options.out / "classes.csv")
+            galleries = build_galleries(model, processor, dataset, options.task)
+            command = shlex.join(["ovparts", *options.words])
+            write_report(options.out / "report" / "index.html", [result], galleries, [command])
+            print(options.out / "report" / "index.html")
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    model, report = CONVERTERS[options.family](options.checkpoint, load_config(options.base))
+    with atomic_folder(options.out) as folder:
+        model.save_pretrained(folder)
+        load_processor(options.base).save_pretrained(folder)
+    print(report.summary())
+    print(options.out)
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    data = write_repository(get_builder("toy-world")(), options.out / "data", overwrite=True)
+    result = run_demo(data, options.out, options.seed, tuple(options.overrides))
+    print(result.table())
+    print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
+    return 0
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ovparts", description="Open-vocabulary part segmentation.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    prepare = _command(
+        commands,
+        _prepare,
+        "make a dataset repository from a release",
+        "ovparts prepare pascal-part-116 PascalPart116.tar.gz data/pascal-part-116",
+    )
+    prepare.add_argument("name", choices=BUILDERS, help="which dataset")
+    prepare.add_argument("source", nargs="?", help="release archive, or its extracted folder (not for toy-world)")
+    prepare.add_argument("out", type=Path, help="folder to make")
+    prepare.add_argument("--num-proc", type=int, default=1, help="processes (default: %(default)s)")
+    prepare.add_argument("--overwrite", action="store_true", help="replace a dataset prepared there before")
+
+    checking = _command(
+        commands, _check, "compare a release or a prepared dataset with what it should hold", "ovparts check data/x"
+    )
+    checking.add_argument("path", type=Path, help="archive, extracted folder or prepared dataset")
+    checking.add_argument("--json", action="store_true", help="print JSON")
+    checking.add_argument("--num-proc", type=int, default=1, help="processes (default: %(default)s)")
+
+    training = _command(
+        commands,
+        _train,
+        "fine-tune a model; arguments that are not listed here override the recipe (key=value or --key value)",
+        "ovparts train --recipe examples/recipes/toy-world/zero_shot/clipseg.yaml data=data/toy output=outputs/toy",
+    )
+    training.add_argument("--recipe", type=Path, help="YAML file with training arguments")
+
+    evaluation = _command(
+        commands,
+        _evaluate,
+        "score a model by the benchmark's protocol",
+        "ovparts evaluate outputs/toy/last data/toy --task zero_shot --setting oracle_obj --out outputs/toy/evaluation",
+    )
+    evaluation.add_argument("model", help="folder or Hub id")
+    evaluation.add_argument("data", help="prepared dataset: folder or Hub id")
+    evaluation.add_argument("--task", choices=TASKS, default="zero_shot", help="default: %(default)s")
+    evaluation.add_argument(
+        "--setting", choices=[s.value for s in Setting], default="oracle_obj", help="default: %(default)s"
+    )
+    evaluation.add_argument("--out", type=Path, help="folder for result.json, classes.csv and report/index.html")
+    evaluation.add_argument("--batch-size", type=int, default=8, help="pictures at once (default: %(default)s)")
+    evaluation.add_argument("--workers", type=int, default=0, help="processes that read (default: %(default)s)")
+    evaluation.add_argument("--max-pictures", type=int, help="score only the first so many pictures")
+    evaluation.add_argument(
+        "--compat", choices=["ov_parts", "none"], default="ov_parts", help="label sizes as published, or as stored"
+    )
+    evaluation.add_argument("--device", choices=["auto", "cpu"], default="auto", help="default: %(default)s")
+
+    converting = _command(
+        commands,
+        _convert,
+        "turn a released checkpoint into a folder for from_pretrained",
+        "ovparts convert clipseg model_final.pth models/clipseg-pascal --base CIDAS/clipseg-rd64-refined",
+    )
+    converting.add_argument("family", choices=CONVERTERS, help="model family")
+    converting.add_argument("checkpoint", type=Path, help=".pth or .safetensors")
+    converting.add_argument("out", type=Path, help="folder to make")
+    converting.add_argument("--base", required=True, help="folder or Hub id of the model it was trained from")
+
+    demo = _command(
+        commands,
+        _demo,
+        "draw the toy world, train on it, evaluate and report; other arguments override the recipe (key=value)",
+        "ovparts demo --out outputs/demo",
+    )
+    demo.add_argument("--out", type=Path, default=Path("outputs/demo"), help="folder (default: %(default)s)")
+    demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction, run: Callable[[argparse.Namespace], int], summary: str, example: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        run.__name__.removeprefix("_"), help=summary, description=summary, epilog=f"Example: {example}"
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
