@@ -1,6 +1,7 @@
 """One builder class and one dataset card per dataset.
 
-`BUILDERS` maps the names of the command line to the classes; `datasets` users import the classes themselves.
+`BUILDERS` maps the names of the command line to the classes, `RELEASES` only those that read a downloaded release;
+`datasets` users import the classes themselves.
 """
 
 from ovparts_hf.data.builder import ReleaseBuilder
@@ -8,16 +9,18 @@ from ovparts_hf.errors import ConfigurationError
 
 from .ade20k_part_234 import ADE20KPart234
 from .pascal_part_116 import PascalPart116
+from .toy_world import ToyWorld
 
-__all__ = ["BUILDERS", "ADE20KPart234", "PascalPart116", "get_builder"]
+__all__ = ["BUILDERS", "RELEASES", "ADE20KPart234", "PascalPart116", "ToyWorld", "get_builder"]
 
-BUILDERS: dict[str, type[ReleaseBuilder]] = {
+RELEASES: dict[str, type[ReleaseBuilder]] = {
     "pascal-part-116": PascalPart116,
     "ade20k-part-234": ADE20KPart234,
 }
+BUILDERS: dict[str, type[ReleaseBuilder] | type[ToyWorld]] = {**RELEASES, "toy-world": ToyWorld}
 
 
-def get_builder(name: str) -> type[ReleaseBuilder]:
+def get_builder(name: str) -> type[ReleaseBuilder] | type[ToyWorld]:
     """Looks a builder class up by the name of its dataset.
 
     Raises:

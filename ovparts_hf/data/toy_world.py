@@ -33,31 +33,30 @@ def draw(split: str, number: int, seed: int = 0, close_up: bool = False, incompl
         number: Which picture of the split.
         seed: Which toy world.
         close_up: Show a piece of a single object that is larger than the picture.
-        incomplete: Leave out about half of each object's parts.
+        incomplete: Keep only one to three parts of each object.
     """
     rng = random.Random(f"toy-world/{seed}/{split}/{number}")
     return draw_scene(rng, TOY_WORLD, close_up, incomplete)
 
 
-def rows(split: str, count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Draws the first `count` pictures of a split as rows of the semantic layout.
+def row(split: str, number: int, seed: int = 0) -> dict[str, Any]:
+    """Draws one picture as a row of the semantic layout; picture and maps are PNG files."""
+    scene = draw(split, number, seed)
+    objects = _ids(scene.object_map)
+    return {
+        "image_id": image_id(split, number),
+        "image": _png(scene.image),
+        "object_map": _png(Image.fromarray(scene.object_map)),
+        "part_map": _png(Image.fromarray(scene.part_map)),
+        "objects": objects,
+        "object_parts": [_ids(scene.part_map[scene.object_map == i]) for i in objects],
+        "parts": _ids(scene.part_map),
+    }
 
-    Yields:
-        Dictionaries with `image_id`, `image`, `object_map`, `part_map` (PNG bytes as `{"bytes": ..., "path": None}`),
-        `objects`, `object_parts` and `parts` (ids, ascending).
-    """
-    for number in range(count):
-        scene = draw(split, number, seed)
-        objects = _ids(scene.object_map)
-        yield {
-            "image_id": image_id(split, number),
-            "image": _png(scene.image),
-            "object_map": _png(Image.fromarray(scene.object_map)),
-            "part_map": _png(Image.fromarray(scene.part_map)),
-            "objects": objects,
-            "object_parts": [_ids(scene.part_map[scene.object_map == i]) for i in objects],
-            "parts": _ids(scene.part_map),
-        }
+
+def rows(split: str, count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """The first `count` rows of a split."""
+    return (row(split, number, seed) for number in range(count))
 
 
 def image_id(split: str, number: int) -> str:

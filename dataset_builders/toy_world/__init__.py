@@ -1,0 +1,5 @@
+"""The toy world."""
+
+from .toy_world import ToyWorld
+
+__all__ = ["ToyWorld"]

@@ -1,0 +1,51 @@
+"""The toy world as a dataset repository, drawn where the benchmark's datasets are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import datasets
+
+from ovparts_hf import __version__
+from ovparts_hf.data.rows import semantic_features
+from ovparts_hf.data.shards import RowSource
+from ovparts_hf.data.toy_world import SPLIT_SIZES, TOY_WORLD, few_shot_image_ids, image_id, row
+from ovparts_hf.taxonomy import PartTaxonomy
+
+
+class ToyWorld:
+    """Drawn objects made of parts; some objects are never labelled in training.
+
+    Args:
+        pictures: How many there are in each split; None for 2000 to train on and 300 to validate on.
+        seed: Which toy world.
+    """
+
+    TAXONOMY: ClassVar[PartTaxonomy] = TOY_WORLD
+    CARD: ClassVar[Path] = Path(__file__).with_name("README.md")
+
+    def __init__(self, pictures: dict[str, int] | None = None, seed: int = 0) -> None:
+        self.pictures = pictures or SPLIT_SIZES
+        self.seed = seed
+
+    def features(self) -> datasets.Features:
+        """Columns of the rows."""
+        return semantic_features(self.TAXONOMY)
+
+    def fingerprint(self) -> str:
+        """Identifies the drawing code and what it is asked for."""
+        return f"{__version__}-{sorted(self.pictures.items())}-{self.seed}"
+
+    def open(self, scratch: Path, progress: bool = False) -> RowSource:
+        """Numbers the pictures; the few-shot ones come first."""
+        few_shot = set(few_shot_image_ids(self.pictures["train"], seed=self.seed))
+        groups: dict[str, list[tuple[str, int]]] = {"train-few_shot": [], "train-rest": []}
+        for number in range(self.pictures["train"]):
+            group = "train-few_shot" if image_id("train", number) in few_shot else "train-rest"
+            groups[group].append(("train", number))
+        groups["validation"] = [("validation", number) for number in range(self.pictures["validation"])]
+        return RowSource(groups, self._row)
+
+    def _row(self, key: tuple[str, int]) -> dict[str, Any]:
+        return row(*key, seed=self.seed)
