@@ -1,8 +1,8 @@
 """The toy world: a dataset that is drawn instead of downloaded.
 
 Objects made of parts, some of them never labelled in training. Unseen objects share part names and looks with seen ones
-(a wheel is a wheel), and two part names belong to unseen objects only. Every picture depends on nothing but the seed, its
-split and its number.
+(a wheel is a wheel), and two part names belong to unseen objects only. Every picture depends on nothing but the seed,
+its split and its number.
 """
 
 from __future__ import annotations
