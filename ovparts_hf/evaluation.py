@@ -95,7 +95,8 @@ def evaluate_model(
     records = _first_pictures(dataset.evaluation_records(task), max_pictures)
     if not records:
         raise ConfigurationError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
-    label_size = model.config.eval_label_size if compat == "ov_parts" else None
+    published = model.config.eval_label_size if compat == "ov_parts" else None
+    label_size = None if published is None else list(published)
     metric = PartSegmentationMetric(taxonomy.part_classes, task.seen_ids(taxonomy), taxonomy.ignore_index)
 
     start = time.perf_counter()

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassClassValidationError
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from .auto import MODELS
@@ -43,7 +44,10 @@ def load_config(name_or_path: str | Path, **overrides: Any) -> PreTrainedConfig:
         if not hasattr(config, key):
             raise ConfigurationError(f"{type(config).__name__} has no field {key!r}.")
         setattr(config, key, value)
-    config.validate()
+    try:
+        config.validate()
+    except StrictDataclassClassValidationError as error:
+        raise ConfigurationError(str(error.__cause__)) from error
     return config
 
 

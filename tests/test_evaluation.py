@@ -1,0 +1,137 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ovparts_hf.data.part_dataset import PartDataset
+from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.evaluation import evaluate_model, predict_records, score
+from ovparts_hf.metrics import PartSegmentationMetric
+from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
+from ovparts_hf.results import BenchmarkResult
+from ovparts_hf.tasks import get_task
+
+from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
+
+
+@pytest.fixture(scope="module")
+def model():
+    return convert_clipseg(FOLDER / "checkpoint.pth", golden_config())[0]
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return golden_processor()
+
+
+@pytest.fixture(scope="module", params=["pascal", "ade"])
+def dataset(request):
+    return PartDataset.load(request.getfixturevalue(f"{request.param}_folder"))
+
+
+def count_calls(monkeypatch, owner, name):
+    calls = []
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args, **kwargs: calls.append(args) or original(*args, **kwargs))
+    return calls
+
+
+@torch.no_grad()
+def plain_label_map(model, processor, dataset, record):
+    """One forward pass for the record alone: all classes scored, those of other objects set to zero."""
+    sample = dataset.read(record)
+    inputs = processor(images=[sample.image], classes=dataset.taxonomy.part_classes)
+    logits = model(**inputs).logits
+    scores = torch.nn.functional.interpolate(logits, size=sample.part_map.shape, mode="bilinear")[0].sigmoid()
+    others = sorted(set(range(len(scores))) - set(dataset.taxonomy.parts_of(record.object_id)))
+    scores[others] = 0
+    return scores.argmax(0).numpy()
+
+
+def test_predictions_equal_the_plain_computation(model, processor, dataset):
+    records = dataset.evaluation_records(get_task("zero_shot"))
+    predictions = list(predict_records(model, processor, dataset, records, batch_size=3))
+    assert [prediction.record for prediction in predictions] == records
+    for prediction in predictions:
+        expected = plain_label_map(model, processor, dataset, prediction.record)
+        np.testing.assert_array_equal(prediction.label_map, expected)
+
+
+def test_each_picture_is_seen_once_and_words_are_read_once(model, processor, dataset, monkeypatch):
+    pictures = count_calls(monkeypatch, model, "encode_pictures")
+    words = count_calls(monkeypatch, model, "encode_classes")
+    result = evaluate_model(model, processor, dataset, batch_size=1, progress=False)
+    assert len(pictures) == result.dataset["num_pictures"] < result.dataset["num_records"]
+    assert len(words) == 1
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(2, 0), (8, 0), (3, 1)])
+def test_batches_and_workers_change_nothing(model, processor, dataset, batch_size, workers):
+    expected = evaluate_model(model, processor, dataset, batch_size=1, progress=False).metrics
+    found = evaluate_model(model, processor, dataset, batch_size=batch_size, workers=workers, progress=False).metrics
+    assert found["IoU"] == pytest.approx(expected["IoU"], nan_ok=True, abs=0.2)  # a tie may fall the other way
+    assert found["hIoU"] == pytest.approx(expected["hIoU"], abs=0.1)
+
+
+def scored(model, processor, dataset, label_size):
+    taxonomy = dataset.taxonomy
+    metric = PartSegmentationMetric(taxonomy.part_classes, taxonomy.seen_part_ids, taxonomy.ignore_index)
+    for prediction in predict_records(model, processor, dataset, dataset.evaluation_records(get_task("zero_shot"))):
+        score(metric, prediction, taxonomy.ignore_index, label_size)
+    return metric.compute()
+
+
+@pytest.mark.parametrize(("compat", "label_size"), [("ov_parts", (800, 1333)), (None, None)])
+def test_label_sizes_are_the_published_ones_unless_told_otherwise(model, processor, dataset, compat, label_size):
+    result = evaluate_model(model, processor, dataset, compat=compat, progress=False)
+    assert result.metrics["IoU"] == pytest.approx(scored(model, processor, dataset, label_size)["IoU"], nan_ok=True)
+    assert result.config["compat"] == compat
+    assert result.config["label_size"] == (list(label_size) if label_size else None)
+
+
+def test_published_label_sizes_move_borders(model, processor, dataset):
+    assert scored(model, processor, dataset, (800, 1333))["IoU"] != scored(model, processor, dataset, None)["IoU"]
+
+
+def test_few_shot_counts_every_class_as_seen(model, processor, dataset):
+    result = evaluate_model(model, processor, dataset, "few_shot", progress=False)
+    assert result.metrics["mIoU"] == result.metrics["mIoU_seen"]
+    assert np.isnan(result.metrics["mIoU_unseen"])
+
+
+def test_result_says_what_was_done(model, processor, dataset, tmp_path):
+    result = evaluate_model(model, processor, dataset, max_pictures=2, seed=3, progress=False)
+    assert result.dataset["num_pictures"] == 2
+    assert result.dataset["name"] == dataset.taxonomy.name
+    assert result.dataset["fingerprint"].startswith("Content sha256-")
+    assert (result.task, result.setting, result.seed) == ("zero_shot", "oracle_obj", 3)
+    assert result.model["type"] == "ovparts_clipseg"
+    assert result.timings["pictures_per_second"] > 0
+    result.to_json(tmp_path / "result.json")
+    assert BenchmarkResult.from_json(tmp_path / "result.json").metrics["IoU"].keys() == result.metrics["IoU"].keys()
+
+
+def test_refuses_what_it_cannot_evaluate(model, processor, dataset):
+    with pytest.raises(ConfigurationError, match="'pred_obj' cannot be evaluated yet"):
+        evaluate_model(model, processor, dataset, setting="pred_obj")
+    with pytest.raises(ConfigurationError, match="no labelled object"):
+        evaluate_model(model, processor, dataset, max_pictures=0)
+
+
+def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    script = Path(__file__).parents[1] / "examples" / "evaluate.py"
+    arguments = [str(tmp_path / "model"), str(pascal_folder), "--device", "cpu", "--batch-size", "1"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+    for count in (1, 2):
+        out = ["--out", str(tmp_path / str(count))]
+        command = [sys.executable, *launch, str(count), str(script), *arguments, *out]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    one, two = (BenchmarkResult.from_json(tmp_path / str(count) / "result.json") for count in (1, 2))
+    assert (one.hardware["processes"], two.hardware["processes"]) == (1, 2)
+    assert two.metrics["IoU"] == pytest.approx(one.metrics["IoU"], nan_ok=True, abs=1e-9)
