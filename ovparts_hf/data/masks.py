@@ -73,8 +73,8 @@ def decode_label_map(png: bytes) -> np.ndarray:
 
 def present_labels(label_map: np.ndarray, ignore_index: int) -> list[int]:
     """Labels that occur in an array of non-negative integers of any shape, ascending, without the ignore index."""
-    counts = np.bincount(label_map.ravel())
-    return [int(label) for label in np.flatnonzero(counts) if label != ignore_index]
+    labelled = label_map[label_map != ignore_index]
+    return np.flatnonzero(np.bincount(labelled)).tolist()
 
 
 def check_labels(label_map: np.ndarray, num_classes: int, ignore_index: int, name: str) -> None:

@@ -107,6 +107,7 @@ def instance_row(
         instances: The objects, in the order in which they are painted over each other.
         taxonomy: What the ids mean.
     """
+    columns = np.asfortranarray(part_map.values).T  # masks are decoded column by column, so this is the faster order
     return {
         "image_id": image_id,
         "image": _stored(image, f"{image_id}.jpg"),
@@ -117,7 +118,7 @@ def instance_row(
                 "category": instance.category,
                 "bbox": instance.bbox,
                 "mask": instance.mask,
-                "parts": present_labels(part_map.values[decode_rle(instance.mask)], taxonomy.ignore_index),
+                "parts": present_labels(columns[decode_rle(instance.mask).T], taxonomy.ignore_index),
             }
             for instance in instances
         ],

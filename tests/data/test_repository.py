@@ -191,17 +191,22 @@ def test_grey_and_cmyk_pictures_read_as_rgb(pascal_root, tmp_path):
 
 class TestStaleCaches:
     def test_changed_data_is_not_served_from_the_cache(self, pascal_root, tmp_path):
-        """The same path, split sizes and file names, but another label."""
+        """One other byte in a picture: path, file names and all sizes in the card stay as they are."""
         cache, out = str(tmp_path / "cache"), tmp_path / "out"
         before = rows_of(prepare(pascal_root, out), cache_dir=cache)
-        path = pascal_root / "annotations_detectron2_part" / "val" / "2010_000001.png"
-        with Image.open(path) as image:
-            values = np.asarray(image).copy()
-        values[values == values.min()] = 3
-        Image.fromarray(values).save(path)
+        old_card = (out / "README.md").read_text()
+        path = pascal_root / "images" / "val" / "2010_000001.jpg"
+        data = bytearray(path.read_bytes())
+        data[-500] ^= 2  # among the compressed pixels
+        path.write_bytes(data)
         after = rows_of(prepare(pascal_root, out, overwrite=True), cache_dir=cache)
-        np.testing.assert_array_equal(np.asarray(after["validation"][0]["part_map"]), values)
-        assert not np.array_equal(np.asarray(before["validation"][0]["part_map"]), values)
+        new_card = (out / "README.md").read_text()
+        changed = [new for old, new in zip(old_card.splitlines(), new_card.splitlines()) if old != new]
+        assert len(changed) == 2
+        assert all("description: Content sha256-" in line for line in changed)
+        pictures = [np.asarray(rows["validation"][0]["image"]) for rows in (before, after)]
+        assert not np.array_equal(*pictures)
+        np.testing.assert_array_equal(pictures[1], np.asarray(Image.open(path)))
 
     def test_fewer_pictures_in_the_same_folder(self, pascal_root, tmp_path):
         cache, out = str(tmp_path / "cache"), tmp_path / "out"
