@@ -99,7 +99,7 @@ def draw_scene(rng: random.Random, taxonomy: PartTaxonomy, close_up: bool = Fals
         rng: Source of every choice.
         taxonomy: Names and ids; its objects must be among `OBJECTS`.
         close_up: Show a piece of a single object that is larger than the picture.
-        incomplete: Leave out about half of each object's parts, as in a picture of spare parts.
+        incomplete: Keep only one to three parts of each object, as in a picture of spare parts.
     """
     width, height = rng.choice(SIZES)
     names = [rng.choice(taxonomy.object_classes) for _ in range(1 if close_up or rng.random() < 0.5 else 2)]
@@ -127,7 +127,7 @@ def _place(
     style.draw(pen)
     if incomplete:
         parts = sorted(pen.colours)
-        kept = set(rng.sample(parts, k=rng.randint(1, len(parts) - 1)))
+        kept = set(rng.sample(parts, k=min(rng.choice((1, 1, 2, 3)), len(parts) - 1)))
         pen.shapes = [shape for shape in pen.shapes if shape.part in kept]
     scale = zoom * size[0] * style.size * (rng.uniform(0.72, 1.0) if slots == 1 else rng.uniform(0.5, 0.66))
     stretch = (scale * rng.choice((-1, 1)) * rng.uniform(0.92, 1.08), scale * rng.uniform(0.9, 1.05))

@@ -1,0 +1,137 @@
+"""The drawn pictures, their label maps and their words."""
+
+import io
+import random
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ovparts_hf.data import toy_world
+from ovparts_hf.data.rows import semantic_features
+from ovparts_hf.data.toy.captions import caption, phrases
+from ovparts_hf.data.toy.palette import COLOURS
+from ovparts_hf.data.toy.scene import OBJECTS
+from ovparts_hf.data.toy_world import TOY_WORLD, draw, few_shot_image_ids, row
+
+IGNORE = TOY_WORLD.ignore_index
+KINDS = {"whole": {}, "close-up": {"close_up": True}, "incomplete": {"incomplete": True}}
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [draw("train", number) for number in range(120)]
+
+
+def words_of(part_ids):
+    return {TOY_WORLD.part_name(i) for i in part_ids}
+
+
+def test_every_object_can_be_drawn_and_has_parts():
+    assert set(OBJECTS) == set(TOY_WORLD.object_classes)
+    assert all(TOY_WORLD.parts_of(i) for i in range(len(TOY_WORLD.object_classes)))
+
+
+def test_unseen_objects_share_part_names_with_seen_ones_and_have_some_of_their_own():
+    seen, unseen = words_of(TOY_WORLD.seen_part_ids), words_of(TOY_WORLD.unseen_part_ids)
+    assert unseen - seen == {"cab", "mane"}
+    assert len(seen & unseen) >= 10
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_picture_depends_on_nothing_but_its_number(kind):
+    random.seed(1)
+    first = draw("train", 3, **kind)
+    random.seed(2)
+    draw("train", 4)
+    second = draw("train", 3, **kind)
+    assert first.image.tobytes() == second.image.tobytes()
+    assert np.array_equal(first.part_map, second.part_map)
+    assert first.figures == second.figures
+
+
+def test_splits_numbers_and_seeds_give_different_pictures():
+    pictures = {draw(*key).image.tobytes() for key in [("train", 0), ("train", 1), ("validation", 0), ("train", 0, 1)]}
+    assert len(pictures) == 4
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10**6), st.sampled_from(sorted(KINDS)))
+def test_a_part_lies_inside_its_object(number, kind):
+    scene = draw("any", number, **KINDS[kind])
+    assert scene.part_map.shape == scene.object_map.shape == scene.image.size[::-1]
+    labelled = scene.part_map != IGNORE
+    assert labelled.any()
+    owners = np.array(TOY_WORLD.part_object_ids)[scene.part_map[labelled]]
+    assert np.array_equal(owners, scene.object_map[labelled])
+
+
+def test_all_classes_occur(scenes):
+    shown = np.unique(np.concatenate([np.unique(scene.part_map) for scene in scenes]))
+    assert set(shown) == {*range(len(TOY_WORLD.part_classes)), IGNORE}
+
+
+def test_parts_are_large_enough_to_be_learned(scenes):
+    pixels = sum(np.bincount(scene.part_map.ravel(), minlength=256) for scene in scenes)
+    pictures = sum(np.bincount(np.unique(scene.part_map), minlength=256) for scene in scenes)
+    mean = pixels[: len(TOY_WORLD.part_classes)] / pictures[: len(TOY_WORLD.part_classes)]
+    assert np.median(mean) > 300
+    assert mean.min() > 20
+
+
+def test_pictures_show_one_or_two_objects(scenes):
+    assert {len(scene.figures) for scene in scenes} == {1, 2}
+
+
+def test_words_speak_of_exactly_what_can_be_seen(scenes):
+    for scene in scenes:
+        visible = {TOY_WORLD.part_classes[i] for i in np.unique(scene.part_map) if i != IGNORE}
+        spoken = {f"{figure.name}'s {part}" for figure in scene.figures for part in figure.parts}
+        assert spoken <= visible
+        spoken_words = {word.rstrip("s") for word in re.findall("[a-z]+", caption(scene.figures, random.Random(0)))}
+        unseen_parts = {name.rstrip("s") for name in words_of(range(len(TOY_WORLD.part_classes)))} - {
+            part.rstrip("s") for figure in scene.figures for part in figure.parts
+        }
+        assert not spoken_words & unseen_parts
+
+
+def test_phrases_name_objects_parts_and_colours():
+    figure = draw("train", 0).figures[0]
+    found = phrases([figure])
+    part, colour = next(iter(figure.parts.items()))
+    assert {figure.name, f"{figure.colour} {figure.name}", part, f"{colour} {part}", f"{figure.name} {part}"} <= set(found)
+    assert len(found) == len(set(found))
+    assert set(figure.parts.values()) <= set(COLOURS)
+
+
+def test_incomplete_objects_lack_parts():
+    counts = [len(figure.parts) for number in range(20) for figure in draw("any", number, incomplete=True).figures]
+    assert max(counts) <= 3
+
+
+def test_a_row_fits_the_semantic_layout():
+    drawn, scene = row("validation", 7), draw("validation", 7)
+    assert set(drawn) == set(semantic_features(TOY_WORLD))
+    assert drawn["image_id"] == "validation_00007"
+    assert Image.open(io.BytesIO(drawn["image"]["bytes"])).tobytes() == scene.image.tobytes()
+    part_map = np.array(Image.open(io.BytesIO(drawn["part_map"]["bytes"])))
+    assert np.array_equal(part_map, scene.part_map)
+    assert sorted(part for parts in drawn["object_parts"] for part in parts) == drawn["parts"]
+
+
+def test_the_few_shot_list_holds_each_class_often_enough():
+    chosen = few_shot_image_ids(count=150, shots=2)
+    assert chosen == few_shot_image_ids(count=150, shots=2)
+    assert 0 < len(chosen) < 100
+    parts = [draw("train", int(name.removeprefix("train_"))).part_map for name in chosen]
+    shown = sum(np.bincount(np.unique(part_map), minlength=256) for part_map in parts)
+    assert shown[: len(TOY_WORLD.part_classes)].min() >= 2
+
+
+def test_the_benchmark_sees_labels_of_unseen_objects_but_training_does_not():
+    lookup = TOY_WORLD.part_lookup(TOY_WORLD.seen())
+    assert all(lookup[i] == IGNORE for i in TOY_WORLD.unseen_part_ids)
+    assert toy_world.SPLIT_SIZES == {"train": 2000, "validation": 300}
