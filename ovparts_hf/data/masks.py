@@ -147,9 +147,9 @@ def _encode_run_lengths(rle: dict[str, Any], height: int, width: int, name: str)
     counts = rle.get("counts")
     try:
         lengths = counts if isinstance(counts, list) else _run_lengths(counts)
-        total = sum(lengths) if min(lengths, default=-1) >= 0 else None
-    except (AttributeError, TypeError) as error:
+    except AttributeError as error:
         raise DatasetError(f"The run lengths of {name} cannot be decoded.") from error
+    total = sum(lengths) if all(isinstance(length, int) and length >= 0 for length in lengths) else None
     if total != height * width:  # pycocotools would leave the rest of the mask to chance
         raise DatasetError(f"The run lengths of {name} do not add up to {height} x {width} pixels.")
     return _as_text(coco.frPyObjects({"size": [height, width], "counts": lengths}, height, width))
