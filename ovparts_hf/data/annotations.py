@@ -115,7 +115,7 @@ def _after_images(path: str) -> str:
 
 def _load(path: Path, name: str, **options: Any) -> Any:
     try:
-        return json.loads(path.read_bytes(), **options)
+        return json.loads(path.read_text(encoding="utf-8-sig"), **options)
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{name} is not valid JSON: {error}") from error
 

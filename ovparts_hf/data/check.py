@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from ..errors import DatasetError
 from .builder import ReleaseBuilder, unpacked
+from .card import shard_paths
 from .check_prepared import check_prepared
 from .check_result import CheckResult, SplitCheck
 from .listing import Picture, SplitListing, list_few_shot, list_split
@@ -20,13 +21,13 @@ from .repository import is_repository
 
 
 def check(
-    path: str | Path, builders: Mapping[str, type[ReleaseBuilder]], num_proc: int = 1, progress: bool = True
+    path: str | Path, releases: Mapping[str, type[ReleaseBuilder]], num_proc: int = 1, progress: bool = True
 ) -> CheckResult:
     """Reads every file of a dataset.
 
     Args:
         path: A release archive, its extracted folder, the folder that holds that one, or a prepared dataset.
-        builders: The releases that may be met, by name.
+        releases: The builders of the releases that may be met, by name.
         num_proc: Number of processes.
         progress: Whether to show bars.
 
@@ -34,7 +35,7 @@ def check(
         What was found. That `path` cannot be read at all is one of the problems.
     """
     path = Path(path).expanduser().resolve()
-    if is_repository(path):
+    if is_repository(path) or shard_paths(path):
         return check_prepared(path, num_proc, progress)
     result = CheckResult(str(path))
     with tempfile.TemporaryDirectory(prefix="ovparts-check-") as scratch:
@@ -42,17 +43,17 @@ def check(
             if not path.exists():
                 raise DatasetError(f"{path} does not exist. Give a release, its folder or a prepared dataset.")
             folder = unpacked(path, Path(scratch) / "source", progress)
-            result.dataset = _recognise(folder, path, builders)
-            _check_release(builders[result.dataset], folder, result, num_proc, progress)
+            result.dataset = _recognise(folder, path, releases)
+            _check_release(releases[result.dataset], folder, result, num_proc, progress)
         except DatasetError as error:
             result.problems.append(str(error))
     return result
 
 
-def _recognise(folder: Path, path: Path, builders: Mapping[str, type[ReleaseBuilder]]) -> str:
+def _recognise(folder: Path, path: Path, releases: Mapping[str, type[ReleaseBuilder]]) -> str:
     """The name of the release whose files the folder holds most of; a known folder name settles it."""
     scores = {}
-    for name, builder in builders.items():
+    for name, builder in releases.items():
         try:
             root = builder.LAYOUT.find_root(folder)
         except DatasetError:
@@ -63,7 +64,7 @@ def _recognise(folder: Path, path: Path, builders: Mapping[str, type[ReleaseBuil
     if len(best) > 1:
         raise DatasetError(f"{path} holds several releases: {best}. Give the folder of one of them.")
     if not best:
-        names = [name for builder in builders.values() for name in builder.LAYOUT.folder_names]
+        names = [name for builder in releases.values() for name in builder.LAYOUT.folder_names]
         raise DatasetError(f"{path} holds no known dataset; the folder of a release is called one of {names}.")
     return best[0]
 

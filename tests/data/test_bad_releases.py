@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builders import BUILDERS, ADE20KPart234, PascalPart116
+from dataset_builders import RELEASES, ADE20KPart234, PascalPart116
 from ovparts_hf.data.check import check
 from ovparts_hf.data.repository import write_repository
 from ovparts_hf.errors import DatasetError
@@ -225,7 +225,7 @@ def refused(builder, root, message, tmp_path):
         write_repository(builder(data_dir=root), tmp_path / "out", progress=False)
     assert "\n" not in str(caught.value)
     assert sorted(tmp_path.iterdir()) == before
-    problems = check(root, BUILDERS, progress=False).problems
+    problems = check(root, RELEASES, progress=False).problems
     with pytest.raises(DatasetError, match=message):
         raise DatasetError("\n".join(problems))
 
@@ -233,7 +233,7 @@ def refused(builder, root, message, tmp_path):
 def test_check_lists_every_problem(pascal_root):
     for fault in ("picture without object map", "part map of another size", "truncated picture", "16-bit map"):
         PASCAL_FAULTS[fault][0](pascal_root)
-    result = check(pascal_root, BUILDERS, progress=False)
+    result = check(pascal_root, RELEASES, progress=False)
     assert not result.ok
     assert len(result.problems) == 4
 
@@ -251,7 +251,7 @@ def test_error_says_how_many_more_there_are(pascal_root, tmp_path):
 )
 def test_partly_matching_few_shot_list_is_noted(file, listed, pascal_root):
     edit_json(pascal_root, file, lambda entries: entries.append({"file_name": listed}))
-    result = check(pascal_root, BUILDERS, progress=False)
+    result = check(pascal_root, RELEASES, progress=False)
     assert result.ok
     assert "train/2008_999999.jpg" in result.notes[0] or "val/2010_000001.jpg" in result.notes[0]
 
@@ -259,7 +259,7 @@ def test_partly_matching_few_shot_list_is_noted(file, listed, pascal_root):
 def test_unlisted_ade_pictures_are_left_out_with_a_note(ade_root, tmp_path):
     edit_json(ade_root, VAL, lambda d: d["images"].pop())
     edit_json(ade_root, VAL, lambda d: d.update(annotations=[a for a in d["annotations"] if a["image_id"] != 4]))
-    result = check(ade_root, BUILDERS, progress=False)
+    result = check(ade_root, RELEASES, progress=False)
     assert result.ok
     assert "does not list 1 pictures" in result.notes[0]
     assert result.splits[1].found == 3
@@ -274,7 +274,7 @@ class TestArchives:
             write_repository(PascalPart116(data_dir=archive), tmp_path / "out", progress=False)
         assert archive.name in str(caught.value)
         assert sorted(tmp_path.iterdir()) == before
-        assert not check(archive, BUILDERS, progress=False).ok
+        assert not check(archive, RELEASES, progress=False).ok
 
     @pytest.mark.parametrize("keep", [0, 1, 10, 1000, 0.5, 0.99, -1, -8])
     def test_truncated(self, keep, pascal_archive, tmp_path):
@@ -334,4 +334,4 @@ def test_missing_source(tmp_path):
 def test_folder_without_a_release(tmp_path):
     with pytest.raises(DatasetError, match="neither holds a folder PascalPart116"):
         PascalPart116(data_dir=tmp_path)
-    assert "holds no known dataset" in check(tmp_path, BUILDERS, progress=False).problems[0]
+    assert "holds no known dataset" in check(tmp_path, RELEASES, progress=False).problems[0]

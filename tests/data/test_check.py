@@ -1,0 +1,121 @@
+"""Checks count what is there and see through a spoiled dataset."""
+
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataset_builders import RELEASES
+from ovparts_hf.data.check import check
+
+
+def run(path, **options):
+    return check(path, RELEASES, progress=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("archive", "name", "sizes"),
+    [
+        ("pascal_archive", "pascal-part-116", [("train", 8, 8431), ("validation", 6, 850)]),
+        ("ade_archive", "ade20k-part-234", [("train", 6, 7347), ("validation", 4, 1016)]),
+    ],
+)
+@pytest.mark.parametrize("num_proc", [1, 2])
+def test_archives(archive, name, sizes, num_proc, request):
+    result = run(request.getfixturevalue(archive), num_proc=num_proc)
+    assert result.ok
+    assert (result.dataset, result.kind) == (name, "release")
+    assert [(split.split, split.found, split.expected) for split in result.splits[:2]] == sizes
+    assert set(result.splits[0].files.values()) == {result.splits[0].found}
+
+
+def test_parent_of_one_and_of_two(pascal_root, ade_root):
+    assert "holds several releases" in run(pascal_root.parent).problems[0]
+    assert run(ade_root).dataset == "ade20k-part-234"
+    shutil.rmtree(ade_root)
+    assert run(pascal_root.parent).ok
+
+
+def test_renamed_folder_is_known_by_its_files(ade_root):
+    assert run(ade_root.rename(ade_root.with_name("data"))).dataset == "ade20k-part-234"
+
+
+@pytest.mark.parametrize("folder", ["pascal_folder", "ade_folder"])
+def test_prepared(folder, request):
+    result = run(request.getfixturevalue(folder), num_proc=2)
+    assert result.ok
+    assert result.kind == "prepared"
+    assert all(split.found == split.expected > 0 for split in result.splits)
+    assert len(result.splits) == 4
+
+
+def test_text_and_json(pascal_folder, tmp_path):
+    good, bad = run(pascal_folder), run(tmp_path / "nowhere")
+    assert "No problem." in good.to_text()
+    assert json.loads(good.to_json())["ok"] is True
+    assert json.loads(bad.to_json())["problems"] == bad.problems
+    assert f"1 problem:\n- {tmp_path / 'nowhere'} does not exist" in bad.to_text()
+
+
+class TestSpoiled:
+    @pytest.fixture
+    def out(self, ade_folder, tmp_path):
+        return shutil.copytree(ade_folder, tmp_path / "out")
+
+    def shard(self, out):
+        return next(out.glob("data/validation-*"))
+
+    def rewrite(self, out, edit):
+        table = pq.read_table(self.shard(out))
+        rows = table.to_pylist()
+        edit(rows)
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), self.shard(out))
+        return "\n".join(run(out).problems)
+
+    def test_missing_shard(self, out):
+        self.shard(out).unlink()
+        problems = "\n".join(run(out).problems)
+        assert "Split validation has 0 pictures, but README.md says 4" in problems
+        assert "changed after README.md was written" in problems
+
+    def test_truncated_shard(self, out):
+        self.shard(out).write_bytes(self.shard(out).read_bytes()[:-100])
+        assert f"{self.shard(out).name} is not a whole Parquet file" in "\n".join(run(out).problems)
+
+    def test_row_twice(self, out):
+        assert "image_id 'ADE_val_00000001' occurs 2 times" in self.rewrite(out, lambda rows: rows.append(rows[0]))
+
+    def test_labels_that_do_not_fit_the_maps(self, out):
+        problems = self.rewrite(out, lambda rows: rows[0].update(parts=[1]))
+        assert "ADE_val_00000001: the columns ['parts'] do not agree with the maps" in problems
+
+    def test_swapped_maps(self, out):
+        def swap(rows):
+            rows[0]["part_map"], rows[1]["part_map"] = rows[1]["part_map"], rows[0]["part_map"]
+
+        problems = self.rewrite(out, swap)
+        assert "ADE_val_00000001: part_map has shape (96, 128), image (90, 120)" in problems
+
+    def test_broken_picture_and_mask(self, out):
+        def spoil(rows):
+            rows[0]["image"]["bytes"] = b"nothing"
+            rows[1]["instances"][0]["mask"]["counts"] = "abc"
+
+        problems = self.rewrite(out, spoil)
+        assert "ADE_val_00000001, image is not a whole picture" in problems
+        assert "The run lengths of an instance of" in problems
+
+    @pytest.mark.parametrize("card", ["no header", "---\nlicense: mit\n---\n", "---\ndataset_info: 3\n---\n"])
+    def test_card(self, out, card):
+        (out / "README.md").write_text(card)
+        assert "README.md" in run(out).problems[0]
+
+    def test_no_card_and_no_taxonomy(self, out):
+        (out / "README.md").unlink()
+        assert "README.md" in run(out).problems[0]
+        (out / "taxonomy.json").write_text("{")
+        assert "taxonomy.json is not valid JSON" in run(out).problems[0]
+        (out / "taxonomy.json").unlink()
+        assert "taxonomy.json" in run(out).problems[0]
