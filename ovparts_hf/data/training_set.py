@@ -1,0 +1,155 @@
+"""The training examples of a task, and the order in which a run meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from ..errors import ConfigurationError, DatasetError
+from ..resize import resize_nearest
+from ..taxonomy import PartTaxonomy
+from .transforms import Transform, Views
+
+if TYPE_CHECKING:
+    from .part_dataset import PartDataset
+    from .records import Record
+
+_ORDER, _AUGMENTATION = range(2)  # independent streams of random numbers
+
+
+class Draw(NamedTuple):
+    """One use of a record in training: which record, and the pass over the data it is used in."""
+
+    epoch: int
+    index: int
+
+
+class TrainingSet(Dataset):
+    """Augmented pictures with part labels in the numbering of the training vocabulary.
+
+    The augmentation of a `Draw` depends on the seed and on the draw alone: not on the number of worker processes or
+    devices, nor on what was drawn before.
+
+    Args:
+        dataset: Where pictures and labels come from.
+        records: What one epoch consists of.
+        target: The training vocabulary; labels that it lacks become its ignore index.
+        transform: The augmentation.
+        preprocess: Turns a list of pictures into (pictures, 3, S, S) float32, e.g. a processor's `pixel_values`.
+        label_size: (height, width) of the label maps, which must be that of the model's scores.
+        seed: Seed of the augmentation.
+
+    Raises:
+        DatasetError: There is no record.
+    """
+
+    def __init__(
+        self,
+        dataset: PartDataset,
+        records: Sequence[Record],
+        target: PartTaxonomy,
+        transform: Transform,
+        preprocess: Callable[[list], torch.Tensor],
+        label_size: tuple[int, int],
+        seed: int,
+    ) -> None:
+        if not records:
+            raise DatasetError(
+                f"No training picture shows one of the {len(target.part_classes)} part classes of {target.name!r}. "
+                "Check that the dataset is the one that the task is meant for."
+            )
+        self.dataset = dataset
+        self.records = records
+        self.target = target
+        self.transform = transform
+        self.preprocess = preprocess
+        self.label_size = label_size
+        self.seed = seed
+        self._part_ids = dataset.taxonomy.part_lookup(target)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, draw: Draw) -> dict[str, torch.Tensor]:
+        """One example.
+
+        Returns:
+            `pixel_values` (3, S, S) float32 and `labels` (height, width) int64.
+        """
+        sample = self.dataset.read(self.records[draw.index])
+        generator = np.random.default_rng((self.seed, _AUGMENTATION, *draw))
+        views = self.transform(Views(sample.image, sample.part_map, sample.object_map), generator)
+        labels = resize_nearest(self._part_ids[views.part_map], self.label_size, precision=np.float32)
+        return {"pixel_values": self.preprocess([views.image])[0], "labels": torch.from_numpy(labels)}
+
+
+class TrainingOrder(Sampler[list[Draw]]):
+    """The batches of one process: a walk through endless epochs, each shuffled anew, cut into global batches.
+
+    Step s takes draws s * batch_size to (s + 1) * batch_size - 1 of the walk. Each process takes its own equal share of
+    them and hands it out in pieces that fit its memory. What is learned in a step is therefore the same however the
+    work is divided, and a run that stopped before step s goes on with `start=s` without reading anything twice.
+
+    Args:
+        num_records: Records in an epoch.
+        batch_size: Examples in a step, over all processes.
+        steps: Length of the run.
+        seed: Seed of the shuffling.
+        micro_batch_size: Examples in a piece; None takes a process's whole share.
+        process: Index of this process.
+        num_processes: How many share the work.
+        start: First step to hand out.
+
+    Raises:
+        ConfigurationError: The batch cannot be divided evenly.
+    """
+
+    def __init__(
+        self,
+        num_records: int,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        micro_batch_size: int | None = None,
+        process: int = 0,
+        num_processes: int = 1,
+        start: int = 0,
+    ) -> None:
+        self.share, rest = divmod(batch_size, num_processes)
+        self.micro_batch_size = micro_batch_size or max(1, self.share)
+        if rest or self.share % self.micro_batch_size:
+            raise ConfigurationError(
+                f"A batch of {batch_size} cannot be divided over {num_processes} processes in pieces of "
+                f"{self.micro_batch_size}; batch_size must be a multiple of {num_processes * (micro_batch_size or 1)}."
+            )
+        self.num_records = num_records
+        self.batch_size = batch_size
+        self.steps = steps
+        self.seed = seed
+        self.process = process
+        self.start = start
+
+    @property
+    def pieces_per_step(self) -> int:
+        """How many batches of this process make one step."""
+        return self.share // self.micro_batch_size
+
+    def __len__(self) -> int:
+        return (self.steps - self.start) * self.pieces_per_step
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        epoch, order = -1, np.empty(0, dtype=np.int64)
+        for step in range(self.start, self.steps):
+            first = step * self.batch_size + self.process * self.share
+            draws = []
+            for position in range(first, first + self.share):
+                if position // self.num_records != epoch:
+                    epoch = position // self.num_records
+                    order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(self.num_records)
+                draws.append(Draw(epoch, int(order[position % self.num_records])))
+            for piece in range(0, self.share, self.micro_batch_size):
+                yield draws[piece : piece + self.micro_batch_size]

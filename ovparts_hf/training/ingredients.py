@@ -1,0 +1,90 @@
+"""What a training run works with: model, processor and data, made from its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import nn
+
+from ..data.color import ColorJitter
+from ..data.part_dataset import PartDataset
+from ..data.training_set import TrainingSet
+from ..data.transforms import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
+from ..loading import load_model
+from ..tasks import get_task
+from .arguments import TrainArguments
+
+
+@dataclass
+class Ingredients:
+    """Everything that is loaded before training starts.
+
+    Attributes:
+        model: With the trainable set chosen.
+        processor: Of the model.
+        dataset: To train on.
+        eval_dataset: To evaluate on.
+    """
+
+    model: nn.Module
+    processor: Any
+    dataset: PartDataset
+    eval_dataset: PartDataset
+
+    @classmethod
+    def load(cls, arguments: TrainArguments) -> Ingredients:
+        """Loads what the arguments name.
+
+        Raises:
+            OVPartsError: A dataset or model cannot be loaded, or does not fit.
+        """
+        dataset = PartDataset.load(arguments.data)
+        same = arguments.eval_data in (None, arguments.data)
+        eval_dataset = dataset if same else PartDataset.load(arguments.eval_data)
+        chosen = {} if arguments.loss is None else {"segmentation_loss": arguments.loss}
+        model, processor = load_model(arguments.model, ignore_index=dataset.taxonomy.ignore_index, **chosen)
+        model.set_trainable(arguments.trainable)
+        return cls(model, processor, dataset, eval_dataset)
+
+    def training_set(self, arguments: TrainArguments) -> TrainingSet:
+        """The augmented examples of the task.
+
+        Raises:
+            OVPartsError: There is no labelled record.
+        """
+        task = get_task(arguments.task)
+        ignore_index = self.dataset.taxonomy.ignore_index
+        size = self.processor.image_processor.size
+        return TrainingSet(
+            self.dataset,
+            self.dataset.training_records(task, arguments.level),
+            task.train_taxonomy(self.dataset.taxonomy),
+            build_transform(arguments, ignore_index),
+            partial(_pixel_values, self.processor),
+            (size["height"], size["width"]),
+            arguments.seed,
+        )
+
+
+def build_transform(arguments: TrainArguments, ignore_index: int) -> Transform:
+    """The augmentation that the arguments describe, in the benchmark's order."""
+    transforms: list[Transform] = [ResizeShortEdge(arguments.short_edges, arguments.max_size)]
+    side = arguments.crop_size
+    if side is not None:
+        transforms.append(RandomCrop(side, side, ignore_index))
+    if arguments.color_jitter:
+        transforms.append(ColorJitter())
+    transforms.append(RandomFlip(arguments.flip))
+    if side is not None:
+        transforms.append(PadTo(side, side, ignore_index))
+    if arguments.image_format == "BGR":
+        transforms.append(SwapChannels())
+    return Compose(transforms)
+
+
+def _pixel_values(processor: Any, images: list[Image.Image]) -> torch.Tensor:
+    return processor(images=images)["pixel_values"]

@@ -1,0 +1,106 @@
+"""AdamW with the benchmark's parameter groups, and learning-rate schedules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from ..errors import ConfigurationError
+from .arguments import SCHEDULES, TrainArguments
+
+_POLY_POWER = 0.9
+_UNDECAYED = (
+    nn.Embedding,
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+    nn.modules.batchnorm._NormBase,  # batch and instance normalisation
+)
+
+
+def parameter_groups(
+    model: nn.Module,
+    learning_rate: float,
+    weight_decay: float,
+    lr_multipliers: Mapping[str, float] | None = None,
+) -> list[dict]:
+    """Sorts the trainable parameters by what the optimiser does with them.
+
+    Args:
+        model: Only parameters with `requires_grad` count; a shared one counts where it is met first.
+        learning_rate: Before multiplication.
+        weight_decay: Of parameters outside embeddings and normalisation layers; those get 0.
+        lr_multipliers: Factors on the learning rate by the beginning of parameter names; the longest match counts.
+
+    Returns:
+        Groups for a torch optimiser, each with "params", "lr" and "weight_decay".
+
+    Raises:
+        ConfigurationError: Nothing is trainable, or a multiplier fits no trainable parameter.
+    """
+    lr_multipliers = dict(lr_multipliers or {})
+    groups: dict[tuple[float, float], dict] = {}
+    seen, used = set(), set()
+    for module_name, module in model.named_modules():
+        for short_name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad or parameter in seen:
+                continue
+            seen.add(parameter)
+            name = f"{module_name}.{short_name}".removeprefix(".")
+            prefix = max((p for p in lr_multipliers if name.startswith(p)), key=len, default=None)
+            used.add(prefix)
+            lr = learning_rate * lr_multipliers.get(prefix, 1.0)
+            decay = 0.0 if isinstance(module, _UNDECAYED) else weight_decay
+            group = groups.setdefault((lr, decay), {"params": [], "lr": lr, "weight_decay": decay})
+            group["params"].append(parameter)
+    if not groups:
+        raise ConfigurationError("The model has no trainable parameter; choose another trainable set.")
+    unused = sorted(set(lr_multipliers) - used)
+    if unused:
+        raise ConfigurationError(f"lr_multipliers {unused} fit the name of no trainable parameter.")
+    return list(groups.values())
+
+
+def learning_rate_factor(step: int, steps: int, schedule: str, warmup_steps: int = 0) -> float:
+    """Factor on the learning rate in a step.
+
+    Args:
+        step: From 0.
+        steps: Length of the run, warm-up included.
+        schedule: "poly", (1 - step / steps)^0.9; "cosine", a half wave down to 0; or "constant".
+        warmup_steps: Over these the factor rises linearly to the schedule's value.
+    """
+    progress = min(step / steps, 1.0)
+    if schedule == "poly":
+        factor = (1 - progress) ** _POLY_POWER
+    elif schedule == "cosine":
+        factor = 0.5 * (1 + math.cos(math.pi * progress))
+    elif schedule == "constant":
+        factor = 1.0
+    else:
+        raise ConfigurationError(f"Unknown schedule {schedule!r}; choose one of {list(SCHEDULES)}.")
+    return factor * min(1.0, (step + 1) / (warmup_steps + 1))
+
+
+def build_optimizer(model: nn.Module, arguments: TrainArguments) -> tuple[AdamW, LambdaLR]:
+    """The optimiser and the schedule of a run.
+
+    Raises:
+        ConfigurationError: See `parameter_groups`.
+    """
+    optimizer = AdamW(
+        parameter_groups(model, arguments.learning_rate, arguments.weight_decay, arguments.lr_multipliers)
+    )
+    factor: Callable[[int], float] = partial(
+        learning_rate_factor,
+        steps=arguments.steps,
+        schedule=arguments.schedule,
+        warmup_steps=arguments.warmup_steps,
+    )
+    return optimizer, LambdaLR(optimizer, factor)

@@ -1,0 +1,214 @@
+"""A run learns, logs, keeps its best model, and continues exactly where it stopped."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from accelerate.state import AcceleratorState
+from torch import nn
+
+from ovparts_hf.errors import ConfigurationError, OVPartsError
+from ovparts_hf.tasks import Setting
+from ovparts_hf.training import TrainingInterrupted, train
+
+from .tiny import Evaluator, TinyModel, arguments, ingredients, log_lines, weights
+
+
+class StopAt:
+    """An evaluation in whose midst a signal arrives, at one of its calls."""
+
+    def __init__(self, call: int, number: int = signal.SIGTERM) -> None:
+        self.evaluator = Evaluator()
+        self.call = call
+        self.number = number
+
+    def __call__(self, *args: Any, **options: Any) -> SimpleNamespace:
+        result = self.evaluator(*args, **options)
+        if len(self.evaluator.calls) == self.call:
+            os.kill(os.getpid(), self.number)
+        return result
+
+
+def assert_same_weights(first: Path, second: Path, tolerance: float = 0) -> None:
+    ours, theirs = weights(first), weights(second)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=tolerance, msg=name)
+
+
+def test_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
+    given = ingredients()
+    before = {name: tensor.clone() for name, tensor in given.model.state_dict().items()}
+    folder = train(arguments(tmp_path / "run", steps=40, log_every=10, batch_size=5), given)
+    lines = log_lines(folder)
+    assert [line["step"] for line in lines] == [10, 20, 30, 40]
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+    assert lines[0]["learning_rate"] == pytest.approx(0.05 * (1 - 9 / 40) ** 0.9)
+    assert all(line["gradient_norm"] > 0 for line in lines)
+    after = weights(folder)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if not name.startswith("frozen")}
+    assert (folder / "last" / "processor_config.json").exists()
+    assert yaml.safe_load((folder / "arguments.yaml").read_text())["steps"] == 40
+    assert not (folder / "best").exists()
+    assert not [path for path in folder.rglob(".*")]
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate_state() -> Iterator[None]:
+    """Accelerate keeps settings such as the precision for the whole process; each test sets its own."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resumed_run_equals_uninterrupted_one(tmp_path: Path, workers: int) -> None:
+    whole = train(arguments(tmp_path / "whole", eval_every=3, workers=workers), ingredients(), Evaluator())
+    options = {"eval_every": 3, "workers": workers}
+    with pytest.raises(TrainingInterrupted) as stopped:
+        train(arguments(tmp_path / "parts", **options), ingredients(), StopAt(1))
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert not (tmp_path / "parts" / "last").exists()
+    torch.manual_seed(99)
+    resumed = train(
+        arguments(tmp_path / "parts", resume=True, **options), ingredients(), Evaluator(scores=(20.0, 40.0))
+    )
+    assert_same_weights(whole, resumed)
+    assert log_lines(whole) == log_lines(resumed)
+
+
+def test_worker_processes_change_nothing(tmp_path: Path) -> None:
+    assert_same_weights(
+        train(arguments(tmp_path / "none", steps=3), ingredients()),
+        train(arguments(tmp_path / "two", steps=3, workers=2), ingredients()),
+    )
+
+
+def test_run_resumes_from_periodic_state_after_a_crash(tmp_path: Path) -> None:
+    whole = train(arguments(tmp_path / "whole", save_every=2, log_every=1), ingredients())
+    crashing = ingredients()
+    read, reads = crashing.dataset.read, []
+
+    def failing_read(record: Any) -> Any:
+        reads.append(record)
+        if len(reads) > 4 * 5 + 1:  # in step 6
+            raise RuntimeError("disk on fire")
+        return read(record)
+
+    crashing.dataset.read = failing_read
+    options = {"save_every": 2, "log_every": 1}
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        train(arguments(tmp_path / "crashed", **options), crashing)
+    assert [path.name for path in (tmp_path / "crashed" / "states").iterdir()] == ["step-00000004"]
+    assert len(log_lines(tmp_path / "crashed")) == 5
+    resumed = train(arguments(tmp_path / "crashed", resume=True, **options), ingredients())
+    assert_same_weights(whole, resumed)
+    assert log_lines(whole) == log_lines(resumed)
+
+
+def test_accumulated_batch_equals_whole_batch(tmp_path: Path) -> None:
+    def run(name: str, micro_batch_size: int | None) -> Path:
+        given = ingredients()
+        given.model.dropout = nn.Identity()
+        return train(arguments(tmp_path / name, micro_batch_size=micro_batch_size), given)
+
+    assert_same_weights(run("whole", None), run("pieces", 1), tolerance=1e-6)
+
+
+def test_accumulated_batch_equals_whole_batch_with_chosen_classes(tmp_path: Path) -> None:
+    def run(name: str, micro_batch_size: int | None) -> Path:
+        given = ingredients()
+        given.model.dropout = nn.Identity()
+        options = {"classes_per_step": 3, "task": "few_shot"}
+        return train(arguments(tmp_path / name, micro_batch_size=micro_batch_size, **options), given)
+
+    assert_same_weights(run("whole", None), run("pieces", 2), tolerance=1e-6)
+
+
+def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
+    evaluator = Evaluator(scores=(math.nan, 30.0, math.nan, 20.0))
+    snapshots = []
+    given = ingredients()
+
+    def evaluate(model: nn.Module, *args: Any, **options: Any) -> SimpleNamespace:
+        snapshots.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return evaluator(model, *args, **options)
+
+    folder = train(arguments(tmp_path / "run", eval_every=2, eval_batch_size=3), given, evaluate)
+    assert len(evaluator.calls) == 4  # after 2, 4, 6 and 7 steps
+    assert evaluator.calls[0]["setting"] is Setting.ORACLE_OBJ
+    assert evaluator.calls[0]["batch_size"] == 3
+    best = weights(folder, "best")
+    assert all(torch.equal(tensor, snapshots[1][name]) for name, tensor in best.items())
+    scores = [line["eval_hIoU"] for line in log_lines(folder) if "eval_hIoU" in line]
+    assert scores == [None, 30.0, None, 20.0]
+
+
+def test_second_signal_acts_at_once(tmp_path: Path) -> None:
+    def evaluate(*args: Any, **options: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(arguments(tmp_path / "run", eval_every=1), ingredients(), evaluate)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_finished_run_may_be_resumed(tmp_path: Path) -> None:
+    folder = train(arguments(tmp_path / "run"), ingredients())
+    before, log = weights(folder), log_lines(folder)
+    train(arguments(folder, resume=True), ingredients())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(folder).items())
+    assert log_lines(folder) == log
+
+
+def test_resume_starts_when_there_is_nothing(tmp_path: Path) -> None:
+    assert_same_weights(
+        train(arguments(tmp_path / "a", resume=True, steps=2), ingredients()),
+        train(arguments(tmp_path / "b", steps=2), ingredients()),
+    )
+
+
+def test_earlier_run_is_replaced_only_on_demand(tmp_path: Path) -> None:
+    folder = train(arguments(tmp_path / "run", steps=3, eval_every=1), ingredients(), Evaluator())
+    before = weights(folder)
+    with pytest.raises(ConfigurationError, match="resume=true"):
+        train(arguments(folder, steps=2), ingredients())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(folder).items())
+    train(arguments(folder, steps=2, log_every=1, overwrite=True), ingredients())
+    assert [line["step"] for line in log_lines(folder)] == [1, 2]
+    assert not (folder / "best").exists()
+    assert [path.name for path in (folder / "states").iterdir()] == ["step-00000002"]
+
+
+def test_endless_loss_stops_the_run(tmp_path: Path) -> None:
+    given = ingredients()
+    with torch.no_grad():
+        given.model.none.fill_(math.inf)
+    with pytest.raises(OVPartsError, match="step 1.*Lower learning_rate"):
+        train(arguments(tmp_path / "run"), given)
+    assert not (tmp_path / "run" / "last").exists()
+
+
+def test_nothing_is_written_when_something_does_not_fit(tmp_path: Path) -> None:
+    frozen = ingredients()
+    frozen.model = TinyModel().requires_grad_(False)
+    with pytest.raises(ConfigurationError, match="no trainable parameter"):
+        train(arguments(tmp_path / "run"), frozen)
+    with pytest.raises(ConfigurationError, match="pieces of 3"):
+        train(arguments(tmp_path / "run", micro_batch_size=3), ingredients())
+    assert not (tmp_path / "run").exists()
+
+
+def test_half_precision_trains(tmp_path: Path) -> None:
+    folder = train(arguments(tmp_path / "run", steps=2, mixed_precision="bf16"), ingredients())
+    assert weights(folder)["pixels.weight"].dtype is torch.float32

@@ -1,0 +1,154 @@
+"""A model, a processor and a dataset that are as small as training can do with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ovparts_hf.data.part_dataset import PartSample
+from ovparts_hf.data.records import Record
+from ovparts_hf.tasks import Task
+from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.training import TrainArguments
+from ovparts_hf.training.ingredients import Ingredients
+
+SIDE = 8
+TAXONOMY = PartTaxonomy.from_dict(
+    {
+        "object_classes": ["cat", "dog", "bus"],
+        "part_classes": ["dog's head", "dog's tail", "bus's wheel", "bus's door", "cat's head", "cat's tail"],
+        "seen_objects": ["cat", "bus"],
+    }
+)
+
+
+class TinyModel(nn.Module):
+    """Compares pixels with words; with dropout, so that random numbers matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(32, 6)
+        self.pixels = nn.Conv2d(3, 6, 3, padding=1)
+        self.norm = nn.LayerNorm(6)
+        self.dropout = nn.Dropout(0.3)
+        self.none = nn.Parameter(torch.zeros(1, 6))
+        self.frozen = nn.Linear(2, 2)
+        self.frozen.requires_grad_(False)
+
+    def forward(
+        self, pixel_values: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> SimpleNamespace:
+        mask = attention_mask[..., None]
+        words = (self.words(input_ids) * mask).sum(1) / mask.sum(1)
+        pixels = self.dropout(self.norm(self.pixels(pixel_values).movedim(1, -1)))
+        scores = pixels @ torch.cat([words, self.none]).T
+        target = F.one_hot(labels.clamp(max=len(words)), len(words) + 1).to(scores)
+        return SimpleNamespace(loss=F.binary_cross_entropy_with_logits(scores, target))
+
+    def save_pretrained(self, folder: Path, state_dict: dict[str, torch.Tensor]) -> None:
+        folder.mkdir(parents=True)
+        save_file({name: tensor.contiguous() for name, tensor in state_dict.items()}, folder / "model.safetensors")
+
+
+class TinyProcessor:
+    """Pictures as they are, resized; a word for each class."""
+
+    image_processor = SimpleNamespace(size={"height": SIDE, "width": SIDE})
+
+    def __call__(self, images: list[Image.Image] | None = None, classes: list[str] | None = None) -> dict:
+        if images is not None:
+            arrays = [np.asarray(image.resize((SIDE, SIDE)), dtype=np.float32) / 255 for image in images]
+            return {"pixel_values": torch.from_numpy(np.stack(arrays)).movedim(-1, 1)}
+        ids = torch.tensor([[TAXONOMY.part_classes.index(name) + 1, 0] for name in classes])
+        return {"input_ids": ids, "attention_mask": (ids > 0).long()}
+
+    def save_pretrained(self, folder: Path) -> None:
+        (folder / "processor_config.json").write_text("{}")
+
+
+class TinyDataset:
+    """Pictures of two stripes, in which colours go with parts."""
+
+    taxonomy = TAXONOMY
+
+    def __init__(self, size: int = 10) -> None:
+        self.size = size
+
+    def training_records(self, task: Task, level: str | None = None) -> list[Record]:
+        return [Record("train", row) for row in range(self.size)]
+
+    def read(self, record: Record) -> PartSample:
+        generator = np.random.default_rng(record.row)
+        part_map = np.full((12, 16), TAXONOMY.ignore_index, dtype=np.int64)
+        part_map[:, :6], part_map[:, 6:10] = generator.permutation(6)[:2]
+        pixels = generator.integers(0, 60, (12, 16, 3)) + 30 * np.minimum(part_map, 6)[..., None]
+        image = Image.fromarray(pixels.astype(np.uint8))
+        return PartSample(image, part_map, np.minimum(part_map // 2, TAXONOMY.ignore_index), str(record.row))
+
+
+@dataclass
+class Evaluator:
+    """Stands for `evaluate_model`: plays back numbers, and does something at one of its calls.
+
+    Attributes:
+        scores: The headline metric of each call.
+        calls: Arguments of the calls so far.
+    """
+
+    scores: tuple[float, ...] = (30.0, 20.0, 40.0, 10.0)
+
+    def __post_init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, model: nn.Module, processor: Any, dataset: Any, task: Task, **options: Any) -> SimpleNamespace:
+        assert not model.training
+        torch.rand(3)  # an evaluation may use random numbers
+        self.calls.append({"task": task, **options})
+        score = self.scores[(len(self.calls) - 1) % len(self.scores)]
+        return SimpleNamespace(metrics={"hIoU": score, "mIoU": score / 2, "IoU": {}})
+
+
+def ingredients() -> Ingredients:
+    """The same small things every time."""
+    torch.manual_seed(5)
+    return Ingredients(TinyModel(), TinyProcessor(), TinyDataset(), TinyDataset())
+
+
+def arguments(output: Path, **changes: Any) -> TrainArguments:
+    """Arguments of a run of a few steps."""
+    settings: dict[str, Any] = {
+        "data": "tiny",
+        "output": output,
+        "model": "tiny",
+        "steps": 7,
+        "batch_size": 4,
+        "learning_rate": 0.05,
+        "max_grad_norm": 1.0,
+        "short_edges": [10, 14],
+        "max_size": 40,
+        "workers": 0,
+        "eval_every": 0,
+        "log_every": 2,
+        "save_every": 0,
+    }
+    return TrainArguments(**{**settings, **changes})
+
+
+def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    """The weights that a run saved."""
+    return load_file(folder / name / "model.safetensors")
+
+
+def log_lines(folder: Path) -> list[dict[str, Any]]:
+    """The log of a run."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
