@@ -13,7 +13,7 @@ import yaml
 
 from ..errors import ConfigurationError
 from ..models.losses import LOSSES
-from ..tasks import get_setting, get_task
+from ..tasks import get_task
 
 SCHEDULES = ("poly", "cosine", "constant")
 _CHOICES = {
@@ -53,8 +53,7 @@ class TrainArguments:
         model: What to start from: a folder or Hub id with stock CLIPSeg weights or with a model of this library, or
             "toy" for the small weights that come with it.
         task: Name of the benchmark task.
-        setting: What the evaluations during training are told about objects.
-        eval_data: Dataset of these evaluations; None for `data`.
+        eval_data: Dataset of the evaluations during training; None for `data`.
         trainable: What is fine-tuned, see the model's `set_trainable`.
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
         steps: Optimiser steps.
@@ -96,7 +95,6 @@ class TrainArguments:
     output: str
     model: str
     task: str = "zero_shot"
-    setting: str = "oracle_obj"
     eval_data: str | None = None
     trainable: str = "VA+L+F+D"
     loss: str | None = None
@@ -141,7 +139,6 @@ class TrainArguments:
             if value is not None and not value >= least:
                 raise ConfigurationError(f"{name} is {value}; it must be at least {least}.")
         get_task(self.task)
-        get_setting(self.setting)
         if not 0 <= self.flip <= 1:
             raise ConfigurationError(f"flip is {self.flip}; a probability lies between 0 and 1.")
         if not self.short_edges or min(self.short_edges) < 1:

@@ -14,6 +14,7 @@ from ..data.color import ColorJitter
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..data.transforms import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
+from ..errors import DatasetError
 from ..loading import load_model
 from ..tasks import get_task
 from .arguments import TrainArguments
@@ -45,6 +46,8 @@ class Ingredients:
         dataset = PartDataset.load(arguments.data)
         same = arguments.eval_data in (None, arguments.data)
         eval_dataset = dataset if same else PartDataset.load(arguments.eval_data)
+        if arguments.eval_every and not eval_dataset.evaluation_records(get_task(arguments.task)):
+            raise DatasetError(f"{arguments.eval_data or arguments.data} has nothing to evaluate on; set eval_every=0.")
         chosen = {} if arguments.loss is None else {"segmentation_loss": arguments.loss}
         model, processor = load_model(arguments.model, ignore_index=dataset.taxonomy.ignore_index, **chosen)
         model.set_trainable(arguments.trainable)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ..data.training_set import TrainingOrder
 from ..errors import OVPartsError
 from ..evaluation import evaluate_model
-from ..tasks import get_setting, get_task
+from ..tasks import get_task
 from .arguments import TrainArguments
 from .ingredients import Ingredients
 from .interruption import StopRequest, TrainingInterrupted, leave_signals_to_parent
@@ -155,7 +155,7 @@ class _Run:
             tracker.finish()
 
     def _batches(self) -> Iterator[Batch]:
-        """All batches to come. Closing this generator ends the loader's workers at once, whatever still refers to it."""
+        """All batches to come; closing this generator ends the loader's workers, whatever still refers to it."""
         yield from DataLoader(
             self.training_set,
             batch_sampler=self.order,
@@ -200,8 +200,9 @@ class _Run:
             self.ingredients.processor,
             self.ingredients.eval_dataset,
             task,
-            setting=get_setting(arguments.setting),
             batch_size=arguments.eval_batch_size,
+            workers=arguments.workers,
+            seed=arguments.seed,
             accelerator=accelerator,
         )
         numbers = {key: value for key, value in result.metrics.items() if isinstance(value, float)}
