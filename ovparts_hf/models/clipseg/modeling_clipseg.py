@@ -28,7 +28,8 @@ TRAINABLE_GROUPS = {
 }
 """What can be fine-tuned: visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5)."""
 
-PAIRS_AT_ONCE = 64
+PAIRS_AT_ONCE = {"cpu": 4, "cuda": 64}
+"""(picture, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
 
 
 class AdapterLinear(nn.Linear):
@@ -77,7 +78,8 @@ class PartDecoder(CLIPSegDecoder):
         scale, shift = self.film_mul(class_features), self.film_add(class_features)
         if torch.is_grad_enabled():
             return self._decode(reduced, scale, shift, pictures, classes, grid)
-        chunks = zip(pictures.split(PAIRS_AT_ONCE), classes.split(PAIRS_AT_ONCE))
+        count = PAIRS_AT_ONCE.get(pictures.device.type, PAIRS_AT_ONCE["cuda"])
+        chunks = zip(pictures.split(count), classes.split(count))
         return torch.cat([self._decode(reduced, scale, shift, *chunk, grid) for chunk in chunks])
 
     def _decode(
