@@ -1,6 +1,6 @@
 import pytest
 
-from ovparts_hf.files import atomic_write
+from ovparts_hf.files import atomic_folder, atomic_write
 
 
 def test_atomic_write_makes_folders_and_leaves_only_the_file(tmp_path):
@@ -26,3 +26,26 @@ def test_an_error_keeps_the_old_file_and_removes_the_temporary_one(tmp_path):
 def test_a_block_that_writes_nothing_fails(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "x"):
         pass
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    target = tmp_path / "deep" / "model"
+    with atomic_folder(target) as folder:
+        (folder / "weights").write_text("1")
+        assert not target.exists()
+    assert [path.name for path in target.iterdir()] == ["weights"]
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").write_text("1")
+    with pytest.raises(RuntimeError), atomic_folder(target) as folder:
+        (folder / "new").write_text("2")
+        raise RuntimeError
+    assert [path.name for path in target.iterdir()] == ["old"]
+    with atomic_folder(target) as folder:
+        (folder / "new").write_text("2")
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
