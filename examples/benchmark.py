@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import psutil
@@ -88,8 +89,11 @@ class ClipSegWays:
         self.input_ids, self.mask = input_ids, mask
         self.images = PartSegmentationImageProcessor(size={"height": 352, "width": 352})
         self.features = torch.empty(0)
-        # Stock CLIPSeg has no adapter and no "none": its answers are compared by time only.
-        self.stock_model = CLIPSegForImageSegmentation(CLIPSegConfig(**BASE)).eval()
+
+    @cached_property
+    def stock_model(self) -> CLIPSegForImageSegmentation:
+        """It has no adapter and no "none": its cost is compared, not its answers."""
+        return CLIPSegForImageSegmentation(CLIPSegConfig(**BASE)).eval()
 
     def encode(self, input_ids: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
         self.features = self.model.encode_classes(input_ids, mask)
