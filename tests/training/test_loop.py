@@ -114,23 +114,17 @@ def test_run_resumes_from_periodic_state_after_a_crash(tmp_path: Path) -> None:
     assert log_lines(whole) == log_lines(resumed)
 
 
-def test_accumulated_batch_equals_whole_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"classes_per_step": 3, "task": "few_shot"}])
+def test_accumulated_batch_equals_whole_batch(tmp_path: Path, options: dict[str, Any]) -> None:
     def run(name: str, micro_batch_size: int | None) -> Path:
         given = ingredients()
         given.model.dropout = nn.Identity()
-        return train(arguments(tmp_path / name, micro_batch_size=micro_batch_size), given)
-
-    assert_same_weights(run("whole", None), run("pieces", 1), tolerance=1e-6)
-
-
-def test_accumulated_batch_equals_whole_batch_with_chosen_classes(tmp_path: Path) -> None:
-    def run(name: str, micro_batch_size: int | None) -> Path:
-        given = ingredients()
-        given.model.dropout = nn.Identity()
-        options = {"classes_per_step": 3, "task": "few_shot"}
         return train(arguments(tmp_path / name, micro_batch_size=micro_batch_size, **options), given)
 
-    assert_same_weights(run("whole", None), run("pieces", 2), tolerance=1e-6)
+    whole, pieces = run("whole", None), run("pieces", 1)
+    assert_same_weights(whole, pieces, tolerance=1e-5)
+    for ours, theirs in zip(log_lines(whole), log_lines(pieces), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)  # the gradient norm too, to which AdamW is blind
 
 
 def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""Training examples: what a draw holds, and in which order draws come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ovparts_hf.data.part_dataset import PartDataset
+from ovparts_hf.data.training_set import Draw, TrainingOrder, TrainingSet
+from ovparts_hf.data.transforms import Compose, RandomCrop, RandomFlip, Transform
+from ovparts_hf.errors import ConfigurationError, DatasetError
+from ovparts_hf.resize import resize_nearest
+from ovparts_hf.tasks import get_task
+
+ZERO_SHOT = get_task("zero_shot")
+
+
+def pixels(images: list[Image.Image]) -> torch.Tensor:
+    return torch.from_numpy(np.stack([np.asarray(image.resize((6, 6))) for image in images])).float()
+
+
+def training_set(dataset: PartDataset, transform: Transform, seed: int = 0) -> TrainingSet:
+    records = dataset.training_records(ZERO_SHOT)
+    target = ZERO_SHOT.train_taxonomy(dataset.taxonomy)
+    return TrainingSet(dataset, records, target, transform, pixels, (40, 30), seed)
+
+
+@pytest.mark.parametrize("name", ["pascal", "ade"])
+def test_labels_are_those_of_the_training_vocabulary(name: str, request: pytest.FixtureRequest) -> None:
+    dataset = request.getfixturevalue(name)
+    examples = training_set(dataset, Compose([]))
+    names, ignore = examples.target.part_classes, dataset.taxonomy.ignore_index
+    seen = set(names)
+    for index in range(len(examples)):
+        labels = examples[Draw(0, index)]["labels"].numpy()
+        original = resize_nearest(dataset.read(examples.records[index]).part_map, (40, 30), np.float32)
+        assert labels.shape == (40, 30)
+        for before, after in set(zip(original.ravel().tolist(), labels.ravel().tolist())):
+            part = None if before == ignore else dataset.taxonomy.part_classes[before]
+            assert (names[after] == part) if part in seen else after == ignore
+
+
+def test_augmentation_depends_on_seed_epoch_and_record_alone(pascal: PartDataset) -> None:
+    transform = Compose([RandomCrop(40, 30, 255), RandomFlip()])
+    examples = training_set(pascal, transform)
+    draws = [Draw(epoch, index) for epoch in range(3) for index in (0, 3)]
+    forward = {draw: examples[draw] for draw in draws}
+    again = training_set(pascal, transform)
+    for draw in reversed(draws):
+        assert torch.equal(again[draw]["pixel_values"], forward[draw]["pixel_values"])
+        assert torch.equal(again[draw]["labels"], forward[draw]["labels"])
+    assert not torch.equal(forward[Draw(0, 0)]["pixel_values"], forward[Draw(1, 0)]["pixel_values"])
+    other = training_set(pascal, transform, seed=1)[Draw(0, 0)]
+    assert not torch.equal(other["pixel_values"], forward[Draw(0, 0)]["pixel_values"])
+
+
+def test_nothing_to_train_on_is_refused(pascal: PartDataset) -> None:
+    with pytest.raises(DatasetError, match="'pascal-part-116-seen'"):
+        TrainingSet(pascal, [], pascal.taxonomy.seen(), Compose([]), pixels, (4, 4), 0)
+
+
+@given(records=st.integers(1, 30), share=st.integers(1, 4), processes=st.integers(1, 3), pieces=st.integers(1, 3))
+def test_division_does_not_change_the_batches(records: int, share: int, processes: int, pieces: int) -> None:
+    batch, steps = share * pieces * processes, 6
+    whole = list(TrainingOrder(records, batch, steps, seed=7))
+    divided = [
+        TrainingOrder(records, batch, steps, 7, micro_batch_size=share, process=p, num_processes=processes)
+        for p in range(processes)
+    ]
+    assert all(len(list(order)) == len(order) == steps * pieces for order in divided)
+    assert all(order.pieces_per_step == pieces for order in divided)
+    for step, expected in enumerate(whole):
+        found = [list(order)[step * pieces : (step + 1) * pieces] for order in divided]
+        assert list(chain.from_iterable(chain.from_iterable(found))) == expected
+
+
+@given(records=st.integers(1, 20), batch=st.integers(1, 9), seed=st.integers(0, 5))
+def test_every_epoch_uses_each_record_once(records: int, batch: int, seed: int) -> None:
+    walk = list(chain.from_iterable(TrainingOrder(records, batch, 20, seed)))
+    assert [draw.epoch for draw in walk] == [position // records for position in range(len(walk))]
+    full = len(walk) // records
+    counts = Counter(walk[: full * records])
+    assert set(counts.values()) <= {1}
+    assert len(counts) == full * records
+
+
+def test_epochs_and_seeds_differ() -> None:
+    first, second = (list(chain.from_iterable(TrainingOrder(50, 50, 2, seed))) for seed in (0, 1))
+    orders = [[draw.index for draw in walk[part]] for walk in (first, second) for part in (slice(50), slice(50, None))]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 4
+
+
+@given(start=st.integers(0, 6))
+def test_later_start_skips_whole_steps(start: int) -> None:
+    assert list(TrainingOrder(5, 4, 6, 0, 2, start=start)) == list(TrainingOrder(5, 4, 6, 0, 2))[2 * start :]
+
+
+@pytest.mark.parametrize(
+    ("batch", "micro", "processes", "multiple"), [(8, 3, 1, 3), (8, None, 3, 3), (1, None, 2, 2), (6, 2, 2, 4)]
+)
+def test_uneven_division_is_refused(batch: int, micro: int | None, processes: int, multiple: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"must be a multiple of {multiple}"):
+        TrainingOrder(10, batch, 5, 0, micro, num_processes=processes)

@@ -1,0 +1,118 @@
+"""Recipes and overrides: what is read, and what is refused with which words."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.training import TrainArguments
+
+RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
+NEEDED = {"data": "d", "output": "o", "model": "toy"}
+
+
+def build(**changes: Any) -> TrainArguments:
+    return TrainArguments.from_dict({**NEEDED, **changes})
+
+
+def test_overrides_win_over_the_recipe_in_every_spelling(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("data: d\noutput: o\nmodel: toy\nsteps: 5\nlearning_rate: 1e-3\nworkers: 1\n")
+    words = ["steps=7", "--batch_size", "2", "--weight-decay=1e-2", "short_edges=[3, 4]", "eval_data=null"]
+    arguments = TrainArguments.from_recipe(recipe, [*words, "lr_multipliers={clip: 0.1}", "resume=true"])
+    assert (arguments.steps, arguments.batch_size, arguments.workers) == (7, 2, 1)
+    assert arguments.learning_rate == 1e-3  # which YAML reads as a string
+    assert arguments.weight_decay == 1e-2
+    assert arguments.short_edges == [3, 4]
+    assert arguments.lr_multipliers == {"clip": 0.1}
+    assert arguments.eval_data is None
+    assert arguments.resume is True
+
+
+def test_yaml_round_trip(tmp_path: Path) -> None:
+    arguments = build(lr_multipliers={"clip.": 0.5}, max_grad_norm=0, crop_size=12)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(arguments.to_yaml())
+    assert TrainArguments.from_recipe(recipe) == arguments
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lerning_rate": 1}, r"Unknown training arguments \['lerning_rate'\]; known are"),
+        ({"steps": "many"}, "steps is 'many' .str.; it must be of type int"),
+        ({"steps": 1.5}, "steps is 1.5"),
+        ({"steps": True}, "steps is True"),
+        ({"steps": None}, "steps is None"),
+        ({"steps": 0}, "at least 1"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"learning_rate": True}, "learning_rate is True"),
+        ({"resume": "yes"}, "resume is 'yes'"),
+        ({"short_edges": 800}, "short_edges is 800"),
+        ({"short_edges": []}, "one or more"),
+        ({"short_edges": [0]}, "one or more"),
+        ({"lr_multipliers": {"clip": "low"}}, "clip"),
+        ({"lr_multipliers": [1]}, "lr_multipliers"),
+        ({"schedule": "linear"}, r"schedule is 'linear'; choose one of \['poly', 'cosine', 'constant'\]"),
+        ({"loss": "focal"}, "loss is 'focal'"),
+        ({"level": "pixel"}, "level is 'pixel'"),
+        ({"image_format": None}, "image_format is None"),
+        ({"image_format": "bgr"}, "image_format is 'bgr'"),
+        ({"mixed_precision": "fp8"}, "mixed_precision"),
+        ({"task": "one_shot"}, "Unknown task 'one_shot'"),
+        ({"flip": 1.5}, "flip is 1.5"),
+        ({"classes_per_step": 0}, "classes_per_step"),
+        ({"resume": True, "overwrite": True}, "exclude each other"),
+    ],
+)
+def test_bad_values_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        build(**changes)
+
+
+def test_missing_arguments_are_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"\['output', 'model'\]"):
+        TrainArguments.from_dict({"data": "d"})
+
+
+@pytest.mark.parametrize("words", [["steps"], ["--steps"], ["--steps", "--resume"], ["steps=[1"]])
+def test_unreadable_overrides_are_named(words: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match="override"):
+        TrainArguments.from_recipe(None, words)
+
+
+@pytest.mark.parametrize("text", ["- a list", "", "key: [", None])
+def test_unreadable_recipes_are_named(tmp_path: Path, text: str | None) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    if text is not None:
+        recipe.write_text(text)
+    with pytest.raises(ConfigurationError, match="recipe.yaml"):
+        TrainArguments.from_recipe(recipe)
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: str(path.relative_to(RECIPES)))
+def test_recipes_are_valid_and_in_their_place(recipe: Path) -> None:
+    arguments = TrainArguments.from_recipe(recipe)
+    dataset, task, _ = recipe.relative_to(RECIPES).parts
+    assert arguments.task == task
+    if dataset != "toy-world":
+        assert Path(arguments.data).name == dataset
+
+
+def test_benchmark_recipes_differ_only_in_data_and_task() -> None:
+    places = ("data", "eval_data", "output", "task")
+    rest = [
+        {key: value for key, value in dataclasses.asdict(TrainArguments.from_recipe(path)).items() if key not in places}
+        for path in RECIPES.rglob("clipseg.yaml")
+        if "toy-world" not in path.parts
+    ]
+    assert len(rest) == 5
+    assert all(values == rest[0] for values in rest)
+    published = {"learning_rate": 1e-4, "weight_decay": 1e-4, "steps": 20_000, "batch_size": 8, "max_grad_norm": 0.01}
+    assert published.items() <= rest[0].items()
+    assert (rest[0]["short_edges"], rest[0]["max_size"], rest[0]["image_format"]) == ([800], 1333, "BGR")
