@@ -1,9 +1,13 @@
 """Open-vocabulary part segmentation: name the parts of an object in words and get their pixels."""
 
 from .auto import register_auto_classes
+from .data.part_dataset import PartDataset
+from .evaluation import evaluate_model
+from .loading import load_model
 from .metrics import PartSegmentationMetric
 from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
 from .processing import PartSegmentationProcessor
+from .results import BenchmarkResult
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
 
 __version__ = "0.1.0"
@@ -11,11 +15,15 @@ __version__ = "0.1.0"
 __all__ = [
     "ADE20K_PART_234",
     "PASCAL_PART_116",
+    "BenchmarkResult",
     "CLIPSegForPartSegmentation",
     "CLIPSegPartConfig",
+    "PartDataset",
     "PartSegmentationMetric",
     "PartSegmentationProcessor",
     "PartTaxonomy",
+    "evaluate_model",
+    "load_model",
 ]
 
 register_auto_classes()
