@@ -1,0 +1,138 @@
+"""Runs made from arguments alone: the real model, processor, data and evaluation together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
+
+from ovparts_hf.data.color import ColorJitter
+from ovparts_hf.data.training_set import Draw
+from ovparts_hf.data.transforms import PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels
+from ovparts_hf.errors import ConfigurationError, DatasetError
+from ovparts_hf.loading import load_model
+from ovparts_hf.training import TrainArguments, train
+from ovparts_hf.training.ingredients import Ingredients, build_transform
+
+from ..models.clipseg.goldens import FACTS, golden_processor
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny CLIPSeg as transformers saves it, with random weights."""
+    folder = tmp_path_factory.mktemp("stock")
+    torch.manual_seed(0)
+    CLIPSegForImageSegmentation(CLIPSegConfig(**FACTS["model_config"])).save_pretrained(folder)
+    golden_processor().save_pretrained(folder)
+    return folder
+
+
+def arguments(data: Path, model: Path, output: Path, **changes: object) -> TrainArguments:
+    settings: dict[str, object] = {
+        "data": data,
+        "model": model,
+        "output": output,
+        "steps": 4,
+        "batch_size": 2,
+        "classes_per_step": 8,
+        "short_edges": [90],
+        "max_size": 120,
+        "workers": 0,
+        "eval_every": 0,
+        "log_every": 1,
+    }
+    return TrainArguments(**{**settings, **changes})
+
+
+def test_fine_tunes_a_stock_model_on_pascal(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    options = {"learning_rate": 1e-3, "image_format": "BGR", "classes_per_step": None}
+    given = arguments(pascal_folder, stock, tmp_path / "run", eval_every=4, **options)
+    folder = train(given)
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 4]
+    assert lines[3]["loss"] < lines[0]["loss"]
+    assert 0 <= lines[4]["eval_hIoU"] <= 100
+    torch.manual_seed(given.seed)
+    before, _ = load_model(stock)
+    after, processor = load_model(folder / "best")
+    assert after.config.ignore_index == 255
+    assert processor(classes=["dog's ear"])["input_ids"].ndim == 2
+    trained = {"visual_adapter.", "clip.text_model.embeddings.", "decoder."}
+    changed = {
+        name
+        for (name, old), new in zip(before.named_parameters(), after.parameters(), strict=True)
+        if not torch.equal(old, new)
+    }
+    assert changed
+    assert all(name.startswith(tuple(trained)) for name in changed)
+    assert {"visual_adapter.down.weight", "decoder.film_mul.weight"} <= changed
+    assert "clip.text_model.embeddings.token_embedding.weight" in changed
+
+
+def test_own_model_goes_on_with_another_loss_on_ade(stock: Path, ade_folder: Path, tmp_path: Path) -> None:
+    first = train(arguments(ade_folder, stock, tmp_path / "first", steps=1))
+    options = {"steps": 2, "loss": "ce_dice", "task": "few_shot", "trainable": "VA+L+F"}
+    second = train(arguments(ade_folder, first / "last", tmp_path / "second", **options))
+    model, _ = load_model(second / "last")
+    assert model.config.segmentation_loss == "ce_dice"
+    assert model.config.ignore_index == 65535
+    start, _ = load_model(first / "last")
+    assert torch.equal(start.decoder.reduces[0].weight, model.decoder.reduces[0].weight)
+    assert not torch.equal(start.decoder.film_mul.weight, model.decoder.film_mul.weight)
+
+
+def test_resuming_the_real_model_is_exact(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    def run(name: str, **changes: object) -> Path:
+        given = arguments(pascal_folder, stock, tmp_path / name, steps=3, save_every=2, **changes)
+        loaded = Ingredients.load(given)
+        if name == "parts" and not given.resume:
+            read, calls = loaded.dataset.read, []
+            loaded.dataset.read = lambda record: calls.append(record) or (read(record) if len(calls) < 6 else 1 / 0)
+        return train(given, loaded)
+
+    whole = run("whole")
+    with pytest.raises(ZeroDivisionError):
+        run("parts")
+    resumed = run("parts", resume=True)
+    expected = load_model(whole / "last")[0].state_dict()
+    for name, tensor in load_model(resumed / "last")[0].state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_pixels_and_labels_of_the_benchmark_recipe(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    given = {order: arguments(pascal_folder, stock, tmp_path, flip=0, image_format=order) for order in ("RGB", "BGR")}
+    loaded = Ingredients.load(given["RGB"])
+    rgb, bgr = (loaded.training_set(value) for value in given.values())
+    side = loaded.processor.image_processor.size["height"]
+    example = rgb[Draw(0, 1)]
+    assert example["labels"].shape == (side, side)
+    picture = loaded.dataset.read(rgb.records[1]).image
+    width, height = picture.size
+    factor = min(90 / min(picture.size), 120 / max(picture.size))
+    image = picture.resize((int(width * factor + 0.5), int(height * factor + 0.5)), 2)
+    assert torch.equal(example["pixel_values"], loaded.processor(images=[image])["pixel_values"][0])
+    swapped = loaded.processor(images=[np.asarray(image)[..., ::-1].transpose(2, 0, 1).copy()])["pixel_values"][0]
+    assert torch.equal(bgr[Draw(0, 1)]["pixel_values"], swapped)
+
+
+def test_augmentations_come_in_the_benchmark_order(tmp_path: Path) -> None:
+    given = arguments(tmp_path, tmp_path, tmp_path, crop_size=32, color_jitter=True, image_format="BGR")
+    kinds = [type(step) for step in build_transform(given, 255).transforms]
+    assert kinds == [ResizeShortEdge, RandomCrop, ColorJitter, RandomFlip, PadTo, SwapChannels]
+    kinds = [type(step) for step in build_transform(arguments(tmp_path, tmp_path, tmp_path), 255).transforms]
+    assert kinds == [ResizeShortEdge, RandomFlip]
+
+
+def test_refusals_leave_nothing_behind(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    with pytest.raises(ConfigurationError, match="'Everything'"):
+        train(arguments(pascal_folder, stock, output, trainable="Everything"))
+    with pytest.raises(ConfigurationError, match="No model configuration"):
+        train(arguments(pascal_folder, tmp_path / "nowhere", output))
+    with pytest.raises(DatasetError, match="nowhere"):
+        train(arguments(tmp_path / "nowhere", stock, output))
+    assert not output.exists()
