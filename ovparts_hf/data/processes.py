@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -27,5 +30,15 @@ def map_in_processes(
     if num_proc == 1:
         yield from map(function, tasks)
         return
-    with ProcessPoolExecutor(num_proc) as pool:
+    with ProcessPoolExecutor(num_proc, initializer=_end_with_parent) as pool:
         yield from pool.map(function, tasks, chunksize=chunksize)
+
+
+def _end_with_parent() -> None:
+    """Keeps a worker from outliving a killed parent, and from writing where the next run writes."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
