@@ -32,8 +32,10 @@ PAIRS_AT_ONCE = {"cpu": 4, "cuda": 64}
 """(picture, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
 
 
-class AdapterLinear(nn.Linear):
-    """A linear layer that keeps PyTorch's initialisation, as the benchmark's adapters do."""
+def _init_layer(module: nn.Module) -> None:
+    """Draws a new layer at PyTorch's own scale, as the original does; the stock model uses a deviation of 1."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        init.kaiming_uniform_(module.weight, a=math.sqrt(5))
 
 
 class VisualAdapter(nn.Module):
@@ -43,8 +45,8 @@ class VisualAdapter(nn.Module):
         super().__init__()
         width = config.vision_config.hidden_size
         self.ratio = config.adapter_ratio
-        self.down = AdapterLinear(width, width // config.adapter_reduction, bias=False)
-        self.up = AdapterLinear(width // config.adapter_reduction, width, bias=False)
+        self.down = nn.Linear(width, width // config.adapter_reduction, bias=False)
+        self.up = nn.Linear(width // config.adapter_reduction, width, bias=False)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         adapted = self.up(self.down(states).relu()).relu()
@@ -53,6 +55,11 @@ class VisualAdapter(nn.Module):
 
 class PartDecoder(CLIPSegDecoder):
     """CLIPSeg's decoder for (picture, class) pairs; what does not depend on the class is computed once per picture."""
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        _init_layer(module)
 
     def forward(
         self,
@@ -122,10 +129,8 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, AdapterLinear):
-            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
-            return
         super()._init_weights(module)
+        _init_layer(module)
         if isinstance(module, CLIPSegForPartSegmentation):
             init.normal_(module.none_embedding, std=self.config.projection_dim**-0.5)
 
