@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_WORKER_GRACE_SECONDS = 60
 
 
 class TrainingInterrupted(SystemExit):
@@ -26,15 +30,19 @@ class TrainingInterrupted(SystemExit):
 class StopRequest:
     """Notes SIGINT (Ctrl-C) and SIGTERM while its `with` block runs, instead of obeying them at once.
 
-    The first one is only noted; after it the previous handlers are back, so that a second one acts immediately. Outside
-    the main thread, where Python allows no handlers, nothing is noted.
+    The first one is only noted, and so are its repetitions, which launchers cause by passing on what every process gets
+    anyway. One that comes more than `repeat_seconds` later acts as it would have. Outside the main thread, where Python
+    allows no handlers, nothing is noted.
 
     Attributes:
         signal_number: The signal that came, or 0.
     """
 
+    repeat_seconds = 2.0
+
     def __init__(self) -> None:
         self.signal_number = 0
+        self._noted_at = 0.0
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
@@ -48,8 +56,11 @@ class StopRequest:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal_number = number
-        self._restore()
+        if not self.signal_number:
+            self.signal_number, self._noted_at = number, time.monotonic()
+        elif time.monotonic() - self._noted_at > self.repeat_seconds:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():
@@ -57,13 +68,24 @@ class StopRequest:
         self._previous = {}
 
 
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Delays stop signals until the block has ended; processes started in it begin with them delayed."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def leave_signals_to_parent(worker: int) -> None:
     """Makes a data loading worker survive a stop signal that all processes get; the training process ends its workers.
 
-    SIGTERM is ignored once only, because it is also how a worker that does not answer is ended.
+    After SIGTERM a worker lives on for a minute only: that is also how one is ended that does not answer.
 
     Args:
         worker: Index of the worker, which `torch.utils.data.DataLoader` passes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_WORKER_GRACE_SECONDS))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

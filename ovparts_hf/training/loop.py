@@ -23,7 +23,7 @@ from ..evaluation import evaluate_model
 from ..tasks import get_task
 from .arguments import TrainArguments
 from .ingredients import Ingredients
-from .interruption import StopRequest, TrainingInterrupted, leave_signals_to_parent
+from .interruption import StopRequest, TrainingInterrupted, leave_signals_to_parent, signals_held
 from .optim import build_optimizer
 from .run_folder import Progress, RunFolder
 from .vocabulary import Batch, Vocabulary
@@ -156,7 +156,7 @@ class _Run:
 
     def _batches(self) -> Iterator[Batch]:
         """All batches to come; closing this generator ends the loader's workers, whatever still refers to it."""
-        yield from DataLoader(
+        loader = DataLoader(
             self.training_set,
             batch_sampler=self.order,
             num_workers=self.arguments.workers,
@@ -165,6 +165,9 @@ class _Run:
             # A generator of its own, so that making an iterator leaves the model's random numbers as they are.
             generator=torch.Generator().manual_seed(self.arguments.seed),
         )
+        with signals_held():
+            iterator = iter(loader)
+        yield from iterator
 
     def _step(self, batches: Iterator[Batch]) -> tuple[float, torch.Tensor]:
         """One optimiser step; returns the loss over the whole batch and the gradient norm before clipping."""

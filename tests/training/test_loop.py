@@ -18,6 +18,7 @@ from torch import nn
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.training import TrainingInterrupted, train
+from ovparts_hf.training.interruption import StopRequest
 
 from .tiny import Evaluator, TinyModel, arguments, ingredients, log_lines, weights
 
@@ -145,14 +146,35 @@ def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
     assert scores == [None, 30.0, None, 20.0]
 
 
-def test_second_signal_acts_at_once(tmp_path: Path) -> None:
-    def evaluate(*args: Any, **options: Any) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+@pytest.mark.parametrize(("seconds", "expected"), [(60, TrainingInterrupted), (-1, KeyboardInterrupt)])
+def test_second_signal_acts_unless_it_repeats_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: type[BaseException]
+) -> None:
+    monkeypatch.setattr(StopRequest, "repeat_seconds", seconds)
 
-    with pytest.raises(KeyboardInterrupt):
+    def evaluate(*args: Any, **options: Any) -> SimpleNamespace:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        return Evaluator()(*args, **options)
+
+    with pytest.raises(expected):
         train(arguments(tmp_path / "run", eval_every=1), ingredients(), evaluate)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_signal_to_all_processes_spares_the_loaders(tmp_path: Path) -> None:
+    given = ingredients()
+    read, parent = given.dataset.read, os.getpid()
+
+    def signalled_read(record: Any) -> Any:
+        for process in (os.getpid(), parent):
+            os.kill(process, signal.SIGTERM)
+        return read(record)
+
+    given.dataset.read = signalled_read
+    with pytest.raises(TrainingInterrupted):
+        train(arguments(tmp_path / "run", workers=2), given)
+    assert [path.name for path in (tmp_path / "run" / "states").iterdir()] == ["step-00000001"]
 
 
 def test_finished_run_may_be_resumed(tmp_path: Path) -> None:
