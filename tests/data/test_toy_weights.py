@@ -1,0 +1,57 @@
+"""The pretrained toy models that come with the package."""
+
+from importlib import resources
+
+import pytest
+import torch
+from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
+
+from ovparts_hf.data.toy_world import TOY_WORLD
+
+TOY = resources.files("ovparts_hf") / "toy"
+MODELS = {"clip": CLIPModel, "clipseg": CLIPSegForImageSegmentation}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    return MODELS[request.param].from_pretrained(TOY / request.param)
+
+
+def test_weights_are_small():
+    assert sum((TOY / name / "model.safetensors").stat().st_size for name in MODELS) <= 3_000_000
+
+
+def test_weights_load_completely_and_as_float32(model):
+    name = "clip" if isinstance(model, CLIPModel) else "clipseg"
+    _, info = type(model).from_pretrained(TOY / name, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
+def test_clipseg_is_built_on_the_same_clip():
+    clip = CLIPModel.from_pretrained(TOY / "clip").state_dict()
+    clipseg = CLIPSegForImageSegmentation.from_pretrained(TOY / "clipseg").clip.state_dict()
+    assert clip.keys() == clipseg.keys()
+    assert all(torch.equal(clip[key], clipseg[key]) for key in clip)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_tokenizer_knows_the_words_of_the_toy_world(name):
+    tokenizer = CLIPTokenizer.from_pretrained(TOY / name)
+    words = {word for prompt in TOY_WORLD.prompts for word in prompt.split()}
+    assert {len(tokenizer(word)["input_ids"]) for word in words} == {3}
+
+
+def test_the_tokenizer_takes_any_text_and_ends_it_with_its_last_token():
+    tokenizer = CLIPTokenizer.from_pretrained(TOY / "clip")
+    ids = tokenizer("Zebra's ear, 3 éclairs!")["input_ids"]
+    assert ids[-1] == tokenizer.eos_token_id == len(tokenizer) - 1 == max(ids)
+    assert ids.count(tokenizer.unk_token_id) == 1
+
+
+def test_the_models_expect_the_tokenizer(model):
+    name = "clip" if isinstance(model, CLIPModel) else "clipseg"
+    tokenizer, text = CLIPTokenizer.from_pretrained(TOY / name), model.config.text_config
+    assert (text.vocab_size, text.eos_token_id) == (len(tokenizer), tokenizer.eos_token_id)
+    assert text.max_position_embeddings == tokenizer.model_max_length
