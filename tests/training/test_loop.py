@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +19,7 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.training import TrainingInterrupted, train
-from ovparts_hf.training.interruption import StopRequest
+from ovparts_hf.training import TrainingInterrupted, interruption, train
 
 from .tiny import Evaluator, TinyModel, arguments, ingredients, log_lines, weights
 
@@ -150,7 +151,7 @@ def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
 def test_second_signal_acts_unless_it_repeats_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(StopRequest, "repeat_seconds", seconds)
+    monkeypatch.setattr(interruption.StopRequest, "repeat_seconds", seconds)
 
     def evaluate(*args: Any, **options: Any) -> SimpleNamespace:
         os.kill(os.getpid(), signal.SIGINT)
@@ -175,6 +176,23 @@ def test_signal_to_all_processes_spares_the_loaders(tmp_path: Path) -> None:
     with pytest.raises(TrainingInterrupted):
         train(arguments(tmp_path / "run", workers=2), given)
     assert [path.name for path in (tmp_path / "run" / "states").iterdir()] == ["step-00000001"]
+
+
+def test_loader_that_is_told_to_end_does_so_within_its_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruption, "_WORKER_GRACE_SECONDS", 1)
+
+    def work() -> None:
+        interruption.leave_signals_to_parent(0)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            time.sleep(60)
+
+    with interruption.signals_held():
+        worker = multiprocessing.get_context("fork").Process(target=work, daemon=True)
+        worker.start()
+    worker.join(timeout=20)
+    assert worker.exitcode == -signal.SIGALRM
 
 
 def test_finished_run_may_be_resumed(tmp_path: Path) -> None:
