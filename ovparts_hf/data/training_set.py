@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .part_dataset import PartDataset
     from .records import Record
 
-_ORDER, _AUGMENTATION = range(2)  # independent streams of random numbers
+_ORDER, _AUGMENTATION, _CLASSES = range(3)  # independent streams of random numbers
 
 
 class Draw(NamedTuple):
@@ -42,6 +42,8 @@ class TrainingSet(Dataset):
         preprocess: Turns a list of pictures into (pictures, 3, S, S) float32, e.g. a processor's `pixel_values`.
         label_size: (height, width) of the label maps, which must be that of the model's scores.
         seed: Seed of the augmentation.
+        classes_per_picture: If set, an example also says which classes are to be scored: the parts of the objects
+            labelled in it, and so many random others that there are this many.
 
     Raises:
         DatasetError: There is no record.
@@ -56,6 +58,7 @@ class TrainingSet(Dataset):
         preprocess: Callable[[list], torch.Tensor],
         label_size: tuple[int, int],
         seed: int,
+        classes_per_picture: int | None = None,
     ) -> None:
         if not records:
             raise DatasetError(
@@ -69,6 +72,7 @@ class TrainingSet(Dataset):
         self.preprocess = preprocess
         self.label_size = label_size
         self.seed = seed
+        self.classes_per_picture = classes_per_picture
         self._part_ids = dataset.taxonomy.part_lookup(target)
 
     def __len__(self) -> int:
@@ -78,13 +82,25 @@ class TrainingSet(Dataset):
         """One example.
 
         Returns:
-            `pixel_values` (3, S, S) float32 and `labels` (height, width) int64.
+            `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if classes are chosen, `class_mask`
+            (classes,) bool.
         """
         sample = self.dataset.read(self.records[draw.index])
         generator = np.random.default_rng((self.seed, _AUGMENTATION, *draw))
         views = self.transform(Views(sample.image, sample.part_map, sample.object_map), generator)
         labels = resize_nearest(self._part_ids[views.part_map], self.label_size, precision=np.float32)
-        return {"pixel_values": self.preprocess([views.image])[0], "labels": torch.from_numpy(labels)}
+        example = {"pixel_values": self.preprocess([views.image])[0], "labels": torch.from_numpy(labels)}
+        if self.classes_per_picture is not None:
+            example["class_mask"] = torch.from_numpy(self._choose_classes(labels, draw))
+        return example
+
+    def _choose_classes(self, labels: np.ndarray, draw: Draw) -> np.ndarray:
+        object_ids = np.array(self.target.part_object_ids)
+        labelled = [label for label in np.unique(labels) if label != self.target.ignore_index]
+        chosen = np.isin(object_ids, object_ids[labelled])
+        others = np.random.default_rng((self.seed, _CLASSES, *draw)).permutation(np.flatnonzero(~chosen))
+        chosen[others[: max(0, self.classes_per_picture - chosen.sum())]] = True
+        return chosen
 
 
 class TrainingOrder(Sampler[list[Draw]]):

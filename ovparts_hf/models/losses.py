@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 LOSSES = ("bce", "ce_dice")
+_LEFT_OUT = -1e4  # instead of minus infinity, which times zero is not a number
 
 
 def part_segmentation_loss(
@@ -14,7 +15,7 @@ def part_segmentation_loss(
     """Loss of score maps against part ids.
 
     Args:
-        logits: (batch, classes, height, width).
+        logits: (batch, classes, height, width); minus infinity where a class is left out for a picture.
         none_logits: (batch, 1, height, width).
         labels: (batch, height', width') class ids; every other value, the ignore index included, means "none". Resized
             to the size of `logits` by nearest neighbour.
@@ -25,7 +26,7 @@ def part_segmentation_loss(
     Returns:
         Scalar.
     """
-    scores = torch.cat([logits, none_logits], dim=1).float()
+    scores = torch.cat([logits, none_logits], dim=1).float().clamp(min=_LEFT_OUT)
     num_classes = logits.shape[1]
     target = F.interpolate(labels[:, None].float(), size=scores.shape[-2:], mode="nearest")[:, 0].long()
     target = torch.where((target >= 0) & (target < num_classes), target, num_classes)

@@ -27,7 +27,7 @@ _AT_LEAST = {
     "steps": 1,
     "batch_size": 1,
     "micro_batch_size": 1,
-    "classes_per_step": 1,
+    "classes_per_picture": 1,
     "max_size": 1,
     "crop_size": 1,
     "eval_batch_size": 1,
@@ -66,8 +66,8 @@ class TrainArguments:
         schedule: "poly" (power 0.9), "cosine" or "constant".
         warmup_steps: Steps over which the learning rate first rises linearly.
         max_grad_norm: Limit of the gradient norm of the whole model; 0 for none.
-        classes_per_step: Score only the classes in the step's labels and so many random others that there are this many
-            (memory, and variety, in large vocabularies); None scores the whole vocabulary.
+        classes_per_picture: Score, for each picture, only the parts of its labelled objects and so many random other
+            classes that there are this many (faster, and less memory); None scores the whole vocabulary.
         level: Whether an example is a "picture" or one "object" of a picture; None for what the benchmark does.
         short_edges: Lengths in pixels to which the short side of a training picture is scaled, drawn uniformly.
         max_size: Limit of the long side in pixels.
@@ -107,7 +107,7 @@ class TrainArguments:
     schedule: str = "poly"
     warmup_steps: int = 0
     max_grad_norm: float = 0.01
-    classes_per_step: int | None = None
+    classes_per_picture: int | None = None
     level: str | None = None
     short_edges: list[int] = field(default_factory=lambda: [800])
     max_size: int = 1333

@@ -70,6 +70,7 @@ class Ingredients:
             partial(_pixel_values, self.processor),
             (size["height"], size["width"]),
             arguments.seed,
+            arguments.classes_per_picture,
         )
 
 

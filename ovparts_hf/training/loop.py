@@ -26,7 +26,6 @@ from .ingredients import Ingredients
 from .interruption import StopRequest, TrainingInterrupted, leave_signals_to_parent, signals_held
 from .optim import build_optimizer
 from .run_folder import Progress, RunFolder
-from .vocabulary import Batch, Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +93,7 @@ class _Run:
             accelerator.num_processes,
         )
         target = self.training_set.target
-        tokens = send_to_device(dict(ingredients.processor(classes=target.part_classes)), accelerator.device)
-        self.vocabulary = Vocabulary(tokens, target.ignore_index, arguments.classes_per_step, arguments.seed)
+        self.tokens = send_to_device(dict(ingredients.processor(classes=target.part_classes)), accelerator.device)
         optimizer, self.schedule = build_optimizer(ingredients.model, arguments)
         self.model, self.optimizer = accelerator.prepare(ingredients.model, optimizer)
         # The schedule is not prepared: accelerate would step it once for every process.
@@ -154,7 +152,7 @@ class _Run:
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[dict[str, torch.Tensor]]:
         """All batches to come; closing this generator ends the loader's workers, whatever still refers to it."""
         loader = DataLoader(
             self.training_set,
@@ -169,16 +167,15 @@ class _Run:
             iterator = iter(loader)
         yield from iterator
 
-    def _step(self, batches: Iterator[Batch]) -> tuple[float, torch.Tensor]:
+    def _step(self, batches: Iterator[dict[str, torch.Tensor]]) -> tuple[float, torch.Tensor]:
         """One optimiser step; returns the loss over the whole batch and the gradient norm before clipping."""
         accelerator, count = self.accelerator, self.order.pieces_per_step
         pieces = [send_to_device(next(batches), accelerator.device) for _ in range(count)]
-        tokens, pieces = self.vocabulary.for_step(self.progress.step, pieces, accelerator)
         total = torch.zeros((), device=accelerator.device)
         self.model.train()
         for left, piece in zip(reversed(range(count)), pieces):
             with accelerator.no_sync(self.model) if left else nullcontext():
-                loss = self.model(**piece, **tokens).loss / count
+                loss = self.model(**piece, **self.tokens).loss / count
                 accelerator.backward(loss)
             total += loss.detach()
         mean_loss = accelerator.reduce(total, "mean").item()

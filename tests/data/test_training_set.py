@@ -27,10 +27,12 @@ def pixels(images: list[Image.Image]) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(image.resize((6, 6))) for image in images])).float()
 
 
-def training_set(dataset: PartDataset, transform: Transform, seed: int = 0) -> TrainingSet:
+def training_set(
+    dataset: PartDataset, transform: Transform, seed: int = 0, classes_per_picture: int | None = None
+) -> TrainingSet:
     records = dataset.training_records(ZERO_SHOT)
     target = ZERO_SHOT.train_taxonomy(dataset.taxonomy)
-    return TrainingSet(dataset, records, target, transform, pixels, LABEL_SIZE, seed)
+    return TrainingSet(dataset, records, target, transform, pixels, LABEL_SIZE, seed, classes_per_picture)
 
 
 @pytest.mark.parametrize("name", ["pascal", "ade"])
@@ -46,6 +48,26 @@ def test_labels_are_those_of_the_training_vocabulary(name: str, request: pytest.
         for before, after in set(zip(original.ravel().tolist(), labels.ravel().tolist())):
             part = None if before == ignore else dataset.taxonomy.part_classes[before]
             assert (names[after] == part) if part in seen else after == ignore
+
+
+@pytest.mark.parametrize("count", [1, 20, 1000])
+def test_scored_classes_are_those_of_the_labelled_objects_and_random_others(pascal: PartDataset, count: int) -> None:
+    examples = training_set(pascal, Compose([]), classes_per_picture=count)
+    target = examples.target
+    masks = []
+    for index in range(len(examples)):
+        example = examples[Draw(2, index)]
+        labelled = example["labels"].unique()
+        objects = {target.object_of(int(label)) for label in labelled if label != target.ignore_index}
+        own = {part for object_id in objects for part in target.parts_of(object_id)}
+        scored = set(example["class_mask"].nonzero()[:, 0].tolist())
+        assert own <= scored
+        assert len(scored) == min(max(count, len(own)), len(target.part_classes))
+        masks.append(example["class_mask"])
+        assert torch.equal(examples[Draw(2, index)]["class_mask"], masks[-1])
+    changed = [not torch.equal(examples[Draw(3, i)]["class_mask"], mask) for i, mask in enumerate(masks)]
+    assert any(changed) == (count == 20)
+    assert "class_mask" not in training_set(pascal, Compose([]))[Draw(0, 0)]
 
 
 def test_augmentation_depends_on_seed_epoch_and_record_alone(pascal: PartDataset) -> None:

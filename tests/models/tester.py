@@ -66,6 +66,15 @@ class PartModelTester:
         assert torch.isneginf(logits[~mask]).all()
         torch.testing.assert_close(logits[mask], full[mask], atol=1e-5, rtol=0)
 
+    def test_classes_left_out_do_not_weigh_in_the_loss(self, model, inputs, labels):
+        """With class 3 left out everywhere, its words do not matter and the loss stays a number."""
+        labels[labels == 3] = 255
+        mask = torch.tensor([[True, True, True, False]] * 2)
+        loss = model(**inputs, labels=labels, class_mask=mask).loss
+        inputs["input_ids"][3, 1:-1] = 5
+        assert torch.isfinite(loss)
+        torch.testing.assert_close(model(**inputs, labels=labels, class_mask=mask).loss, loss)
+
     def test_needs_words(self, model, inputs):
         with pytest.raises(ConfigurationError, match="class_features"):
             model(inputs["pixel_values"])

@@ -38,7 +38,7 @@ def arguments(data: Path, model: Path, output: Path, **changes: object) -> Train
         "output": output,
         "steps": 4,
         "batch_size": 2,
-        "classes_per_step": 8,
+        "classes_per_picture": 8,
         "short_edges": [90],
         "max_size": 120,
         "workers": 0,
@@ -49,7 +49,7 @@ def arguments(data: Path, model: Path, output: Path, **changes: object) -> Train
 
 
 def test_fine_tunes_a_stock_model_on_pascal(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
-    options = {"learning_rate": 1e-3, "image_format": "BGR", "classes_per_step": None}
+    options = {"learning_rate": 1e-3, "image_format": "BGR", "classes_per_picture": None}
     given = arguments(pascal_folder, stock, tmp_path / "run", eval_every=4, **options)
     folder = train(given)
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]

@@ -116,7 +116,7 @@ def test_run_resumes_from_periodic_state_after_a_crash(tmp_path: Path) -> None:
     assert log_lines(whole) == log_lines(resumed)
 
 
-@pytest.mark.parametrize("options", [{}, {"classes_per_step": 3, "task": "few_shot"}])
+@pytest.mark.parametrize("options", [{}, {"classes_per_picture": 3, "task": "few_shot"}])
 def test_accumulated_batch_equals_whole_batch(tmp_path: Path, options: dict[str, Any]) -> None:
     def run(name: str, micro_batch_size: int | None) -> Path:
         given = ingredients()

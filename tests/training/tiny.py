@@ -46,12 +46,20 @@ class TinyModel(nn.Module):
         self.frozen.requires_grad_(False)
 
     def forward(
-        self, pixel_values: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+        self,
+        pixel_values: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        class_mask: torch.Tensor | None = None,
     ) -> SimpleNamespace:
         mask = attention_mask[..., None]
         words = (self.words(input_ids) * mask).sum(1) / mask.sum(1)
         pixels = self.dropout(self.norm(self.pixels(pixel_values).movedim(1, -1)))
         scores = pixels @ torch.cat([words, self.none]).T
+        if class_mask is not None:
+            left_out = F.pad(~class_mask, (0, 1))[:, None, None]
+            scores = scores.masked_fill(left_out, -100.0)
         target = F.one_hot(labels.clamp(max=len(words)), len(words) + 1).to(scores)
         return SimpleNamespace(loss=F.binary_cross_entropy_with_logits(scores, target))
 
