@@ -10,7 +10,8 @@ import torch
 
 from .data.part_dataset import PartDataset
 from .evaluation import evaluate_model
-from .gallery import build_galleries
+from .files import atomic_write
+from .gallery import build_galleries, contact_sheet
 from .loading import load_model
 from .report import write_report
 from .results import BenchmarkResult
@@ -26,7 +27,8 @@ def run_demo(data: Path, out: Path, seed: int = 0, overrides: tuple[str, ...] = 
 
     Args:
         data: The prepared toy world.
-        out: Folder for the training run (`run`), `result.json`, `classes.csv` and `report/index.html`.
+        out: Folder for the training run (`run`), `result.json`, `classes.csv`, `examples.png` (unseen objects) and
+            `report/index.html`.
         seed: Of the training run.
         overrides: Changes to the recipe, "key=value".
 
@@ -56,10 +58,13 @@ def run_demo(data: Path, out: Path, seed: int = 0, overrides: tuple[str, ...] = 
         f"ovparts train --recipe {recipe} data={data} output={run} seed={seed}",
         f"ovparts evaluate {run / 'last'} {data} --task {arguments.task} --out {out / 'evaluation'}",
     ]
+    galleries = build_galleries(model, processor, dataset, arguments.task)
+    with atomic_write(out / "examples.png") as temporary:
+        contact_sheet(galleries[0]).save(temporary)
     write_report(
         out / "report" / "index.html",
         [after, before],
-        build_galleries(model, processor, dataset, arguments.task),
+        galleries,
         commands,
         title="Parts of objects never seen in training",
         labels=["trained", "before training"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from PIL import Image
 from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset
@@ -14,6 +15,7 @@ from .metrics import PartSegmentationMetric
 from .processing import PartSegmentationProcessor
 from .report import Gallery, GalleryItem
 from .tasks import Task, get_task
+from .visualization import comparison
 
 
 def build_galleries(
@@ -50,6 +52,19 @@ def build_galleries(
             note = "The first record of each object, whatever the answer; scores are the mean IoU of the record."
             galleries.append(Gallery(title, dataset.taxonomy.part_classes, items, note))
     return galleries
+
+
+def contact_sheet(gallery: Gallery, count: int = 3) -> Image.Image:
+    """The first examples of a gallery below each other, as one RGB picture."""
+    rows = [
+        comparison(item.image, item.truth, item.prediction, gallery.class_names) for item in gallery.items[:count]
+    ]
+    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
+    top = 0
+    for row in rows:
+        sheet.paste(row, (0, top))
+        top += row.height
+    return sheet
 
 
 def _one_of_each_object(records: Iterable[Record], count: int) -> list[Record]:

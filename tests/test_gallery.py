@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.gallery import build_galleries
+from ovparts_hf.gallery import build_galleries, contact_sheet
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
@@ -47,3 +47,10 @@ def test_answers_stay_inside_the_object_and_among_its_parts(galleries, dataset):
             assert answered[item.truth != taxonomy.ignore_index].all()
             assert not answered.all()
             assert 0 <= item.iou <= 100
+
+
+def test_contact_sheet_holds_the_first_examples(galleries):
+    gallery = galleries["zero_shot"][1]
+    one, two = contact_sheet(gallery, 1), contact_sheet(gallery, 2)
+    assert two.height > one.height
+    assert two.width >= one.width
