@@ -102,7 +102,9 @@ def test_phrases_name_objects_parts_and_colours():
     figure = draw("train", 0).figures[0]
     found = phrases([figure])
     part, colour = next(iter(figure.parts.items()))
-    assert {figure.name, f"{figure.colour} {figure.name}", part, f"{colour} {part}", f"{figure.name} {part}"} <= set(found)
+    assert {figure.name, f"{figure.colour} {figure.name}", part, f"{colour} {part}", f"{figure.name} {part}"} <= set(
+        found
+    )
     assert len(found) == len(set(found))
     assert set(figure.parts.values()) <= set(COLOURS)
 
