@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
 from accelerate.utils import send_to_device, set_seed
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..data.training_set import TrainingOrder
-from ..errors import OVPartsError
+from ..errors import ConfigurationError, OVPartsError
 from ..evaluation import evaluate_model
 from ..tasks import get_task
 from .arguments import TrainArguments
@@ -55,6 +56,7 @@ def train(
     """
     folder = RunFolder(arguments.output)
     state = folder.check(arguments)
+    _check_tracker(arguments.log_with)
     accelerator = Accelerator(mixed_precision=arguments.mixed_precision, log_with=arguments.log_with)
     set_seed(arguments.seed)
     run = _Run(arguments, ingredients or Ingredients.load(arguments), accelerator, folder, evaluate)
@@ -63,6 +65,16 @@ def train(
         run.go(stop)
     run.end()
     return folder.path
+
+
+def _check_tracker(name: str | None) -> None:
+    """Accelerate itself goes on without a tracker that is not installed."""
+    installed = [str(tracker) for tracker in get_available_trackers()]
+    if name is not None and name not in installed:
+        raise ConfigurationError(
+            f"log_with is {name!r}, but the installed trackers are {installed}. Install it (for trackio: "
+            'pip install "ovparts_hf[track]"), or leave log_with out.'
+        )
 
 
 class _Run:

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import GeneralTracker
 from torch import nn
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.training import TrainingInterrupted, interruption, train
+from ovparts_hf.training import TrainingInterrupted, interruption, loop, train
 
 from .tiny import Evaluator, TinyModel, arguments, ingredients, log_lines, weights
 
@@ -220,6 +222,48 @@ def test_earlier_run_is_replaced_only_on_demand(tmp_path: Path) -> None:
     assert [line["step"] for line in log_lines(folder)] == [1, 2]
     assert not (folder / "best").exists()
     assert [path.name for path in (folder / "states").iterdir()] == ["step-00000002"]
+
+
+class Recorder(GeneralTracker):
+    """Remembers what a run reports."""
+
+    name = "recorder"
+    requires_logging_directory = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings: dict[str, str] = {}
+        self.lines: list[dict[str, Any]] = []
+        self.finished = False
+
+    @property
+    def tracker(self) -> None:
+        return None
+
+    def store_init_configuration(self, values: dict[str, str]) -> None:
+        self.settings = values
+
+    def log(self, values: dict[str, float], step: int, **options: Any) -> None:
+        self.lines.append({"step": step, **values})
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+def test_trackers_get_what_the_log_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(loop, "get_available_trackers", lambda: ["recorder"])
+    monkeypatch.setattr(loop, "Accelerator", lambda log_with, **options: Accelerator(log_with=recorder, **options))
+    folder = train(arguments(tmp_path / "run", eval_every=3, log_with="recorder"), ingredients(), Evaluator())
+    assert recorder.lines == log_lines(folder)
+    assert recorder.settings["steps"] == "7"
+    assert recorder.finished
+
+
+def test_missing_tracker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="log_with is 'carrier pigeon'"):
+        train(arguments(tmp_path / "run", log_with="carrier pigeon"), ingredients())
+    assert not (tmp_path / "run").exists()
 
 
 def test_endless_loss_stops_the_run(tmp_path: Path) -> None:
