@@ -6,22 +6,9 @@ Every setting of `ovparts_hf.training.TrainArguments` can be given in the recipe
 `--key value`.
 """
 
-import argparse
-from pathlib import Path
+import sys
 
-from ovparts_hf.errors import OVPartsError
-from ovparts_hf.training import TrainArguments, train
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", type=Path, help="YAML file with training arguments")
-    options, overrides = parser.parse_known_args()
-    try:
-        print(train(TrainArguments.from_recipe(options.recipe, overrides)))
-    except OVPartsError as error:
-        raise SystemExit(f"error: {error}") from None
-
+from ovparts_hf.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from transformers.utils import logging as transformers_logging
 
 from dataset_builders import BUILDERS, RELEASES, get_builder
@@ -73,7 +73,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    print(train(TrainArguments.from_recipe(options.recipe, options.overrides)))
+    folder = train(TrainArguments.from_recipe(options.recipe, options.overrides))
+    if PartialState().is_main_process:
+        print(folder)
     return 0
 
 

@@ -199,7 +199,8 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
             include_none: Whether to score "none" too. Training needs it.
 
         Returns:
-            Logits at the size of `pixel_values`.
+            Logits at the size of `pixel_values` (for patches of 16 pixels; the complex decoder enlarges its grid by
+            (patch size // 4) squared).
         """
         if class_features is None:
             if input_ids is None:
