@@ -1,6 +1,6 @@
 """Scores a model by the benchmark's protocol; the same as `ovparts evaluate`, for launchers that want a script.
 
-    accelerate launch examples/evaluate.py outputs/toy/last data/toy --task zero_shot --out outputs/toy/evaluation
+accelerate launch examples/evaluate.py outputs/toy/last data/toy --task zero_shot --out outputs/toy/evaluation
 """
 
 import sys

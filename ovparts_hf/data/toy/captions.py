@@ -23,7 +23,7 @@ def caption(figures: Sequence[Figure], rng: random.Random) -> str:
 
 
 def phrases(figures: Sequence[Figure]) -> list[str]:
-    """The short phrases of the fullest caption: "red bus", "bus", and per visible part "black wheel", "bus wheel", "wheel".
+    """The short phrases of the fullest caption: "red bus", "bus"; for each part "black wheel", "bus wheel", "wheel".
 
     Returns:
         Phrases without repetition, in order of first appearance.

@@ -1,4 +1,4 @@
-"""What an object drawing is written with: a `Pencil` collects coloured shapes, each with the part that it belongs to."""
+"""What an object is drawn with: a `Pencil` collects coloured shapes, each with the part that it belongs to."""
 
 from __future__ import annotations
 
