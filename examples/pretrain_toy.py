@@ -78,6 +78,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--keep-clip", action="store_true", help="start from the CLIP in the output folder at stage 2")
     return parser.parse_args()
 
 
@@ -368,21 +369,21 @@ def save(model: nn.Module, tokenizer: CLIPTokenizer, folder: Path) -> None:
 
 
 def main() -> None:
-    """Runs the stages; each starts from what the one before has saved, and is skipped if its folder exists."""
+    """Runs the stages; the second starts from what the first has saved."""
     logging.basicConfig(level=logging.INFO)
     options = arguments()
     torch.set_num_threads(options.threads)
-    clip, clipseg = options.output_dir / "clip", options.output_dir / "clipseg"
+    clip = options.output_dir / "clip"
     scenes = draw_pictures(options.pictures, IMAGE_SIZE, close_up=False)
     torch.manual_seed(options.seed)
-    if not clip.exists():
+    if not options.keep_clip:
         rng = random.Random(options.seed)
         tokenizer = train_tokenizer([caption(f, rng) for f in scenes.figures])
         close_ups = draw_pictures(options.pictures, IMAGE_SIZE // 2, close_up=True)
         save(learn_words(options, close_ups, tokenizer), tokenizer, clip)
     tokenizer = CLIPTokenizer.from_pretrained(clip)
-    if not clipseg.exists():
-        save(learn_regions(options, scenes, tokenizer, CLIPModel.from_pretrained(clip)), tokenizer, clipseg)
+    clipseg = learn_regions(options, scenes, tokenizer, CLIPModel.from_pretrained(clip))
+    save(clipseg, tokenizer, options.output_dir / "clipseg")
 
 
 if __name__ == "__main__":
