@@ -98,11 +98,13 @@ class PartDecoder(CLIPSegDecoder):
         classes: torch.Tensor,
         grid: tuple[int, int],
     ) -> torch.Tensor:
+        # index_select, not indexing: its gradient is summed in a fixed order, so that training can be repeated exactly.
+        scale, shift = (each.index_select(0, classes)[:, None] for each in (scale, shift))
         states = 0
         for depth, (picture_states, layer) in enumerate(zip(reduced, self.layers)):
-            states = states + picture_states[pictures]
+            states = states + picture_states.index_select(0, pictures)
             if depth == self.conditional_layer:
-                states = scale[classes, None] * states + shift[classes, None]
+                states = scale * states + shift
             states = layer(states, attention_mask=None)
         patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
         return self.transposed_convolution(patches).squeeze(1)
