@@ -1,11 +1,13 @@
 """Shared fixtures: the two fixture archives, and prepared once for all tests."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="ovparts-tests-")  # read when `datasets` is imported
 os.environ["HF_HUB_OFFLINE"] = "1"
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
 
 import pytest  # noqa: E402
 
