@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +51,6 @@ def row(split: str, number: int, seed: int = 0) -> dict[str, Any]:
         "object_parts": [_ids(scene.part_map[scene.object_map == i]) for i in objects],
         "parts": _ids(scene.part_map),
     }
-
-
-def rows(split: str, count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """The first `count` rows of a split."""
-    return (row(split, number, seed) for number in range(count))
 
 
 def image_id(split: str, number: int) -> str:
