@@ -158,9 +158,3 @@ class PartSegmentationProcessor(ProcessorMixin):
     ) -> list[torch.Tensor]:
         """`post_process_part_segmentation` under the name that transformers' pipelines call."""
         return self.post_process_part_segmentation(outputs, target_sizes)
-
-
-def _are_words(classes: Any) -> bool:
-    if isinstance(classes, str) or not classes:
-        return False
-    return all(isinstance(name, str) and name.strip() for name in classes)
