@@ -53,3 +53,23 @@ def picture_activations(
         if index in layers:
             activations[index] = states
     return tuple(activations[index] for index in layers)
+
+
+def dense_features(clip: nn.Module, pixel_values: torch.Tensor) -> torch.Tensor:
+    """A CLIP feature for each patch (MaskCLIP, Zhou et al., ECCV 2022): the last layer's attention only maps values.
+
+    Args:
+        clip: A transformers `CLIPModel`.
+        pixel_values: (batch, 3, height, width); the position table is interpolated to the picture's grid.
+
+    Returns:
+        (batch, 1 + grid height * grid width, projection dim), not normalised, the class token first.
+    """
+    vision = clip.vision_model
+    last = vision.encoder.layers[-1]
+    states = vision.pre_layrnorm(vision.embeddings(pixel_values, interpolate_pos_encoding=True))
+    for layer in vision.encoder.layers[:-1]:
+        states = layer(states, None)
+    states = states + last.self_attn.out_proj(last.self_attn.v_proj(last.layer_norm1(states)))
+    states = states + last.mlp(last.layer_norm2(states))
+    return clip.visual_projection(vision.post_layernorm(states))

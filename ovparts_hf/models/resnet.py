@@ -1,0 +1,109 @@
+"""ResNet (He et al., CVPR 2016) as detectron2 builds it, on transformers' modules.
+
+Batch norm is frozen, strides sit in the 3 x 3 convolutions, and the deeplab variant (R101c) has a stem of three
+convolutions and growing dilations in its last stage.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+import torch.nn.functional as F
+from huggingface_hub.dataclasses import strict
+from torch import nn
+from transformers import ResNetBackbone, ResNetConfig
+from transformers.models.resnet.modeling_resnet import ResNetConvLayer
+
+_BATCH_NORM_EPS = 1e-5
+
+
+@strict
+class PartResNetConfig(ResNetConfig):
+    r"""Configuration of `PartResNet`: everything of transformers' `ResNetConfig`, and the following.
+
+    Args:
+        deep_stem: Whether three 3 x 3 convolutions replace the 7 x 7 one of the stem (R101c).
+        last_dilations: Dilation of the 3 x 3 convolution of each layer of the last stage, or None for 1 everywhere.
+    """
+
+    model_type = "ovparts_resnet"
+
+    deep_stem: bool = False
+    last_dilations: list[int] | tuple[int, ...] | None = None
+
+    def __post_init__(self, **kwargs):
+        kwargs.setdefault("out_indices", list(range(1, len(self.depths) + 1)))
+        super().__post_init__(**kwargs)
+
+    def validate_architecture(self) -> None:
+        """Checks that there is a dilation for each layer of the last stage."""
+        if self.last_dilations is not None and len(self.last_dilations) != self.depths[-1]:
+            raise ValueError(
+                f"last_dilations is {self.last_dilations}; the last stage has {self.depths[-1]} layers, give one each."
+            )
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """Batch norm that always uses its stored statistics and whose affine part is not learned either."""
+
+    def __init__(self, num_features: int):
+        super().__init__()
+        self.register_buffer("weight", torch.ones(num_features))
+        self.register_buffer("bias", torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return F.batch_norm(features, self.running_mean, self.running_var, self.weight, self.bias, eps=_BATCH_NORM_EPS)
+
+
+class PartResNet(ResNetBackbone):
+    """The feature maps of each stage, finest first (detectron2's res2, res3, ...)."""
+
+    config: PartResNetConfig
+    config_class = PartResNetConfig
+
+    def __init__(self, config: PartResNetConfig):
+        super().__init__(config)
+        if config.deep_stem:
+            self.embedder.embedder = _deep_stem(config)
+        if config.last_dilations is not None:
+            for layer, dilation in zip(self.encoder.stages[-1].layers, config.last_dilations):
+                convolution = layer.layer[1].convolution
+                convolution.dilation = convolution.padding = (dilation, dilation)
+        _freeze_batch_norm(self)
+
+
+def _deep_stem(config: PartResNetConfig) -> nn.Sequential:
+    width = config.embedding_size
+    return nn.Sequential(
+        ResNetConvLayer(config.num_channels, width // 2, stride=2, activation=config.hidden_act),
+        ResNetConvLayer(width // 2, width // 2, activation=config.hidden_act),
+        ResNetConvLayer(width // 2, width, activation=config.hidden_act),
+    )
+
+
+def _freeze_batch_norm(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, FrozenBatchNorm2d(child.num_features))
+        else:
+            _freeze_batch_norm(child)
+
+
+def resnet_name(key: str, deep_stem: bool = False) -> str:
+    """The name in `PartResNet` of one of detectron2's.
+
+    Args:
+        key: Without a prefix: "stem.conv1.weight", "res2.0.conv1.norm.weight", "res2.0.shortcut.weight".
+        deep_stem: Whether the stem has three convolutions.
+    """
+    if deep_stem:
+        name = re.sub(r"^stem\.conv(\d)", lambda m: f"embedder.embedder.{int(m[1]) - 1}", key)
+    else:
+        name = key.replace("stem.conv1", "embedder.embedder")
+    name = re.sub(r"^res(\d+)\.(\d+)", lambda m: f"encoder.stages.{int(m[1]) - 2}.layers.{m[2]}", name)
+    name = re.sub(r"\.conv(\d)\.", lambda m: f".layer.{int(m[1]) - 1}.", name)
+    layer, _, tensor = name.rpartition(".")
+    return f"{layer.removesuffix('.norm')}.{'normalization' if layer.endswith('.norm') else 'convolution'}.{tensor}"
