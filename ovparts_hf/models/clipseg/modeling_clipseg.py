@@ -16,6 +16,7 @@ from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder, CLIPSeg
 
 from ...errors import ConfigurationError
 from ..clip import picture_activations, text_features
+from ..fine_tuning import choose_trainable, draw_as_pytorch
 from ..losses import part_segmentation_loss
 from ..outputs import PartSegmentationOutput
 from .configuration_clipseg import CLIPSegPartConfig
@@ -30,12 +31,6 @@ TRAINABLE_GROUPS = {
 
 PAIRS_AT_ONCE = {"cpu": 4, "cuda": 64}
 """(picture, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
-
-
-def _init_layer(module: nn.Module) -> None:
-    """Draws a new layer at PyTorch's own scale, as the original does; the stock model uses a deviation of 1."""
-    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-        init.kaiming_uniform_(module.weight, a=math.sqrt(5))
 
 
 class VisualAdapter(nn.Module):
@@ -59,7 +54,7 @@ class PartDecoder(CLIPSegDecoder):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        _init_layer(module)
+        draw_as_pytorch(module)
 
     def forward(
         self,
@@ -120,6 +115,7 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
     config: CLIPSegPartConfig
     config_class = CLIPSegPartConfig
     main_input_name = "pixel_values"
+    classes_interact = False
 
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)
@@ -132,7 +128,7 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        _init_layer(module)
+        draw_as_pytorch(module)
         if isinstance(module, CLIPSegForPartSegmentation):
             init.normal_(module.none_embedding, std=self.config.projection_dim**-0.5)
 
@@ -145,15 +141,7 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
         Raises:
             ConfigurationError: A group is unknown.
         """
-        groups = [] if name == "none" else name.split("+")
-        unknown = sorted(set(groups) - set(TRAINABLE_GROUPS))
-        if unknown:
-            raise ConfigurationError(
-                f"Trainable set {name!r} names {unknown}; use 'none' or join some of {list(TRAINABLE_GROUPS)} by '+'."
-            )
-        prefixes = tuple(TRAINABLE_GROUPS[group] for group in groups)
-        for parameter_name, parameter in self.named_parameters():
-            parameter.requires_grad_(parameter_name.startswith(prefixes))
+        choose_trainable(self, name, TRAINABLE_GROUPS)
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Encodes class names; do it once per vocabulary and pass the result to every forward call.

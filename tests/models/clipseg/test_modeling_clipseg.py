@@ -10,7 +10,7 @@ from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.clip import picture_activations
 from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, modeling_clipseg
 from ovparts_hf.models.clipseg.convert_clipseg import PREFIX, RENAMED, convert_clipseg
-from ovparts_hf.processing import PartSegmentationProcessor
+from ovparts_hf.processing import label_map
 
 from ..tester import PartModelTester
 from .goldens import FACTS, FOLDER, INPUTS, OUTPUTS, golden_config, golden_processor
@@ -99,7 +99,10 @@ def test_every_intermediate_agrees(case, text, attention, golden_model, simpleco
     outputs = model(pixels, class_features=features)
     logits = torch.cat([outputs.logits, outputs.none_logits], dim=1)
     assert_close(logits, OUTPUTS[f"{case}.logits"], atol=1e-4, rtol=0)
-    assert torch.equal(outputs.logits.argmax(1), OUTPUTS[f"{case}.logits"][:, :-1].argmax(1))
+    best = OUTPUTS[f"{case}.logits"][:, :-1].topk(2, dim=1)
+    clear = best.values[:, 0] - best.values[:, 1] > 1e-5
+    assert torch.equal(outputs.logits.argmax(1)[clear], best.indices[:, 0][clear])
+    assert clear.float().mean() > 0.999
 
 
 @torch.no_grad()
@@ -190,8 +193,8 @@ def test_evaluation_map_agrees(golden_model):
     size = tuple(OUTPUTS["eval.argmax"].shape)
     scores = torch.nn.functional.interpolate(outputs.logits[:, candidates], size=size, mode="bilinear").sigmoid()
     assert_close(scores[0], OUTPUTS["eval.sem_seg"][candidates], atol=1e-5, rtol=0)
-    label_map = PartSegmentationProcessor.label_map(outputs.logits[0], size, candidates)
-    assert torch.equal(label_map, OUTPUTS["eval.argmax"].long())
+    answer = label_map(outputs.logits[0], size, candidates)
+    assert torch.equal(answer, OUTPUTS["eval.argmax"].long())
 
 
 @pytest.mark.parametrize("name", ["none", "VA+L+F", "VA+L+F+D"])
