@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -10,26 +11,50 @@ from torch import nn
 TEXTS_AT_ONCE = 128
 
 
-def text_features(clip: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+def text_features(
+    clip: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, half: bool = False
+) -> torch.Tensor:
     """Encodes prompts with a CLIP text tower, not normalised.
 
-    Padding may be dropped or trimmed: attention is causal and the feature is read at the end-of-text token, which comes
-    before it.
+    Of many prompts, those of like length are encoded together, without the padding that none of them needs: attention
+    is causal and the feature is read at the end-of-text token, which comes before the padding.
 
     Args:
         clip: A transformers CLIP-like model with `get_text_features`.
         input_ids: (prompts, length) int64.
-        attention_mask: (prompts, length) int64, 1 for tokens, or None.
+        attention_mask: (prompts, length) int64, 1 for tokens, or None if there is no padding.
+        half: Whether to compute in float16 with float32 layer norms, as OpenAI's code does on a GPU.
 
     Returns:
-        (prompts, projection dim).
+        (prompts, projection dim), of the tower's own type.
     """
+    if attention_mask is None:
+        attention_mask = torch.ones_like(input_ids)
+    dtype = clip.dtype
+    if half:
+        clip = _with_half_precision_text(clip)
+    lengths = attention_mask.sum(1)
+    many = len(lengths) > TEXTS_AT_ONCE
+    order = lengths.argsort(stable=True) if many else torch.arange(len(lengths), device=lengths.device)
     rows = []
-    for start in range(0, len(input_ids), TEXTS_AT_ONCE):
-        part = slice(start, start + TEXTS_AT_ONCE)
-        mask = None if attention_mask is None else attention_mask[part]
-        rows.append(clip.get_text_features(input_ids=input_ids[part], attention_mask=mask).pooler_output)
-    return torch.cat(rows)
+    for part in order.split(TEXTS_AT_ONCE):
+        longest = int(lengths[part].max())
+        ids, mask = input_ids[part, :longest], attention_mask[part, :longest]
+        rows.append(clip.get_text_features(input_ids=ids, attention_mask=mask).pooler_output)
+    return torch.cat(rows).to(dtype).index_select(0, order.argsort())
+
+
+def _with_half_precision_text(clip: nn.Module) -> nn.Module:
+    shell = copy.copy(clip)
+    shell._modules = dict(clip._modules)
+    for name in ("text_model", "text_projection"):
+        shell._modules[name] = copy.deepcopy(clip._modules[name]).half()
+    for module in shell.text_model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.float()
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+            module.register_forward_hook(lambda _, inputs, output: output.half())
+    return shell
 
 
 def picture_activations(
