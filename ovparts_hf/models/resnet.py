@@ -24,12 +24,14 @@ class PartResNetConfig(ResNetConfig):
 
     Args:
         deep_stem: Whether three 3 x 3 convolutions replace the 7 x 7 one of the stem (R101c).
+        stem_pooling: Whether the stem ends with a pooling that halves the resolution, as in every released model.
         last_dilations: Dilation of the 3 x 3 convolution of each layer of the last stage, or None for 1 everywhere.
     """
 
     model_type = "ovparts_resnet"
 
     deep_stem: bool = False
+    stem_pooling: bool = True
     last_dilations: list[int] | tuple[int, ...] | None = None
 
     def __post_init__(self, **kwargs):
@@ -63,11 +65,14 @@ class PartResNet(ResNetBackbone):
 
     config: PartResNetConfig
     config_class = PartResNetConfig
+    _supports_sdpa = True  # there is no attention that could fail to
 
     def __init__(self, config: PartResNetConfig):
         super().__init__(config)
         if config.deep_stem:
             self.embedder.embedder = _deep_stem(config)
+        if not config.stem_pooling:
+            self.embedder.pooler = nn.Identity()
         if config.last_dilations is not None:
             for layer, dilation in zip(self.encoder.stages[-1].layers, config.last_dilations):
                 convolution = layer.layer[1].convolution
