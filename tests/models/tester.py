@@ -12,6 +12,7 @@ class PartModelTester:
     model_class: type
     image_size = 64
     num_classes = 4
+    output_stride = 1
 
     def make_config(self):
         raise NotImplementedError
@@ -21,17 +22,19 @@ class PartModelTester:
         torch.manual_seed(0)
         return self.model_class(self.make_config()).eval()
 
-    @pytest.fixture
-    def inputs(self):
-        generator = torch.Generator().manual_seed(1)
+    def make_tokens(self, generator):
+        """Random words for each class."""
         vocab = self.make_config().text_config.vocab_size
         ids = torch.randint(2, vocab - 2, (self.num_classes, 5), generator=generator)
         ids[:, 0], ids[:, -1] = vocab - 2, vocab - 1
-        return {
-            "pixel_values": torch.randn(2, 3, self.image_size, self.image_size, generator=generator),
-            "input_ids": ids,
-            "attention_mask": torch.ones_like(ids),
-        }
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    @pytest.fixture
+    def inputs(self):
+        generator = torch.Generator().manual_seed(1)
+        tokens = self.make_tokens(generator)
+        pixels = torch.randn(2, 3, self.image_size, self.image_size, generator=generator)
+        return {"pixel_values": pixels, **tokens}
 
     @pytest.fixture
     def labels(self):
@@ -42,8 +45,9 @@ class PartModelTester:
     @torch.no_grad()
     def test_logits_cover_every_class_at_the_input_size(self, model, inputs):
         outputs = model(**inputs)
-        assert outputs.logits.shape == (2, self.num_classes, self.image_size, self.image_size)
-        assert outputs.none_logits.shape == (2, 1, self.image_size, self.image_size)
+        side = self.image_size // self.output_stride
+        assert outputs.logits.shape == (2, self.num_classes, side, side)
+        assert outputs.none_logits.shape == (2, 1, side, side)
         assert outputs.loss is None
 
     @torch.no_grad()
@@ -71,7 +75,7 @@ class PartModelTester:
         labels[labels == 3] = 255
         mask = torch.tensor([[True, True, True, False]] * 2)
         loss = model(**inputs, labels=labels, class_mask=mask).loss
-        inputs["input_ids"][3, 1:-1] = 5
+        inputs["input_ids"][3, ..., 1:-1] = 5
         assert torch.isfinite(loss)
         torch.testing.assert_close(model(**inputs, labels=labels, class_mask=mask).loss, loss)
 

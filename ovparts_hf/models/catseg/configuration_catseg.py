@@ -1,0 +1,110 @@
+"""Configuration of CATSeg for parts."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from huggingface_hub.dataclasses import strict
+from transformers import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
+
+from ..losses import LOSSES
+from ..resnet import PartResNetConfig
+
+
+@strict
+class CATSegConfig(CLIPConfig):
+    r"""Configuration of `CATSegForPartSegmentation`: everything of transformers' `CLIPConfig`, and the following.
+
+    The defaults are those of the benchmark: CLIP ViT-B/16 and ResNet-101 at 384 x 384 pixels.
+
+    Args:
+        backbone_config: The ResNet that guides with what CLIP's coarse features lack; its last stage has the grid of
+            CLIP's patches.
+        image_size: Side of `pixel_values`.
+        image_mean: Mean colour that was subtracted from `pixel_values`, which are normalised for CLIP.
+        image_std: What they were divided by.
+        backbone_image_mean: Mean colour that the ResNet was trained with.
+        backbone_image_std: And its deviation.
+        num_templates: Sentences for each class name; each is one channel of the correlation volume.
+        hidden_size: Channels of the aggregated volume.
+        num_hidden_layers: Aggregator layers, each spatial and then across classes.
+        num_attention_heads: Heads in both.
+        window_size: Side of the attention windows in patches; divides the grid.
+        pooling_size: Attention across classes runs on patches averaged over squares of this side.
+        text_guidance_size: Channels of the projected class features.
+        image_guidance_size: Channels of the projected last ResNet stage.
+        decoder_sizes: Channels after each doubling of the resolution.
+        decoder_guidance_sizes: Channels of the projected ResNet stages that guide them.
+        segmentation_loss: "bce", the benchmark's loss, or "ce_dice".
+        none_weight: Weight of the "none" channel in the loss.
+        ignore_index: Value of unlabelled pixels in `labels`. They are trained as "none", as in the benchmark.
+        eval_label_size: (short edge, longest edge) in pixels to which the benchmark brings label maps before it scores
+            this model, or None to score at the labels' own size.
+        text_precision: "float32", or "float16" to encode class names in half precision as the original does.
+        class_names: The classes whose features are saved with the weights.
+    """
+
+    model_type = "ovparts_catseg"
+    sub_configs: ClassVar = {
+        "text_config": CLIPTextConfig,
+        "vision_config": CLIPVisionConfig,
+        "backbone_config": PartResNetConfig,
+    }
+
+    backbone_config: dict[str, Any] | PartResNetConfig | None = None
+    image_size: int = 384
+    image_mean: list[float] | tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
+    image_std: list[float] | tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
+    backbone_image_mean: list[float] | tuple[float, ...] = (0.485, 0.456, 0.406)
+    backbone_image_std: list[float] | tuple[float, ...] = (0.229, 0.224, 0.225)
+    num_templates: int = 80
+    hidden_size: int = 128
+    num_hidden_layers: int = 2
+    num_attention_heads: int = 4
+    window_size: int = 12
+    pooling_size: int = 2
+    text_guidance_size: int = 128
+    image_guidance_size: int = 128
+    decoder_sizes: list[int] | tuple[int, ...] = (64, 32)
+    decoder_guidance_sizes: list[int] | tuple[int, ...] = (32, 16)
+    segmentation_loss: str = "bce"
+    none_weight: float = 0.05
+    ignore_index: int = 255
+    eval_label_size: list[int] | tuple[int, int] | None = (640, 768)
+    text_precision: str = "float32"
+    class_names: list[str] | None = None
+
+    def __post_init__(self, **kwargs):
+        if not isinstance(self.backbone_config, PartResNetConfig):
+            self.backbone_config = PartResNetConfig(**(self.backbone_config or RESNET_101))
+        super().__post_init__(**kwargs)
+
+    @property
+    def grid_size(self) -> int:
+        """CLIP's patches along a side of the picture."""
+        return self.image_size // self.vision_config.patch_size
+
+    def validate_architecture(self) -> None:
+        """Checks values that would only fail later, or silently."""
+        if self.segmentation_loss not in LOSSES:
+            raise ValueError(f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(LOSSES)}.")
+        if self.text_precision not in ("float32", "float16"):
+            raise ValueError(f"text_precision is {self.text_precision!r}; choose 'float32' or 'float16'.")
+        stages = len(self.backbone_config.depths)
+        guided = len(self.decoder_sizes)
+        if guided != len(self.decoder_guidance_sizes) or guided != stages - 1:
+            raise ValueError(
+                f"decoder_sizes {self.decoder_sizes} and decoder_guidance_sizes {self.decoder_guidance_sizes} need one "
+                f"entry for each of the {stages - 1} ResNet stages before the last."
+            )
+        if self.grid_size > self.window_size and self.grid_size % self.window_size:
+            raise ValueError(
+                f"window_size {self.window_size} does not divide the grid of {self.grid_size} patches; choose a "
+                "divisor, or an image_size that fits."
+            )
+        if self.grid_size % self.pooling_size:
+            raise ValueError(f"pooling_size {self.pooling_size} does not divide the grid of {self.grid_size} patches.")
+
+
+RESNET_101 = {"hidden_sizes": [256, 512, 1024], "depths": [3, 4, 23]}
+"""The benchmark's backbone: ResNet-101 without its last stage."""
