@@ -32,8 +32,8 @@ from PIL import Image
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 
-from ovparts_hf import PASCAL_PART_116, CLIPSegForPartSegmentation, CLIPSegPartConfig, PartSegmentationProcessor
-from ovparts_hf.processing import PartSegmentationImageProcessor
+from ovparts_hf import PASCAL_PART_116, CLIPSegForPartSegmentation, CLIPSegPartConfig
+from ovparts_hf.processing import PartSegmentationImageProcessor, label_map
 
 TAXONOMY = PASCAL_PART_116
 OBJECTS = (["dog"], ["person", "horse"], ["bus", "car"], ["bird"], ["person", "bicycle"])  # 1.6 a picture
@@ -106,10 +106,7 @@ class ClipSegWays:
         logits = self.model(pixels, class_features=self.features[rows], include_none=False).logits[0]
         position = {part: i for i, part in enumerate(rows)}
         size = picture.size[::-1]
-        return [
-            torch.tensor(rows)[PartSegmentationProcessor.label_map(logits, size, [position[p] for p in parts])]
-            for parts in candidates
-        ]
+        return [torch.tensor(rows)[label_map(logits, size, [position[p] for p in parts])] for parts in candidates]
 
     def plain(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
         return [self._plain_record(picture, parts_of(name)) for name in objects]
@@ -131,7 +128,7 @@ class ClipSegWays:
         pixels = self.images(images=[picture] * len(self.input_ids), return_tensors="pt")["pixel_values"]
         logits = self.stock_model(self.input_ids, pixels, attention_mask=self.mask).logits
         size = picture.size[::-1]
-        return [PartSegmentationProcessor.label_map(logits, size, parts_of(name)) for name in objects]
+        return [label_map(logits, size, parts_of(name)) for name in objects]
 
 
 def parts_of(name: str) -> list[int]:

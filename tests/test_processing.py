@@ -9,7 +9,7 @@ from transformers import AutoProcessor, CLIPSegConfig, ViTImageProcessor
 
 from ovparts_hf.errors import OVPartsError
 from ovparts_hf.models.outputs import PartSegmentationOutput
-from ovparts_hf.processing import PartSegmentationImageProcessor, PartSegmentationProcessor
+from ovparts_hf.processing import PartSegmentationImageProcessor, PartSegmentationProcessor, label_map
 
 from .models.clipseg.goldens import FACTS, FOLDER, INPUTS, golden_config, golden_processor
 
@@ -103,18 +103,18 @@ def scores(*levels):
 def test_label_map_resizes_scores_not_labels():
     logits = torch.tensor([[[4.0, -4.0]], [[-4.0, 4.0]]])
     expected = torch.nn.functional.interpolate(logits[None], size=(1, 7), mode="bilinear")[0].argmax(0)
-    assert torch.equal(PartSegmentationProcessor.label_map(logits, (1, 7)), expected)
+    assert torch.equal(label_map(logits, (1, 7)), expected)
 
 
 def test_label_map_answers_only_candidates():
     logits = scores(5, 1, 3)
-    assert (PartSegmentationProcessor.label_map(logits) == 0).all()
-    assert (PartSegmentationProcessor.label_map(logits, candidates=[1, 2]) == 2).all()
-    assert (PartSegmentationProcessor.label_map(logits, (3, 3), candidates=[]) == -1).all()
+    assert (label_map(logits) == 0).all()
+    assert (label_map(logits, candidates=[1, 2]) == 2).all()
+    assert (label_map(logits, (3, 3), candidates=[]) == -1).all()
 
 
 def test_lowest_id_wins_where_sigmoids_saturate():
-    assert (PartSegmentationProcessor.label_map(scores(0, 30, 40)) == 1).all()
+    assert (label_map(scores(0, 30, 40)) == 1).all()
 
 
 def test_none_wins_only_where_asked(processor):
