@@ -25,6 +25,7 @@ from .processing import PartSegmentationProcessor
 from .resize import resize_nearest, shortest_edge_size
 from .results import BenchmarkResult, describe_classes
 from .tasks import Setting, Task, get_setting, get_task
+from .vocabulary import encode_vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +64,8 @@ def evaluate_model(
 ) -> BenchmarkResult:
     """Scores a model.
 
-    Class names are encoded once, each picture goes through the model once however many objects it has, and only the
-    parts of its objects are decoded.
+    Class names are encoded once (or looked up, if the model was saved with them), each picture goes through the model
+    once however many objects it has, and only the parts of its objects are decoded.
 
     Args:
         model: On the device to be used, see `accelerator` for several.
@@ -158,14 +159,12 @@ def predict_records(
         One prediction for each record, in their order.
     """
     model.eval()
-    with torch.no_grad():
-        tokens = processor(classes=dataset.taxonomy.part_classes).to(model.device)
-        class_features = model.encode_classes(**tokens)
+    class_features = encode_vocabulary(model, processor, dataset.taxonomy.part_classes, progress)
     pictures = _Pictures(dataset, processor, records)
     loader = DataLoader(pictures, batch_size=batch_size, num_workers=workers, collate_fn=list)
     with tqdm(total=len(pictures), desc="Evaluating", unit="picture", disable=not progress) as bar:
         for batch in loader:
-            yield from _predict(model, class_features, dataset, batch)
+            yield from _predict(model, processor, class_features, dataset, batch)
             bar.update(len(batch))
 
 
@@ -190,6 +189,10 @@ def score(
     metric.update(prediction.label_map, part_map, object_map != ignore_index)
 
 
+Asked = list[tuple[Record, PartSample]]
+"""What is asked about one picture."""
+
+
 class _Pictures(Dataset):
     """The pictures of records, each with all its records."""
 
@@ -201,28 +204,31 @@ class _Pictures(Dataset):
     def __len__(self) -> int:
         return len(self.groups)
 
-    def __getitem__(self, index: int) -> tuple[list[tuple[Record, PartSample]], torch.Tensor]:
+    def __getitem__(self, index: int) -> tuple[Asked, dict[str, torch.Tensor]]:
         asked = [(record, self.dataset.read(record)) for record in self.groups[index]]
-        return asked, self.processor(images=[asked[0][1].image])["pixel_values"][0]
+        inputs = self.processor(images=[asked[0][1].image])
+        return asked, {name: tensor[0] for name, tensor in inputs.items()}
 
 
 @torch.no_grad()
 def _predict(
     model: PreTrainedModel,
+    processor: PartSegmentationProcessor,
     class_features: torch.Tensor,
     dataset: PartDataset,
-    batch: list[tuple[list[tuple[Record, PartSample]], torch.Tensor]],
+    batch: list[tuple[Asked, dict[str, torch.Tensor]]],
 ) -> list[Prediction]:
     parts_of = dataset.taxonomy.parts_of
     wanted = [sorted({part for record, _ in asked for part in parts_of(record.object_id)}) for asked, _ in batch]
-    rows = sorted(set().union(*wanted))
+    rows = range(len(class_features)) if model.classes_interact else sorted(set().union(*wanted))
     position = {part: i for i, part in enumerate(rows)}
     class_mask = torch.zeros(len(batch), len(rows), dtype=torch.bool, device=model.device)
     for picture, parts in enumerate(wanted):
         class_mask[picture, [position[part] for part in parts]] = True
-    pixel_values = torch.stack([pixels for _, pixels in batch]).to(model.device, model.dtype)
+    inputs = {name: torch.stack([each[name] for _, each in batch]) for name in batch[0][1]}
+    inputs = {name: tensor.to(model.device, model.dtype) for name, tensor in inputs.items()}
     logits = model(
-        pixel_values, class_features=class_features[rows], class_mask=class_mask, include_none=False
+        **inputs, class_features=class_features[list(rows)], class_mask=class_mask, include_none=False
     ).logits.float()
 
     ids = np.array(rows)
@@ -230,7 +236,7 @@ def _predict(
     for (asked, _), picture_logits in zip(batch, logits):
         for record, sample in asked:
             candidates = [position[part] for part in parts_of(record.object_id)]
-            best = PartSegmentationProcessor.label_map(picture_logits, sample.part_map.shape, candidates)
+            best = processor.label_map(picture_logits, sample.part_map.shape, candidates)
             predictions.append(Prediction(record, sample, ids[best.cpu().numpy()]))
     return predictions
 

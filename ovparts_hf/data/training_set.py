@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ class TrainingSet(Dataset):
         records: What one epoch consists of.
         target: The training vocabulary; labels that it lacks become its ignore index.
         transform: The augmentation.
-        preprocess: Turns a list of pictures into (pictures, 3, S, S) float32, e.g. a processor's `pixel_values`.
+        preprocess: Turns a list of pictures into the model's inputs, each (pictures, ...).
         label_size: (height, width) of the label maps, which must be that of the model's scores.
         seed: Seed of the augmentation.
         classes_per_picture: If set, an example also says which classes are to be scored: the parts of the objects
@@ -55,7 +55,7 @@ class TrainingSet(Dataset):
         records: Sequence[Record],
         target: PartTaxonomy,
         transform: Transform,
-        preprocess: Callable[[list], torch.Tensor],
+        preprocess: Callable[[list], Mapping[str, torch.Tensor]],
         label_size: tuple[int, int],
         seed: int,
         classes_per_picture: int | None = None,
@@ -82,14 +82,15 @@ class TrainingSet(Dataset):
         """One example.
 
         Returns:
-            `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if classes are chosen, `class_mask`
-            (classes,) bool.
+            The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if classes
+            are chosen, `class_mask` (classes,) bool.
         """
         sample = self.dataset.read(self.records[draw.index])
         generator = np.random.default_rng((self.seed, _AUGMENTATION, *draw))
         views = self.transform(Views(sample.image, sample.part_map, sample.object_map), generator)
         labels = resize_nearest(self._part_ids[views.part_map], self.label_size, precision=np.float32)
-        example = {"pixel_values": self.preprocess([views.image])[0], "labels": torch.from_numpy(labels)}
+        inputs = {name: tensor[0] for name, tensor in self.preprocess([views.image]).items()}
+        example = {**inputs, "labels": torch.from_numpy(labels)}
         if self.classes_per_picture is not None:
             example["class_mask"] = torch.from_numpy(self._choose_classes(labels, draw))
         return example

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,8 @@ from ..data.transforms import Compose, PadTo, RandomCrop, RandomFlip, ResizeShor
 from ..errors import DatasetError
 from ..loading import load_model
 from ..tasks import get_task
+from ..taxonomy import PartTaxonomy
+from ..vocabulary import encode_vocabulary, learns_words
 from .arguments import TrainArguments
 
 
@@ -51,7 +54,23 @@ class Ingredients:
         chosen = {} if arguments.loss is None else {"segmentation_loss": arguments.loss}
         model, processor = load_model(arguments.model, ignore_index=dataset.taxonomy.ignore_index, **chosen)
         model.set_trainable(arguments.trainable)
-        return cls(model, processor, dataset, eval_dataset)
+        ingredients = cls(model, processor, dataset, eval_dataset)
+        if hasattr(model, "store_classes"):
+            ingredients.store_classes(arguments)
+        return ingredients
+
+    def store_classes(self, arguments: TrainArguments) -> None:
+        """Encodes all class names of training and evaluation, and keeps their features with the model."""
+        target = get_task(arguments.task).train_taxonomy(self.dataset.taxonomy)
+        names = dict.fromkeys([*self.eval_dataset.taxonomy.part_classes, *target.part_classes])
+        features = encode_vocabulary(self.model, self.processor, list(names), progress=True)
+        self.model.store_classes(list(names), features)
+
+    def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
+        """The training vocabulary as the model takes it: features, or tokens if the text encoder learns."""
+        if learns_words(self.model, self.processor, target.part_classes):
+            return dict(self.processor(classes=target.part_classes))
+        return {"class_features": encode_vocabulary(self.model, self.processor, target.part_classes)}
 
     def training_set(self, arguments: TrainArguments) -> TrainingSet:
         """The augmented examples of the task.
@@ -67,7 +86,7 @@ class Ingredients:
             self.dataset.training_records(task, arguments.level),
             task.train_taxonomy(self.dataset.taxonomy),
             build_transform(arguments, ignore_index),
-            partial(_pixel_values, self.processor),
+            partial(_inputs, self.processor),
             (size["height"], size["width"]),
             arguments.seed,
             arguments.classes_per_picture,
@@ -90,5 +109,5 @@ def build_transform(arguments: TrainArguments, ignore_index: int) -> Transform:
     return Compose(transforms)
 
 
-def _pixel_values(processor: Any, images: list[Image.Image]) -> torch.Tensor:
-    return processor(images=images)["pixel_values"]
+def _inputs(processor: Any, images: list[Image.Image]) -> Mapping[str, torch.Tensor]:
+    return processor(images=images, augmented=True)

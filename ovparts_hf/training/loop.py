@@ -105,7 +105,7 @@ class _Run:
             accelerator.num_processes,
         )
         target = self.training_set.target
-        self.tokens = send_to_device(dict(ingredients.processor(classes=target.part_classes)), accelerator.device)
+        self.words = send_to_device(ingredients.words(target), accelerator.device)
         optimizer, self.schedule = build_optimizer(ingredients.model, arguments)
         self.model, self.optimizer = accelerator.prepare(ingredients.model, optimizer)
         # The schedule is not prepared: accelerate would step it once for every process.
@@ -187,7 +187,7 @@ class _Run:
         self.model.train()
         for left, piece in zip(reversed(range(count)), pieces):
             with accelerator.no_sync(self.model) if left else nullcontext():
-                loss = self.model(**piece, **self.tokens).loss / count
+                loss = self.model(**piece, **self.words).loss / count
                 accelerator.backward(loss)
             total += loss.detach()
         mean_loss = accelerator.reduce(total, "mean").item()

@@ -23,8 +23,9 @@ ZERO_SHOT = get_task("zero_shot")
 LABEL_SIZE = (145, 135)  # from 75 and 100 pixels, single and double precision pick different rows and columns
 
 
-def pixels(images: list[Image.Image]) -> torch.Tensor:
-    return torch.from_numpy(np.stack([np.asarray(image.resize((6, 6))) for image in images])).float()
+def pixels(images: list[Image.Image]) -> dict[str, torch.Tensor]:
+    arrays = [np.asarray(image.resize((6, 6))) for image in images]
+    return {"pixel_values": torch.from_numpy(np.stack(arrays)).float()}
 
 
 def training_set(

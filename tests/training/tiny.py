@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import BatchFeature
 
 from ovparts_hf.data.part_dataset import PartSample
 from ovparts_hf.data.records import Record
@@ -37,6 +38,8 @@ class TinyModel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.device = torch.device("cpu")
+        self.config = SimpleNamespace()
         self.words = nn.Embedding(32, 6)
         self.pixels = nn.Conv2d(3, 6, 3, padding=1)
         self.norm = nn.LayerNorm(6)
@@ -44,6 +47,10 @@ class TinyModel(nn.Module):
         self.none = nn.Parameter(torch.zeros(1, 6))
         self.frozen = nn.Linear(2, 2)
         self.frozen.requires_grad_(False)
+
+    def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        mask = attention_mask[..., None]
+        return (self.words(input_ids) * mask).sum(1) / mask.sum(1)
 
     def forward(
         self,
@@ -53,8 +60,7 @@ class TinyModel(nn.Module):
         labels: torch.Tensor,
         class_mask: torch.Tensor | None = None,
     ) -> SimpleNamespace:
-        mask = attention_mask[..., None]
-        words = (self.words(input_ids) * mask).sum(1) / mask.sum(1)
+        words = self.encode_classes(input_ids, attention_mask)
         pixels = self.dropout(self.norm(self.pixels(pixel_values).movedim(1, -1)))
         scores = pixels @ torch.cat([words, self.none]).T
         if class_mask is not None:
@@ -72,13 +78,16 @@ class TinyProcessor:
     """Pictures as they are, resized; a word for each class."""
 
     image_processor = SimpleNamespace(size={"height": SIDE, "width": SIDE})
+    templates = None
 
-    def __call__(self, images: list[Image.Image] | None = None, classes: list[str] | None = None) -> dict:
+    def __call__(
+        self, images: list[Image.Image] | None = None, classes: list[str] | None = None, augmented: bool = False
+    ) -> BatchFeature:
         if images is not None:
             arrays = [np.asarray(image.resize((SIDE, SIDE)), dtype=np.float32) / 255 for image in images]
-            return {"pixel_values": torch.from_numpy(np.stack(arrays)).movedim(-1, 1)}
+            return BatchFeature({"pixel_values": torch.from_numpy(np.stack(arrays)).movedim(-1, 1)})
         ids = torch.tensor([[TAXONOMY.part_classes.index(name) + 1, 0] for name in classes])
-        return {"input_ids": ids, "attention_mask": (ids > 0).long()}
+        return BatchFeature({"input_ids": ids, "attention_mask": (ids > 0).long()})
 
     def save_pretrained(self, folder: Path) -> None:
         (folder / "processor_config.json").write_text("{}")

@@ -1,0 +1,56 @@
+"""Features of class names, encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from .errors import OVPartsError
+from .processing import PartSegmentationProcessor
+
+_PROMPTS_AT_ONCE = 1280
+
+
+@torch.no_grad()
+def encode_vocabulary(
+    model: PreTrainedModel, processor: PartSegmentationProcessor, classes: Sequence[str], progress: bool = False
+) -> torch.Tensor:
+    """Encodes class names; those whose features are saved with the model are looked up.
+
+    Args:
+        model: On the device to be used.
+        processor: The model's processor.
+        classes: Part classes ("dog's ear"), or any words.
+        progress: Whether to show a bar, if there is anything to encode.
+
+    Returns:
+        One row for each class, as the model's `encode_classes` gives it.
+
+    Raises:
+        OVPartsError: The list is empty, or a name cannot be tokenized.
+    """
+    if not classes:
+        raise OVPartsError("The vocabulary is empty; give at least one class name.")
+    known = stored_classes(model)
+    missing = [name for name in dict.fromkeys(classes) if name not in known]
+    count = max(1, _PROMPTS_AT_ONCE // len(processor.templates or ("{}",)))
+    groups = [missing[start : start + count] for start in range(0, len(missing), count)]
+    for names in tqdm(groups, desc="Encoding class names", disable=not progress or not missing):
+        tokens = processor(classes=names).to(model.device)
+        known.update(zip(names, model.encode_classes(**tokens)))
+    return torch.stack([known[name] for name in classes])
+
+
+def stored_classes(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The features that were saved with a model, by class name."""
+    names = getattr(model.config, "class_names", None)
+    return {} if names is None else dict(zip(names, model.class_features))
+
+
+def learns_words(model: PreTrainedModel, processor: PartSegmentationProcessor, classes: Sequence[str]) -> bool:
+    """Whether the text encoder of a model is being trained, so that the features of these classes change."""
+    with torch.enable_grad():
+        return model.encode_classes(**processor(classes=classes[:1]).to(model.device)).requires_grad
