@@ -17,18 +17,22 @@ from dataset_builders import BUILDERS, RELEASES, get_builder
 from .data.check import check
 from .data.part_dataset import PartDataset
 from .data.repository import write_repository
-from .demo import run_demo
+from .demo import RECIPES, run_demo
 from .errors import ConfigurationError, OVPartsError
 from .evaluation import evaluate_model
 from .files import atomic_folder
 from .gallery import build_galleries
 from .loading import load_config, load_model, load_processor
+from .models.catseg.convert_catseg import convert_catseg
 from .models.clipseg.convert_clipseg import convert_clipseg
 from .report import write_report
 from .tasks import TASKS, Setting
+from .taxonomy import ADE20K_PART_234, PASCAL_PART_116
 from .training import TrainArguments, train
+from .vocabulary import encode_vocabulary
 
-CONVERTERS = {"clipseg": convert_clipseg}
+CONVERTERS = {"clipseg": convert_clipseg, "catseg": convert_catseg}
+VOCABULARIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,10 +113,18 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    model, report = CONVERTERS[options.family](options.checkpoint, load_config(options.base))
+    settings = {} if options.text_precision is None else {"text_precision": options.text_precision}
+    config = load_config(options.base, options.family, **settings)
+    processor = load_processor(options.base, options.family)
+    model, report = CONVERTERS[options.family](options.checkpoint, config)
+    if options.vocabulary:
+        names = list(dict.fromkeys(name for each in options.vocabulary for name in VOCABULARIES[each].part_classes))
+        if not hasattr(model, "store_classes"):
+            raise ConfigurationError(f"A {options.family} model does not keep features of class names; they are quick.")
+        model.store_classes(names, encode_vocabulary(model, processor, names, progress=True))
     with atomic_folder(options.out) as folder:
         model.save_pretrained(folder)
-        load_processor(options.base).save_pretrained(folder)
+        processor.save_pretrained(folder)
     print(report.summary())
     print(options.out)
     return 0
@@ -120,7 +132,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     data = write_repository(get_builder("toy-world")(), options.out / "data", overwrite=True)
-    result = run_demo(data, options.out, options.seed, tuple(options.overrides))
+    result = run_demo(data, options.out, options.model, options.seed, tuple(options.overrides))
     print(result.table())
     print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
     return 0
@@ -190,7 +202,19 @@ def _parser() -> argparse.ArgumentParser:
     converting.add_argument("family", choices=CONVERTERS, help="model family")
     converting.add_argument("checkpoint", type=Path, help=".pth or .safetensors")
     converting.add_argument("out", type=Path, help="folder to make")
-    converting.add_argument("--base", required=True, help="folder or Hub id of the model it was trained from")
+    converting.add_argument(
+        "--base",
+        required=True,
+        help="folder or Hub id of the stock model it is built on: CLIPSeg's, or CLIP for catseg",
+    )
+    converting.add_argument(
+        "--vocabulary", choices=VOCABULARIES, nargs="+", help="encode these class names now and save their features"
+    )
+    converting.add_argument(
+        "--text-precision",
+        choices=["float32", "float16"],
+        help="float16 encodes class names as the original CATSeg does",
+    )
 
     demo = _command(
         commands,
@@ -198,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
         "draw the toy world, train on it, evaluate and report; other arguments override the recipe (key=value)",
         "ovparts demo --out outputs/demo",
     )
+    demo.add_argument("--model", choices=RECIPES, default="clipseg", help="model family (default: %(default)s)")
     demo.add_argument("--out", type=Path, default=Path("outputs/demo"), help="folder (default: %(default)s)")
     demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     return parser

@@ -19,16 +19,20 @@ from .training import TrainArguments, train
 
 logger = logging.getLogger(__name__)
 
-RECIPE = resources.files(__package__) / "toy" / "clipseg.yaml"
+RECIPES = {family: resources.files(__package__) / "toy" / f"{family}.yaml" for family in ("clipseg", "catseg")}
+"""Model family -> the recipe of its toy version."""
 
 
-def run_demo(data: Path, out: Path, seed: int = 0, overrides: tuple[str, ...] = ()) -> BenchmarkResult:
-    """Trains a small CLIPSeg on the parts of seen objects and scores it on seen and unseen ones.
+def run_demo(
+    data: Path, out: Path, family: str = "clipseg", seed: int = 0, overrides: tuple[str, ...] = ()
+) -> BenchmarkResult:
+    """Trains a small model on the parts of seen objects and scores it on seen and unseen ones.
 
     Args:
         data: The prepared toy world.
         out: Folder for the training run (`run`), `result.json`, `classes.csv`, `examples.png` (unseen objects) and
             `report/index.html`.
+        family: Which model, a key of `RECIPES`.
         seed: Of the training run.
         overrides: Changes to the recipe, "key=value".
 
@@ -37,7 +41,7 @@ def run_demo(data: Path, out: Path, seed: int = 0, overrides: tuple[str, ...] = 
     """
     run = out / "run"
     arguments = TrainArguments.from_recipe(
-        RECIPE, [f"data={data}", f"output={run}", f"seed={seed}", "overwrite=true", *overrides]
+        RECIPES[family], [f"data={data}", f"output={run}", f"seed={seed}", "overwrite=true", *overrides]
     )
     dataset = PartDataset.load(data)
     torch.manual_seed(seed)
@@ -52,7 +56,7 @@ def run_demo(data: Path, out: Path, seed: int = 0, overrides: tuple[str, ...] = 
 
     after.to_json(out / "result.json")
     after.to_csv(out / "classes.csv")
-    recipe = "examples/recipes/toy-world/zero_shot/clipseg.yaml"
+    recipe = f"examples/recipes/toy-world/zero_shot/{family}.yaml"
     commands = [
         f"ovparts prepare toy-world {data}",
         f"ovparts train --recipe {recipe} data={data} output={run} seed={seed}",
