@@ -98,6 +98,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         workers=options.workers,
         max_pictures=options.max_pictures,
         compat=None if options.compat == "none" else options.compat,
+        sliding_window=options.sliding_window,
         accelerator=accelerator,
     )
     if accelerator.is_main_process:
@@ -191,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument(
         "--compat", choices=["ov_parts", "none"], default="ov_parts", help="label sizes as published, or as stored"
     )
+    evaluation.add_argument("--sliding-window", action="store_true", help="average windows and whole (CATSeg)")
     evaluation.add_argument("--device", choices=["auto", "cpu"], default="auto", help="default: %(default)s")
 
     converting = _command(

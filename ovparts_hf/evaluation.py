@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 import platform
@@ -58,6 +59,7 @@ def evaluate_model(
     workers: int = 0,
     max_pictures: int | None = None,
     compat: Compat | None = "ov_parts",
+    sliding_window: bool = False,
     seed: int = 0,
     accelerator: Accelerator | None = None,
     progress: bool = True,
@@ -78,6 +80,7 @@ def evaluate_model(
         max_pictures: Score only the first so many pictures.
         compat: "ov_parts" brings the label maps to the size of the benchmark's data mapper first, which shifts their
             borders by up to a pixel and is part of the published numbers; None scores the labels as they are stored.
+        sliding_window: Whether to score overlapping windows and the whole picture, and to average (CATSeg).
         seed: Only noted in the result: nothing here is random.
         accelerator: If it has several processes, each scores its share and all get the whole result.
         progress: Whether to show a bar.
@@ -91,6 +94,8 @@ def evaluate_model(
     task, setting = get_task(task), get_setting(setting)
     if setting is not Setting.ORACLE_OBJ:
         raise ConfigurationError(f"Setting {setting.value!r} cannot be evaluated yet; use 'oracle_obj'.")
+    if sliding_window:
+        processor = _with_sliding_window(processor)
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
     taxonomy = dataset.taxonomy
     records = _first_pictures(dataset.evaluation_records(task), max_pictures)
@@ -124,7 +129,13 @@ def evaluate_model(
         },
         model={"name": model.config.name_or_path or type(model).__name__, "type": model.config.model_type},
         seed=seed,
-        config={"compat": compat, "label_size": label_size, "batch_size": batch_size, "dtype": str(model.dtype)},
+        config={
+            "compat": compat,
+            "label_size": label_size,
+            "batch_size": batch_size,
+            "dtype": str(model.dtype),
+            "sliding_window": sliding_window,
+        },
         hardware={
             "device": str(model.device),
             "machine": platform.machine(),
@@ -239,6 +250,18 @@ def _predict(
             best = processor.label_map(picture_logits, sample.part_map.shape, candidates)
             predictions.append(Prediction(record, sample, ids[best.cpu().numpy()]))
     return predictions
+
+
+def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:
+    if not hasattr(processor.image_processor, "sliding_window"):
+        kind = type(processor.image_processor).__name__
+        raise ConfigurationError(
+            f"Pictures of this model are prepared by {kind}, which has no sliding window; CATSeg's has."
+        )
+    processor = copy.copy(processor)
+    processor.image_processor = copy.copy(processor.image_processor)
+    processor.image_processor.sliding_window = True
+    return processor
 
 
 def _first_pictures(records: list[Record], count: int | None) -> list[Record]:

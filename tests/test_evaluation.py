@@ -1,3 +1,4 @@
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,15 @@ from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation import evaluate_model, predict_records, score
 from ovparts_hf.metrics import PartSegmentationMetric
+from ovparts_hf.models.catseg import CATSegForPartSegmentation
+from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
+from ovparts_hf.processing import PartSegmentationProcessor
 from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.tasks import get_task
+from ovparts_hf.vocabulary import encode_vocabulary
 
+from .models.catseg import goldens as catseg_goldens
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
 
 
@@ -135,3 +141,60 @@ def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, 
     one, two = (BenchmarkResult.from_json(tmp_path / str(count) / "result.json") for count in (1, 2))
     assert (one.hardware["processes"], two.hardware["processes"]) == (1, 2)
     assert two.metrics["IoU"] == pytest.approx(one.metrics["IoU"], nan_ok=True, abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def catseg():
+    processor = PartSegmentationProcessor(
+        CATSegImageProcessor(size={"height": 128, "width": 128}, canvas_size=128 + 85),
+        golden_processor().tokenizer,
+        templates=["{}", "a {}", "one {}"],
+        scores="probabilities",
+    )
+    config = catseg_goldens.golden_config()
+    config.text_config.vocab_size = len(processor.tokenizer)
+    config.text_config.max_position_embeddings = 77
+    config.text_config.eos_token_id = processor.tokenizer.eos_token_id
+    torch.manual_seed(0)
+    return CATSegForPartSegmentation(config).eval(), processor
+
+
+def test_classes_that_interact_are_all_given(catseg, dataset):
+    """One forward pass for each record, everything decoded, against what `predict_records` saves of that."""
+    model, processor = catseg
+    records = dataset.evaluation_records(get_task("zero_shot"))
+    for prediction in predict_records(model, processor, dataset, records, batch_size=3):
+        sample = dataset.read(prediction.record)
+        with torch.no_grad():
+            tokens = processor(classes=dataset.taxonomy.part_classes)
+            logits = model(**processor(images=sample.image), **tokens).logits
+        others = sorted(set(range(logits.shape[1])) - set(dataset.taxonomy.parts_of(prediction.record.object_id)))
+        scores = logits.sigmoid()
+        scores[:, others] = -1
+        scores = torch.nn.functional.interpolate(scores, size=sample.part_map.shape, mode="bilinear")[0]
+        assert (prediction.label_map == scores.argmax(0).numpy()).mean() > 0.999
+
+
+def test_pictures_go_through_the_model_once_and_words_not_at_all_when_stored(catseg, pascal_folder, monkeypatch):
+    model, processor = catseg
+    dataset = PartDataset.load(pascal_folder)
+    model = copy.deepcopy(model)
+    encoded = count_calls(monkeypatch, model, "encode_classes")
+    model.store_classes(
+        dataset.taxonomy.part_classes, encode_vocabulary(model, processor, dataset.taxonomy.part_classes)
+    )
+    first = len(encoded)
+    pictures = count_calls(monkeypatch, model.backbone, "forward")
+    result = evaluate_model(model, processor, dataset, batch_size=1, progress=False)
+    assert len(encoded) == first > 0
+    assert len(pictures) == result.dataset["num_pictures"] < result.dataset["num_records"]
+
+
+def test_sliding_windows(catseg, model, processor, pascal_folder):
+    dataset = PartDataset.load(pascal_folder)
+    result = evaluate_model(*catseg, dataset, sliding_window=True, progress=False, max_pictures=2)
+    assert result.config["sliding_window"] is True
+    assert not catseg[1].image_processor.sliding_window
+    assert 0 <= result.metrics["mIoU"] <= 100
+    with pytest.raises(ConfigurationError, match="no sliding window"):
+        evaluate_model(model, processor, dataset, sliding_window=True)
