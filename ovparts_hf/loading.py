@@ -54,6 +54,8 @@ def load_config(name_or_path: str | Path, family: str | None = None, **overrides
     config = _read_config(name_or_path, source)
     if type(config) not in _own_configs():
         config = _from_stock(name_or_path, config, source)
+    elif family is not None and type(config) is not FAMILIES[family].config:
+        raise ConfigurationError(f"{name_or_path!r} is a {config.model_type!r} model, not a {family!r} model.")
     for key, value in overrides.items():
         if not hasattr(config, key):
             raise ConfigurationError(f"{type(config).__name__} has no field {key!r}.")

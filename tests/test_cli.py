@@ -3,11 +3,19 @@
 import json
 
 import pytest
+import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
+from ovparts_hf import cli
 from ovparts_hf.cli import main
+from ovparts_hf.loading import load_model
+from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
+from ovparts_hf.processing import PartSegmentationProcessor
 from ovparts_hf.results import BenchmarkResult
+from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.vocabulary import stored_classes
 
+from .models.catseg import goldens as catseg_goldens
 from .models.clipseg.goldens import FACTS, FOLDER, golden_processor
 
 RELEASES = {"pascal-part-116": "pascal_archive", "ade20k-part-234": "ade_archive"}
@@ -55,6 +63,27 @@ def test_convert(stock, tmp_path, capsys):
     assert main(["convert", "clipseg", str(FOLDER / "checkpoint.pth"), str(out), "--base", str(stock)]) == 0
     assert "3 unused" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} >= {"config.json", "model.safetensors", "processor_config.json"}
+
+
+def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
+    base = tmp_path / "base"
+    catseg_goldens.golden_config().save_pretrained(base)
+    tokenizer = golden_processor().tokenizer
+    images = CATSegImageProcessor(size={"height": 128, "width": 128}, canvas_size=128)
+    PartSegmentationProcessor(images, tokenizer, ["{}", "a {}", "one {}"], scores="probabilities").save_pretrained(base)
+    words = PartTaxonomy.from_dict(
+        {"name": "few", "object_classes": ["dog"], "part_classes": ["dog's ear", "dog's leg"], "seen_objects": ["dog"]}
+    )
+    monkeypatch.setitem(cli.VOCABULARIES, "few", words)
+    monkeypatch.setattr(PartSegmentationProcessor, "_tokenize", lambda *_: {"input_ids": torch.full((2, 3, 5), 199)})
+    out = tmp_path / "model"
+    checkpoint = str(catseg_goldens.FOLDER / "checkpoint.pth")
+    assert main(["convert", "catseg", checkpoint, str(out), "--base", str(base), "--vocabulary", "few"]) == 0
+    assert "404 keys: 402 used, 2 derivable, 0 unused" in capsys.readouterr().out
+    model, processor = load_model(out)
+    assert list(stored_classes(model)) == ["dog's ear", "dog's leg"]
+    assert processor.scores == "probabilities"
+    assert main(["convert", "clipseg", checkpoint, str(out), "--base", str(base)]) == 1
 
 
 def test_a_failed_conversion_leaves_nothing(stock, tmp_path, capsys):

@@ -1,9 +1,11 @@
 import pytest
 import torch
-from transformers import BertConfig, CLIPSegConfig, CLIPSegForImageSegmentation
+from PIL import Image
+from transformers import BertConfig, CLIPConfig, CLIPModel, CLIPSegConfig, CLIPSegForImageSegmentation
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.loading import load_config, load_model
+from ovparts_hf.loading import load_config, load_model, load_processor
+from ovparts_hf.models.catseg import CATSegForPartSegmentation
 from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
 
 from .models.clipseg.goldens import FACTS, golden_config, golden_processor
@@ -66,3 +68,36 @@ def test_overrides_are_checked(stock):
     with pytest.raises(ConfigurationError, match="segmentation_loss is 'l2'"):
         load_config(stock, segmentation_loss="l2")
     assert isinstance(load_config(stock), CLIPSegPartConfig)
+
+
+@pytest.fixture
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clip")
+    facts = FACTS["model_config"]
+    config = CLIPConfig(text_config=facts["text_config"], vision_config=facts["vision_config"], projection_dim=32)
+    CLIPModel(config).save_pretrained(folder)
+    golden_processor().tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_stock_clip_becomes_a_catseg(clip):
+    model, processor = load_model(clip, "catseg", image_size=64, window_size=2)
+    assert isinstance(model, CATSegForPartSegmentation)
+    assert torch.equal(model.clip.visual_projection.weight, CLIPModel.from_pretrained(clip).visual_projection.weight)
+    assert len(processor.templates) == len(set(processor.templates)) == model.config.num_templates == 80
+    assert processor(classes=["dog's ear", "cat"])["input_ids"].shape[:2] == (2, 80)
+    assert processor.scores == "probabilities"
+    assert load_processor(clip, "catseg").image_processor.size == {"height": 384, "width": 384}
+
+
+def test_a_family_must_fit(clip, stock):
+    with pytest.raises(ConfigurationError, match="is a 'clip' model; a 'clipseg' model of this library takes"):
+        load_config(clip, "clipseg")
+
+
+def test_toy_models_share_one_clip():
+    clipseg, _ = load_model("toy")
+    catseg, processor = load_model("toy-catseg")
+    assert torch.equal(catseg.clip.visual_projection.weight, clipseg.clip.visual_projection.weight)
+    outputs = catseg(**processor(images=Image.new("RGB", (120, 90))), **processor(classes=["dog's ear", "a word"]))
+    assert outputs.logits.shape == (1, 2, 48, 48)

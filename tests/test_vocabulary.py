@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from ovparts_hf.errors import OVPartsError
+from ovparts_hf.loading import load_model
+from ovparts_hf.vocabulary import encode_vocabulary, learns_words, stored_classes
+
+WORDS = ["dog's ear", "bus's wheel", "dog's ear", "cat's tail"]
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return load_model("toy-catseg")
+
+
+def test_each_name_is_encoded_once_and_has_its_row(toy, monkeypatch):
+    model, processor = toy
+    asked = []
+    encode = model.encode_classes
+    monkeypatch.setattr(model, "encode_classes", lambda **tokens: asked.append(tokens) or encode(**tokens))
+    rows = encode_vocabulary(model, processor, WORDS)
+    assert sum(len(tokens["input_ids"]) for tokens in asked) == 3
+    assert torch.equal(rows[0], rows[2])
+    for name, row in zip(WORDS, rows):
+        torch.testing.assert_close(row, encode(**processor(classes=[name]))[0], atol=1e-6, rtol=0)
+
+
+def test_stored_names_are_looked_up(monkeypatch):
+    model, processor = load_model("toy-catseg")
+    assert stored_classes(model) == {}
+    kept = torch.randn(1, 2, 64)
+    model.store_classes(["cat's tail"], kept)
+    rows = encode_vocabulary(model, processor, WORDS)
+    assert torch.equal(rows[3], kept[0])
+    assert rows.shape == (4, 2, 64)
+
+
+def test_a_text_encoder_that_learns_is_noticed():
+    model, processor = load_model("toy")
+    for trainable, expected in (("VA+F+D", False), ("VA+L+F+D", True), ("none", False)):
+        model.set_trainable(trainable)
+        assert learns_words(model, processor, WORDS) is expected
+
+
+def test_an_empty_vocabulary_is_refused(toy):
+    with pytest.raises(OVPartsError, match="vocabulary is empty"):
+        encode_vocabulary(*toy, [])
