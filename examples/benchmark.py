@@ -1,13 +1,15 @@
-"""Times one model against two plainer ways to the same answer, at full size with random weights.
+"""Times a model against plainer ways to the same answer, at full size with random weights.
 
     python examples/benchmark.py --model clipseg --pictures 5
 
-Three ways, alternating picture by picture in one process, so that a machine that slows down slows all three:
+The ways, alternating picture by picture in one process, so that a machine that slows down slows all of them:
 
 * ours: class names encoded once, one forward pass per picture, only the parts of its objects decoded;
-* plain: what the original does for every (picture, object): encode all prompts padded to 77 tokens, run the whole
-  vision tower, decode all classes and "none";
-* stock: transformers' CLIPSeg as its documentation shows it, one copy of the picture per class.
+* plain: what the original does for every (picture, object). CLIPSeg encodes all prompts padded to 77 tokens, runs the
+  whole vision tower and decodes all classes and "none"; CATSeg runs the whole model, with the guidance repeated for
+  every class, and resizes the scores of all classes;
+* stock (CLIPSeg): transformers' model as its documentation shows it, one copy of the picture per class;
+* bfloat16 (CATSeg): ours under autocast, whose answers differ a little.
 
 The workload is like Pascal-Part-116: 116 classes, pictures of 500 x 375 pixels with 1.6 objects on average. Reported
 are the median over pictures with minimum and maximum of CPU seconds, wall seconds and peak memory, the ratios picture
@@ -23,21 +25,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
-import numpy as np
 import psutil
 import torch
-from PIL import Image
-from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
-from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
+from benchmark_catseg import CatSegWays
+from benchmark_clipseg import ClipSegWays
+from benchmark_workload import OBJECTS, random_picture
 
-from ovparts_hf import PASCAL_PART_116, CLIPSegForPartSegmentation, CLIPSegPartConfig
-from ovparts_hf.processing import PartSegmentationImageProcessor, label_map
-
-TAXONOMY = PASCAL_PART_116
-OBJECTS = (["dog"], ["person", "horse"], ["bus", "car"], ["bird"], ["person", "bicycle"])  # 1.6 a picture
-BASE = {"vision_config": {"patch_size": 16}, "use_complex_transposed_convolution": True}
+WAYS = {"clipseg": ClipSegWays, "catseg": CatSegWays}
 
 
 @dataclass
@@ -52,9 +47,9 @@ class Measured:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=["clipseg"], default="clipseg")
+    parser.add_argument("--model", choices=WAYS, default="clipseg")
     parser.add_argument("--pictures", type=int, default=len(OBJECTS))
-    parser.add_argument("--without", nargs="*", choices=["plain", "stock"], default=[], help="ways to leave out")
+    parser.add_argument("--without", nargs="*", default=[], help="ways to leave out")
     parser.add_argument("--threads", type=int, help="CPU threads (default: as many as there are cores)")
     parser.add_argument("--json", help="file to write the figures to")
     options = parser.parse_args()
@@ -62,15 +57,11 @@ def main() -> None:
         torch.set_num_threads(options.threads)
 
     torch.manual_seed(0)
-    model = CLIPSegForPartSegmentation(CLIPSegPartConfig(**BASE)).eval()
-    model.apply(well_conditioned)
-    input_ids, attention_mask = random_prompts(len(TAXONOMY.part_classes))
-    longest = int(attention_mask.sum(1).max())
-    ways = ClipSegWays(model, input_ids, attention_mask)
-    text = measure(lambda: ways.encode(input_ids[:, :longest], attention_mask[:, :longest]))
+    ways = WAYS[options.model]()
+    text = measure(ways.encode)
     print(f"ours, class names, once per vocabulary: {text.cpu:.2f} CPU s, {text.wall:.2f} s")
 
-    names = [name for name in ("ours", "plain", "stock") if name not in options.without]
+    names = [name for name in ways.names if name not in options.without]
     results: dict[str, list[Measured]] = {name: [] for name in names}
     for number in range(options.pictures):
         picture, objects = random_picture(number), OBJECTS[number % len(OBJECTS)]
@@ -79,85 +70,6 @@ def main() -> None:
             results[name].append(measured)
             print(f"picture {number} ({', '.join(objects)}) {name}: {measured.cpu:.2f} CPU s, {measured.wall:.2f} s")
     report(results, text, options.json)
-
-
-class ClipSegWays:
-    """Three ways to the label maps of the objects in a picture."""
-
-    def __init__(self, model: CLIPSegForPartSegmentation, input_ids: torch.Tensor, mask: torch.Tensor) -> None:
-        self.model = model
-        self.input_ids, self.mask = input_ids, mask
-        self.images = PartSegmentationImageProcessor(size={"height": 352, "width": 352})
-        self.features = torch.empty(0)
-
-    @cached_property
-    def stock_model(self) -> CLIPSegForImageSegmentation:
-        """It has no adapter and no "none": its cost is compared, not its answers."""
-        return CLIPSegForImageSegmentation(CLIPSegConfig(**BASE)).eval()
-
-    def encode(self, input_ids: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
-        self.features = self.model.encode_classes(input_ids, mask)
-        return []
-
-    def ours(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
-        candidates = [parts_of(name) for name in objects]
-        rows = sum(candidates, [])
-        pixels = self.images(images=[picture], return_tensors="pt")["pixel_values"]
-        logits = self.model(pixels, class_features=self.features[rows], include_none=False).logits[0]
-        position = {part: i for i, part in enumerate(rows)}
-        size = picture.size[::-1]
-        return [torch.tensor(rows)[label_map(logits, size, [position[p] for p in parts])] for parts in candidates]
-
-    def plain(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
-        return [self._plain_record(picture, parts_of(name)) for name in objects]
-
-    def _plain_record(self, picture: Image.Image, candidates: list[int]) -> torch.Tensor:
-        clip, config = self.model.clip, self.model.config
-        pixels = self.images(images=[picture], return_tensors="pt")["pixel_values"]
-        text = clip.get_text_features(self.input_ids, attention_mask=self.mask).pooler_output
-        rows = torch.cat([text, self.model.none_embedding])
-        hidden = clip.vision_model(pixels, output_hidden_states=True).hidden_states
-        activations = [self.model.visual_adapter(hidden[i + 1]) for i in config.extract_layers]
-        activations = [states.expand(len(rows), -1, -1) for states in activations]
-        logits = CLIPSegDecoder.forward(self.model.decoder, activations, rows).logits[None, :-1]
-        scores = torch.nn.functional.interpolate(logits, size=picture.size[::-1], mode="bilinear")[0].sigmoid()
-        scores[[i for i in range(len(scores)) if i not in candidates]] = 0
-        return scores.argmax(0)
-
-    def stock(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
-        pixels = self.images(images=[picture] * len(self.input_ids), return_tensors="pt")["pixel_values"]
-        logits = self.stock_model(self.input_ids, pixels, attention_mask=self.mask).logits
-        size = picture.size[::-1]
-        return [label_map(logits, size, parts_of(name)) for name in objects]
-
-
-def parts_of(name: str) -> list[int]:
-    """Part ids of an object."""
-    return list(TAXONOMY.parts_of(TAXONOMY.object_classes.index(name)))
-
-
-def well_conditioned(module: torch.nn.Module) -> None:
-    """PyTorch's own initialisation: scores then differ between classes by far more than rounding."""
-    if hasattr(module, "reset_parameters"):
-        module.reset_parameters()
-
-
-def random_prompts(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids of 4 to 7 tokens, padded to 77 with the end-of-text token as CLIP pads."""
-    generator = torch.Generator().manual_seed(1)
-    ids = torch.full((count, 77), 49407)
-    mask = torch.zeros_like(ids)
-    for row in range(count):
-        length = int(torch.randint(4, 8, (), generator=generator))
-        ids[row, 1 : length - 1] = torch.randint(0, 49406, (length - 2,), generator=generator)
-        ids[row, 0], mask[row, :length] = 49406, 1
-    return ids, mask
-
-
-def random_picture(seed: int) -> Image.Image:
-    """A picture of 500 x 375 pixels with some structure."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
 
 
 @torch.no_grad()
@@ -189,10 +101,10 @@ def report(results: dict[str, list[Measured]], text: Measured, path: str | None)
             figures[f"{name} / ours"] = {
                 key: spread(getattr(a, key) / getattr(b, key) for a, b in pairs) for key in ("cpu", "wall")
             }
-    if "plain" in results:
-        pairs = [(a, b) for m, n in zip(results["ours"], results["plain"]) for a, b in zip(m.label_maps, n.label_maps)]
+    for name in results.keys() & {"plain", "bfloat16"}:
+        pairs = [(a, b) for m, n in zip(results["ours"], results[name]) for a, b in zip(m.label_maps, n.label_maps)]
         differing = sum(int((a != b).sum()) for a, b in pairs)
-        figures["pixels that differ between ours and plain"] = f"{differing} of {sum(a.numel() for a, _ in pairs)}"
+        figures[f"pixels that differ between ours and {name}"] = f"{differing} of {sum(a.numel() for a, _ in pairs)}"
     print("\nmedian (minimum to maximum) per picture; CPU and wall in seconds, memory in MB")
     for name, values in figures.items():
         print(f"{name}: {values}")

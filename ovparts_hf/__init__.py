@@ -5,6 +5,7 @@ from .data.part_dataset import PartDataset
 from .evaluation import evaluate_model
 from .loading import load_model
 from .metrics import PartSegmentationMetric
+from .models.catseg import CATSegConfig, CATSegForPartSegmentation
 from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
 from .processing import PartSegmentationProcessor
 from .results import BenchmarkResult
@@ -16,6 +17,8 @@ __all__ = [
     "ADE20K_PART_234",
     "PASCAL_PART_116",
     "BenchmarkResult",
+    "CATSegConfig",
+    "CATSegForPartSegmentation",
     "CLIPSegForPartSegmentation",
     "CLIPSegPartConfig",
     "PartDataset",
