@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 from huggingface_hub.errors import StrictDataclassClassValidationError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
 
 from .auto import FAMILIES
 from .errors import ConfigurationError
@@ -84,7 +87,8 @@ def load_model(
     config = load_config(name_or_path, family, **overrides)
     [model_class] = [each.model for each in FAMILIES.values() if each.config is type(config)]
     location = _locate(name_or_path, family).location
-    model = model_class.from_pretrained(location, config=config, dtype="float32")
+    with _without_load_report():
+        model = model_class.from_pretrained(location, config=config, dtype="float32")
     return model.eval(), load_processor(name_or_path, family)
 
 
@@ -96,6 +100,17 @@ def load_processor(name_or_path: str | Path, family: str | None = None) -> PartS
     if stock and config.model_type == FAMILIES["catseg"].config.model_type:
         return _catseg_processor(config, source)
     return PartSegmentationProcessor.from_pretrained(source.location)
+
+
+@contextmanager
+def _without_load_report() -> Iterator[None]:
+    """Keeps transformers from listing every layer that a stock model lacks."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _catseg_processor(config: PreTrainedConfig, source: _Source) -> PartSegmentationProcessor:
