@@ -24,14 +24,28 @@ class KeyReport:
     """What became of each key of a checkpoint.
 
     Attributes:
-        used: Checkpoint key -> the model's key that took its tensor.
+        used: Checkpoint key -> the model's keys that took its tensor, or parts of it.
         derivable: Keys whose content follows from the configuration, and was checked.
         unused: Key -> why nothing reads it.
+        added: Key of the model that the checkpoint does not have -> where its value comes from.
+        state: The model's key -> its tensor.
     """
 
-    used: dict[str, str] = field(default_factory=dict)
+    used: dict[str, tuple[str, ...]] = field(default_factory=dict)
     derivable: list[str] = field(default_factory=list)
     unused: dict[str, str] = field(default_factory=dict)
+    added: dict[str, str] = field(default_factory=dict)
+    state: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
+
+    def use(self, key: str, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Notes that a key became these tensors of the model."""
+        self.used[key] = tuple(tensors)
+        self.state.update(tensors)
+
+    def add(self, name: str, tensor: torch.Tensor, reason: str) -> None:
+        """Gives the model a tensor that the checkpoint lacks."""
+        self.added[name] = reason
+        self.state[name] = tensor
 
     def summary(self) -> str:
         """One line of counts, then a line for each key that was not used."""
@@ -40,6 +54,7 @@ class KeyReport:
             f"{total} keys: {len(self.used)} used, {len(self.derivable)} derivable, {len(self.unused)} unused.",
             *(f"  derivable  {key}" for key in self.derivable),
             *(f"  unused     {key}: {reason}" for key, reason in self.unused.items()),
+            *(f"  added      {name}: {reason}" for name, reason in self.added.items()),
         ]
         return "\n".join(lines)
 
@@ -70,24 +85,26 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def load_accounted(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], report: KeyReport) -> None:
-    """Loads tensors by `report.used`; the rest must already be in the report.
+    """Loads what the report says; it must explain every key of the checkpoint and fill every key of the model.
 
     Raises:
         CheckpointError: A key is unexplained, a key of the model is missing, or a shape differs.
     """
-    own = model.state_dict()
+    own, state = model.state_dict(), report.state
     explained = {*report.used, *report.derivable, *report.unused}
     problems = [f"unexpected {key}" for key in tensors if key not in explained]
-    problems += [f"missing for {key}" for key in own if key not in report.used.values()]
-    for key, name in report.used.items():
-        if name not in own:
-            problems.append(f"{key} has no place in the model")
-        elif own[name].shape != tensors[key].shape:
-            problems.append(f"{key} has shape {list(tensors[key].shape)}, the model needs {list(own[name].shape)}")
+    problems += [f"missing for {name}" for name in own if name not in state]
+    for key, names in report.used.items():
+        for name in names:
+            if name not in own:
+                problems.append(f"{key} has no place in the model")
+            elif own[name].shape != state[name].shape:
+                shapes = f"{list(state[name].shape)}, the model needs {list(own[name].shape)}"
+                problems.append(f"{key} has shape {shapes}")
     if problems:
         listed = "\n  ".join(problems)
         raise CheckpointError(
             f"The checkpoint does not fit the model ({len(problems)} problems). Was it trained from another base model?"
             f"\n  {listed}"
         )
-    model.load_state_dict({name: tensors[key] for key, name in report.used.items()}, strict=True)
+    model.load_state_dict(state, strict=True)

@@ -63,5 +63,5 @@ def account_keys(tensors: Mapping[str, torch.Tensor]) -> KeyReport:
                 raise CheckpointError(f"{key} should count 0, 1, 2, ... but does not. Is the file damaged?")
             report.derivable.append(key)
         else:
-            report.used[key] = RENAMED.get(name, name)
+            report.use(key, {RENAMED.get(name, name): tensor})
     return report

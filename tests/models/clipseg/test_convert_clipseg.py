@@ -35,7 +35,7 @@ def test_all_full_size_keys_are_accounted_for():
     with torch.device("meta"):
         model = CLIPSegForPartSegmentation(CLIPSegPartConfig(**FULL_SIZE))
     own = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    assert {name: shapes[key] for key, name in report.used.items()} == own
+    assert {name: shapes[key] for key, (name,) in report.used.items()} == own
     assert "470 keys: 465 used, 2 derivable, 3 unused" in report.summary()
     assert all(reason in report.summary() for reason in report.unused.values())
 
