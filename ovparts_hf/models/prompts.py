@@ -129,39 +129,26 @@ class LearnedPrompts(nn.Module):
                 init.uniform_(layer.weight, -bound, bound)
                 init.uniform_(layer.bias, -bound, bound)
 
-    def vectors(self, feature: torch.Tensor | None = None) -> torch.Tensor:
-        """All learned vectors: prefix, connect, suffix.
-
-        Args:
-            feature: (batch, feature dim), unit length or shorter, of the picture or its object; None to leave the
-                vectors as they are.
-
-        Returns:
-            (vectors, width); (batch, vectors, width) if there is a feature and a meta-net.
-        """
-        vectors = torch.cat(self._vectors())
-        if feature is None or self.meta_net is None:
-            return vectors
-        return vectors + self.meta_net(feature)[:, None]
-
     def forward(
-        self, token_embedding: nn.Embedding, input_ids: torch.Tensor, feature: torch.Tensor | None = None
+        self, token_embedding: nn.Embedding, input_ids: torch.Tensor, features: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Embeds prompts, before positions are added.
 
         Args:
             token_embedding: Of the text encoder.
-            input_ids: (classes, length) int64 from `tokenize_prompts`.
-            feature: As in `vectors`.
+            input_ids: (prompts, length) int64 from `tokenize_prompts`.
+            features: (prompts, feature dim), for each prompt that of its picture or object; None, or no meta-net,
+                leaves the vectors as they are.
 
         Returns:
-            (classes, length, width), or (batch, classes, length, width) as in `vectors`.
+            (prompts, length, width).
         """
-        words = token_embedding(input_ids.clamp(min=0))
         # index_select, not indexing: its gradient is summed in a fixed order, so that training can be repeated exactly.
         places = (-1 - input_ids).clamp(min=0)
-        learned = self.vectors(feature).index_select(-2, places.flatten()).unflatten(-2, places.shape)
-        return torch.where((input_ids < 0)[..., None], learned, words)
+        learned = torch.cat(self._vectors()).index_select(0, places.flatten()).unflatten(0, places.shape)
+        if self.meta_net is not None and features is not None:
+            learned = learned + self.meta_net(features)[:, None]
+        return torch.where((input_ids < 0)[..., None], learned, token_embedding(input_ids.clamp(min=0)))
 
     def fuse(self, part_features: torch.Tensor, object_features: torch.Tensor) -> torch.Tensor:
         """Mixes features of parts and of their objects, both (..., dim); the result is not normalised."""
@@ -177,24 +164,22 @@ def prompt_features(
     prompts: LearnedPrompts,
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
-    feature: torch.Tensor | None = None,
+    features: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Encodes prompts with learned vectors, not normalised.
 
     Args:
         clip: A transformers `CLIPModel`.
         prompts: The vectors.
-        input_ids: (classes, length) int64 from `tokenize_prompts`.
-        attention_mask: (classes, length) int64, from the same.
-        feature: (batch, feature dim) for prompts that depend on the picture, or None.
+        input_ids: (prompts, length) int64 from `tokenize_prompts`.
+        attention_mask: (prompts, length) int64, from the same.
+        features: (prompts, feature dim) as in `LearnedPrompts.forward`, or None.
 
     Returns:
-        (classes, projection dim), or (batch, classes, projection dim) if the prompts depend on the picture.
+        (prompts, projection dim).
     """
-    embeddings = prompts(clip.text_model.embeddings.token_embedding, input_ids, feature)
-    ends = (attention_mask.sum(dim=-1) - 1).expand(embeddings.shape[:-2])
-    features = embedded_text_features(clip, embeddings.flatten(0, -3), ends.flatten())
-    return features.unflatten(0, embeddings.shape[:-2])
+    embeddings = prompts(clip.text_model.embeddings.token_embedding, input_ids, features)
+    return embedded_text_features(clip, embeddings, attention_mask.sum(dim=-1) - 1)
 
 
 def embedded_text_features(clip: nn.Module, embeddings: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:

@@ -93,7 +93,7 @@ def test_gradient_reaches_every_learned_vector() -> None:
     torch.manual_seed(0)
     prompts = LearnedPrompts(32, prefix=2, connect=3, suffix=1, feature_dim=32)
     tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"], 2, 3, 1)
-    features = prompt_features(golden_clip(), prompts, **tokens, feature=torch.randn(2, 32))
+    features = prompt_features(golden_clip(), prompts, **tokens, features=torch.randn(7, 32))
     prompts.fuse(features[0], features[1]).square().sum().backward()
     for name, parameter in prompts.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
@@ -103,20 +103,16 @@ def test_each_picture_moves_the_vectors_by_its_own_shift() -> None:
     torch.manual_seed(0)
     clip, prompts = golden_clip(), LearnedPrompts(32, feature_dim=32)
     tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
-    pictures = torch.randn(3, 32)
-    features = prompt_features(clip, prompts, **tokens, feature=pictures)
-    assert features.shape == (3, len(FACTS["classes"]), 32)
+    pictures = torch.randn(7, 32)
+    features = prompt_features(clip, prompts, **tokens, features=pictures)
     moved = LearnedPrompts(32)
-    shift = prompts.meta_net(pictures[1])
-    moved.load_state_dict(
-        {
-            "prefix_prompt": prompts.prefix_prompt + shift,
-            "connect_prompt": prompts.connect_prompt + shift,
-            "fuse_weight": prompts.fuse_weight,
-        }
-    )
-    torch.testing.assert_close(features[1], prompt_features(clip, moved, **tokens), rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(features[0], features[1])
+    for row, shift in enumerate(prompts.meta_net(pictures)):
+        vectors = {name: getattr(prompts, name) + shift for name in ("prefix_prompt", "connect_prompt")}
+        moved.load_state_dict({**vectors, "fuse_weight": prompts.fuse_weight})
+        expected = prompt_features(clip, moved, **tokens)[row]
+        torch.testing.assert_close(features[row], expected, rtol=1e-4, atol=1e-5)
+    without = prompt_features(clip, prompts, **tokens)
+    assert ((features - without).abs().amax(1) > 1e-3).all()
 
 
 def test_fusion() -> None:
