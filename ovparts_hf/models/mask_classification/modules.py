@@ -35,9 +35,9 @@ class PixelFeatures(NamedTuple):
     deepest: torch.Tensor
     mask_features: torch.Tensor
 
-    def select(self, pictures: torch.Tensor) -> PixelFeatures:
-        """The features of pictures (n,), as often as they are named."""
-        return PixelFeatures(*(features.index_select(0, pictures) for features in self))
+    def expand(self, count: int) -> PixelFeatures:
+        """The features of one picture for each of `count` objects, or as they are for `count` pictures."""
+        return PixelFeatures(*(features.expand(count, -1, -1, -1) for features in self))
 
 
 def pad_to_multiple(maps: torch.Tensor, value: float = 0.0, divisor: int = SIZE_DIVISOR) -> torch.Tensor:

@@ -7,39 +7,30 @@ the two.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPredictionHead
 
 from ...errors import ConfigurationError
 from ..mask_classification import (
+    PixelFeatures,
     PixelLevelModule,
+    Proposals,
     QueryDecoder,
+    class_probabilities,
+    init_mask_classification_layer,
     mask_classification_loss,
+    mask_probabilities,
     masks_from_labels,
     pad_to_multiple,
+    sum_of_queries,
 )
-from ..mask_classification.modules import PixelFeatures, init_mask_classification_layer
 from ..outputs import PartSegmentationOutput
 from .configuration_maskformer import MaskFormerPartConfig
 
 TRAINABLE_SETS = ("none", "all")
-
-
-class Proposals(NamedTuple):
-    """What the queries of every decoder layer propose.
-
-    Attributes:
-        class_logits: (layers, batch, queries, classes + 1), the last column being "no object".
-        mask_logits: (layers, batch, queries, H / 4, W / 4).
-    """
-
-    class_logits: torch.Tensor
-    mask_logits: torch.Tensor
 
 
 class MaskFormerForPartSegmentation(PreTrainedModel):
@@ -105,23 +96,8 @@ class MaskFormerForPartSegmentation(PreTrainedModel):
             loss = sum(mask_classification_loss(*proposals, targets, self.config).values())
             if self.training:
                 return PartSegmentationOutput(loss=loss)
-        scores = sum_of_queries(proposals.class_logits[-1], proposals.mask_logits[-1], padded.shape[-2:])
-        logits = scores[..., : size[0], : size[1]]
+        masks = mask_probabilities(proposals.mask_logits[-1], padded.shape[-2:], size)
+        logits = sum_of_queries(class_probabilities(proposals.class_logits[-1]), masks)
         if class_mask is not None:
             logits = logits.masked_fill(~class_mask[:, :, None, None], -math.inf)
         return PartSegmentationOutput(loss=loss, logits=logits)
-
-
-def sum_of_queries(class_logits: torch.Tensor, mask_logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Class maps from proposals (MaskFormer, section 3.4).
-
-    Args:
-        class_logits: (batch, queries, classes + 1).
-        mask_logits: (batch, queries, h, w).
-        size: (height, width) of the answer.
-
-    Returns:
-        (batch, classes, height, width), not below zero.
-    """
-    masks = F.interpolate(mask_logits, size=size, mode="bilinear", align_corners=False).sigmoid()
-    return torch.einsum("bqc,bqhw->bchw", class_logits.softmax(-1)[..., :-1], masks)

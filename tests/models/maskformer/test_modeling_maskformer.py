@@ -4,10 +4,14 @@ from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch.testing import assert_close
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.models.mask_classification import pad_to_multiple
+from ovparts_hf.models.mask_classification import (
+    class_probabilities,
+    mask_probabilities,
+    pad_to_multiple,
+    sum_of_queries,
+)
 from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
 from ovparts_hf.models.maskformer.convert_maskformer import convert_maskformer
-from ovparts_hf.models.maskformer.modeling_maskformer import sum_of_queries
 
 from ..mask_classification.goldens import Golden, resized
 from ..tester import PartModelTester
@@ -49,7 +53,8 @@ def test_every_intermediate_agrees(golden_model, attention):
     proposals = golden_model.propose(features)
     GOLDEN.check_layers("pred_logits", proposals.class_logits)
     GOLDEN.check_layers("pred_masks", proposals.mask_logits)
-    scores = sum_of_queries(proposals.class_logits[-1], proposals.mask_logits[-1], padded.shape[-2:])
+    masks = mask_probabilities(proposals.mask_logits[-1], padded.shape[-2:], padded.shape[-2:])
+    scores = sum_of_queries(class_probabilities(proposals.class_logits[-1]), masks)
     GOLDEN.check("semseg_padded", scores[0])
 
 
