@@ -37,7 +37,7 @@ from ..prompts import LearnedPrompts, prompt_features
 from ..regions import clip_normalized
 from .clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from .configuration_zsseg import ZSSegConfig
-from .object_prompt import attention_bias, check_object_masks, object_features
+from .object_prompt import attention_bias, check_object_masks, object_mask_features
 
 TRAINABLE_SETS = ("none", "segmenter")
 FROZEN = ("clip.", "prompts.")
@@ -134,7 +134,8 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         if self.prompts is None:
             features = text_features(self.clip, rows, mask)
         else:
-            features = prompt_features(self.clip, self.prompts, rows, mask, object_feature)
+            object_features = None if object_feature is None else object_feature.expand(len(rows), -1)
+            features = prompt_features(self.clip, self.prompts, rows, mask, object_features)
         features = F.normalize(features, dim=-1).reshape(len(input_ids), -1, self.config.projection_dim)
         return F.normalize(features.mean(1), dim=-1)
 
@@ -153,7 +154,7 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         else:
             prompt = pad_to_multiple(object_masks.to(features.deepest))
             states = self.query_decoder(features.deepest, attention_bias(prompt))
-            described = states + object_features(features.mask_features, prompt)[:, None]
+            described = states + object_mask_features(features.mask_features, prompt)[:, None]
         no_object = F.normalize(self.no_object_embedding, dim=-1)
         text = torch.cat([class_features, no_object])
         class_logits = self.config.temperature * F.normalize(self.class_head(described), dim=-1) @ text.T

@@ -21,7 +21,7 @@ def attention_bias(object_masks: torch.Tensor) -> torch.Tensor:
     return 1 - F.max_pool2d(object_masks[:, None], SIZE_DIVISOR).flatten(2)[:, None]
 
 
-def object_features(mask_features: torch.Tensor, object_masks: torch.Tensor) -> torch.Tensor:
+def object_mask_features(mask_features: torch.Tensor, object_masks: torch.Tensor) -> torch.Tensor:
     """Sum of mask features over an object, divided by the area of the whole picture.
 
     Args:

@@ -24,7 +24,7 @@ from ovparts_hf.models.regions import (
 from ovparts_hf.models.zsseg.clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.models.zsseg.modeling_zsseg import Words
-from ovparts_hf.models.zsseg.object_prompt import attention_bias, object_features
+from ovparts_hf.models.zsseg.object_prompt import attention_bias, object_mask_features
 
 from ..mask_classification.goldens import resized
 from .goldens import PLAIN, PLUS, class_ids, every, golden_config, same_substring, seen
@@ -72,7 +72,7 @@ def test_first_stage_of_zsseg_plus_agrees(plus, plus_run):
         PLUS.check(f"backbone.res{depth + 2}", maps)
     PLUS.check("pixel_decoder.mask_features", features.mask_features)
     mask = pad_to_multiple(object_mask().float())
-    PLUS.check("obj_mask_features", object_features(features.mask_features, mask))
+    PLUS.check("obj_mask_features", object_mask_features(features.mask_features, mask))
     bias = attention_bias(mask)
     PLUS.check("transformer.key_padding_mask_float", bias.unflatten(-1, (2, 4))[:, 0])
     decoder = model.query_decoder
@@ -81,7 +81,7 @@ def test_first_stage_of_zsseg_plus_agrees(plus, plus_run):
     PLUS.check("pos_embed", decoder.position_embedder(memory.shape, memory.device, memory.dtype))
     states = decoder(features.deepest, bias)
     PLUS.check("transformer.hs", states)
-    described = model.class_head(states + object_features(features.mask_features, mask)[:, None])
+    described = model.class_head(states + object_mask_features(features.mask_features, mask)[:, None])
     PLUS.check("class_embed_out", described)
     PLUS.check_layers("pred_logits_embedding", described)
     PLUS.check("mask_embed_out", model.mask_head(states))
