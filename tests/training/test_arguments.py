@@ -53,6 +53,7 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"learning_rate": True}, "learning_rate is True"),
         ({"resume": "yes"}, "resume is 'yes'"),
+        ({"optimizer": "adam"}, "optimizer is 'adam'; choose one of"),
         ({"short_edges": 800}, "short_edges is 800"),
         ({"short_edges": []}, "one or more"),
         ({"short_edges": [0]}, "one or more"),
