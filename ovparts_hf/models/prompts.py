@@ -11,10 +11,12 @@ with every such model, and hand-written prompts are rows without negative ids.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 from transformers import initialization as init
 from transformers.masking_utils import create_causal_mask
@@ -76,6 +78,8 @@ def pad_rows(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
 class MetaNet(nn.Module):
     """CoCoOp's network from a picture's feature to a shift of the learned vectors.
 
+    Its last layer starts at zero, so that tuning sets out from prompts that all pictures share.
+
     Args:
         feature_dim: Width of the picture's feature.
         width: Width of token embeddings.
@@ -91,8 +95,10 @@ class MetaNet(nn.Module):
         return self.up(self.down(feature).relu())
 
 
-class LearnedPrompts(nn.Module):
+class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
     """The learned vectors of prompts, and the weight with which part and object features are fused.
+
+    `save_pretrained` and `from_pretrained` write and read them on their own.
 
     Args:
         width: Width of the text encoder's token embeddings.
@@ -119,15 +125,14 @@ class LearnedPrompts(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draws the vectors with deviation 0.02; only the object counts until `fuse_weight` has been learned."""
+        """Draws the vectors with deviation 0.02; the fusion takes the object alone, and the meta-net moves nothing."""
         for vectors in self._vectors():
             init.normal_(vectors, std=_INITIAL_DEVIATION)
         init.zeros_(self.fuse_weight)
         if self.meta_net is not None:
-            for layer in (self.meta_net.down, self.meta_net.up):
-                bound = layer.in_features**-0.5
-                init.uniform_(layer.weight, -bound, bound)
-                init.uniform_(layer.bias, -bound, bound)
+            init.kaiming_uniform_(self.meta_net.down.weight, a=math.sqrt(5))
+            for values in (self.meta_net.down.bias, self.meta_net.up.weight, self.meta_net.up.bias):
+                init.zeros_(values)
 
     def forward(
         self, token_embedding: nn.Embedding, input_ids: torch.Tensor, features: torch.Tensor | None = None

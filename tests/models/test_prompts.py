@@ -89,9 +89,16 @@ def test_layout_of_real_tokens() -> None:
     assert plain["input_ids"][0][: len(expected)].tolist() == expected
 
 
-def test_gradient_reaches_every_learned_vector() -> None:
+def conditioned_prompts(**lengths: int) -> LearnedPrompts:
     torch.manual_seed(0)
-    prompts = LearnedPrompts(32, prefix=2, connect=3, suffix=1, feature_dim=32)
+    prompts = LearnedPrompts(32, **lengths, feature_dim=32)
+    for values in prompts.meta_net.up.parameters():
+        torch.nn.init.normal_(values)
+    return prompts
+
+
+def test_gradient_reaches_every_learned_vector() -> None:
+    prompts = conditioned_prompts(prefix=2, connect=3, suffix=1)
     tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"], 2, 3, 1)
     features = prompt_features(golden_clip(), prompts, **tokens, features=torch.randn(7, 32))
     prompts.fuse(features[0], features[1]).square().sum().backward()
@@ -100,8 +107,7 @@ def test_gradient_reaches_every_learned_vector() -> None:
 
 
 def test_each_picture_moves_the_vectors_by_its_own_shift() -> None:
-    torch.manual_seed(0)
-    clip, prompts = golden_clip(), LearnedPrompts(32, feature_dim=32)
+    clip, prompts = golden_clip(), conditioned_prompts()
     tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
     pictures = torch.randn(7, 32)
     features = prompt_features(clip, prompts, **tokens, features=pictures)
@@ -113,6 +119,23 @@ def test_each_picture_moves_the_vectors_by_its_own_shift() -> None:
         torch.testing.assert_close(features[row], expected, rtol=1e-4, atol=1e-5)
     without = prompt_features(clip, prompts, **tokens)
     assert ((features - without).abs().amax(1) > 1e-3).all()
+
+
+def test_fresh_meta_net_moves_nothing() -> None:
+    clip, prompts = golden_clip(), LearnedPrompts(32, feature_dim=32)
+    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
+    features = prompt_features(clip, prompts, **tokens, features=torch.randn(7, 32))
+    torch.testing.assert_close(features, prompt_features(clip, prompts, **tokens))
+
+
+@pytest.mark.parametrize("feature_dim", [None, 24])
+def test_saved_prompts_are_read_back(tmp_path: Path, feature_dim: int | None) -> None:
+    prompts = LearnedPrompts(16, prefix=2, connect=0, suffix=3, feature_dim=feature_dim)
+    prompts.save_pretrained(tmp_path)
+    again = LearnedPrompts.from_pretrained(tmp_path)
+    for name, value in prompts.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0)
+    assert again.state_dict().keys() == prompts.state_dict().keys()
 
 
 def test_fusion() -> None:
