@@ -215,16 +215,17 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         if class_mask is None:
             class_mask = torch.ones(len(pixel_values), len(class_features), dtype=torch.bool, device=self.device)
         words = Words(class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask)
-        logits = class_features.new_empty(*class_mask.shape, *size)
+        logits = class_features.new_full((*class_mask.shape, *size), -math.inf)
         for row, allowed in enumerate(class_mask):
             scores = class_probabilities(proposals.class_logits[-1, row])
             masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded.shape[-2:], size)[0]
             picture = clip_normalized(pixel_values[row], self.config.image_mean, self.config.image_std)
+            candidates = allowed.nonzero()[:, 0]
             if object_masks is None:
-                maps = self._name_proposals(picture, scores, masks, words)
+                maps = self._name_proposals(picture, scores, masks, words, candidates)
             else:
-                maps = self._name_parts(picture, object_masks[row], scores, masks, words, allowed.nonzero()[:, 0])
-            logits[row] = maps.masked_fill(~allowed[:, None, None], -math.inf)
+                maps = self._name_parts(picture, object_masks[row], scores, masks, words, candidates)
+            logits[row, candidates] = maps
         return PartSegmentationOutput(loss=loss, logits=logits, class_features=class_features)
 
     def _check_words(
@@ -249,11 +250,17 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         return exponents if seen_classes is None else exponents.masked_fill(seen_classes, weight)
 
     def _name_proposals(
-        self, picture: torch.Tensor, scores: torch.Tensor, masks: torch.Tensor, words: Words
+        self,
+        picture: torch.Tensor,
+        scores: torch.Tensor,
+        masks: torch.Tensor,
+        words: Words,
+        candidates: torch.Tensor,
     ) -> torch.Tensor:
-        """Plain ZSseg's class maps (classes, h, w): both opinions on each query, then the sum over queries."""
+        """Plain ZSseg's class maps (candidates, h, w): both opinions on each query, then the sum over queries."""
         clip_scores = clip_proposal_scores(self.clip, self.config, picture, masks, words.class_features)
-        return sum_of_queries(ensemble(scores, clip_scores, words.exponents)[None], masks[None])[0]
+        scores = ensemble(scores, clip_scores, words.exponents)[:, candidates]
+        return sum_of_queries(scores[None], masks[None])[0]
 
     def _name_parts(
         self,
@@ -264,20 +271,19 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         words: Words,
         candidates: torch.Tensor,
     ) -> torch.Tensor:
-        """ZSseg+'s class maps (classes, h, w): the sum over queries, then both opinions on each pixel.
+        """ZSseg+'s class maps (candidates, h, w): the sum over queries, then both opinions on each pixel.
 
         The queries choose among all classes. What they take for a part of something else is named by CLIP, too.
         """
         query_maps = sum_of_queries(scores[None], masks[None])[0]
-        maps = torch.zeros_like(query_maps)
-        if len(candidates) and object_mask.any():
-            predicted = query_maps.argmax(0)
-            present, *features = clip_part_features(self.clip, self.config, picture, object_mask, predicted)
-            table = query_maps.new_zeros(len(query_maps), len(candidates))
-            table[present] = self._part_similarity(*features, words, candidates).softmax(-1)
-            clip_maps = table[predicted].movedim(-1, 0)
-            maps[candidates] = ensemble(query_maps[candidates], clip_maps, words.exponents[candidates, None, None])
-        return maps
+        if len(candidates) == 0 or not object_mask.any():
+            return torch.zeros_like(query_maps[candidates])
+        predicted = query_maps.argmax(0)
+        present, *features = clip_part_features(self.clip, self.config, picture, object_mask, predicted)
+        table = query_maps.new_zeros(len(query_maps), len(candidates))
+        table[present] = self._part_similarity(*features, words, candidates).softmax(-1)
+        clip_maps = table.T[:, predicted]
+        return ensemble(query_maps[candidates], clip_maps, words.exponents[candidates, None, None])
 
     def _part_similarity(
         self, object_feature: torch.Tensor, part_features: torch.Tensor, words: Words, candidates: torch.Tensor
