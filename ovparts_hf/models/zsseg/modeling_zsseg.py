@@ -30,6 +30,7 @@ from ..mask_classification import (
     mask_probabilities,
     masks_from_labels,
     pad_to_multiple,
+    refuse_none,
     sum_of_queries,
 )
 from ..outputs import PartSegmentationOutput
@@ -61,11 +62,19 @@ class Words(NamedTuple):
 
 
 class ZSSegForPartSegmentation(PreTrainedModel):
-    """ZSseg+, or by its configuration plain ZSseg. Prompts are tuned beforehand (`training.prompt_tuning`)."""
+    """ZSseg+, or by its configuration plain ZSseg. Prompts are tuned beforehand, without the segmenter.
+
+    Classes influence each other: the queries choose among the whole vocabulary. `class_mask` only says which of them
+    may be answered.
+
+    Also loads stock CLIP weights (`openai/clip-vit-base-patch16`); the rest then starts at random.
+    """
 
     config: ZSSegConfig
     config_class = ZSSegConfig
+    base_model_prefix = "clip"
     main_input_name = "pixel_values"
+    classes_interact = True
     _supports_sdpa = True
 
     def __init__(self, config: ZSSegConfig):
@@ -171,6 +180,7 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         class_mask: torch.Tensor | None = None,
         seen_classes: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        include_none: bool = False,
     ) -> PartSegmentationOutput:
         """Scores classes at every pixel, for each object (ZSseg+) or each picture (plain ZSseg).
 
@@ -187,6 +197,7 @@ class ZSSegForPartSegmentation(PreTrainedModel):
             seen_classes: (classes,) bool, the classes that the queries were trained with; None for none.
             labels: (objects, height', width') class ids, of any size; other values are unlabelled. Plain ZSseg: (batch,
                 height', width').
+            include_none: Cannot be True: "none" has no score.
 
         Returns:
             `logits` (objects, classes, height, width), products of probabilities and not below zero; 0 where nothing
@@ -194,8 +205,9 @@ class ZSSegForPartSegmentation(PreTrainedModel):
             nothing else.
 
         Raises:
-            ConfigurationError: Words or object masks are missing, or sizes do not fit.
+            ConfigurationError: Words or object masks are missing, sizes do not fit, or "none" is asked for.
         """
+        refuse_none(include_none)
         class_features = self._check_words(class_features, input_ids, attention_mask)
         check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
         size, padded = pixel_values.shape[-2:], pad_to_multiple(pixel_values)

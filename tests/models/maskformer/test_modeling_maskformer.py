@@ -111,6 +111,22 @@ class TestMaskFormer(PartModelTester):
         assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
         assert loaded.config.num_labels == self.num_classes
 
+    def test_some_classes_in_another_order(self, model, inputs, labels):
+        names = [f"part {k}" for k in range(self.num_classes)]
+        model.config.id2label = dict(enumerate(names))
+        model.config.label2id = {name: k for k, name in enumerate(names)}
+        found = model.find_classes(["part 3", "part 1"])
+        assert_close(model(**inputs, class_features=found).logits, model(**inputs).logits[:, [3, 1]])
+        own = torch.full_like(labels, 255)
+        own[labels == 0], own[labels == 1] = 3, 1
+        assert_close(model(**inputs, class_features=found, labels=labels).loss, model(**inputs, labels=own).loss)
+        with pytest.raises(ConfigurationError, match=r"closed vocabulary of 4 classes, without \['dog'\]"):
+            model.find_classes(["part 1", "dog"])
+
+    def test_refuses_to_score_none(self, model, inputs):
+        with pytest.raises(ConfigurationError, match="include_none=False"):
+            model(**inputs, include_none=True)
+
     def test_training_ignores_the_class_mask(self, model, inputs, labels):
         mask = torch.zeros(2, self.num_classes, dtype=torch.bool)
         assert_close(model(**inputs, labels=labels, class_mask=mask).loss, model(**inputs, labels=labels).loss)

@@ -57,6 +57,20 @@ class ZSSegTester(PartModelTester):
         assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
         assert loaded.config.to_diff_dict().keys() == model.config.to_diff_dict().keys()
 
+    @torch.no_grad()
+    def test_starts_from_stock_clip(self, model, inputs, tmp_path):
+        model.clip.save_pretrained(tmp_path)
+        config = self.make_config()
+        loaded, notes = ZSSegForPartSegmentation.from_pretrained(tmp_path, config=config, output_loading_info=True)
+        assert {name.split(".")[0] for name in notes["missing_keys"]}.isdisjoint({"clip"})
+        for name, tensor in model.clip.state_dict().items():
+            assert torch.equal(loaded.clip.state_dict()[name], tensor), name
+        assert torch.isfinite(loaded.eval()(**inputs).logits).all()
+
+    def test_refuses_to_score_none(self, model, inputs):
+        with pytest.raises(ConfigurationError, match="include_none=False"):
+            model(**inputs, include_none=True)
+
     def test_training_makes_no_class_maps(self, model, inputs, labels):
         outputs = model.train()(**inputs, labels=labels)
         assert outputs.logits is None and torch.isfinite(outputs.loss)
