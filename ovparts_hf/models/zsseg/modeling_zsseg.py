@@ -162,7 +162,7 @@ class ZSSegForPartSegmentation(PreTrainedModel):
             states = described = self.query_decoder(features.deepest)
         else:
             prompt = pad_to_multiple(object_masks.to(features.deepest))
-            states = self.query_decoder(features.deepest, attention_bias(prompt))
+            states = self.query_decoder(features.deepest, attention_bias(prompt, features.deepest.shape[-2:]))
             described = states + object_mask_features(features.mask_features, prompt)[:, None]
         no_object = F.normalize(self.no_object_embedding, dim=-1)
         text = torch.cat([class_features, no_object])

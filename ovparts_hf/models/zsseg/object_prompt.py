@@ -6,19 +6,19 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import ConfigurationError
-from ..mask_classification.modules import SIZE_DIVISOR
 
 
-def attention_bias(object_masks: torch.Tensor) -> torch.Tensor:
-    """Bias (objects, 1, 1, H / 32 * W / 32) on the attention of queries to the deepest map.
+def attention_bias(object_masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Bias (objects, 1, 1, h * w) on the attention of queries to the deepest map.
 
     It adds 1 outside the object and 0 inside: the original means to hide the surroundings, but hands a float mask over,
     which is added. Trained weights depend on it.
 
     Args:
         object_masks: (objects, H, W) float of 0 and 1; a cell belongs to the object if one of its pixels does.
+        size: (h, w) of the map, which H and W are multiples of.
     """
-    return 1 - F.max_pool2d(object_masks[:, None], SIZE_DIVISOR).flatten(2)[:, None]
+    return 1 - F.adaptive_max_pool2d(object_masks[:, None], size).flatten(2)[:, None]
 
 
 def object_mask_features(mask_features: torch.Tensor, object_masks: torch.Tensor) -> torch.Tensor:

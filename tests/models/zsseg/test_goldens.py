@@ -73,7 +73,7 @@ def test_first_stage_of_zsseg_plus_agrees(plus, plus_run):
     PLUS.check("pixel_decoder.mask_features", features.mask_features)
     mask = pad_to_multiple(object_mask().float())
     PLUS.check("obj_mask_features", object_mask_features(features.mask_features, mask))
-    bias = attention_bias(mask)
+    bias = attention_bias(mask, (2, 4))
     PLUS.check("transformer.key_padding_mask_float", bias.unflatten(-1, (2, 4))[:, 0])
     decoder = model.query_decoder
     memory = decoder.input_projection(features.deepest)
