@@ -25,7 +25,6 @@ class MaskClassificationConfig(PreTrainedConfig):
         dropout: After attention and feed-forward layers.
         attention_dropout: Of attention probabilities.
         activation_dropout: Inside feed-forward layers.
-        init_xavier_std: Gain of the initialisation of heads and pixel decoder.
         no_object_weight: Weight of "no object" against 1 for a class in the cross-entropy.
         cross_entropy_weight: Weight of the cross-entropy in loss and matching cost.
         mask_weight: Weight of the focal loss of masks in loss and matching cost.
@@ -50,7 +49,6 @@ class MaskClassificationConfig(PreTrainedConfig):
     dropout: float = 0.1
     attention_dropout: float = 0.1
     activation_dropout: float = 0.1
-    init_xavier_std: float = 1.0
     no_object_weight: float = 0.1
     cross_entropy_weight: float = 1.0
     mask_weight: float = 20.0

@@ -10,9 +10,6 @@ from torch import nn
 from transformers import initialization as init
 from transformers.models.maskformer.modeling_maskformer import (
     MaskFormerDetrDecoderLayer,
-    MaskFormerFPNConvLayer,
-    MaskFormerFPNLayer,
-    MaskformerMLPPredictionHead,
     MaskFormerPixelDecoder,
     MaskFormerSinePositionEmbedding,
 )
@@ -108,25 +105,15 @@ class QueryDecoder(nn.Module):
         return torch.stack(collected)
 
 
-@torch.no_grad()
-def init_mask_classification_layer(module: nn.Module, xavier_std: float) -> None:
-    """Draws the layers that a backbone's weights do not bring along, as MaskFormer does."""
-    if isinstance(module, QueryDecoder):
-        init.xavier_uniform_(module.input_projection.weight, gain=xavier_std)
-        init.zeros_(module.input_projection.bias)
-        init.normal_(module.queries.weight)
-        for parameter in module.layers.parameters():
-            if parameter.dim() > 1:
-                init.xavier_uniform_(parameter)
-    elif isinstance(module, MaskFormerFPNConvLayer):
-        init.xavier_uniform_(module.get_submodule("0").weight, gain=xavier_std)
-    elif isinstance(module, MaskFormerFPNLayer):
-        init.xavier_uniform_(module.proj[0].weight, gain=xavier_std)
-    elif isinstance(module, MaskFormerPixelDecoder):
-        init.xavier_uniform_(module.mask_projection.weight, gain=xavier_std)
-        init.zeros_(module.mask_projection.bias)
-    elif isinstance(module, MaskformerMLPPredictionHead):
-        for linear in module.modules():
-            if isinstance(linear, nn.Linear):
-                init.xavier_uniform_(linear.weight, gain=xavier_std)
-                init.zeros_(linear.bias)
+def init_mask_classification_layer(module: nn.Module) -> None:
+    """Draws a layer that a backbone's weights do not bring along, about as MaskFormer does.
+
+    transformers does not ask about modules without parameters of their own, such as a whole decoder, when they belong
+    to another package's model. Backbone and CLIP draw their own layers.
+    """
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        init.normal_(module.weight)

@@ -55,7 +55,7 @@ class MaskFormerForPartSegmentation(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        init_mask_classification_layer(module, self.config.init_xavier_std)
+        init_mask_classification_layer(module)
 
     def set_trainable(self, name: str) -> None:
         """Chooses what an optimiser may change: "all" (batch norm of the backbone is frozen anyway) or "none".

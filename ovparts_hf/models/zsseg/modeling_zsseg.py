@@ -95,7 +95,7 @@ class ZSSegForPartSegmentation(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        init_mask_classification_layer(module, self.config.init_xavier_std)
+        init_mask_classification_layer(module)
         if isinstance(module, LearnedPrompts):
             module.reset_parameters()
         elif isinstance(module, ZSSegForPartSegmentation):

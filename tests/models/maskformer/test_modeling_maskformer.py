@@ -156,6 +156,20 @@ class TestMaskFormer(PartModelTester):
         assert overlap > 0.8
 
 
+def test_new_layers_are_drawn_as_in_the_original():
+    """Not with transformers' deviation of 0.02, which keeps all masks the same for long."""
+    torch.manual_seed(0)
+    model = MaskFormerForPartSegmentation(MaskFormerPartConfig(decoder_layers=1))
+    for weight in (model.mask_head.get_submodule("1.0").weight, model.query_decoder.layers[0].mlp.fc1.weight):
+        assert weight.std().item() == pytest.approx((2 / sum(weight.shape)) ** 0.5, rel=0.02)
+    assert model.query_decoder.queries.weight.std().item() == pytest.approx(1, rel=0.02)
+    convolution = model.pixel_level_module.pixel_decoder.mask_projection
+    assert convolution.weight.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.02)
+    assert (convolution.bias == 0).all()
+    deepest = model.pixel_level_module.backbone.encoder.stages[-1].layers[-1].layer[1].convolution.weight
+    assert deepest.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.02)
+
+
 def test_trainable_sets(golden_model):
     model = MaskFormerForPartSegmentation(golden_config())
     model.set_trainable("none")
