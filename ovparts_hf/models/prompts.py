@@ -155,6 +155,12 @@ class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
             learned = learned + self.meta_net(features)[:, None]
         return torch.where((input_ids < 0)[..., None], learned, token_embedding(input_ids.clamp(min=0)))
 
+    @property
+    def lengths(self) -> tuple[int, int, int]:
+        """Numbers of vectors: prefix, connect, suffix."""
+        every = (self.prefix_prompt, self.connect_prompt, self.suffix_prompt)
+        return tuple(0 if vectors is None else len(vectors) for vectors in every)
+
     def fuse(self, part_features: torch.Tensor, object_features: torch.Tensor) -> torch.Tensor:
         """Mixes features of parts and of their objects, both (..., dim); the result is not normalised."""
         return self.fuse_weight * part_features + (1 - self.fuse_weight) * object_features
