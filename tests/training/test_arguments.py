@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.training import TrainArguments
+from ovparts_hf.training import PromptTuningArguments, TrainArguments
 
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
 NEEDED = {"data": "d", "output": "o", "model": "toy"}
@@ -98,7 +98,8 @@ def test_unreadable_recipes_are_named(tmp_path: Path, text: str | None) -> None:
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: str(path.relative_to(RECIPES)))
 def test_recipes_are_valid_and_in_their_place(recipe: Path) -> None:
-    arguments = TrainArguments.from_recipe(recipe)
+    kind = PromptTuningArguments if recipe.stem.startswith("cpt") else TrainArguments
+    arguments = kind.from_recipe(recipe)
     dataset, task, _ = recipe.relative_to(RECIPES).parts
     assert arguments.task == task
     if dataset != "toy-world":
@@ -117,3 +118,13 @@ def test_benchmark_recipes_differ_only_in_data_and_task() -> None:
     published = {"learning_rate": 1e-4, "weight_decay": 1e-4, "steps": 20_000, "batch_size": 8, "max_grad_norm": 0.01}
     assert published.items() <= rest[0].items()
     assert (rest[0]["short_edges"], rest[0]["max_size"], rest[0]["image_format"]) == ([800], 1333, "BGR")
+
+
+def test_prompt_recipes_are_the_published_defaults() -> None:
+    recipes = [path for path in RECIPES.rglob("cpt*.yaml") if "toy-world" not in path.parts]
+    assert len(recipes) == 4
+    for path in recipes:
+        arguments = PromptTuningArguments.from_recipe(path)
+        places = {name: getattr(arguments, name) for name in ("data", "output", "model", "cache", "workers")}
+        defaults = PromptTuningArguments(**places, image_conditioned=path.stem == "cptcocoop")
+        assert arguments == defaults
