@@ -7,8 +7,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from ...errors import ConfigurationError
-
 
 class Proposals(NamedTuple):
     """What the queries of every decoder layer propose.
@@ -50,13 +48,3 @@ def sum_of_queries(class_scores: torch.Tensor, masks: torch.Tensor) -> torch.Ten
 def class_probabilities(class_logits: torch.Tensor) -> torch.Tensor:
     """Probabilities (..., classes) from logits (..., classes + 1); they sum to one together with "no object"."""
     return class_logits.softmax(-1)[..., :-1]
-
-
-def refuse_none(include_none: bool) -> None:
-    """Mask classification knows "no object" for a query, but not for a pixel.
-
-    Raises:
-        ConfigurationError: A score for it is asked for.
-    """
-    if include_none:
-        raise ConfigurationError("This model has no score for 'none' at a pixel; set include_none=False.")

@@ -20,13 +20,13 @@ from ..mask_classification import (
     PixelLevelModule,
     Proposals,
     QueryDecoder,
+    check_request,
     class_probabilities,
     init_mask_classification_layer,
     mask_classification_loss,
     mask_probabilities,
     masks_from_labels,
     pad_to_multiple,
-    refuse_none,
     sum_of_queries,
 )
 from ..outputs import PartSegmentationOutput
@@ -117,16 +117,16 @@ class MaskFormerForPartSegmentation(PreTrainedModel):
             training mode then nothing else.
 
         Raises:
-            ConfigurationError: "None" is asked for.
+            ConfigurationError: Shapes do not fit, or "none" is asked for.
         """
-        refuse_none(include_none)
+        num_classes = self.config.num_labels if class_features is None else len(class_features)
+        check_request(len(pixel_values), num_classes, class_mask, labels, include_none)
         size = pixel_values.shape[-2:]
         padded = pad_to_multiple(pixel_values)
         proposals = self.propose(self.pixel_level_module(padded))
         loss = None
         if labels is not None:
-            every = self.config.num_labels if class_features is None else len(class_features)
-            masks, ids = masks_from_labels(labels, size, every)
+            masks, ids = masks_from_labels(labels, size, num_classes)
             if class_features is not None:
                 ids = [class_features[each] for each in ids]
             loss = sum(mask_classification_loss(*proposals, (masks, ids), self.config).values())

@@ -24,15 +24,16 @@ from ..mask_classification import (
     PixelLevelModule,
     Proposals,
     QueryDecoder,
+    check_request,
     class_probabilities,
     init_mask_classification_layer,
     mask_classification_loss,
     mask_probabilities,
     masks_from_labels,
     pad_to_multiple,
-    refuse_none,
     sum_of_queries,
 )
+from ..mask_classification.modules import SIZE_DIVISOR
 from ..outputs import PartSegmentationOutput
 from ..prompts import LearnedPrompts, prompt_features
 from ..regions import clip_normalized
@@ -207,30 +208,43 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         Raises:
             ConfigurationError: Words or object masks are missing, sizes do not fit, or "none" is asked for.
         """
-        refuse_none(include_none)
         class_features = self._check_words(class_features, input_ids, attention_mask)
         check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
-        size, padded = pixel_values.shape[-2:], pad_to_multiple(pixel_values)
-        features = self.pixel_level_module(padded)
+        rows = len(pixel_values if object_masks is None else object_masks)
+        check_request(rows, len(class_features), class_mask, labels, include_none)
+        features = self.pixel_level_module(pad_to_multiple(pixel_values))
         if object_masks is not None:
             object_masks = object_masks > 0.5
-            pixel_values = pixel_values.expand(len(object_masks), -1, -1, -1)
-            features = features.expand(len(object_masks))
+            pixel_values, features = pixel_values.expand(rows, -1, -1, -1), features.expand(rows)
         proposals = self.propose(features, class_features, object_masks)
         loss = None
         if labels is not None:
-            targets = masks_from_labels(labels, size, len(class_features))
+            targets = masks_from_labels(labels, pixel_values.shape[-2:], len(class_features))
             loss = sum(mask_classification_loss(*proposals, targets, self.config).values())
             if self.training:
                 return PartSegmentationOutput(loss=loss, class_features=class_features)
 
-        if class_mask is None:
-            class_mask = torch.ones(len(pixel_values), len(class_features), dtype=torch.bool, device=self.device)
         words = Words(class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask)
-        logits = class_features.new_full((*class_mask.shape, *size), -math.inf)
+        if class_mask is None:
+            class_mask = torch.ones(rows, len(class_features), dtype=torch.bool, device=self.device)
+        logits = self._class_maps(pixel_values, object_masks, proposals, words, class_mask)
+        return PartSegmentationOutput(loss=loss, logits=logits, class_features=class_features)
+
+    def _class_maps(
+        self,
+        pixel_values: torch.Tensor,
+        object_masks: torch.Tensor | None,
+        proposals: Proposals,
+        words: Words,
+        class_mask: torch.Tensor,
+    ) -> torch.Tensor:
+        """The second stage, row by row; see `forward`."""
+        size = pixel_values.shape[-2:]
+        padded = tuple(side + -side % SIZE_DIVISOR for side in size)
+        logits = pixel_values.new_full((*class_mask.shape, *size), -math.inf)
         for row, allowed in enumerate(class_mask):
             scores = class_probabilities(proposals.class_logits[-1, row])
-            masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded.shape[-2:], size)[0]
+            masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
             picture = clip_normalized(pixel_values[row], self.config.image_mean, self.config.image_std)
             candidates = allowed.nonzero()[:, 0]
             if object_masks is None:
@@ -238,7 +252,7 @@ class ZSSegForPartSegmentation(PreTrainedModel):
             else:
                 maps = self._name_parts(picture, object_masks[row], scores, masks, words, candidates)
             logits[row, candidates] = maps
-        return PartSegmentationOutput(loss=loss, logits=logits, class_features=class_features)
+        return logits
 
     def _check_words(
         self,

@@ -123,7 +123,11 @@ class TestMaskFormer(PartModelTester):
         with pytest.raises(ConfigurationError, match=r"closed vocabulary of 4 classes, without \['dog'\]"):
             model.find_classes(["part 1", "dog"])
 
-    def test_refuses_to_score_none(self, model, inputs):
+    def test_refuses_what_does_not_fit(self, model, inputs, labels):
+        with pytest.raises(ConfigurationError, match=r"class_mask has shape \[2, 3\].*\[2, 4\]"):
+            model(**inputs, class_mask=torch.ones(2, 3, dtype=torch.bool))
+        with pytest.raises(ConfigurationError, match="one label map for each of the 2 rows"):
+            model(**inputs, labels=labels[:1])
         with pytest.raises(ConfigurationError, match="include_none=False"):
             model(**inputs, include_none=True)
 

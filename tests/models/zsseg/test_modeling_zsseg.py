@@ -71,6 +71,13 @@ class ZSSegTester(PartModelTester):
         with pytest.raises(ConfigurationError, match="include_none=False"):
             model(**inputs, include_none=True)
 
+    def test_refuses_shapes_that_do_not_fit(self, model, inputs, labels):
+        with pytest.raises(ConfigurationError, match=r"class_mask has shape \[1, 4\].*\[2, 4\]"):
+            model(**inputs, class_mask=torch.ones(1, 4, dtype=torch.bool))
+        for wrong in (labels[:1], labels[0]):
+            with pytest.raises(ConfigurationError, match="one label map for each of the 2 rows"):
+                model(**inputs, labels=wrong)
+
     def test_training_makes_no_class_maps(self, model, inputs, labels):
         outputs = model.train()(**inputs, labels=labels)
         assert outputs.logits is None and torch.isfinite(outputs.loss)
