@@ -143,6 +143,15 @@ class PartDataset:
             object_map[~inside] = ignore
         return PartSample(picture.image.copy(), part_map, object_map, picture.image_id)
 
+    def parts_in(self, record: Record) -> tuple[int, ...]:
+        """Ids of the parts labelled in a record, ascending; its picture is not read."""
+        labels = self._rows(record.split)[record.row]
+        found = [labels.parts]
+        if record.object_id is not None:
+            wanted = record.object_id, record.instance
+            found = [each.parts for each in labels.objects if (each.object_id, each.instance) == wanted]
+        return tuple(sorted({part for parts in found for part in parts}))
+
     def _rows(self, split: str) -> list[RowLabels]:
         if split not in self._labels:
             rows = self._undecoded[split].select_columns(_LABEL_COLUMNS[self.layout])

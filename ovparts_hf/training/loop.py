@@ -22,7 +22,7 @@ from ..data.training_set import TrainingOrder
 from ..errors import ConfigurationError, OVPartsError
 from ..evaluation import evaluate_model
 from ..tasks import get_task
-from .arguments import TrainArguments
+from .arguments import LoopArguments
 from .ingredients import Ingredients
 from .interruption import StopRequest, TrainingInterrupted, leave_signals_to_parent, signals_held
 from .optim import build_optimizer
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    arguments: TrainArguments,
+    arguments: LoopArguments,
     ingredients: Ingredients | None = None,
     evaluate: Callable[..., Any] = evaluate_model,
 ) -> Path:
@@ -82,7 +82,7 @@ class _Run:
 
     def __init__(
         self,
-        arguments: TrainArguments,
+        arguments: LoopArguments,
         ingredients: Ingredients,
         accelerator: Accelerator,
         folder: RunFolder,

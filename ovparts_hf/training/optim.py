@@ -1,4 +1,4 @@
-"""AdamW with the benchmark's parameter groups, and learning-rate schedules."""
+"""Optimisers with the benchmark's parameter groups, and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..errors import ConfigurationError
-from .arguments import SCHEDULES, TrainArguments
+from .arguments import SCHEDULES, LoopArguments
 
 _POLY_POWER = 0.9
+_MOMENTUM = 0.9
 _UNDECAYED = (
     nn.Embedding,
     nn.LayerNorm,
@@ -88,15 +89,14 @@ def learning_rate_factor(step: int, steps: int, schedule: str, warmup_steps: int
     return factor * min(1.0, (step + 1) / (warmup_steps + 1))
 
 
-def build_optimizer(model: nn.Module, arguments: TrainArguments) -> tuple[AdamW, LambdaLR]:
+def build_optimizer(model: nn.Module, arguments: LoopArguments) -> tuple[Optimizer, LambdaLR]:
     """The optimiser and the schedule of a run.
 
     Raises:
         ConfigurationError: See `parameter_groups`.
     """
-    optimizer = AdamW(
-        parameter_groups(model, arguments.learning_rate, arguments.weight_decay, arguments.lr_multipliers)
-    )
+    groups = parameter_groups(model, arguments.learning_rate, arguments.weight_decay, arguments.lr_multipliers)
+    optimizer = AdamW(groups) if arguments.optimizer == "adamw" else SGD(groups, momentum=_MOMENTUM)
     factor: Callable[[int], float] = partial(
         learning_rate_factor,
         steps=arguments.steps,

@@ -15,12 +15,13 @@ from torch import nn
 
 from ..errors import ConfigurationError
 from ..files import atomic_write
-from .arguments import TrainArguments
+from .arguments import LoopArguments
 
 _MAY_CHANGE = {
     "output",
     "micro_batch_size",
     "workers",
+    "cache",
     "eval_batch_size",
     "log_every",
     "save_every",
@@ -69,7 +70,7 @@ class RunFolder:
         self.log_file = self.path / "log.jsonl"
         self.states = self.path / "states"
 
-    def check(self, arguments: TrainArguments) -> Path | None:
+    def check(self, arguments: LoopArguments) -> Path | None:
         """Checks, without changing anything, that the run may write here.
 
         Returns:
@@ -95,7 +96,7 @@ class RunFolder:
         self._check_same(arguments)
         return max(self.states.glob("step-*"), default=None)
 
-    def _check_same(self, arguments: TrainArguments) -> None:
+    def _check_same(self, arguments: LoopArguments) -> None:
         earlier = yaml.safe_load(self.arguments_file.read_text(encoding="utf-8"))
         changed = [
             f"{name}: {earlier.get(name)!r} -> {value!r}"
@@ -108,7 +109,7 @@ class RunFolder:
                 f"earlier ones, or start a new run, from model={self.path / 'last'} if you like."
             )
 
-    def begin(self, arguments: TrainArguments, step: int) -> None:
+    def begin(self, arguments: LoopArguments, step: int) -> None:
         """Makes the folder ready for the first step of this session; only one process may call it.
 
         Args:

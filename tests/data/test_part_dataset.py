@@ -107,6 +107,14 @@ def golden_record(facts, request):
     return dataset, matching[facts["nth_matching_record"]]
 
 
+@pytest.mark.parametrize("name", ["pascal", "ade"])
+def test_parts_of_a_record_are_known_without_its_picture(name, request):
+    dataset = request.getfixturevalue(name)
+    for record in dataset.evaluation_records(ZERO_SHOT) + dataset.training_records(ZERO_SHOT):
+        labelled = np.unique(dataset.read(record).part_map)
+        assert dataset.parts_in(record) == tuple(labelled[labelled != dataset.taxonomy.ignore_index])
+
+
 def test_objects_are_painted_in_annotation_order(ade):
     row = next(i for i, row in enumerate(ade.splits["validation"]) if len(row["instances"]) > 1)
     painted = ade.read(Record("validation", row)).object_map

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.training import TrainArguments
+from ovparts_hf.training import PromptTuningArguments, TrainArguments
 
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
 NEEDED = {"data": "d", "output": "o", "model": "toy"}
@@ -53,6 +53,7 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"learning_rate": True}, "learning_rate is True"),
         ({"resume": "yes"}, "resume is 'yes'"),
+        ({"optimizer": "adam"}, "optimizer is 'adam'; choose one of"),
         ({"short_edges": 800}, "short_edges is 800"),
         ({"short_edges": []}, "one or more"),
         ({"short_edges": [0]}, "one or more"),
@@ -97,7 +98,8 @@ def test_unreadable_recipes_are_named(tmp_path: Path, text: str | None) -> None:
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: str(path.relative_to(RECIPES)))
 def test_recipes_are_valid_and_in_their_place(recipe: Path) -> None:
-    arguments = TrainArguments.from_recipe(recipe)
+    kind = PromptTuningArguments if recipe.stem.startswith("cpt") else TrainArguments
+    arguments = kind.from_recipe(recipe)
     dataset, task, _ = recipe.relative_to(RECIPES).parts
     assert arguments.task == task
     if dataset != "toy-world":
@@ -146,3 +148,13 @@ def test_benchmark_recipes_differ_only_in_data_and_task(family: str) -> None:
     assert len(rest) == 5
     assert all(values == rest[0] for values in rest)
     assert PUBLISHED[family].items() <= rest[0].items()
+
+
+def test_prompt_recipes_are_the_published_defaults() -> None:
+    recipes = [path for path in RECIPES.rglob("cpt*.yaml") if "toy-world" not in path.parts]
+    assert len(recipes) == 4
+    for path in recipes:
+        arguments = PromptTuningArguments.from_recipe(path)
+        places = {name: getattr(arguments, name) for name in ("data", "output", "model", "cache", "workers")}
+        defaults = PromptTuningArguments(**places, image_conditioned=path.stem == "cptcocoop")
+        assert arguments == defaults

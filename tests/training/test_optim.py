@@ -94,3 +94,9 @@ def test_optimizer_follows_the_schedule_in_every_group(tmp_path: Path) -> None:
         optimizer.step()
         schedule.step()
     assert isinstance(optimizer, torch.optim.AdamW)
+
+
+def test_sgd_has_momentum(tmp_path: Path) -> None:
+    optimizer, _ = build_optimizer(TinyModel(), arguments(tmp_path, optimizer="sgd"))
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert {group["momentum"] for group in optimizer.param_groups} == {0.9}

@@ -1,0 +1,95 @@
+"""Training of mask classification: masks of the labels are matched with proposals, then pairs are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from transformers.models.maskformer.modeling_maskformer import (
+    MaskFormerHungarianMatcher,
+    dice_loss,
+    sigmoid_focal_loss,
+)
+
+from .configuration_mask_classification import MaskClassificationConfig
+from .modules import pad_to_multiple
+
+Targets = tuple[list[torch.Tensor], list[torch.Tensor]]
+
+
+def masks_from_labels(labels: torch.Tensor, size: tuple[int, int], num_classes: int) -> Targets:
+    """Cuts label maps into one mask per class that occurs.
+
+    Args:
+        labels: (batch, height', width') class ids; other values are unlabelled. Resized by nearest neighbour to `size`.
+        size: (height, width) of the pictures. Masks are extended to a multiple of 32 as the pictures are.
+        num_classes: Ids from 0 to `num_classes` - 1 count.
+
+    Returns:
+        Per picture masks (n, padded height, padded width) float32 of 0 and 1, and their class ids (n,) int64.
+    """
+    if tuple(labels.shape[-2:]) != tuple(size):
+        labels = F.interpolate(labels[:, None].float(), size=size, mode="nearest")[:, 0].long()
+    ids = [each[(each >= 0) & (each < num_classes)].unique() for each in labels]
+    masks = [pad_to_multiple((each == present[:, None, None]).float()) for each, present in zip(labels, ids)]
+    return masks, ids
+
+
+def mask_classification_loss(
+    class_logits: Sequence[torch.Tensor],
+    mask_logits: Sequence[torch.Tensor],
+    targets: Targets,
+    config: MaskClassificationConfig,
+) -> dict[str, torch.Tensor]:
+    """Losses of every decoder layer, each with a matching of its own (MaskFormer, section 3.2).
+
+    Args:
+        class_logits: Per layer (batch, queries, classes + 1), the last column being "no object".
+        mask_logits: Per layer (batch, queries, h, w).
+        targets: Masks and class ids, see `masks_from_labels`.
+        config: Where the weights are.
+
+    Returns:
+        "loss_ce", "loss_mask" and "loss_dice" of the last layer, and with "_0", "_1", ... of those before it, all
+        weighted: their sum is the training loss. Mask losses are per mask of the batch.
+    """
+    matcher = MaskFormerHungarianMatcher(config.cross_entropy_weight, config.mask_weight, config.dice_weight)
+    losses = {}
+    for depth, (classes, masks) in enumerate(zip(class_logits, mask_logits)):
+        suffix = "" if depth == len(class_logits) - 1 else f"_{depth}"
+        pairs = matcher(masks.float(), classes.float(), *targets)
+        focal, dice = _mask_losses(masks.float(), targets[0], pairs)
+        cross_entropy = _class_loss(classes.float(), targets[1], pairs, config.no_object_weight)
+        losses[f"loss_ce{suffix}"] = config.cross_entropy_weight * cross_entropy
+        losses[f"loss_mask{suffix}"] = config.mask_weight * focal
+        losses[f"loss_dice{suffix}"] = config.dice_weight * dice
+    return losses
+
+
+Pairs = list[tuple[torch.Tensor, torch.Tensor]]  # per picture: queries, and the targets that they were given
+
+
+def _class_loss(logits: torch.Tensor, class_ids: list[torch.Tensor], pairs: Pairs, none_weight: float) -> torch.Tensor:
+    """Cross-entropy of all queries; those without a target should answer "no object"."""
+    none = logits.shape[-1] - 1
+    target = torch.full(logits.shape[:2], none, device=logits.device)
+    for row, ids, (queries, matched) in zip(target, class_ids, pairs):
+        row[queries] = ids[matched]
+    weight = logits.new_ones(none + 1)
+    weight[none] = none_weight
+    return F.cross_entropy(logits.transpose(1, 2), target, weight)
+
+
+def _mask_losses(logits: torch.Tensor, masks: list[torch.Tensor], pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
+    """Focal and Dice loss of the matched masks at the size of the targets."""
+    num_masks = max(1, sum(len(each) for each in masks))
+    # index_select, not indexing: its gradient is summed in a fixed order, so that training can be repeated exactly.
+    queries = [index * logits.shape[1] + matched for index, (matched, _) in enumerate(pairs)]
+    predicted = logits.flatten(0, 1).index_select(0, torch.cat(queries).to(logits.device))
+    target = torch.cat([each[matched] for each, (_, matched) in zip(masks, pairs)])
+    if len(target) == 0:
+        return logits.sum() * 0, logits.sum() * 0
+    predicted = F.interpolate(predicted[:, None], size=target.shape[-2:], mode="bilinear", align_corners=False)
+    predicted, target = predicted.flatten(1), target.flatten(1)
+    return sigmoid_focal_loss(predicted, target, num_masks), dice_loss(predicted, target, num_masks)

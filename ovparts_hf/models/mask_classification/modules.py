@@ -1,0 +1,119 @@
+"""The two halves of MaskFormer (Cheng et al., NeurIPS 2021): pixels in, mask features out; queries in, masks out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import initialization as init
+from transformers.models.maskformer.modeling_maskformer import (
+    MaskFormerDetrDecoderLayer,
+    MaskFormerPixelDecoder,
+    MaskFormerSinePositionEmbedding,
+)
+
+from ..resnet import PartResNet
+from .configuration_mask_classification import MaskClassificationConfig
+
+SIZE_DIVISOR = 32
+"""Height and width that networks with five halvings need a multiple of."""
+
+
+class PixelFeatures(NamedTuple):
+    """What is computed once per picture.
+
+    Attributes:
+        deepest: (batch, backbone channels, H / 32, W / 32), what queries look at.
+        mask_features: (batch, mask feature size, H / 4, W / 4), what masks are read from.
+    """
+
+    deepest: torch.Tensor
+    mask_features: torch.Tensor
+
+    def expand(self, count: int) -> PixelFeatures:
+        """The features of one picture for each of `count` objects, or as they are for `count` pictures."""
+        return PixelFeatures(*(features.expand(count, -1, -1, -1) for features in self))
+
+
+def pad_to_multiple(maps: torch.Tensor, value: float = 0.0, divisor: int = SIZE_DIVISOR) -> torch.Tensor:
+    """Extends the last two dimensions at the bottom and at the right to a multiple of `divisor`."""
+    height, width = maps.shape[-2:]
+    return F.pad(maps, (0, -width % divisor, 0, -height % divisor), value=value)
+
+
+class PixelLevelModule(nn.Module):
+    """Backbone and pixel decoder (a feature pyramid)."""
+
+    def __init__(self, config: MaskClassificationConfig):
+        super().__init__()
+        self.backbone = PartResNet(config.backbone_config)
+        channels = self.backbone.channels
+        self.pixel_decoder = MaskFormerPixelDecoder(
+            in_features=channels[-1],
+            lateral_widths=channels[:-1],
+            feature_size=config.fpn_feature_size,
+            mask_feature_size=config.mask_feature_size,
+        )
+
+    def forward(self, pixel_values: torch.Tensor) -> PixelFeatures:
+        """Encodes pictures (batch, 3, H, W), H and W multiples of 32."""
+        features = self.backbone(pixel_values).feature_maps
+        return PixelFeatures(features[-1], self.pixel_decoder(list(features)).last_hidden_state)
+
+
+class QueryDecoder(nn.Module):
+    """Transformer decoder without encoder: learned queries look at a feature map (DETR, Carion et al., ECCV 2020).
+
+    transformers' own loop hands each layer the normalised states of the one before when it collects all layers; the
+    original normalises only what it collects. Hence this loop over transformers' layers.
+    """
+
+    def __init__(self, config: MaskClassificationConfig, in_channels: int):
+        super().__init__()
+        self.input_projection = nn.Conv2d(in_channels, config.hidden_size, kernel_size=1)
+        self.position_embedder = MaskFormerSinePositionEmbedding(config.hidden_size // 2, normalize=True)
+        self.queries = nn.Embedding(config.num_queries, config.hidden_size)
+        self.layers = nn.ModuleList([MaskFormerDetrDecoderLayer(config) for _ in range(config.decoder_layers)])
+        self.layernorm = nn.LayerNorm(config.hidden_size)
+
+    def forward(self, features: torch.Tensor, attention_bias: torch.Tensor | None = None) -> torch.Tensor:
+        """Decodes all queries.
+
+        Args:
+            features: (batch, in_channels, h, w).
+            attention_bias: (batch, 1, 1, h * w), added to the logits of every attention to the map, or None.
+
+        Returns:
+            (layers, batch, queries, hidden size), each layer's states after the shared layer norm.
+        """
+        memory = self.input_projection(features)
+        positions = self.position_embedder(memory.shape, memory.device, memory.dtype)
+        memory, positions = (each.flatten(2).transpose(1, 2) for each in (memory, positions))
+        queries = self.queries.weight.expand(len(features), -1, -1)
+        states, collected = torch.zeros_like(queries), []
+        for layer in self.layers:
+            states = layer(
+                states,
+                spatial_position_embeddings=positions,
+                object_queries_position_embeddings=queries,
+                encoder_hidden_states=memory,
+                encoder_attention_mask=attention_bias,
+            )
+            collected.append(self.layernorm(states))
+        return torch.stack(collected)
+
+
+def init_mask_classification_layer(module: nn.Module) -> None:
+    """Draws a layer that a backbone's weights do not bring along, about as MaskFormer does.
+
+    transformers does not ask about modules without parameters of their own, such as a whole decoder, when they belong
+    to another package's model. Backbone and CLIP draw their own layers.
+    """
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        init.normal_(module.weight)

@@ -1,0 +1,17 @@
+"""Configuration of MaskFormer for parts."""
+
+from __future__ import annotations
+
+from huggingface_hub.dataclasses import strict
+
+from ..mask_classification import MaskClassificationConfig
+
+
+@strict
+class MaskFormerPartConfig(MaskClassificationConfig):
+    r"""Configuration of `MaskFormerForPartSegmentation`: everything of `MaskClassificationConfig`.
+
+    Its classes are those of `id2label` (or as many as `num_labels`), in that order.
+    """
+
+    model_type = "ovparts_maskformer"

@@ -1,0 +1,140 @@
+"""MaskFormer (Cheng et al., NeurIPS 2021) for parts: OV-PARTS' fully supervised model with a closed vocabulary.
+
+Each query proposes one mask and one distribution over classes; a pixel's score of a class is the sum over queries of
+the two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPredictionHead
+
+from ...errors import ConfigurationError
+from ..mask_classification import (
+    PixelFeatures,
+    PixelLevelModule,
+    Proposals,
+    QueryDecoder,
+    check_request,
+    class_probabilities,
+    init_mask_classification_layer,
+    mask_classification_loss,
+    mask_probabilities,
+    masks_from_labels,
+    pad_to_multiple,
+    sum_of_queries,
+)
+from ..outputs import PartSegmentationOutput
+from .configuration_maskformer import MaskFormerPartConfig
+
+TRAINABLE_SETS = ("none", "all")
+
+
+class MaskFormerForPartSegmentation(PreTrainedModel):
+    """MaskFormer with a ResNet whose batch norm is frozen."""
+
+    config: MaskFormerPartConfig
+    config_class = MaskFormerPartConfig
+    main_input_name = "pixel_values"
+    classes_interact = False
+    _supports_sdpa = True
+
+    def __init__(self, config: MaskFormerPartConfig):
+        super().__init__(config)
+        self.pixel_level_module = PixelLevelModule(config)
+        self.query_decoder = QueryDecoder(config, self.pixel_level_module.backbone.channels[-1])
+        self.class_head = nn.Linear(config.hidden_size, config.num_labels + 1)
+        self.mask_head = MaskformerMLPPredictionHead(config.hidden_size, config.hidden_size, config.mask_feature_size)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        init_mask_classification_layer(module)
+
+    def set_trainable(self, name: str) -> None:
+        """Chooses what an optimiser may change: "all" (batch norm of the backbone is frozen anyway) or "none".
+
+        Raises:
+            ConfigurationError: The name is neither.
+        """
+        if name not in TRAINABLE_SETS:
+            raise ConfigurationError(f"Trainable set {name!r} is unknown; choose one of {list(TRAINABLE_SETS)}.")
+        self.requires_grad_(name == "all")
+
+    def find_classes(self, names: Sequence[str]) -> torch.Tensor:
+        """Looks class names up: the words of a closed vocabulary are not encoded.
+
+        Args:
+            names: Part classes ("dog's ear").
+
+        Returns:
+            (classes,) int64 indices, to be passed to `forward` as `class_features`.
+
+        Raises:
+            ConfigurationError: The model was not made for one of them.
+        """
+        known = self.config.label2id
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ConfigurationError(
+                f"This model has a closed vocabulary of {len(known)} classes, without {unknown[:5]}. Ask for some of "
+                f"its own ({list(known)[:3]}, ...), or train a model with others."
+            )
+        return torch.tensor([known[name] for name in names], device=self.device)
+
+    def propose(self, features: PixelFeatures) -> Proposals:
+        """Lets the queries propose masks and classes."""
+        states = self.query_decoder(features.deepest)
+        masks = torch.einsum("lbqc,bchw->lbqhw", self.mask_head(states), features.mask_features)
+        return Proposals(self.class_head(states), masks)
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        class_features: torch.Tensor | None = None,
+        class_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        include_none: bool = False,
+    ) -> PartSegmentationOutput:
+        """Scores every class at every pixel.
+
+        Args:
+            pixel_values: (batch, 3, height, width), normalised; extended by zeros to a multiple of 32.
+            class_features: (classes,) int64 from `find_classes`, the classes to be scored; None for all in their order.
+            class_mask: (batch, classes) bool; classes that are False for a picture score -inf. The loss is the same.
+            labels: (batch, height', width') positions among the classes to be scored, of any size; other values are
+                unlabelled.
+            include_none: Cannot be True: "none" has no score.
+
+        Returns:
+            `logits` at the size of `pixel_values`: sums of probabilities, not below zero. With `labels`, the loss; in
+            training mode then nothing else.
+
+        Raises:
+            ConfigurationError: Shapes do not fit, or "none" is asked for.
+        """
+        num_classes = self.config.num_labels if class_features is None else len(class_features)
+        check_request(len(pixel_values), num_classes, class_mask, labels, include_none)
+        size = pixel_values.shape[-2:]
+        padded = pad_to_multiple(pixel_values)
+        proposals = self.propose(self.pixel_level_module(padded))
+        loss = None
+        if labels is not None:
+            masks, ids = masks_from_labels(labels, size, num_classes)
+            if class_features is not None:
+                ids = [class_features[each] for each in ids]
+            loss = sum(mask_classification_loss(*proposals, (masks, ids), self.config).values())
+            if self.training:
+                return PartSegmentationOutput(loss=loss)
+        masks = mask_probabilities(proposals.mask_logits[-1], padded.shape[-2:], size)
+        scores = class_probabilities(proposals.class_logits[-1])
+        logits = sum_of_queries(scores if class_features is None else scores[..., class_features], masks)
+        if class_mask is not None:
+            logits = logits.masked_fill(~class_mask[:, :, None, None], -math.inf)
+        return PartSegmentationOutput(loss=loss, logits=logits)

@@ -1,0 +1,98 @@
+"""CLIP names parts of given objects, by prompts with learned vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import CLIPModel
+from transformers.utils import ModelOutput
+
+from .prompts import LearnedPrompts, prompt_features
+
+
+@dataclass
+class PromptClassifierOutput(ModelOutput):
+    """What `PromptClassifier` answers.
+
+    Args:
+        loss: Scalar cross-entropy, if labels were given.
+        logits: (rows, classes), -inf for classes that a row may not have.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+
+
+class PromptClassifier(nn.Module):
+    """The CLIP branch of ZSseg+ on its own, which is what tunes prompts.
+
+    Args:
+        clip: A transformers `CLIPModel`. It stays as it is, and is neither among the parameters nor in the state.
+        prompts: The learned vectors and the fusion.
+        temperature: Factor on cosine similarities.
+    """
+
+    def __init__(self, clip: CLIPModel, prompts: LearnedPrompts, temperature: float = 100.0) -> None:
+        super().__init__()
+        self.prompts = prompts
+        self.temperature = temperature
+        self._frozen = (clip.eval().requires_grad_(False),)  # in a tuple, so that it is no submodule
+
+    @property
+    def clip(self) -> CLIPModel:
+        """The frozen CLIP."""
+        return self._frozen[0]
+
+    def forward(
+        self,
+        part_features: torch.Tensor,
+        object_features: torch.Tensor,
+        class_mask: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor | None = None,
+    ) -> PromptClassifierOutput:
+        """Compares parts with the names of what they may be.
+
+        Args:
+            part_features: (rows, dim), means of CLIP's unit vectors over each part.
+            object_features: (rows, dim), over its object.
+            class_mask: (rows, classes) bool, the classes in question: the parts of the row's object.
+            input_ids: (classes, length) int64 from `tokenize_prompts`.
+            attention_mask: (classes, length) int64, from the same.
+            labels: (rows,) int64, or None.
+        """
+        fused = self.prompts.fuse(part_features, object_features)
+        if self.prompts.meta_net is None:
+            text = prompt_features(self.clip, self.prompts, input_ids, attention_mask)
+            logits = (fused @ F.normalize(text, dim=-1).T).masked_fill(~class_mask, -math.inf)
+        else:
+            # index_select, not indexing: its gradient is summed in a fixed order.
+            rows, classes = class_mask.nonzero(as_tuple=True)
+            text = prompt_features(
+                self.clip, self.prompts, input_ids[classes], attention_mask[classes], object_features[rows]
+            )
+            pairs = (fused.index_select(0, rows) * F.normalize(text, dim=-1)).sum(-1)
+            logits = fused.new_full(class_mask.shape, -math.inf).masked_scatter(class_mask, pairs)
+        logits = self.temperature * logits
+        return PromptClassifierOutput(None if labels is None else F.cross_entropy(logits, labels), logits)
+
+    def save_pretrained(self, folder: str | Path, state_dict: dict[str, torch.Tensor]) -> None:
+        """Writes the prompts for `LearnedPrompts.from_pretrained`.
+
+        Args:
+            folder: Where to.
+            state_dict: Of this module.
+        """
+        self.load_state_dict(state_dict)
+        self.prompts.save_pretrained(folder)
+
+    def _apply(self, function: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> PromptClassifier:
+        self.clip._apply(function, recurse)  # `to` another device takes CLIP along
+        return super()._apply(function, recurse)

@@ -1,0 +1,144 @@
+"""Regions of a picture as CLIP is asked about them: crop boxes, normalisation, features pooled under masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+from .clip import dense_features
+
+_EMPTY = 1e-6  # keeps the mean over no patch at zero
+
+Box = tuple[int, int, int, int]
+
+
+def mask_box(mask: torch.Tensor) -> Box:
+    """The tight box (left, top, right, bottom), right and bottom exclusive, of a mask (h, w) bool that is not empty."""
+    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def expand_box(box: Box, ratio: float, size: tuple[int, int], precision: type[np.floating] = np.float64) -> Box:
+    """Scales a box about its centre, truncates to whole pixels and stays within the picture.
+
+    Args:
+        box: (left, top, right, bottom).
+        ratio: Factor on width and height.
+        size: (height, width) of the picture.
+        precision: The original computes boxes of objects in `np.float64` and those of proposals in `np.float32`, which
+            can differ by a pixel.
+    """
+    left, top, right, bottom = (precision(edge) for edge in box)
+    half = precision(0.5)
+    x, y = half * (left + right), half * (top + bottom)
+    half_width, half_height = half * ((right - left) * precision(ratio)), half * ((bottom - top) * precision(ratio))
+    left, top, right, bottom = int(x - half_width), int(y - half_height), int(x + half_width), int(y + half_height)
+    height, width = size
+    return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+
+
+def crop(maps: torch.Tensor, box: Box) -> torch.Tensor:
+    """The part of maps (..., h, w) inside a box."""
+    left, top, right, bottom = box
+    return maps[..., top:bottom, left:right]
+
+
+def clip_normalized(pixel_values: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Changes the normalisation of pictures (..., 3, h, w) from `mean` and `std` (for values 0 to 1) to CLIP's."""
+    mean, std, clip_mean, clip_std = (
+        pixel_values.new_tensor(values)[:, None, None] for values in (mean, std, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
+    )
+    return (pixel_values * std + (mean - clip_mean)) / clip_std
+
+
+def object_region(
+    pixel_values: torch.Tensor, object_mask: torch.Tensor, part_masks: torch.Tensor, ratio: float, region_size: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Cuts an object and the masks on it out with one box, and resizes them to a square.
+
+    Args:
+        pixel_values: (3, h, w); what surrounds the object within the box stays.
+        object_mask: (h, w) bool, not empty.
+        part_masks: (parts, h, w) bool.
+        ratio: Of the crop box to the object's.
+        region_size: Height and width of the square.
+
+    Returns:
+        The picture (3, region size, region size) bilinear, the object's mask (1, ...) and the parts' (parts, ...),
+        both nearest neighbour and of the dtype of `pixel_values`.
+    """
+    box = expand_box(mask_box(object_mask), ratio, tuple(object_mask.shape))
+    size = (region_size, region_size)
+    picture = F.interpolate(crop(pixel_values, box)[None], size=size, mode="bilinear", align_corners=False)[0]
+    masks = crop(torch.cat([object_mask[None], part_masks]), box).to(pixel_values.dtype)
+    masks = F.interpolate(masks[None], size=size, mode="nearest")[0]
+    return picture, masks[:1], masks[1:]
+
+
+def patch_features(clip: nn.Module, regions: torch.Tensor) -> torch.Tensor:
+    """Unit features (regions, patches, projection dim) of CLIP for each patch of squares normalised for it."""
+    return F.normalize(dense_features(clip, regions)[:, 1:], dim=-1)
+
+
+def patch_masks(masks: torch.Tensor, patch_size: int) -> torch.Tensor:
+    """Which patches (masks, patches) masks (masks, h, w) touch."""
+    return F.max_pool2d(masks[:, None], patch_size).flatten(1)
+
+
+def masked_means(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Means (masks, dim) of features (patches, dim) under masks (masks, patches); not unit vectors."""
+    return masks @ features / (masks.sum(1, keepdim=True) + _EMPTY)
+
+
+def object_and_part_features(
+    clip: nn.Module,
+    pixel_values: torch.Tensor,
+    object_mask: torch.Tensor,
+    part_masks: torch.Tensor,
+    ratio: float = 1.2,
+    region_size: int = 384,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """CLIP's features of an object and of its parts from one look at the object's crop (OV-PARTS, section 4.1).
+
+    Args:
+        clip: A transformers `CLIPModel`.
+        pixel_values: (3, h, w), normalised for CLIP.
+        object_mask: (h, w) bool, not empty.
+        part_masks: (parts, h, w) bool, inside the object.
+        ratio: Of the crop box to the object's.
+        region_size: Height and width in pixels that the crop is resized to.
+
+    Returns:
+        The object's (1, projection dim) and the parts' (parts, projection dim), means of unit vectors.
+    """
+    picture, *masks = object_region(pixel_values, object_mask, part_masks, ratio, region_size)
+    features = patch_features(clip, picture[None])[0]
+    patch_size = clip.vision_model.config.patch_size
+    object_patches, part_patches = (patch_masks(each, patch_size) for each in masks)
+    return masked_means(features, object_patches), masked_means(features, part_patches)
+
+
+def masked_crops(pixel_values: torch.Tensor, masks: torch.Tensor, ratio: float, region_size: int) -> torch.Tensor:
+    """Cuts every mask out of the picture by a box of its own, blanks what is outside the mask and resizes to a square.
+
+    Args:
+        pixel_values: (3, h, w), normalised for CLIP; blank is its mean colour, 0.
+        masks: (masks, h, w) bool, none empty.
+        ratio: Of the crop box to the mask's.
+        region_size: Height and width of the squares.
+
+    Returns:
+        (masks, 3, region size, region size), bicubic.
+    """
+    size = (region_size, region_size)
+    regions = []
+    for mask in masks:
+        box = expand_box(mask_box(mask), ratio, tuple(mask.shape), np.float32)
+        region = crop(pixel_values, box) * crop(mask, box)
+        regions.append(F.interpolate(region[None], size=size, mode="bicubic", align_corners=False))
+    return torch.cat(regions)

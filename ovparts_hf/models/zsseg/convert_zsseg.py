@@ -1,0 +1,112 @@
+"""The original's ZSseg and ZSseg+ checkpoints, and those of tuned prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+from ...errors import CheckpointError
+from ..clip_names import translate_clip
+from ..conversion import KeyReport, load_accounted, read_checkpoint
+from ..mask_classification.names import account_mask_classification
+from ..prompts import LearnedPrompts
+from .configuration_zsseg import ZSSegConfig
+from .modeling_zsseg import ZSSegForPartSegmentation
+
+PREFIX = "clip_adapter."
+CLIP_PREFIX = f"{PREFIX}clip_model."
+PROMPT_PREFIX = f"{PREFIX}prompt_learner."
+LEARNED = ("fuse_weight", "prefix_prompt", "connect_prompt", "suffix_prompt")
+SIGNALS = ("start_signal", "ss_signal", "dot_signal", "end_signal", "pad_signal")
+_SIGNAL_REASON = "a copy of a token embedding of CLIP"
+_SHARED_REASON = "the same number as prompt_learner.fuse_weight"
+_CLIP_PIXELS = {"pixel_mean": OPENAI_CLIP_MEAN, "pixel_std": OPENAI_CLIP_STD}
+
+
+def convert_zsseg(
+    checkpoint: str | Path, config: ZSSegConfig, prompt_checkpoint: str | Path | None = None
+) -> tuple[ZSSegForPartSegmentation, KeyReport]:
+    """Builds the model of a checkpoint of the original.
+
+    Args:
+        checkpoint: A detectron2 `.pth` or a safetensors file with the original's key names.
+        config: Sizes and switches of the model.
+        prompt_checkpoint: Prompts to be used instead of those in `checkpoint`, or None.
+
+    Returns:
+        The model, and what became of each key of `checkpoint`.
+
+    Raises:
+        CheckpointError: A file is unreadable, or a key or shape is unexplained.
+    """
+    tensors = read_checkpoint(checkpoint)
+    report = account_keys(tensors, config)
+    model = ZSSegForPartSegmentation(config)
+    load_accounted(model, tensors, report)
+    if prompt_checkpoint is not None:
+        load_prompts(model.prompts, prompt_checkpoint)
+    return model.eval(), report
+
+
+def load_prompts(prompts: LearnedPrompts | None, checkpoint: str | Path) -> KeyReport:
+    """Loads the original's separate checkpoint of tuned prompts.
+
+    Args:
+        prompts: The `prompts` of a model, of the lengths that were tuned.
+        checkpoint: A `.pth` whose keys start with "prompt_learner."; others are left alone, as by the original.
+
+    Returns:
+        What became of each of these keys.
+
+    Raises:
+        CheckpointError: The file is unreadable, a key or shape does not fit, or the model has no learned prompts.
+    """
+    if prompts is None:
+        raise CheckpointError("The model has no learned prompts: set prompt_lengths of its configuration.")
+    prefix = PROMPT_PREFIX.removeprefix(PREFIX)
+    tensors = {key: value for key, value in read_checkpoint(checkpoint).items() if key.startswith(prefix)}
+    report = KeyReport()
+    for key, tensor in tensors.items():
+        _account_prompt(key, key.removeprefix(prefix), tensor, "", report)
+    load_accounted(prompts, tensors, report)
+    return report
+
+
+def account_keys(tensors: Mapping[str, torch.Tensor], config: ZSSegConfig) -> KeyReport:
+    """Sorts the original's keys into used, derivable and unused; others stay unexplained.
+
+    Raises:
+        CheckpointError: A derivable tensor is not what it should be.
+    """
+    report = KeyReport()
+    account_mask_classification(tensors, config, report)
+    for key, tensor in tensors.items():
+        name = key.removeprefix(PREFIX)
+        if key.startswith(CLIP_PREFIX):
+            if translated := translate_clip(key.removeprefix(CLIP_PREFIX), tensor):
+                report.use(key, {f"clip.{own}": value for own, value in translated.items()})
+        elif key.startswith(PROMPT_PREFIX):
+            _account_prompt(key, key.removeprefix(PROMPT_PREFIX), tensor, "prompts.", report)
+        elif name == "non_object_embedding":
+            report.use(key, {"no_object_embedding": tensor.float()})
+        elif name == "fuse_weight":
+            report.unused[key] = _SHARED_REASON
+        elif name in _CLIP_PIXELS:
+            _check_pixels(key, tensor, _CLIP_PIXELS[name])
+            report.derivable.append(key)
+    return report
+
+
+def _account_prompt(key: str, name: str, tensor: torch.Tensor, own_prefix: str, report: KeyReport) -> None:
+    if name in LEARNED:
+        report.use(key, {f"{own_prefix}{name}": tensor.float()})
+    elif name in SIGNALS:
+        report.unused[key] = _SIGNAL_REASON
+
+
+def _check_pixels(key: str, tensor: torch.Tensor, expected: list[float]) -> None:
+    if not torch.allclose(tensor.flatten() / 255, torch.tensor(expected)):
+        raise CheckpointError(f"{key} should be 255 times CLIP's {expected}, but is {tensor.flatten().tolist()}.")

@@ -1,0 +1,323 @@
+"""ZSseg (Xu et al., ECCV 2022) and OV-PARTS' ZSseg+ (NeurIPS 2023, section 4.1).
+
+MaskFormer proposes masks whose classes are vectors in CLIP's text space; then CLIP looks at the regions, too. ZSseg+ is
+told which object to take apart: its mask prompts the queries and CLIP's crop, and prompts of object and part are
+learned.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import CLIPModel, PreTrainedModel
+from transformers import initialization as init
+from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPredictionHead
+
+from ...errors import ConfigurationError
+from ..clip import text_features
+from ..mask_classification import (
+    PixelFeatures,
+    PixelLevelModule,
+    Proposals,
+    QueryDecoder,
+    check_request,
+    class_probabilities,
+    init_mask_classification_layer,
+    mask_classification_loss,
+    mask_probabilities,
+    masks_from_labels,
+    pad_to_multiple,
+    sum_of_queries,
+)
+from ..mask_classification.modules import SIZE_DIVISOR
+from ..outputs import PartSegmentationOutput
+from ..prompts import LearnedPrompts, prompt_features
+from ..regions import clip_normalized
+from .clip_branch import clip_part_features, clip_proposal_scores, ensemble
+from .configuration_zsseg import ZSSegConfig
+from .object_prompt import attention_bias, check_object_masks, object_mask_features
+
+TRAINABLE_SETS = ("none", "segmenter")
+FROZEN = ("clip.", "prompts.")
+"""Beginnings of the parameters that training the segmenter leaves as they are."""
+
+
+class Words(NamedTuple):
+    """A vocabulary as the second stage needs it.
+
+    Attributes:
+        class_features: (classes, projection dim) unit vectors.
+        exponents: (classes,) share of the queries' opinion.
+        input_ids: The prompts, only for those that depend on the picture.
+        attention_mask: Of the prompts.
+    """
+
+    class_features: torch.Tensor
+    exponents: torch.Tensor
+    input_ids: torch.Tensor | None
+    attention_mask: torch.Tensor | None
+
+
+class ZSSegForPartSegmentation(PreTrainedModel):
+    """ZSseg+, or by its configuration plain ZSseg. Prompts are tuned beforehand, without the segmenter.
+
+    Classes influence each other: the queries choose among the whole vocabulary. `class_mask` only says which of them
+    may be answered.
+
+    Also loads stock CLIP weights (`openai/clip-vit-base-patch16`); the rest then starts at random.
+    """
+
+    config: ZSSegConfig
+    config_class = ZSSegConfig
+    base_model_prefix = "clip"
+    main_input_name = "pixel_values"
+    classes_interact = True
+    _supports_sdpa = True
+
+    def __init__(self, config: ZSSegConfig):
+        super().__init__(config)
+        self.pixel_level_module = PixelLevelModule(config)
+        self.query_decoder = QueryDecoder(config, self.pixel_level_module.backbone.channels[-1])
+        width = config.hidden_size
+        self.class_head = MaskformerMLPPredictionHead(width, config.class_hidden_size, config.projection_dim, 2)
+        self.mask_head = MaskformerMLPPredictionHead(width, width, config.mask_feature_size)
+        self.clip = CLIPModel(config)
+        self.no_object_embedding = nn.Parameter(torch.empty(1, config.projection_dim))
+        self.prompts = None
+        if config.prompt_lengths is not None:
+            feature_dim = config.projection_dim if config.image_conditioned_prompts else None
+            self.prompts = LearnedPrompts(config.text_config.hidden_size, *config.prompt_lengths, feature_dim)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        init_mask_classification_layer(module)
+        if isinstance(module, LearnedPrompts):
+            module.reset_parameters()
+        elif isinstance(module, ZSSegForPartSegmentation):
+            init.normal_(module.no_object_embedding, std=self.config.text_config.hidden_size**-0.5)
+
+    def set_trainable(self, name: str) -> None:
+        """Chooses what an optimiser may change: "segmenter" (all but CLIP and the prompts) or "none".
+
+        Raises:
+            ConfigurationError: The name is neither.
+        """
+        if name not in TRAINABLE_SETS:
+            raise ConfigurationError(f"Trainable set {name!r} is unknown; choose one of {list(TRAINABLE_SETS)}.")
+        for parameter_name, parameter in self.named_parameters():
+            parameter.requires_grad_(name == "segmenter" and not parameter_name.startswith(FROZEN))
+
+    def encode_classes(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        object_feature: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Encodes class names; do it once per vocabulary and pass the result to every forward call.
+
+        Args:
+            input_ids: (classes, length) int64, negative where `prompts.tokenize_prompts` put learned vectors; or
+                (classes, templates, length) for several prompts of a class, whose features are averaged.
+            attention_mask: Of the same shape, or None.
+            object_feature: (1, projection dim), what CLIP sees of an object, if image-conditioned prompts are to be
+                moved by it.
+
+        Returns:
+            (classes, projection dim) unit vectors.
+
+        Raises:
+            ConfigurationError: There are learned vectors in the prompts and none in the model.
+        """
+        if self.prompts is None and (input_ids < 0).any():
+            raise ConfigurationError(
+                "The prompts ask for learned vectors (negative ids), but prompt_lengths of the model is None. Use "
+                "hand-written prompts, or a model with learned ones."
+            )
+        rows = input_ids.flatten(0, -2)
+        mask = torch.ones_like(rows) if attention_mask is None else attention_mask.flatten(0, -2)
+        if self.prompts is None:
+            features = text_features(self.clip, rows, mask)
+        else:
+            object_features = None if object_feature is None else object_feature.expand(len(rows), -1)
+            features = prompt_features(self.clip, self.prompts, rows, mask, object_features)
+        features = F.normalize(features, dim=-1).reshape(len(input_ids), -1, self.config.projection_dim)
+        return F.normalize(features.mean(1), dim=-1)
+
+    def propose(
+        self, features: PixelFeatures, class_features: torch.Tensor, object_masks: torch.Tensor | None = None
+    ) -> Proposals:
+        """Lets the queries propose masks and classes.
+
+        Args:
+            features: Of each picture, or of each object's picture.
+            class_features: (classes, projection dim) unit vectors.
+            object_masks: (objects, height, width) bool, or None for plain ZSseg.
+        """
+        if object_masks is None:
+            states = described = self.query_decoder(features.deepest)
+        else:
+            prompt = pad_to_multiple(object_masks.to(features.deepest))
+            states = self.query_decoder(features.deepest, attention_bias(prompt, features.deepest.shape[-2:]))
+            described = states + object_mask_features(features.mask_features, prompt)[:, None]
+        no_object = F.normalize(self.no_object_embedding, dim=-1)
+        text = torch.cat([class_features, no_object])
+        class_logits = self.config.temperature * F.normalize(self.class_head(described), dim=-1) @ text.T
+        masks = torch.einsum("lbqc,bchw->lbqhw", self.mask_head(states), features.mask_features)
+        return Proposals(class_logits, masks)
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        class_features: torch.Tensor | None = None,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        object_masks: torch.Tensor | None = None,
+        class_mask: torch.Tensor | None = None,
+        seen_classes: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        include_none: bool = False,
+    ) -> PartSegmentationOutput:
+        """Scores classes at every pixel, for each object (ZSseg+) or each picture (plain ZSseg).
+
+        Args:
+            pixel_values: (batch, 3, height, width), normalised as the configuration says; extended by zeros to a
+                multiple of 32.
+            class_features: (classes, projection dim) from `encode_classes`. Either this or `input_ids` is needed.
+            input_ids: As for `encode_classes`. With image-conditioned prompts it is needed to answer in any case.
+            attention_mask: As for `encode_classes`.
+            object_masks: (objects, height, width), the object to take apart where above 0.5. One for each picture, or
+                any number for a single picture, whose backbone and pixel decoder then run once. ZSseg+ only.
+            class_mask: (objects, classes) bool, the classes that an object may have, e.g. its parts by id; the others
+                score -inf, and all do for an object without any. Plain ZSseg: (batch, classes). Not used by the loss.
+            seen_classes: (classes,) bool, the classes that the queries were trained with; None for none.
+            labels: (objects, height', width') class ids, of any size; other values are unlabelled. Plain ZSseg: (batch,
+                height', width').
+            include_none: Cannot be True: "none" has no score.
+
+        Returns:
+            `logits` (objects, classes, height, width), products of probabilities and not below zero; 0 where nothing
+            is known, as for a part that does not touch the object. With `labels`, the loss; in training mode then
+            nothing else.
+
+        Raises:
+            ConfigurationError: Words or object masks are missing, sizes do not fit, or "none" is asked for.
+        """
+        class_features = self._check_words(class_features, input_ids, attention_mask)
+        check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
+        rows = len(pixel_values if object_masks is None else object_masks)
+        check_request(rows, len(class_features), class_mask, labels, include_none)
+        features = self.pixel_level_module(pad_to_multiple(pixel_values))
+        if object_masks is not None:
+            object_masks = object_masks > 0.5
+            pixel_values, features = pixel_values.expand(rows, -1, -1, -1), features.expand(rows)
+        proposals = self.propose(features, class_features, object_masks)
+        loss = None
+        if labels is not None:
+            targets = masks_from_labels(labels, pixel_values.shape[-2:], len(class_features))
+            loss = sum(mask_classification_loss(*proposals, targets, self.config).values())
+            if self.training:
+                return PartSegmentationOutput(loss=loss, class_features=class_features)
+
+        words = Words(class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask)
+        if class_mask is None:
+            class_mask = torch.ones(rows, len(class_features), dtype=torch.bool, device=self.device)
+        logits = self._class_maps(pixel_values, object_masks, proposals, words, class_mask)
+        return PartSegmentationOutput(loss=loss, logits=logits, class_features=class_features)
+
+    def _class_maps(
+        self,
+        pixel_values: torch.Tensor,
+        object_masks: torch.Tensor | None,
+        proposals: Proposals,
+        words: Words,
+        class_mask: torch.Tensor,
+    ) -> torch.Tensor:
+        """The second stage, row by row; see `forward`."""
+        size = pixel_values.shape[-2:]
+        padded = tuple(side + -side % SIZE_DIVISOR for side in size)
+        logits = pixel_values.new_full((*class_mask.shape, *size), -math.inf)
+        for row, allowed in enumerate(class_mask):
+            scores = class_probabilities(proposals.class_logits[-1, row])
+            masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
+            picture = clip_normalized(pixel_values[row], self.config.image_mean, self.config.image_std)
+            candidates = allowed.nonzero()[:, 0]
+            if object_masks is None:
+                maps = self._name_proposals(picture, scores, masks, words, candidates)
+            else:
+                maps = self._name_parts(picture, object_masks[row], scores, masks, words, candidates)
+            logits[row, candidates] = maps
+        return logits
+
+    def _check_words(
+        self,
+        class_features: torch.Tensor | None,
+        input_ids: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """The class features, encoded if they are missing."""
+        if class_features is None and input_ids is None:
+            raise ConfigurationError("Pass class_features (from encode_classes) or input_ids; both are missing.")
+        if self.config.image_conditioned_prompts and input_ids is None and not self.training:
+            raise ConfigurationError(
+                "The prompts of this model depend on the picture: pass input_ids and attention_mask, even if "
+                "class_features are given."
+            )
+        return self.encode_classes(input_ids, attention_mask) if class_features is None else class_features
+
+    def _exponents(self, class_features: torch.Tensor, seen_classes: torch.Tensor | None) -> torch.Tensor:
+        weight = self.config.ensemble_weight
+        exponents = class_features.new_full((len(class_features),), 1 - weight)
+        return exponents if seen_classes is None else exponents.masked_fill(seen_classes, weight)
+
+    def _name_proposals(
+        self,
+        picture: torch.Tensor,
+        scores: torch.Tensor,
+        masks: torch.Tensor,
+        words: Words,
+        candidates: torch.Tensor,
+    ) -> torch.Tensor:
+        """Plain ZSseg's class maps (candidates, h, w): both opinions on each query, then the sum over queries."""
+        clip_scores = clip_proposal_scores(self.clip, self.config, picture, masks, words.class_features)
+        scores = ensemble(scores, clip_scores, words.exponents)[:, candidates]
+        return sum_of_queries(scores[None], masks[None])[0]
+
+    def _name_parts(
+        self,
+        picture: torch.Tensor,
+        object_mask: torch.Tensor,
+        scores: torch.Tensor,
+        masks: torch.Tensor,
+        words: Words,
+        candidates: torch.Tensor,
+    ) -> torch.Tensor:
+        """ZSseg+'s class maps (candidates, h, w): the sum over queries, then both opinions on each pixel.
+
+        The queries choose among all classes. What they take for a part of something else is named by CLIP, too.
+        """
+        query_maps = sum_of_queries(scores[None], masks[None])[0]
+        if len(candidates) == 0 or not object_mask.any():
+            return torch.zeros_like(query_maps[candidates])
+        predicted = query_maps.argmax(0)
+        present, *features = clip_part_features(self.clip, self.config, picture, object_mask, predicted)
+        table = query_maps.new_zeros(len(query_maps), len(candidates))
+        table[present] = self._part_similarity(*features, words, candidates).softmax(-1)
+        clip_maps = table.T[:, predicted]
+        return ensemble(query_maps[candidates], clip_maps, words.exponents[candidates, None, None])
+
+    def _part_similarity(
+        self, object_feature: torch.Tensor, part_features: torch.Tensor, words: Words, candidates: torch.Tensor
+    ) -> torch.Tensor:
+        """CLIP's logits (parts, candidates); without learned prompts there is no weight for the object's feature."""
+        text = words.class_features[candidates]
+        if self.config.image_conditioned_prompts:
+            mask = None if words.attention_mask is None else words.attention_mask[candidates]
+            text = self.encode_classes(words.input_ids[candidates], mask, object_feature)
+        fused = part_features if self.prompts is None else self.prompts.fuse(part_features, object_feature)
+        return self.config.temperature * fused @ text.T

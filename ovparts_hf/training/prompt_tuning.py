@@ -1,0 +1,224 @@
+"""Prompt tuning: learns the vectors of prompts on ground-truth regions, through a frozen CLIP.
+
+A step classifies regions of parts of given objects among the parts of the same object, as the CLIP branch of ZSseg+
+does when it answers. CLIP has looked at the regions beforehand; a step only runs its text tower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import set_seed
+from torch import nn
+from torch.utils.data import Dataset
+from transformers import AutoConfig, AutoTokenizer, CLIPModel
+
+from ..data.part_dataset import PartDataset
+from ..data.records import Record
+from ..data.training_set import Draw
+from ..errors import ConfigurationError, DatasetError
+from ..models.prompt_classifier import PromptClassifier
+from ..models.prompts import LearnedPrompts, tokenize_prompts
+from ..tasks import get_task
+from ..taxonomy import PartTaxonomy
+from .loop import train
+from .prompt_tuning_arguments import PromptTuningArguments
+from .prompt_tuning_features import FeatureCache, PartFeatures
+
+TOY = "toy"
+
+
+def tune_prompts(arguments: PromptTuningArguments) -> Path:
+    """Tunes prompts and writes them with their log to `arguments.output`.
+
+    Runs, stops and resumes as `train` does.
+
+    Args:
+        arguments: What to do.
+
+    Returns:
+        The output folder; the prompts and the tokenizer are in its subfolder `last`.
+
+    Raises:
+        OVPartsError: Something given cannot be used, or the loss is no longer finite.
+        TrainingInterrupted: SIGINT or SIGTERM came; the state is saved.
+    """
+    return train(arguments, PromptTuningIngredients.load(arguments))
+
+
+def load_clip(name_or_path: str | Path) -> tuple[CLIPModel, Any]:
+    """Loads a stock CLIP, in float32 and evaluation mode, and its tokenizer.
+
+    Args:
+        name_or_path: A folder, a Hub repository, or "toy" for the small CLIP in this package.
+
+    Raises:
+        ConfigurationError: There is no such model, or it is not a CLIP.
+    """
+    location = str(name_or_path)
+    if location == TOY:
+        location = str(resources.files("ovparts_hf") / "toy" / "clip")
+    try:
+        kind = AutoConfig.from_pretrained(location).model_type
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"No model configuration at {name_or_path!r}: {str(error).splitlines()[0]}") from error
+    if kind != "clip":
+        raise ConfigurationError(f"{name_or_path!r} is a {kind!r} model; prompts are tuned for a stock 'clip'.")
+    return CLIPModel.from_pretrained(location, dtype="float32").eval(), AutoTokenizer.from_pretrained(location)
+
+
+@dataclass
+class PromptProcessor:
+    """Class names to prompts.
+
+    Attributes:
+        tokenizer: Of the text encoder.
+        lengths: Numbers of learned vectors: prefix, connect, suffix.
+    """
+
+    tokenizer: Any
+    lengths: tuple[int, int, int]
+
+    def __call__(self, classes: Sequence[str]) -> dict[str, torch.Tensor]:
+        """`tokenize_prompts` with these settings."""
+        return tokenize_prompts(self.tokenizer, classes, *self.lengths)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Saves the tokenizer."""
+        self.tokenizer.save_pretrained(folder)
+
+
+@dataclass
+class PromptTuningIngredients:
+    """Everything that is loaded before tuning starts.
+
+    Attributes:
+        model: The classifier.
+        processor: Of class names.
+        dataset: To tune on.
+    """
+
+    model: nn.Module
+    processor: PromptProcessor
+    dataset: PartDataset
+
+    @classmethod
+    def load(cls, arguments: PromptTuningArguments) -> PromptTuningIngredients:
+        """Loads what the arguments name.
+
+        Raises:
+            OVPartsError: The dataset or the model cannot be loaded, or there are too many learned vectors or none.
+        """
+        dataset = PartDataset.load(arguments.data)
+        clip, tokenizer = load_clip(arguments.model)
+        check_region_size(clip, arguments.region_size)
+        set_seed(arguments.seed)
+        feature_dim = clip.config.projection_dim if arguments.image_conditioned else None
+        prompts = LearnedPrompts(clip.config.text_config.hidden_size, *arguments.lengths, feature_dim)
+        nn.init.constant_(prompts.fuse_weight, arguments.fuse_weight)
+        processor = PromptProcessor(tokenizer, arguments.lengths)
+        processor(dataset.taxonomy.part_classes)  # a prompt that is too long is noticed before CLIP looks at anything
+        return cls(PromptClassifier(clip, prompts, arguments.temperature), processor, dataset)
+
+    def training_set(self, arguments: PromptTuningArguments) -> RegionSet:
+        """The regions of the task, with CLIP's features.
+
+        Raises:
+            DatasetError: There is no labelled object.
+        """
+        task, taxonomy = get_task(arguments.task), self.dataset.taxonomy
+        target = task.train_taxonomy(taxonomy)
+        records = self.dataset.training_records(task, "object")
+        samples = choose_samples(self.dataset, records, target, arguments.samples_per_class, arguments.seed)
+        cache = FeatureCache(
+            arguments.cache,
+            self.model.clip,
+            self.dataset,
+            arguments.crop_ratio,
+            arguments.region_size,
+            arguments.workers,
+        )
+        return RegionSet(cache.rows(samples), taxonomy, target)
+
+
+class RegionSet(Dataset):
+    """Regions of parts, as `PromptClassifier` takes them.
+
+    Args:
+        features: What CLIP sees.
+        taxonomy: Vocabulary of their ids.
+        target: The training vocabulary, which has all their parts.
+    """
+
+    def __init__(self, features: PartFeatures, taxonomy: PartTaxonomy, target: PartTaxonomy) -> None:
+        self.features = features
+        self.target = target
+        self.labels = torch.from_numpy(taxonomy.part_lookup(target))[features.part_ids]
+        object_ids = torch.tensor(target.part_object_ids)
+        self.class_mask = object_ids[self.labels][:, None] == object_ids
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, draw: Draw) -> dict[str, torch.Tensor]:
+        """A row of each argument of `PromptClassifier.forward` that is not text."""
+        return {
+            "part_features": self.features.part_features[draw.index],
+            "object_features": self.features.object_features[draw.index],
+            "class_mask": self.class_mask[draw.index],
+            "labels": self.labels[draw.index],
+        }
+
+
+def choose_samples(
+    dataset: PartDataset, records: Sequence[Record], target: PartTaxonomy, per_class: int | None, seed: int
+) -> list[tuple[Record, int]]:
+    """Draws regions evenly over classes.
+
+    Args:
+        dataset: Where the records come from.
+        records: Objects.
+        target: Only parts of this vocabulary are drawn.
+        per_class: Regions of each class; those that have fewer give all. None takes all.
+        seed: Of the draw.
+
+    Returns:
+        (object, id of a part labelled on it), in the order of the records.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    wanted = set(target.part_classes)
+    by_class: dict[int, list[int]] = {}
+    for index, record in enumerate(records):
+        for part in dataset.parts_in(record):
+            if dataset.taxonomy.part_classes[part] in wanted:
+                by_class.setdefault(part, []).append(index)
+    if not by_class:
+        raise DatasetError(
+            f"No training object shows one of the {len(wanted)} part classes of {target.name!r}. Check that the "
+            "dataset is the one that the task is meant for."
+        )
+    chosen = []
+    for part, indices in by_class.items():
+        if per_class is not None and len(indices) > per_class:
+            indices = np.random.default_rng((seed, part)).choice(indices, per_class, replace=False).tolist()
+        chosen.extend((index, part) for index in indices)
+    return [(records[index], part) for index, part in sorted(chosen)]
+
+
+def check_region_size(clip: CLIPModel, region_size: int) -> None:
+    """Checks that patches fill a region.
+
+    Raises:
+        ConfigurationError: They do not.
+    """
+    patch_size = clip.config.vision_config.patch_size
+    if region_size % patch_size:
+        raise ConfigurationError(f"region_size is {region_size}; it must be a multiple of CLIP's {patch_size} pixels.")

@@ -1,0 +1,178 @@
+"""What a frozen CLIP sees of labelled objects and of their parts, computed once and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+from transformers import CLIPModel
+
+from ..data.part_dataset import PartDataset
+from ..data.records import Record
+from ..files import atomic_write
+from ..models.regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+
+logger = logging.getLogger(__name__)
+
+OBJECTS_AT_ONCE = 8
+OBJECTS_PER_FILE = 256
+
+
+@dataclass(frozen=True)
+class PartFeatures:
+    """Parts of objects as CLIP sees them, a row for each.
+
+    Attributes:
+        object_ids: (rows,) int64, of the dataset's vocabulary.
+        part_ids: (rows,) int64, likewise.
+        object_features: (rows, dim) float32, the mean of unit vectors over the object's patches.
+        part_features: (rows, dim) float32, over the part's.
+    """
+
+    object_ids: torch.Tensor
+    part_ids: torch.Tensor
+    object_features: torch.Tensor
+    part_features: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.part_ids)
+
+
+class FeatureCache:
+    """Features of objects and of their labelled parts, read from disk where they have been computed before.
+
+    The files are told apart by the data, CLIP's weights and how objects are cropped, so one folder serves all runs. An
+    interrupted computation is continued where it stopped.
+
+    Args:
+        folder: Where to keep files; None keeps none.
+        clip: A transformers `CLIPModel`; used on the device of this process.
+        dataset: Where objects come from.
+        crop_ratio: Of the crop box to the object's.
+        region_size: Height and width in pixels that the crop is resized to for CLIP.
+        workers: Processes that read pictures.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        clip: CLIPModel,
+        dataset: PartDataset,
+        crop_ratio: float = 1.2,
+        region_size: int = 384,
+        workers: int = 0,
+    ) -> None:
+        self.clip = clip
+        self.dataset = dataset
+        self.crop_ratio = crop_ratio
+        self.region_size = region_size
+        self.workers = workers
+        self.folder = None if folder is None else Path(folder) / self._key()
+
+    def rows(self, samples: Sequence[tuple[Record, int]]) -> PartFeatures:
+        """Features of (object, id of a part labelled on it) pairs, in their order."""
+        features = self.objects(list(dict.fromkeys(record for record, _ in samples)))
+        parts = {record: self.dataset.parts_in(record) for record in features}
+        return PartFeatures(
+            torch.tensor([record.object_id for record, _ in samples]),
+            torch.tensor([part for _, part in samples]),
+            torch.stack([features[record][0] for record, _ in samples]),
+            torch.stack([features[record][1 + parts[record].index(part)] for record, part in samples]),
+        )
+
+    @torch.no_grad()
+    def objects(self, records: Sequence[Record]) -> dict[Record, torch.Tensor]:
+        """Features (1 + parts, dim) float32 of each object: its own, then those of `dataset.parts_in`.
+
+        Several processes share the work, and each gets all of it.
+        """
+        process = PartialState()
+        found = self._read(records)
+        missing = [record for record in records if record not in found]
+        shares = process.num_processes if self.folder is not None else 1
+        share = missing[process.process_index :: shares] if shares > 1 else missing
+        logger.info("%d objects are in the cache, %d are to be encoded", len(found), len(missing))
+        self.clip.to(process.device)
+        computed: dict[Record, torch.Tensor] = {}
+        with tqdm(total=len(share), desc="Encoding", unit="object", disable=not process.is_local_main_process) as bar:
+            for start in range(0, len(share), OBJECTS_PER_FILE):
+                done = {}
+                for record, features in self._encode(share[start : start + OBJECTS_PER_FILE]):
+                    done[record] = features
+                    bar.update()
+                self._write(done)
+                computed.update(done)
+        process.wait_for_everyone()
+        return found | computed if shares == 1 else self._read(records)
+
+    def _encode(self, records: Sequence[Record]) -> Iterator[tuple[Record, torch.Tensor]]:
+        crops = _Crops(self.dataset, records, self.crop_ratio, self.region_size)
+        loader = DataLoader(crops, batch_size=OBJECTS_AT_ONCE, num_workers=self.workers, collate_fn=list)
+        patch_size = self.clip.vision_model.config.patch_size
+        remaining = iter(records)
+        for batch in loader:
+            pictures = torch.stack([picture for picture, _ in batch]).to(self.clip.device)
+            for features, (_, masks) in zip(patch_features(self.clip, pictures), batch):
+                patches = patch_masks(masks.to(features), patch_size)
+                yield next(remaining), masked_means(features, patches).cpu()
+
+    def _read(self, records: Sequence[Record]) -> dict[Record, torch.Tensor]:
+        wanted, found = {_name(record): record for record in records}, {}
+        for path in sorted(self.folder.glob("[!.]*.safetensors")) if self.folder is not None else ():
+            with safe_open(path, framework="pt") as file:
+                for name in wanted.keys() & file.keys():
+                    found[wanted[name]] = file.get_tensor(name)
+        return found
+
+    def _write(self, features: dict[Record, torch.Tensor]) -> None:
+        if self.folder is not None:
+            with atomic_write(self.folder / f"{uuid.uuid4().hex}.safetensors") as temporary:
+                save_file({_name(record): tensor for record, tensor in features.items()}, temporary)
+
+    def _key(self) -> str:
+        digest = hashlib.sha256(f"{self.dataset.fingerprint}|{self.crop_ratio}|{self.region_size}".encode())
+        for module in (self.clip.vision_model, self.clip.visual_projection):
+            for name, tensor in sorted(module.state_dict().items()):
+                digest.update(f"{name}|{tensor.dtype}".encode())
+                digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
+
+class _Crops(Dataset):
+    """Objects cut out for CLIP: the picture (3, s, s) and masks (1 + parts, s, s) of the object and its parts."""
+
+    def __init__(self, dataset: PartDataset, records: Sequence[Record], crop_ratio: float, region_size: int) -> None:
+        self.dataset = dataset
+        self.records = records
+        self.crop_ratio = crop_ratio
+        self.region_size = region_size
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        record = self.records[index]
+        sample = self.dataset.read(record)
+        pixels = torch.from_numpy(np.array(sample.image)).permute(2, 0, 1) / 255
+        object_mask = torch.from_numpy(sample.object_map == record.object_id)
+        ids = np.array(self.dataset.parts_in(record))
+        part_masks = torch.from_numpy(sample.part_map == ids[:, None, None])
+        picture, whole, parts = object_region(
+            clip_normalized(pixels, (0, 0, 0), (1, 1, 1)), object_mask, part_masks, self.crop_ratio, self.region_size
+        )
+        return picture, torch.cat([whole, parts])
+
+
+def _name(record: Record) -> str:
+    return f"{record.split}/{record.row}/{record.object_id}/{record.instance}"

@@ -1,0 +1,153 @@
+"""How well prompts name the parts of a given object, seen and unseen."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import CLIPModel
+
+from ..data.part_dataset import PartDataset
+from ..errors import ConfigurationError, DatasetError
+from ..metrics.scores import harmonic_mean
+from ..models.prompt_classifier import PromptClassifier
+from ..models.prompts import LearnedPrompts, pad_rows, tokenize_prompts
+from ..tasks import Task, get_task
+from ..taxonomy import PartTaxonomy
+from .prompt_tuning import check_region_size
+from .prompt_tuning_features import FeatureCache, PartFeatures
+
+ROWS_AT_ONCE = 64
+
+
+def classify_parts(
+    clip: CLIPModel,
+    tokenizer: Any,
+    dataset: PartDataset,
+    prompts: LearnedPrompts | str,
+    task: str | Task = "zero_shot",
+    *,
+    fuse_weight: float | None = None,
+    crop_ratio: float = 1.2,
+    region_size: int = 384,
+    cache: str | Path | None = None,
+    workers: int = 0,
+) -> dict[str, float]:
+    """Classifies the labelled parts of the evaluation objects by their true masks, among the parts of the same object.
+
+    Args:
+        clip: A transformers `CLIPModel`.
+        tokenizer: Of its text tower.
+        dataset: What to score on.
+        prompts: Tuned prompts, or a template such as "a photo of the {part} of a {object}.".
+        task: Which records are scored and which classes count as seen.
+        fuse_weight: Weight of the part's feature against the object's; None for the tuned one, or for 1.
+        crop_ratio: Of the crop box to the object's.
+        region_size: Height and width in pixels that the crop is resized to for CLIP.
+        cache: Folder of features from earlier runs, see `FeatureCache`; None for none.
+        workers: Processes that read pictures.
+
+    Returns:
+        In percent, NaN where undefined: `accuracy_seen`, `accuracy_unseen` and `accuracy_harmonic` over regions, and
+        `class_accuracy_seen`, `class_accuracy_unseen` and `class_accuracy_harmonic`, which count all classes alike.
+
+    Raises:
+        OVPartsError: There is nothing to score, or the template or `region_size` cannot be used.
+    """
+    task, taxonomy = get_task(task), dataset.taxonomy
+    check_region_size(clip, region_size)
+    chosen, tokens = _prepare(clip, tokenizer, taxonomy, prompts, fuse_weight)
+    samples = [(record, part) for record in dataset.evaluation_records(task) for part in dataset.parts_in(record)]
+    if not samples:
+        raise DatasetError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
+    features = FeatureCache(cache, clip, dataset, crop_ratio, region_size, workers).rows(samples)
+    predicted = _predict(PromptClassifier(clip, chosen), features, tokens, taxonomy)
+    return summarize(predicted, features.part_ids.numpy(), task.seen_ids(taxonomy))
+
+
+def template_tokens(tokenizer: Any, taxonomy: PartTaxonomy, template: str) -> dict[str, torch.Tensor]:
+    """Prompts written by hand, `input_ids` and `attention_mask` (classes, length).
+
+    Args:
+        tokenizer: Of the text encoder.
+        taxonomy: The classes.
+        template: A sentence with {part} and, if you like, {object}.
+
+    Raises:
+        ConfigurationError: It does not name the part, or asks for something else.
+    """
+    try:
+        names_part = "?" in template.format(object="", part="?")
+    except (LookupError, ValueError):
+        names_part = False
+    if not names_part:
+        raise ConfigurationError(f"The template {template!r} must name {{part}}, may name {{object}} and nothing else.")
+    texts = [
+        template.format(object=taxonomy.object_classes[taxonomy.object_of(part)], part=taxonomy.part_name(part))
+        for part in range(len(taxonomy.part_classes))
+    ]
+    return pad_rows(tokenizer(texts).input_ids)
+
+
+def summarize(predicted: np.ndarray, true: np.ndarray, seen_ids: Sequence[int]) -> dict[str, float]:
+    """Accuracies as `classify_parts` returns them.
+
+    Args:
+        predicted: (rows,) int64 part ids.
+        true: (rows,) int64 part ids.
+        seen_ids: The classes that count as seen.
+    """
+    right = predicted == true
+    scores = {}
+    for group, members in (("seen", np.isin(true, seen_ids)), ("unseen", ~np.isin(true, seen_ids))):
+        of_class = [right[true == part].mean() for part in np.unique(true[members])]
+        scores[f"accuracy_{group}"] = 100 * float(right[members].mean()) if of_class else float("nan")
+        scores[f"class_accuracy_{group}"] = 100 * float(np.mean(of_class)) if of_class else float("nan")
+    for kind in ("accuracy", "class_accuracy"):
+        scores[f"{kind}_harmonic"] = harmonic_mean(scores[f"{kind}_seen"], scores[f"{kind}_unseen"])
+    return scores
+
+
+def _prepare(
+    clip: CLIPModel,
+    tokenizer: Any,
+    taxonomy: PartTaxonomy,
+    prompts: LearnedPrompts | str,
+    fuse_weight: float | None,
+) -> tuple[LearnedPrompts, dict[str, torch.Tensor]]:
+    """The prompts with the weight that is asked for, and their tokens."""
+    if isinstance(prompts, str):
+        chosen = LearnedPrompts(clip.config.text_config.hidden_size)  # no id of a template asks for its vectors
+        tokens = template_tokens(tokenizer, taxonomy, prompts)
+        fuse_weight = 1.0 if fuse_weight is None else fuse_weight
+    else:
+        chosen = copy.deepcopy(prompts)
+        tokens = tokenize_prompts(tokenizer, taxonomy.part_classes, *prompts.lengths)
+    if fuse_weight is not None:
+        nn.init.constant_(chosen.fuse_weight, fuse_weight)
+    return chosen, tokens
+
+
+@torch.no_grad()
+def _predict(
+    classifier: PromptClassifier, features: PartFeatures, tokens: dict[str, torch.Tensor], taxonomy: PartTaxonomy
+) -> np.ndarray:
+    device = classifier.clip.device
+    classifier.to(device).eval()
+    tokens = {name: values.to(device) for name, values in tokens.items()}
+    object_ids = torch.tensor(taxonomy.part_object_ids)
+    predicted = []
+    for rows in torch.arange(len(features)).split(ROWS_AT_ONCE):
+        output = classifier(
+            features.part_features[rows].to(device),
+            features.object_features[rows].to(device),
+            (features.object_ids[rows][:, None] == object_ids).to(device),
+            **tokens,
+        )
+        predicted.append(output.logits.argmax(-1).cpu())
+    return torch.cat(predicted).numpy()

@@ -1,0 +1,71 @@
+"""The CLIP branch on its own: its probabilities, what is frozen, and both kinds of prompts."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ovparts_hf.models.prompt_classifier import PromptClassifier
+from ovparts_hf.models.prompts import LearnedPrompts, prompt_features, tokenize_prompts
+
+from .test_prompts import FACTS, TableTokenizer, conditioned_prompts, golden_clip, golden_prompts
+
+CLASS_MASK = torch.tensor([[1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 1, 1]]).bool()
+
+
+def inputs() -> dict[str, torch.Tensor]:
+    torch.manual_seed(3)
+    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
+    rows = {"part_features": torch.randn(3, 32), "object_features": torch.randn(3, 32), "class_mask": CLASS_MASK}
+    return {**rows, **tokens}
+
+
+def test_scores_are_similarities_of_the_fused_feature_with_the_objects_parts() -> None:
+    given = inputs()
+    clip, prompts = golden_clip(), golden_prompts()
+    output = PromptClassifier(clip, prompts, temperature=7.0)(**given, labels=torch.tensor([2, 3, 6]))
+    text = prompt_features(clip, prompts, given["input_ids"], given["attention_mask"])
+    weight = prompts.fuse_weight
+    fused = weight * given["part_features"] + (1 - weight) * given["object_features"]
+    expected = 7 * fused @ F.normalize(text, dim=-1).T
+    torch.testing.assert_close(output.logits[CLASS_MASK], expected[CLASS_MASK])
+    assert (output.logits[~CLASS_MASK] == -math.inf).all()
+    rows = zip(expected, CLASS_MASK, (2, 3, 6))
+    losses = [-(scores[label] - scores[allowed].logsumexp(0)) for scores, allowed, label in rows]
+    torch.testing.assert_close(output.loss, torch.stack(losses).mean())
+
+
+def test_conditioned_prompts_start_from_those_that_are_not() -> None:
+    given, clip = inputs(), golden_clip()
+    plain, conditioned = LearnedPrompts(32), LearnedPrompts(32, feature_dim=32)
+    conditioned.load_state_dict(plain.state_dict(), strict=False)
+    expected = PromptClassifier(clip, plain)(**given).logits
+    torch.testing.assert_close(PromptClassifier(clip, conditioned)(**given).logits, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_each_row_is_asked_with_its_own_object() -> None:
+    given = inputs()
+    classifier = PromptClassifier(golden_clip(), conditioned_prompts())
+    together = classifier(**given).logits
+    alone = {name: values[1:2] for name, values in given.items() if name not in ("input_ids", "attention_mask")}
+    row = classifier(**{**given, **alone}).logits
+    torch.testing.assert_close(row, together[1:2], rtol=1e-4, atol=1e-3)
+    moved = classifier(**{**given, "object_features": given["object_features"].roll(1, 0)}).logits
+    assert not torch.allclose(moved[CLASS_MASK], together[CLASS_MASK])
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_only_prompts_learn_and_are_stored(conditioned: bool) -> None:
+    clip = golden_clip()
+    classifier = PromptClassifier(clip, conditioned_prompts() if conditioned else golden_prompts())
+    classifier(**inputs(), labels=torch.tensor([0, 4, 5])).loss.backward()
+    assert all(parameter.grad is None for parameter in clip.parameters())
+    assert all(parameter.grad.abs().sum() > 0 for parameter in classifier.parameters())
+    assert all(name.startswith("prompts.") for name in classifier.state_dict())
+    assert not classifier.train().clip.training
+
+
+def test_clip_moves_with_the_classifier() -> None:
+    classifier = PromptClassifier(golden_clip(), golden_prompts()).double()
+    assert classifier.clip.dtype is torch.float64

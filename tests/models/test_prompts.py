@@ -1,0 +1,162 @@
+"""Prompts agree with the original's, and learned vectors are where they should be."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+from ovparts_hf.errors import OVPartsError, TaxonomyError
+from ovparts_hf.models.clip import text_features
+from ovparts_hf.models.prompts import LearnedPrompts, embedded_text_features, prompt_features, tokenize_prompts
+
+FOLDER = Path(__file__).parents[1] / "goldens" / "prompts"
+FACTS = json.loads((FOLDER / "config.json").read_text())
+TENSORS = load_file(FOLDER / "tensors.safetensors")
+TOY_CLIP = Path(__file__).parents[2] / "ovparts_hf" / "toy" / "clip"
+
+
+class TableTokenizer:
+    """Looks words up, as the stored run did."""
+
+    tokens = FACTS["tokens"]
+    bos_token_id, eos_token_id, model_max_length = tokens["start"], tokens["end"], 77
+    table = {**tokens["nouns"], ".": [tokens["dot"]], "": []}
+
+    def __call__(self, text: str, add_special_tokens: bool) -> SimpleNamespace:
+        assert not add_special_tokens
+        return SimpleNamespace(input_ids=self.table[text])
+
+
+def golden_clip() -> CLIPModel:
+    clip = CLIPModel(CLIPConfig(text_config=FACTS["text_config"], projection_dim=FACTS["projection_dim"]))
+    weights = {name.removeprefix("clip."): value for name, value in TENSORS.items() if name.startswith("clip.")}
+    assert not clip.load_state_dict(weights, strict=False).unexpected_keys
+    return clip.eval()
+
+
+def golden_prompts() -> LearnedPrompts:
+    prompts = LearnedPrompts(width=32)
+    prompts.load_state_dict({name: TENSORS[f"prompt_learner.{name}"] for name in prompts.state_dict()})
+    return prompts
+
+
+def tolerance(name: str) -> float:
+    return 10 * FACTS["float32_vs_float64_max_abs_diff"][name] + 1e-6
+
+
+def test_embeddings_as_in_the_original() -> None:
+    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
+    embedding = golden_clip().text_model.embeddings.token_embedding
+    ours, theirs = golden_prompts()(embedding, tokens["input_ids"]), TENSORS["prompt.embeddings"]
+    common = min(ours.shape[1], theirs.shape[1])
+    assert common > TENSORS["prompt.eot_index"].max()
+    torch.testing.assert_close(ours[:, :common], theirs[:, :common], rtol=0, atol=tolerance("prompt.embeddings"))
+    torch.testing.assert_close(tokens["attention_mask"].sum(1) - 1, TENSORS["prompt.eot_index"], check_dtype=False)
+
+
+def test_features_as_in_the_original() -> None:
+    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
+    features = prompt_features(golden_clip(), golden_prompts(), **tokens)
+    expected = TENSORS["prompt.text_features_raw"]
+    torch.testing.assert_close(features, expected, rtol=0, atol=tolerance("prompt.text_features_raw"))
+
+
+def test_embedded_words_give_what_words_give() -> None:
+    clip, tokenizer = CLIPModel.from_pretrained(TOY_CLIP), CLIPTokenizer.from_pretrained(TOY_CLIP)
+    tokens = tokenizer(["dog ear", "a red bus with black wheels"], padding=True, return_tensors="pt")
+    embeddings = clip.text_model.embeddings.token_embedding(tokens.input_ids)
+    features = embedded_text_features(clip, embeddings, tokens.attention_mask.sum(1) - 1)
+    torch.testing.assert_close(features, text_features(clip, **tokens), rtol=1e-5, atol=1e-5)
+
+
+def test_layout_of_real_tokens() -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(TOY_CLIP)
+
+    def words(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False).input_ids
+
+    tokens = tokenize_prompts(tokenizer, ["dog's ear", "bus's wheel"], prefix=2, connect=1, suffix=1)
+    start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    expected = [start, -1, -2, *words("dog"), -3, *words("ear"), -4, *words("."), end]
+    assert tokens["input_ids"][0][: len(expected)].tolist() == expected
+    assert tokens["attention_mask"][0].sum() == len(expected)
+    plain = tokenize_prompts(tokenizer, ["dog's ear", "wheel"], prefix=1, connect=0)
+    expected = [start, -1, *words("dog ear"), *words("."), end]
+    assert plain["input_ids"][0][: len(expected)].tolist() == expected
+
+
+def conditioned_prompts(**lengths: int) -> LearnedPrompts:
+    torch.manual_seed(0)
+    prompts = LearnedPrompts(32, **lengths, feature_dim=32)
+    for values in prompts.meta_net.up.parameters():
+        torch.nn.init.normal_(values)
+    return prompts
+
+
+def test_gradient_reaches_every_learned_vector() -> None:
+    prompts = conditioned_prompts(prefix=2, connect=3, suffix=1)
+    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"], 2, 3, 1)
+    features = prompt_features(golden_clip(), prompts, **tokens, features=torch.randn(7, 32))
+    prompts.fuse(features[0], features[1]).square().sum().backward()
+    for name, parameter in prompts.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_each_picture_moves_the_vectors_by_its_own_shift() -> None:
+    clip, prompts = golden_clip(), conditioned_prompts()
+    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
+    pictures = torch.randn(7, 32)
+    features = prompt_features(clip, prompts, **tokens, features=pictures)
+    moved = LearnedPrompts(32)
+    for row, shift in enumerate(prompts.meta_net(pictures)):
+        vectors = {name: getattr(prompts, name) + shift for name in ("prefix_prompt", "connect_prompt")}
+        moved.load_state_dict({**vectors, "fuse_weight": prompts.fuse_weight})
+        expected = prompt_features(clip, moved, **tokens)[row]
+        torch.testing.assert_close(features[row], expected, rtol=1e-4, atol=1e-5)
+    without = prompt_features(clip, prompts, **tokens)
+    assert ((features - without).abs().amax(1) > 1e-3).all()
+
+
+def test_fresh_meta_net_moves_nothing() -> None:
+    clip, prompts = golden_clip(), LearnedPrompts(32, feature_dim=32)
+    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
+    features = prompt_features(clip, prompts, **tokens, features=torch.randn(7, 32))
+    torch.testing.assert_close(features, prompt_features(clip, prompts, **tokens))
+
+
+@pytest.mark.parametrize("feature_dim", [None, 24])
+def test_saved_prompts_are_read_back(tmp_path: Path, feature_dim: int | None) -> None:
+    prompts = LearnedPrompts(16, prefix=2, connect=0, suffix=3, feature_dim=feature_dim)
+    prompts.save_pretrained(tmp_path)
+    again = LearnedPrompts.from_pretrained(tmp_path)
+    for name, value in prompts.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0)
+    assert again.state_dict().keys() == prompts.state_dict().keys()
+
+
+def test_fusion() -> None:
+    prompts = LearnedPrompts(4)
+    part, whole = torch.ones(2, 3), torch.zeros(2, 3)
+    torch.testing.assert_close(prompts.fuse(part, whole), whole)
+    torch.nn.init.constant_(prompts.fuse_weight, 0.25)
+    torch.testing.assert_close(prompts.fuse(part, whole), 0.25 * part)
+
+
+def test_bad_input() -> None:
+    tokenizer = TableTokenizer()
+    with pytest.raises(TaxonomyError, match="'head' is not a part class"):
+        tokenize_prompts(tokenizer, ["head"])
+    with pytest.raises(OVPartsError, match="at least one name"):
+        tokenize_prompts(tokenizer, [])
+    with pytest.raises(OVPartsError, match="at least one name"):
+        tokenize_prompts(tokenizer, "dog's head")
+    with pytest.raises(OVPartsError, match=r"\"car's license plate\" has 86 tokens.*at most 77"):
+        tokenize_prompts(tokenizer, ["dog's head", "car's license plate"], prefix=40, connect=40)
+    with pytest.raises(OVPartsError, match="at least one of them 1"):
+        LearnedPrompts(8, prefix=0, connect=0)
+    with pytest.raises(OVPartsError, match="0 or more"):
+        LearnedPrompts(8, prefix=-1)
