@@ -7,45 +7,26 @@ import itertools
 import logging
 import platform
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from .data.part_dataset import PartDataset, PartSample
+from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
 from .metrics import PartSegmentationMetric
+from .prediction import Prediction, predict_records
 from .processing import PartSegmentationProcessor
 from .resize import resize_nearest, shortest_edge_size
 from .results import BenchmarkResult, describe_classes
 from .tasks import Setting, Task, get_setting, get_task
-from .vocabulary import encode_vocabulary
 
 logger = logging.getLogger(__name__)
 
 Compat = Literal["ov_parts"]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A model's answer for one record.
-
-    Attributes:
-        record: What was asked.
-        sample: Its picture and labels.
-        label_map: (H, W) int64 part ids at the picture's size. Every pixel has an answer, inside the object or not.
-    """
-
-    record: Record
-    sample: PartSample
-    label_map: np.ndarray
 
 
 def evaluate_model(
@@ -146,39 +127,6 @@ def evaluate_model(
     )
 
 
-def predict_records(
-    model: PreTrainedModel,
-    processor: PartSegmentationProcessor,
-    dataset: PartDataset,
-    records: Sequence[Record],
-    batch_size: int = 8,
-    workers: int = 0,
-    progress: bool = False,
-) -> Iterator[Prediction]:
-    """Answers records whose object is given: the best of its object's parts at every pixel.
-
-    Args:
-        model: In any mode; it is put into evaluation mode.
-        processor: The model's processor.
-        dataset: Where the records come from.
-        records: Adjacent records of one picture share a forward pass.
-        batch_size: Pictures in a forward pass.
-        workers: Processes that read pictures.
-        progress: Whether to show a bar.
-
-    Yields:
-        One prediction for each record, in their order.
-    """
-    model.eval()
-    class_features = encode_vocabulary(model, processor, dataset.taxonomy.part_classes, progress)
-    pictures = _Pictures(dataset, processor, records)
-    loader = DataLoader(pictures, batch_size=batch_size, num_workers=workers, collate_fn=list)
-    with tqdm(total=len(pictures), desc="Evaluating", unit="picture", disable=not progress) as bar:
-        for batch in loader:
-            yield from _predict(model, processor, class_features, dataset, batch)
-            bar.update(len(batch))
-
-
 def score(
     metric: PartSegmentationMetric,
     prediction: Prediction,
@@ -198,58 +146,6 @@ def score(
         size = shortest_edge_size(*part_map.shape, *label_size)
         part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
     metric.update(prediction.label_map, part_map, object_map != ignore_index)
-
-
-Asked = list[tuple[Record, PartSample]]
-"""What is asked about one picture."""
-
-
-class _Pictures(Dataset):
-    """The pictures of records, each with all its records."""
-
-    def __init__(self, dataset: PartDataset, processor: PartSegmentationProcessor, records: Sequence[Record]) -> None:
-        self.dataset = dataset
-        self.processor = processor
-        self.groups = [list(group) for _, group in itertools.groupby(records, lambda r: (r.split, r.row))]
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def __getitem__(self, index: int) -> tuple[Asked, dict[str, torch.Tensor]]:
-        asked = [(record, self.dataset.read(record)) for record in self.groups[index]]
-        inputs = self.processor(images=[asked[0][1].image])
-        return asked, {name: tensor[0] for name, tensor in inputs.items()}
-
-
-@torch.no_grad()
-def _predict(
-    model: PreTrainedModel,
-    processor: PartSegmentationProcessor,
-    class_features: torch.Tensor,
-    dataset: PartDataset,
-    batch: list[tuple[Asked, dict[str, torch.Tensor]]],
-) -> list[Prediction]:
-    parts_of = dataset.taxonomy.parts_of
-    wanted = [sorted({part for record, _ in asked for part in parts_of(record.object_id)}) for asked, _ in batch]
-    rows = range(len(class_features)) if model.classes_interact else sorted(set().union(*wanted))
-    position = {part: i for i, part in enumerate(rows)}
-    class_mask = torch.zeros(len(batch), len(rows), dtype=torch.bool, device=model.device)
-    for picture, parts in enumerate(wanted):
-        class_mask[picture, [position[part] for part in parts]] = True
-    inputs = {name: torch.stack([each[name] for _, each in batch]) for name in batch[0][1]}
-    inputs = {name: tensor.to(model.device, model.dtype) for name, tensor in inputs.items()}
-    logits = model(
-        **inputs, class_features=class_features[list(rows)], class_mask=class_mask, include_none=False
-    ).logits.float()
-
-    ids = np.array(rows)
-    predictions = []
-    for (asked, _), picture_logits in zip(batch, logits):
-        for record, sample in asked:
-            candidates = [position[part] for part in parts_of(record.object_id)]
-            best = processor.label_map(picture_logits, sample.part_map.shape, candidates)
-            predictions.append(Prediction(record, sample, ids[best.cpu().numpy()]))
-    return predictions
 
 
 def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:

@@ -10,8 +10,9 @@ from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset
 from .data.records import Record
-from .evaluation import Prediction, predict_records, score
+from .evaluation import score
 from .metrics import PartSegmentationMetric
+from .prediction import Prediction, predict_records
 from .processing import PartSegmentationProcessor
 from .report import Gallery, GalleryItem
 from .tasks import Task, get_task

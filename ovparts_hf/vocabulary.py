@@ -14,6 +14,34 @@ from .processing import PartSegmentationProcessor
 _PROMPTS_AT_ONCE = 1280
 
 
+def encode_words(
+    model: PreTrainedModel, processor: PartSegmentationProcessor, classes: Sequence[str], progress: bool = False
+) -> dict[str, torch.Tensor]:
+    """A vocabulary as a model's `forward` takes it.
+
+    Args:
+        model: On the device to be used.
+        processor: The model's processor.
+        classes: Part classes ("dog's ear"), or any words that the model knows.
+        progress: Whether to show a bar, if there is much to encode.
+
+    Returns:
+        Arguments of `forward`, each with one row for each class.
+
+    Raises:
+        OVPartsError: A name cannot be tokenized, or is not in a closed vocabulary.
+    """
+    if hasattr(model, "find_classes"):
+        return {"class_features": model.find_classes(classes)}
+    words = {"class_features": encode_vocabulary(model, processor, classes, progress)}
+    if getattr(model.config, "image_conditioned_prompts", False):
+        words.update(processor(classes=classes).to(model.device))
+    if getattr(model.config, "seen_class_names", None) is not None:
+        seen = set(model.config.seen_class_names)
+        words["seen_classes"] = torch.tensor([name in seen for name in classes], device=model.device)
+    return words
+
+
 @torch.no_grad()
 def encode_vocabulary(
     model: PreTrainedModel, processor: PartSegmentationProcessor, classes: Sequence[str], progress: bool = False

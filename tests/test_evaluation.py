@@ -9,11 +9,12 @@ import torch
 
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.evaluation import evaluate_model, predict_records, score
+from ovparts_hf.evaluation import evaluate_model, score
 from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.models.catseg import CATSegForPartSegmentation
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
+from ovparts_hf.prediction import predict_records
 from ovparts_hf.processing import PartSegmentationProcessor
 from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.tasks import get_task

@@ -126,6 +126,10 @@ class PromptTuningIngredients:
         processor(dataset.taxonomy.part_classes)  # a prompt that is too long is noticed before CLIP looks at anything
         return cls(PromptClassifier(clip, prompts, arguments.temperature), processor, dataset)
 
+    def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
+        """The prompts of the training vocabulary, as the classifier takes them."""
+        return dict(self.processor(classes=target.part_classes))
+
     def training_set(self, arguments: PromptTuningArguments) -> RegionSet:
         """The regions of the task, with CLIP's features.
 

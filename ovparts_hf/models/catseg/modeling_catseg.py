@@ -44,6 +44,7 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
     base_model_prefix = "clip"
     main_input_name = "pixel_values"
     classes_interact = True
+    takes_object_masks = False
 
     def __init__(self, config: CATSegConfig):
         super().__init__(config)

@@ -116,6 +116,7 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
     config_class = CLIPSegPartConfig
     main_input_name = "pixel_values"
     classes_interact = False
+    takes_object_masks = False
 
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)

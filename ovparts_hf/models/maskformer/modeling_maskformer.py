@@ -42,6 +42,7 @@ class MaskFormerForPartSegmentation(PreTrainedModel):
     config_class = MaskFormerPartConfig
     main_input_name = "pixel_values"
     classes_interact = False
+    takes_object_masks = False
     _supports_sdpa = True
 
     def __init__(self, config: MaskFormerPartConfig):
