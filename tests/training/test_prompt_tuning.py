@@ -15,7 +15,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 
+from dataset_builders import ToyWorld
 from ovparts_hf.data.part_dataset import PartDataset
+from ovparts_hf.data.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, DatasetError, OVPartsError
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.models.regions import clip_normalized, object_and_part_features
@@ -29,6 +31,7 @@ from ovparts_hf.training.prompt_tuning_scores import summarize
 from .tiny import log_lines
 
 TOY_CLIP = Path(__file__).parents[2] / "ovparts_hf" / "toy" / "clip"
+RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
 ZERO_SHOT = get_task("zero_shot")
 
 
@@ -264,3 +267,29 @@ def test_summary_counts_regions_and_classes() -> None:
     assert scores["accuracy_unseen"] == scores["class_accuracy_unseen"] == pytest.approx(50)
     assert scores["accuracy_harmonic"] == pytest.approx(50)
     assert np.isnan(summarize(predicted, true, seen_ids=(0, 1, 2))["accuracy_unseen"])
+
+
+@pytest.fixture(scope="module")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "toy"
+    return write_repository(ToyWorld({"train": 500, "validation": 150}), out, progress=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cptcoop", "cptcocoop"])
+def test_tuned_prompts_name_parts_of_unseen_objects_better(name: str, toy_folder: Path, tmp_path: Path) -> None:
+    places = [f"data={toy_folder}", f"output={tmp_path / 'run'}", f"cache={toy_folder.parent / 'features'}"]
+    recipe = RECIPES / "toy-world" / "zero_shot" / f"{name}.yaml"
+    folder = tune_prompts(PromptTuningArguments.from_recipe(recipe, [*places, "workers=0"]))
+    tuned = LearnedPrompts.from_pretrained(folder / "last")
+    clip, tokenizer = load_clip("toy")
+    dataset = PartDataset.load(toy_folder)
+    options = {"region_size": 96, "cache": toy_folder.parent / "features"}
+    scores = classify_parts(clip, tokenizer, dataset, tuned, **options)
+    for template in ("{object} {part}", "a photo of the {part} of a {object}."):
+        for weight in (1.0, tuned.fuse_weight.item()):
+            other = classify_parts(clip, tokenizer, dataset, template, fuse_weight=weight, **options)
+            assert scores["accuracy_seen"] > other["accuracy_seen"] + 10
+            assert scores["accuracy_unseen"] > other["accuracy_unseen"], (template, weight)
+        plain = classify_parts(clip, tokenizer, dataset, template, **options)
+        assert scores["accuracy_unseen"] > plain["accuracy_unseen"] + 5
