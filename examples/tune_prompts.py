@@ -19,7 +19,7 @@ from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import OVPartsError
 from ovparts_hf.files import atomic_write
 from ovparts_hf.models.prompts import LearnedPrompts
-from ovparts_hf.training import PromptTuningArguments, classify_parts, load_clip, tune_prompts
+from ovparts_hf.training import PromptTuningArguments, StockCLIP, classify_parts, tune_prompts
 
 HAND_WRITTEN = ("a photo of the {part} of a {object}.", "{object} {part}")
 
@@ -32,13 +32,11 @@ def score(arguments: PromptTuningArguments, folder: Path) -> dict[str, dict[str,
     for template in HAND_WRITTEN:
         candidates[template] = (template, 1.0)
         candidates[f"{template} (tuned fusion)"] = (template, tuned_weight)
-    clip, tokenizer = load_clip(arguments.model)
-    clip.to(PartialState().device)
+    clip = StockCLIP.load(arguments.model)
     dataset = PartDataset.load(arguments.data)
     return {
         name: classify_parts(
             clip,
-            tokenizer,
             dataset,
             chosen,
             arguments.task,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from torch import nn
 from transformers import initialization as init
 from transformers.masking_utils import create_causal_mask
 
-from ..errors import OVPartsError
+from ..errors import ConfigurationError, OVPartsError
 from ..taxonomy import split_part_class
 
 REDUCTION = 16
@@ -191,6 +192,31 @@ def prompt_features(
     """
     embeddings = prompts(clip.text_model.embeddings.token_embedding, input_ids, features)
     return embedded_text_features(clip, embeddings, attention_mask.sum(dim=-1) - 1)
+
+
+def load_tuned_prompts(prompts: LearnedPrompts | None, name_or_path: str | Path) -> None:
+    """Gives a model prompts that were tuned beforehand.
+
+    Args:
+        prompts: The model's.
+        name_or_path: A folder or Hub repository that `LearnedPrompts.save_pretrained` or prompt tuning wrote.
+
+    Raises:
+        ConfigurationError: There are no such prompts, the model has none, or theirs and its sizes differ.
+    """
+    if prompts is None:
+        raise ConfigurationError("The model has no learned prompts: set prompt_lengths of its configuration.")
+    try:
+        tuned = LearnedPrompts.from_pretrained(name_or_path).state_dict()
+    except (OSError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{str(name_or_path)!r} holds no tuned prompts: {error}") from error
+    sizes, wanted = ({key: list(value.shape) for key, value in each.items()} for each in (tuned, prompts.state_dict()))
+    if sizes != wanted:
+        raise ConfigurationError(
+            f"The prompts in {str(name_or_path)!r} have the sizes {sizes}, the model's {wanted}. Tune them for this "
+            "CLIP with the same prefix, connect, suffix and image_conditioned."
+        )
+    prompts.load_state_dict(tuned)
 
 
 def embedded_text_features(clip: nn.Module, embeddings: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:

@@ -48,10 +48,24 @@ def crop(maps: torch.Tensor, box: Box) -> torch.Tensor:
     return maps[..., top:bottom, left:right]
 
 
-def clip_normalized(pixel_values: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Changes the normalisation of pictures (..., 3, h, w) from `mean` and `std` (for values 0 to 1) to CLIP's."""
+def clip_normalized(
+    pixel_values: torch.Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    clip_mean: Sequence[float] = tuple(OPENAI_CLIP_MEAN),
+    clip_std: Sequence[float] = tuple(OPENAI_CLIP_STD),
+) -> torch.Tensor:
+    """Changes the normalisation of pictures (..., 3, h, w) to CLIP's.
+
+    Args:
+        pixel_values: The pictures.
+        mean: Per channel, of values 0 to 1: how they are normalised. 0 for not at all.
+        std: As `mean`. 1 for not at all.
+        clip_mean: How CLIP wants them; the default is OpenAI's.
+        clip_std: As `clip_mean`.
+    """
     mean, std, clip_mean, clip_std = (
-        pixel_values.new_tensor(values)[:, None, None] for values in (mean, std, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
+        pixel_values.new_tensor(values)[:, None, None] for values in (mean, std, clip_mean, clip_std)
     )
     return (pixel_values * std + (mean - clip_mean)) / clip_std
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,19 @@ import torch
 from accelerate.utils import set_seed
 from torch import nn
 from torch.utils.data import Dataset
-from transformers import AutoConfig, AutoTokenizer, CLIPModel
 
 from ..data.part_dataset import PartDataset
 from ..data.records import Record
 from ..data.training_set import Draw
-from ..errors import ConfigurationError, DatasetError
+from ..errors import DatasetError
 from ..models.prompt_classifier import PromptClassifier
 from ..models.prompts import LearnedPrompts, tokenize_prompts
 from ..tasks import get_task
 from ..taxonomy import PartTaxonomy
 from .loop import train
 from .prompt_tuning_arguments import PromptTuningArguments
+from .prompt_tuning_clip import StockCLIP
 from .prompt_tuning_features import FeatureCache, PartFeatures
-
-TOY = "toy"
 
 
 def tune_prompts(arguments: PromptTuningArguments) -> Path:
@@ -50,27 +47,6 @@ def tune_prompts(arguments: PromptTuningArguments) -> Path:
         TrainingInterrupted: SIGINT or SIGTERM came; the state is saved.
     """
     return train(arguments, PromptTuningIngredients.load(arguments))
-
-
-def load_clip(name_or_path: str | Path) -> tuple[CLIPModel, Any]:
-    """Loads a stock CLIP, in float32 and evaluation mode, and its tokenizer.
-
-    Args:
-        name_or_path: A folder, a Hub repository, or "toy" for the small CLIP in this package.
-
-    Raises:
-        ConfigurationError: There is no such model, or it is not a CLIP.
-    """
-    location = str(name_or_path)
-    if location == TOY:
-        location = str(resources.files("ovparts_hf") / "toy" / "clip")
-    try:
-        kind = AutoConfig.from_pretrained(location).model_type
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"No model configuration at {name_or_path!r}: {str(error).splitlines()[0]}") from error
-    if kind != "clip":
-        raise ConfigurationError(f"{name_or_path!r} is a {kind!r} model; prompts are tuned for a stock 'clip'.")
-    return CLIPModel.from_pretrained(location, dtype="float32").eval(), AutoTokenizer.from_pretrained(location)
 
 
 @dataclass
@@ -99,11 +75,13 @@ class PromptTuningIngredients:
     """Everything that is loaded before tuning starts.
 
     Attributes:
+        clip: What the classifier compares with.
         model: The classifier.
         processor: Of class names.
         dataset: To tune on.
     """
 
+    clip: StockCLIP
     model: nn.Module
     processor: PromptProcessor
     dataset: PartDataset
@@ -116,15 +94,16 @@ class PromptTuningIngredients:
             OVPartsError: The dataset or the model cannot be loaded, or there are too many learned vectors or none.
         """
         dataset = PartDataset.load(arguments.data)
-        clip, tokenizer = load_clip(arguments.model)
-        check_region_size(clip, arguments.region_size)
+        clip = StockCLIP.load(arguments.model)
+        clip.check_region_size(arguments.region_size)
         set_seed(arguments.seed)
-        feature_dim = clip.config.projection_dim if arguments.image_conditioned else None
-        prompts = LearnedPrompts(clip.config.text_config.hidden_size, *arguments.lengths, feature_dim)
+        config = clip.model.config
+        feature_dim = config.projection_dim if arguments.image_conditioned else None
+        prompts = LearnedPrompts(config.text_config.hidden_size, *arguments.lengths, feature_dim)
         nn.init.constant_(prompts.fuse_weight, arguments.fuse_weight)
-        processor = PromptProcessor(tokenizer, arguments.lengths)
+        processor = PromptProcessor(clip.tokenizer, arguments.lengths)
         processor(dataset.taxonomy.part_classes)  # a prompt that is too long is noticed before CLIP looks at anything
-        return cls(PromptClassifier(clip, prompts, arguments.temperature), processor, dataset)
+        return cls(clip, PromptClassifier(clip.model, prompts, arguments.temperature), processor, dataset)
 
     def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The prompts of the training vocabulary, as the classifier takes them."""
@@ -142,7 +121,7 @@ class PromptTuningIngredients:
         samples = choose_samples(self.dataset, records, target, arguments.samples_per_class, arguments.seed)
         cache = FeatureCache(
             arguments.cache,
-            self.model.clip,
+            self.clip,
             self.dataset,
             arguments.crop_ratio,
             arguments.region_size,
@@ -215,14 +194,3 @@ def choose_samples(
             indices = np.random.default_rng((seed, part)).choice(indices, per_class, replace=False).tolist()
         chosen.extend((index, part) for index in indices)
     return [(records[index], part) for index, part in sorted(chosen)]
-
-
-def check_region_size(clip: CLIPModel, region_size: int) -> None:
-    """Checks that patches fill a region.
-
-    Raises:
-        ConfigurationError: They do not.
-    """
-    patch_size = clip.config.vision_config.patch_size
-    if region_size % patch_size:
-        raise ConfigurationError(f"region_size is {region_size}; it must be a multiple of CLIP's {patch_size} pixels.")

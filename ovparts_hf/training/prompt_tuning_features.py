@@ -16,12 +16,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
-from transformers import CLIPModel
 
 from ..data.part_dataset import PartDataset
 from ..data.records import Record
 from ..files import atomic_write
 from ..models.regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+from .prompt_tuning_clip import StockCLIP
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class FeatureCache:
 
     Args:
         folder: Where to keep files; None keeps none.
-        clip: A transformers `CLIPModel`; used on the device of this process.
+        clip: Its model is moved to the device of this process.
         dataset: Where objects come from.
         crop_ratio: Of the crop box to the object's.
         region_size: Height and width in pixels that the crop is resized to for CLIP.
@@ -67,7 +67,7 @@ class FeatureCache:
     def __init__(
         self,
         folder: str | Path | None,
-        clip: CLIPModel,
+        clip: StockCLIP,
         dataset: PartDataset,
         crop_ratio: float = 1.2,
         region_size: int = 384,
@@ -103,7 +103,7 @@ class FeatureCache:
         shares = process.num_processes if self.folder is not None else 1
         share = missing[process.process_index :: shares] if shares > 1 else missing
         logger.info("%d objects are in the cache, %d are to be encoded", len(found), len(missing))
-        self.clip.to(process.device)
+        self.clip.model.to(process.device)
         computed: dict[Record, torch.Tensor] = {}
         with tqdm(total=len(share), desc="Encoding", unit="object", disable=not process.is_local_main_process) as bar:
             for start in range(0, len(share), OBJECTS_PER_FILE):
@@ -117,13 +117,14 @@ class FeatureCache:
         return found | computed if shares == 1 else self._read(records)
 
     def _encode(self, records: Sequence[Record]) -> Iterator[tuple[Record, torch.Tensor]]:
-        crops = _Crops(self.dataset, records, self.crop_ratio, self.region_size)
+        crops = _Crops(self.dataset, records, self.clip, self.crop_ratio, self.region_size)
         loader = DataLoader(crops, batch_size=OBJECTS_AT_ONCE, num_workers=self.workers, collate_fn=list)
-        patch_size = self.clip.vision_model.config.patch_size
+        clip = self.clip.model
+        patch_size = clip.vision_model.config.patch_size
         remaining = iter(records)
         for batch in loader:
-            pictures = torch.stack([picture for picture, _ in batch]).to(self.clip.device)
-            for features, (_, masks) in zip(patch_features(self.clip, pictures), batch):
+            pictures = torch.stack([picture for picture, _ in batch]).to(clip.device)
+            for features, (_, masks) in zip(patch_features(clip, pictures), batch):
                 patches = patch_masks(masks.to(features), patch_size)
                 yield next(remaining), masked_means(features, patches).cpu()
 
@@ -141,8 +142,9 @@ class FeatureCache:
                 save_file({_name(record): tensor for record, tensor in features.items()}, temporary)
 
     def _key(self) -> str:
-        digest = hashlib.sha256(f"{self.dataset.fingerprint}|{self.crop_ratio}|{self.region_size}".encode())
-        for module in (self.clip.vision_model, self.clip.visual_projection):
+        values = self.dataset.fingerprint, self.crop_ratio, self.region_size, self.clip.mean, self.clip.std
+        digest = hashlib.sha256(repr(values).encode())
+        for module in (self.clip.model.vision_model, self.clip.model.visual_projection):
             for name, tensor in sorted(module.state_dict().items()):
                 digest.update(f"{name}|{tensor.dtype}".encode())
                 digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -152,9 +154,12 @@ class FeatureCache:
 class _Crops(Dataset):
     """Objects cut out for CLIP: the picture (3, s, s) and masks (1 + parts, s, s) of the object and its parts."""
 
-    def __init__(self, dataset: PartDataset, records: Sequence[Record], crop_ratio: float, region_size: int) -> None:
+    def __init__(
+        self, dataset: PartDataset, records: Sequence[Record], clip: StockCLIP, crop_ratio: float, region_size: int
+    ) -> None:
         self.dataset = dataset
         self.records = records
+        self.mean, self.std = clip.mean, clip.std
         self.crop_ratio = crop_ratio
         self.region_size = region_size
 
@@ -168,9 +173,8 @@ class _Crops(Dataset):
         object_mask = torch.from_numpy(sample.object_map == record.object_id)
         ids = np.array(self.dataset.parts_in(record))
         part_masks = torch.from_numpy(sample.part_map == ids[:, None, None])
-        picture, whole, parts = object_region(
-            clip_normalized(pixels, (0, 0, 0), (1, 1, 1)), object_mask, part_masks, self.crop_ratio, self.region_size
-        )
+        pixels = clip_normalized(pixels, (0, 0, 0), (1, 1, 1), self.mean, self.std)
+        picture, whole, parts = object_region(pixels, object_mask, part_masks, self.crop_ratio, self.region_size)
         return picture, torch.cat([whole, parts])
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import CLIPModel
 
 from ..data.part_dataset import PartDataset
 from ..errors import ConfigurationError, DatasetError
@@ -19,15 +18,14 @@ from ..models.prompt_classifier import PromptClassifier
 from ..models.prompts import LearnedPrompts, pad_rows, tokenize_prompts
 from ..tasks import Task, get_task
 from ..taxonomy import PartTaxonomy
-from .prompt_tuning import check_region_size
+from .prompt_tuning_clip import StockCLIP
 from .prompt_tuning_features import FeatureCache, PartFeatures
 
 ROWS_AT_ONCE = 64
 
 
 def classify_parts(
-    clip: CLIPModel,
-    tokenizer: Any,
+    clip: StockCLIP,
     dataset: PartDataset,
     prompts: LearnedPrompts | str,
     task: str | Task = "zero_shot",
@@ -41,8 +39,7 @@ def classify_parts(
     """Classifies the labelled parts of the evaluation objects by their true masks, among the parts of the same object.
 
     Args:
-        clip: A transformers `CLIPModel`.
-        tokenizer: Of its text tower.
+        clip: What the prompts are for.
         dataset: What to score on.
         prompts: Tuned prompts, or a template such as "a photo of the {part} of a {object}.".
         task: Which records are scored and which classes count as seen.
@@ -60,13 +57,13 @@ def classify_parts(
         OVPartsError: There is nothing to score, or the template or `region_size` cannot be used.
     """
     task, taxonomy = get_task(task), dataset.taxonomy
-    check_region_size(clip, region_size)
-    chosen, tokens = _prepare(clip, tokenizer, taxonomy, prompts, fuse_weight)
+    clip.check_region_size(region_size)
+    chosen, tokens = _prepare(clip, taxonomy, prompts, fuse_weight)
     samples = [(record, part) for record in dataset.evaluation_records(task) for part in dataset.parts_in(record)]
     if not samples:
         raise DatasetError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
     features = FeatureCache(cache, clip, dataset, crop_ratio, region_size, workers).rows(samples)
-    predicted = _predict(PromptClassifier(clip, chosen), features, tokens, taxonomy)
+    predicted = _predict(PromptClassifier(clip.model, chosen), features, tokens, taxonomy)
     return summarize(predicted, features.part_ids.numpy(), task.seen_ids(taxonomy))
 
 
@@ -114,20 +111,19 @@ def summarize(predicted: np.ndarray, true: np.ndarray, seen_ids: Sequence[int]) 
 
 
 def _prepare(
-    clip: CLIPModel,
-    tokenizer: Any,
+    clip: StockCLIP,
     taxonomy: PartTaxonomy,
     prompts: LearnedPrompts | str,
     fuse_weight: float | None,
 ) -> tuple[LearnedPrompts, dict[str, torch.Tensor]]:
     """The prompts with the weight that is asked for, and their tokens."""
     if isinstance(prompts, str):
-        chosen = LearnedPrompts(clip.config.text_config.hidden_size)  # no id of a template asks for its vectors
-        tokens = template_tokens(tokenizer, taxonomy, prompts)
+        chosen = LearnedPrompts(clip.model.config.text_config.hidden_size)  # no id of a template asks for its vectors
+        tokens = template_tokens(clip.tokenizer, taxonomy, prompts)
         fuse_weight = 1.0 if fuse_weight is None else fuse_weight
     else:
         chosen = copy.deepcopy(prompts)
-        tokens = tokenize_prompts(tokenizer, taxonomy.part_classes, *prompts.lengths)
+        tokens = tokenize_prompts(clip.tokenizer, taxonomy.part_classes, *prompts.lengths)
     if fuse_weight is not None:
         nn.init.constant_(chosen.fuse_weight, fuse_weight)
     return chosen, tokens

@@ -6,12 +6,22 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from ovparts_hf.errors import OVPartsError, TaxonomyError
+from ovparts_hf.errors import ConfigurationError, OVPartsError, TaxonomyError
 from ovparts_hf.models.clip import text_features
-from ovparts_hf.models.prompts import LearnedPrompts, embedded_text_features, prompt_features, tokenize_prompts
+from ovparts_hf.models.prompts import (
+    LearnedPrompts,
+    embedded_text_features,
+    load_tuned_prompts,
+    prompt_features,
+    tokenize_prompts,
+)
+from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
+
+from .zsseg.goldens import PLUS, golden_config
 
 FOLDER = Path(__file__).parents[1] / "goldens" / "prompts"
 FACTS = json.loads((FOLDER / "config.json").read_text())
@@ -136,6 +146,33 @@ def test_saved_prompts_are_read_back(tmp_path: Path, feature_dim: int | None) ->
     for name, value in prompts.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0)
     assert again.state_dict().keys() == prompts.state_dict().keys()
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_tuned_prompts_are_part_of_a_saved_model(tmp_path: Path, conditioned: bool) -> None:
+    config = golden_config(PLUS, image_conditioned_prompts=conditioned)
+    tuned = LearnedPrompts(config.text_config.hidden_size, feature_dim=config.projection_dim if conditioned else None)
+    torch.nn.init.constant_(tuned.fuse_weight, 0.7)
+    tuned.save_pretrained(tmp_path / "prompts")
+    model = ZSSegForPartSegmentation(config)
+    load_tuned_prompts(model.prompts, tmp_path / "prompts")
+    model.save_pretrained(tmp_path / "model")
+    model = ZSSegForPartSegmentation.from_pretrained(tmp_path / "model")
+    for name, values in tuned.state_dict().items():
+        assert torch.equal(model.prompts.state_dict()[name], values), name
+    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
+    expected = F.normalize(prompt_features(model.clip, tuned, **tokens), dim=-1)
+    torch.testing.assert_close(model.encode_classes(**tokens), expected)
+
+
+def test_tuned_prompts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    LearnedPrompts(8, prefix=2).save_pretrained(tmp_path / "prompts")
+    with pytest.raises(ConfigurationError, match=r"'prefix_prompt': \[2, 8\].*'prefix_prompt': \[4, 8\]"):
+        load_tuned_prompts(LearnedPrompts(8), tmp_path / "prompts")
+    with pytest.raises(ConfigurationError, match="set prompt_lengths"):
+        load_tuned_prompts(None, tmp_path / "prompts")
+    with pytest.raises(ConfigurationError, match="holds no tuned prompts"):
+        load_tuned_prompts(LearnedPrompts(8), tmp_path / "nothing")
 
 
 def test_fusion() -> None:

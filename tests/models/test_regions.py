@@ -56,6 +56,7 @@ def test_normalisations_are_exchanged():
     own = (picture - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     clip_mean, clip_std = (torch.tensor(values)[:, None, None] for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
     assert_close(clip_normalized(own, mean, std), (picture - clip_mean) / clip_std)
+    assert_close(clip_normalized(own, mean, std, (0, 0, 0), (1, 1, 1)), picture)
 
 
 def test_object_and_parts_are_cut_out_alike():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +16,14 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 
+from dataset_builders import ToyWorld
 from ovparts_hf.data.part_dataset import PartDataset
+from ovparts_hf.data.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, DatasetError, OVPartsError
 from ovparts_hf.models.prompts import LearnedPrompts
-from ovparts_hf.models.regions import clip_normalized, object_and_part_features
+from ovparts_hf.models.regions import object_and_part_features
 from ovparts_hf.tasks import get_task
-from ovparts_hf.training import PromptTuningArguments, TrainingInterrupted, classify_parts, load_clip, tune_prompts
+from ovparts_hf.training import PromptTuningArguments, StockCLIP, TrainingInterrupted, classify_parts, tune_prompts
 from ovparts_hf.training import prompt_tuning_features as features_module
 from ovparts_hf.training.prompt_tuning import PromptTuningIngredients, RegionSet, choose_samples
 from ovparts_hf.training.prompt_tuning_features import FeatureCache
@@ -29,6 +32,7 @@ from ovparts_hf.training.prompt_tuning_scores import summarize
 from .tiny import log_lines
 
 TOY_CLIP = Path(__file__).parents[2] / "ovparts_hf" / "toy" / "clip"
+RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
 ZERO_SHOT = get_task("zero_shot")
 
 
@@ -44,6 +48,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip")
     CLIPModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    shutil.copy(TOY_CLIP / "preprocessor_config.json", folder)
     return folder
 
 
@@ -147,7 +152,7 @@ def test_interrupted_encoding_goes_on(
     pascal: PartDataset, tiny_clip: Path, tmp_path: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(features_module, "OBJECTS_PER_FILE", 2)
-    clip, _ = load_clip(tiny_clip)
+    clip = StockCLIP.load(tiny_clip)
     records = pascal.evaluation_records(ZERO_SHOT)[:5]
     read = PartDataset.read
 
@@ -171,15 +176,15 @@ def test_interrupted_encoding_goes_on(
 @pytest.mark.parametrize("name", ["pascal", "ade"])
 def test_features_are_those_of_the_model(name: str, tiny_clip: Path, request: pytest.FixtureRequest) -> None:
     dataset = request.getfixturevalue(name)
-    clip, _ = load_clip(tiny_clip)
+    clip = StockCLIP.load(tiny_clip)
     record = dataset.evaluation_records(ZERO_SHOT)[1]
     sample, parts = dataset.read(record), dataset.parts_in(record)
     assert set(parts) == set(sample.part_map[sample.part_map != dataset.taxonomy.ignore_index].tolist())
-    pixels = clip_normalized(_pixels(sample.image), (0, 0, 0), (1, 1, 1))
+    pixels = (_pixels(sample.image) - 0.5) / 0.25  # as its preprocessor says
     object_mask = torch.from_numpy(sample.object_map == record.object_id)
     part_masks = torch.stack([torch.from_numpy(sample.part_map == part) for part in parts])
     with torch.no_grad():
-        whole, of_parts = object_and_part_features(clip, pixels, object_mask, part_masks, 1.2, 32)
+        whole, of_parts = object_and_part_features(clip.model, pixels, object_mask, part_masks, 1.2, 32)
     samples = [(record, part) for part in parts]
     rows = FeatureCache(None, clip, dataset, region_size=32).rows(samples)
     torch.testing.assert_close(rows.part_features, of_parts, rtol=1e-5, atol=1e-5)
@@ -226,7 +231,7 @@ def test_bad_settings_fail_before_any_work(settings: Callable, tmp_path: Path) -
     for changes, message in (
         ({"region_size": 33}, "multiple of CLIP's 8 pixels"),
         ({"model": other}, "is a 'bert' model"),
-        ({"model": other / "nothing"}, "No model configuration"),
+        ({"model": other / "nothing"}, "No CLIP with a preprocessor"),
         ({"prefix": 0, "connect": 0}, "at least one of them 1"),
         ({"prefix": 40}, "at most 40"),
     ):
@@ -240,20 +245,20 @@ def test_bad_settings_fail_before_any_work(settings: Callable, tmp_path: Path) -
 
 
 def test_scores(pascal: PartDataset, tiny_clip: Path, tmp_path: Path) -> None:
-    clip, tokenizer = load_clip(tiny_clip)
+    clip = StockCLIP.load(tiny_clip)
     torch.manual_seed(0)
     prompts = LearnedPrompts(32, 2, 1, 1)
     options = {"region_size": 32, "cache": tmp_path}
-    scores = classify_parts(clip, tokenizer, pascal, prompts, fuse_weight=1.0, **options)
+    scores = classify_parts(clip, pascal, prompts, fuse_weight=1.0, **options)
     assert scores.keys() == {
         f"{kind}_{group}" for kind in ("accuracy", "class_accuracy") for group in ("seen", "unseen", "harmonic")
     }
     assert prompts.fuse_weight == 0  # what was given is not changed
-    by_hand = classify_parts(clip, tokenizer, pascal, "{object} {part}", **options)
+    by_hand = classify_parts(clip, pascal, "{object} {part}", **options)
     assert by_hand != scores
     for template in ("a {object}", "{part} {colour}", "{part} {"):
         with pytest.raises(ConfigurationError, match="must name {part}"):
-            classify_parts(clip, tokenizer, pascal, template, **options)
+            classify_parts(clip, pascal, template, **options)
 
 
 def test_summary_counts_regions_and_classes() -> None:
@@ -264,3 +269,29 @@ def test_summary_counts_regions_and_classes() -> None:
     assert scores["accuracy_unseen"] == scores["class_accuracy_unseen"] == pytest.approx(50)
     assert scores["accuracy_harmonic"] == pytest.approx(50)
     assert np.isnan(summarize(predicted, true, seen_ids=(0, 1, 2))["accuracy_unseen"])
+
+
+@pytest.fixture(scope="module")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "toy"
+    return write_repository(ToyWorld({"train": 500, "validation": 150}), out, progress=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cptcoop", "cptcocoop"])
+def test_tuned_prompts_name_parts_of_unseen_objects_better(name: str, toy_folder: Path, tmp_path: Path) -> None:
+    places = [f"data={toy_folder}", f"output={tmp_path / 'run'}", f"cache={toy_folder.parent / 'features'}"]
+    recipe = RECIPES / "toy-world" / "zero_shot" / f"{name}.yaml"
+    folder = tune_prompts(PromptTuningArguments.from_recipe(recipe, [*places, "workers=0"]))
+    tuned = LearnedPrompts.from_pretrained(folder / "last")
+    clip = StockCLIP.load("toy")
+    dataset = PartDataset.load(toy_folder)
+    options = {"region_size": 96, "cache": toy_folder.parent / "features"}
+    scores = classify_parts(clip, dataset, tuned, **options)
+    for template in ("{object} {part}", "a photo of the {part} of a {object}."):
+        for weight in (1.0, tuned.fuse_weight.item()):
+            other = classify_parts(clip, dataset, template, fuse_weight=weight, **options)
+            assert scores["accuracy_seen"] > other["accuracy_seen"] + 10
+            assert scores["accuracy_unseen"] > other["accuracy_unseen"], (template, weight)
+        plain = classify_parts(clip, dataset, template, **options)
+        assert scores["accuracy_unseen"] > plain["accuracy_unseen"] + 5

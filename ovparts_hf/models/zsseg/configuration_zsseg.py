@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig
-from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from ..mask_classification import MaskClassificationConfig
 
@@ -36,6 +36,8 @@ class ZSSegConfig(MaskClassificationConfig):
         region_size: Height and width in pixels that the crop is resized to for CLIP.
         image_mean: Per channel, of values 0 to 1: how `pixel_values` were normalised.
         image_std: As `image_mean`.
+        clip_mean: Per channel, of values 0 to 1: how CLIP's pictures were normalised.
+        clip_std: As `clip_mean`.
     """
 
     model_type = "ovparts_zsseg"
@@ -61,6 +63,8 @@ class ZSSegConfig(MaskClassificationConfig):
     region_size: int = 384
     image_mean: list[float] | tuple[float, ...] = tuple(IMAGENET_DEFAULT_MEAN)
     image_std: list[float] | tuple[float, ...] = tuple(IMAGENET_DEFAULT_STD)
+    clip_mean: list[float] | tuple[float, ...] = tuple(OPENAI_CLIP_MEAN)
+    clip_std: list[float] | tuple[float, ...] = tuple(OPENAI_CLIP_STD)
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""

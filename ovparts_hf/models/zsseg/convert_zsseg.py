@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from ...errors import CheckpointError
 from ..clip_names import translate_clip
@@ -23,7 +22,8 @@ LEARNED = ("fuse_weight", "prefix_prompt", "connect_prompt", "suffix_prompt")
 SIGNALS = ("start_signal", "ss_signal", "dot_signal", "end_signal", "pad_signal")
 _SIGNAL_REASON = "a copy of a token embedding of CLIP"
 _SHARED_REASON = "the same number as prompt_learner.fuse_weight"
-_CLIP_PIXELS = {"pixel_mean": OPENAI_CLIP_MEAN, "pixel_std": OPENAI_CLIP_STD}
+CLIP_PIXELS = {"pixel_mean": "clip_mean", "pixel_std": "clip_std"}
+"""What plain ZSseg saves of CLIP's normalisation, and where our configuration has it."""
 
 
 def convert_zsseg(
@@ -94,8 +94,8 @@ def account_keys(tensors: Mapping[str, torch.Tensor], config: ZSSegConfig) -> Ke
             report.use(key, {"no_object_embedding": tensor.float()})
         elif name == "fuse_weight":
             report.unused[key] = _SHARED_REASON
-        elif name in _CLIP_PIXELS:
-            _check_pixels(key, tensor, _CLIP_PIXELS[name])
+        elif name in CLIP_PIXELS:
+            _check_pixels(key, tensor, getattr(config, CLIP_PIXELS[name]))
             report.derivable.append(key)
     return report
 
@@ -107,6 +107,8 @@ def _account_prompt(key: str, name: str, tensor: torch.Tensor, own_prefix: str, 
         report.unused[key] = _SIGNAL_REASON
 
 
-def _check_pixels(key: str, tensor: torch.Tensor, expected: list[float]) -> None:
+def _check_pixels(key: str, tensor: torch.Tensor, expected: Sequence[float]) -> None:
     if not torch.allclose(tensor.flatten() / 255, torch.tensor(expected)):
-        raise CheckpointError(f"{key} should be 255 times CLIP's {expected}, but is {tensor.flatten().tolist()}.")
+        raise CheckpointError(
+            f"{key} should be 255 times the configuration's {list(expected)}, but is {tensor.flatten().tolist()}."
+        )

@@ -241,16 +241,17 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         """The second stage, row by row; see `forward`."""
         size = pixel_values.shape[-2:]
         padded = tuple(side + -side % SIZE_DIVISOR for side in size)
+        config = self.config
+        pictures = clip_normalized(pixel_values, config.image_mean, config.image_std, config.clip_mean, config.clip_std)
         logits = pixel_values.new_full((*class_mask.shape, *size), -math.inf)
         for row, allowed in enumerate(class_mask):
             scores = class_probabilities(proposals.class_logits[-1, row])
             masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
-            picture = clip_normalized(pixel_values[row], self.config.image_mean, self.config.image_std)
             candidates = allowed.nonzero()[:, 0]
             if object_masks is None:
-                maps = self._name_proposals(picture, scores, masks, words, candidates)
+                maps = self._name_proposals(pictures[row], scores, masks, words, candidates)
             else:
-                maps = self._name_parts(picture, object_masks[row], scores, masks, words, candidates)
+                maps = self._name_parts(pictures[row], object_masks[row], scores, masks, words, candidates)
             logits[row, candidates] = maps
         return logits
 

@@ -71,6 +71,12 @@ class ZSSegTester(PartModelTester):
         with pytest.raises(ConfigurationError, match="include_none=False"):
             model(**inputs, include_none=True)
 
+    @torch.no_grad()
+    def test_clip_sees_pictures_in_its_own_normalisation(self, model, inputs, monkeypatch):
+        before = model(**inputs).logits
+        monkeypatch.setattr(model.config, "clip_std", [1.0, 1.0, 1.0])
+        assert not torch.allclose(model(**inputs).logits, before)
+
     def test_refuses_shapes_that_do_not_fit(self, model, inputs, labels):
         with pytest.raises(ConfigurationError, match=r"class_mask has shape \[1, 4\].*\[2, 4\]"):
             model(**inputs, class_mask=torch.ones(1, 4, dtype=torch.bool))
