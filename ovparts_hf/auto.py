@@ -12,13 +12,17 @@ from transformers import (
     AutoProcessor,
     PreTrainedConfig,
     PreTrainedModel,
+    ProcessorMixin,
 )
 from transformers.image_processing_utils import BaseImageProcessor
 
 from .models.catseg import CATSegConfig, CATSegForPartSegmentation
 from .models.catseg.image_processing_catseg import CATSegImageProcessor
 from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
-from .processing import PartSegmentationImageProcessor, PartSegmentationProcessor
+from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
+from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
+from .processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,27 @@ class Family:
         model: Its model class.
         image_processor: What prepares its pictures.
         stock: transformers' `model_type` of the stock models that it can start from.
+        processor: Puts pictures and words together.
     """
 
     config: type[PreTrainedConfig]
     model: type[PreTrainedModel]
     image_processor: type[BaseImageProcessor]
     stock: str
+    processor: type[ProcessorMixin] = PartSegmentationProcessor
 
 
 FAMILIES = {
     "clipseg": Family(CLIPSegPartConfig, CLIPSegForPartSegmentation, PartSegmentationImageProcessor, "clipseg"),
     "catseg": Family(CATSegConfig, CATSegForPartSegmentation, CATSegImageProcessor, "clip"),
+    "zsseg": Family(ZSSegConfig, ZSSegForPartSegmentation, MaskClassificationImageProcessor, "clip"),
+    "maskformer": Family(
+        MaskFormerPartConfig,
+        MaskFormerForPartSegmentation,
+        MaskClassificationImageProcessor,
+        "resnet",
+        ClosedVocabularyProcessor,
+    ),
 }
 
 
@@ -52,4 +66,4 @@ def register_auto_classes() -> None:
         AutoModel.register(family.config, family.model, exist_ok=True)
         AutoModelForSemanticSegmentation.register(family.config, family.model, exist_ok=True)
         AutoImageProcessor.register(family.config, image_processor_classes=image_processors, exist_ok=True)
-        AutoProcessor.register(family.config, PartSegmentationProcessor, exist_ok=True)
+        AutoProcessor.register(family.config, family.processor, exist_ok=True)

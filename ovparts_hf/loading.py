@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassClassValidationError
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, ResNetModel
 from transformers.utils import logging
 
 from .auto import FAMILIES
-from .errors import ConfigurationError
-from .models.catseg.image_processing_catseg import CATSegImageProcessor
-from .models.catseg.templates import IMAGENET_TEMPLATES
-from .processing import PartSegmentationProcessor
+from .errors import CheckpointError, ConfigurationError
+from .models.clipseg import CLIPSegPartConfig
+from .models.conversion import read_checkpoint
+from .models.maskformer import MaskFormerPartConfig
+from .models.resnet import PartResNet, resnet_state
+from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
+from .stock_processors import stock_processor
 
+_RESNET_FIELDS = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
 TOY_FOLDER = resources.files(__package__) / "toy"
-TOY_MODELS = ("toy", "toy-catseg")
-"""Small models in this package: a pretrained CLIPSeg, and a CATSeg of which only the CLIP is pretrained."""
+TOY_MODELS = ("toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
+"""Small models in this package: a pretrained CLIPSeg, others of which only the CLIP is, and one that starts anew."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,13 @@ class _Source:
     """Where a model comes from, and what is set differently.
 
     Attributes:
-        location: Folder or Hub repository.
+        location: Folder or Hub repository; None for a model without pretrained weights.
         family: What a stock model becomes; None: whatever fits.
         config: Fields of the configuration.
         processor: Arguments of the processor of a stock model.
     """
 
-    location: str
+    location: str | None
     family: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     processor: dict[str, Any] = field(default_factory=dict)
@@ -54,8 +58,9 @@ def load_config(name_or_path: str | Path, family: str | None = None, **overrides
         ConfigurationError: There is no such model, or it is of a kind that this library does not build on.
     """
     source = _locate(name_or_path, family)
-    config = _read_config(name_or_path, source)
-    if type(config) not in _own_configs():
+    if source.location is None:
+        config = FAMILIES[source.family].config(**source.config)
+    elif type(config := _read_config(name_or_path, source)) not in _own_configs():
         config = _from_stock(name_or_path, config, source)
     elif family is not None and type(config) is not FAMILIES[family].config:
         raise ConfigurationError(f"{name_or_path!r} is a {config.model_type!r} model, not a {family!r} model.")
@@ -72,7 +77,7 @@ def load_config(name_or_path: str | Path, family: str | None = None, **overrides
 
 def load_model(
     name_or_path: str | Path, family: str | None = None, **overrides: Any
-) -> tuple[PreTrainedModel, PartSegmentationProcessor]:
+) -> tuple[PreTrainedModel, PartSegmentationProcessor | ClosedVocabularyProcessor]:
     """Loads a model, in evaluation mode, and its processor.
 
     Args:
@@ -86,20 +91,70 @@ def load_model(
     """
     config = load_config(name_or_path, family, **overrides)
     [model_class] = [each.model for each in FAMILIES.values() if each.config is type(config)]
-    location = _locate(name_or_path, family).location
-    with _without_load_report():
-        model = model_class.from_pretrained(location, config=config, dtype="float32")
-    return model.eval(), load_processor(name_or_path, family)
-
-
-def load_processor(name_or_path: str | Path, family: str | None = None) -> PartSegmentationProcessor:
-    """Loads the processor saved with a model of this library, or makes the one for a stock model."""
     source = _locate(name_or_path, family)
-    config = load_config(name_or_path, family)
-    stock = type(_read_config(name_or_path, source)) not in _own_configs()
-    if stock and config.model_type == FAMILIES["catseg"].config.model_type:
-        return _catseg_processor(config, source)
-    return PartSegmentationProcessor.from_pretrained(source.location)
+    if isinstance(config, MaskFormerPartConfig) and _is_stock(name_or_path, source):
+        model = model_class(config)
+        if source.location is not None:
+            load_backbone(model, source.location)
+    else:
+        with _without_load_report():
+            model = model_class.from_pretrained(source.location, config=config, dtype="float32")
+    return model.eval(), load_processor(name_or_path, family, config)
+
+
+def load_processor(
+    name_or_path: str | Path, family: str | None = None, config: PreTrainedConfig | None = None
+) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
+    """Loads the processor saved with a model of this library, or makes the one for a stock model.
+
+    Args:
+        name_or_path: As in `load_config`.
+        family: As in `load_config`.
+        config: What a stock model was made into, if not by `load_config` without overrides.
+    """
+    source = _locate(name_or_path, family)
+    config = config or load_config(name_or_path, family)
+    if not _is_stock(name_or_path, source):
+        [processor] = [each.processor for each in FAMILIES.values() if each.config is type(config)]
+        return processor.from_pretrained(source.location)
+    if isinstance(config, CLIPSegPartConfig):
+        return PartSegmentationProcessor.from_pretrained(source.location)
+    has_words = not isinstance(config, MaskFormerPartConfig)
+    tokenizer = AutoTokenizer.from_pretrained(source.location) if has_words else None
+    return stock_processor(config, tokenizer, source.processor)
+
+
+def load_backbone(model: PreTrainedModel, name_or_path: str | Path) -> None:
+    """Loads a ResNet trained on ImageNet into a model that has a backbone.
+
+    Args:
+        model: ZSseg or MaskFormer, or any other with a `PartResNet`.
+        name_or_path: A folder or Hub repository with a ResNet of transformers, such as "microsoft/resnet-50"; or a
+            `.pth` or `.safetensors` file with detectron2's names (R101c is not among transformers' models).
+
+    Raises:
+        OVPartsError: It cannot be read, or does not fit.
+    """
+    [backbone] = [module for module in model.modules() if isinstance(module, PartResNet)]
+    path = Path(name_or_path)
+    if path.is_file():
+        tensors = read_checkpoint(path)
+    else:
+        with _without_load_report():
+            tensors = ResNetModel.from_pretrained(str(name_or_path), dtype="float32").state_dict()
+    renamed = resnet_state(tensors, backbone.config.deep_stem) if path.is_file() else tensors
+    own = backbone.state_dict()
+    missing = [name for name in own if name not in renamed or renamed[name].shape != own[name].shape]
+    if missing:
+        raise CheckpointError(
+            f"{name_or_path} does not fit the backbone: {len(missing)} of {len(own)} tensors are missing or have "
+            f"another shape, such as {missing[0]}. Choose a ResNet with the depths {backbone.config.depths}."
+        )
+    backbone.load_state_dict({name: renamed[name] for name in own})
+
+
+def _is_stock(name_or_path: str | Path, source: _Source) -> bool:
+    return source.location is None or type(_read_config(name_or_path, source)) not in _own_configs()
 
 
 @contextmanager
@@ -111,21 +166,6 @@ def _without_load_report() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(level)
-
-
-def _catseg_processor(config: PreTrainedConfig, source: _Source) -> PartSegmentationProcessor:
-    images = CATSegImageProcessor(
-        size={"height": config.image_size, "width": config.image_size},
-        shortest_edge=source.processor.get("shortest_edge", 640),
-        longest_edge=source.processor.get("longest_edge", 768),
-        canvas_size=source.processor.get("canvas_size", 640),
-        image_mean=config.image_mean,
-        image_std=config.image_std,
-    )
-    templates = source.processor.get("templates", IMAGENET_TEMPLATES)
-    tokenizer = AutoTokenizer.from_pretrained(source.location)
-    possessive = source.processor.get("possessive", True)
-    return PartSegmentationProcessor(images, tokenizer, templates, possessive, scores="probabilities")
 
 
 def _own_configs() -> list[type[PreTrainedConfig]]:
@@ -140,7 +180,8 @@ def _locate(name_or_path: str | Path, family: str | None = None) -> _Source:
         return _Source(str(TOY_FOLDER / "clipseg"))
     family = name.removeprefix("toy-")
     settings = json.loads((TOY_FOLDER / f"{family}.json").read_text(encoding="utf-8"))
-    return _Source(str(TOY_FOLDER / "clip"), family, settings["config"], settings["processor"])
+    location = None if family == "maskformer" else str(TOY_FOLDER / "clip")
+    return _Source(location, family, settings["config"], settings["processor"])
 
 
 def _read_config(name_or_path: str | Path, source: _Source) -> PreTrainedConfig:
@@ -162,4 +203,6 @@ def _from_stock(name_or_path: str | Path, config: PreTrainedConfig, source: _Sou
             f"{name_or_path!r} is a {config.model_type!r} model; say what to make of it: {fitting}."
         )
     fields = {key: value for key, value in config.to_dict().items() if key not in ("model_type", "architectures")}
+    if chosen == "maskformer":
+        return MaskFormerPartConfig(backbone_config={name: fields[name] for name in _RESNET_FIELDS})
     return FAMILIES[chosen].config(**{**fields, **source.config})

@@ -69,7 +69,7 @@ def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
     base = tmp_path / "base"
     catseg_goldens.golden_config().save_pretrained(base)
     tokenizer = golden_processor().tokenizer
-    images = CATSegImageProcessor(size={"height": 128, "width": 128}, canvas_size=128)
+    images = CATSegImageProcessor(size={"height": 128, "width": 128})
     PartSegmentationProcessor(images, tokenizer, ["{}", "a {}", "one {}"], scores="probabilities").save_pretrained(base)
     words = PartTaxonomy.from_dict(
         {"name": "few", "object_classes": ["dog"], "part_classes": ["dog's ear", "dog's leg"], "seen_objects": ["dog"]}

@@ -147,7 +147,7 @@ def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, 
 @pytest.fixture(scope="module")
 def catseg():
     processor = PartSegmentationProcessor(
-        CATSegImageProcessor(size={"height": 128, "width": 128}, canvas_size=128 + 85),
+        CATSegImageProcessor(size={"height": 128, "width": 128}),
         golden_processor().tokenizer,
         templates=["{}", "a {}", "one {}"],
         scores="probabilities",

@@ -8,8 +8,9 @@ from safetensors.torch import load_file
 from transformers import AutoProcessor, CLIPSegConfig, ViTImageProcessor
 
 from ovparts_hf.errors import OVPartsError
+from ovparts_hf.label_maps import label_map
 from ovparts_hf.models.outputs import PartSegmentationOutput
-from ovparts_hf.processing import PartSegmentationImageProcessor, PartSegmentationProcessor, label_map
+from ovparts_hf.processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 
 from .models.clipseg.goldens import FACTS, FOLDER, INPUTS, golden_config, golden_processor
 

@@ -44,6 +44,7 @@ class TrainingSet(Dataset):
         seed: Seed of the augmentation.
         classes_per_picture: If set, an example also says which classes are to be scored: the parts of the objects
             labelled in it, and so many random others that there are this many.
+        with_object_masks: Whether an example also holds the mask of its object.
 
     Raises:
         DatasetError: There is no record.
@@ -59,6 +60,7 @@ class TrainingSet(Dataset):
         label_size: tuple[int, int],
         seed: int,
         classes_per_picture: int | None = None,
+        with_object_masks: bool = False,
     ) -> None:
         if not records:
             raise DatasetError(
@@ -73,6 +75,7 @@ class TrainingSet(Dataset):
         self.label_size = label_size
         self.seed = seed
         self.classes_per_picture = classes_per_picture
+        self.with_object_masks = with_object_masks
         self._part_ids = dataset.taxonomy.part_lookup(target)
 
     def __len__(self) -> int:
@@ -82,8 +85,8 @@ class TrainingSet(Dataset):
         """One example.
 
         Returns:
-            The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if classes
-            are chosen, `class_mask` (classes,) bool.
+            The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if asked
+            for, `object_masks` (height, width) float32 of 0 and 1 and `class_mask` (classes,) bool.
         """
         sample = self.dataset.read(self.records[draw.index])
         generator = np.random.default_rng((self.seed, _AUGMENTATION, *draw))
@@ -91,6 +94,10 @@ class TrainingSet(Dataset):
         labels = resize_nearest(self._part_ids[views.part_map], self.label_size, precision=np.float32)
         inputs = {name: tensor[0] for name, tensor in self.preprocess([views.image]).items()}
         example = {**inputs, "labels": torch.from_numpy(labels)}
+        if self.with_object_masks:
+            inside = views.object_map != self.dataset.taxonomy.ignore_index
+            mask = resize_nearest(inside, self.label_size, precision=np.float32)
+            example["object_masks"] = torch.from_numpy(mask.astype(np.float32))
         if self.classes_per_picture is not None:
             example["class_mask"] = torch.from_numpy(self._choose_classes(labels, draw))
         return example

@@ -7,6 +7,7 @@ convolutions and growing dilations in its last stage.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -112,3 +113,9 @@ def resnet_name(key: str, deep_stem: bool = False) -> str:
     name = re.sub(r"\.conv(\d)\.", lambda m: f".layer.{int(m[1]) - 1}.", name)
     layer, _, tensor = name.rpartition(".")
     return f"{layer.removesuffix('.norm')}.{'normalization' if layer.endswith('.norm') else 'convolution'}.{tensor}"
+
+
+def resnet_state(tensors: Mapping[str, torch.Tensor], deep_stem: bool = False) -> dict[str, torch.Tensor]:
+    """A state dict for `PartResNet` from one with detectron2's names; a classifier's layers stay behind."""
+    ours = {key: tensor for key, tensor in tensors.items() if key.startswith(("stem.", "res"))}
+    return {resnet_name(key, deep_stem): tensor for key, tensor in ours.items()}

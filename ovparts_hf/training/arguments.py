@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..errors import ConfigurationError
 from ..models.losses import LOSSES
@@ -105,6 +105,11 @@ class TrainArguments(LoopArguments):
         data: As all others that are not listed here, see `LoopArguments`.
         model: What to start from: a folder or Hub id with stock CLIPSeg weights or with a model of this library, or
             "toy" for the small weights that come with it.
+        family: What a stock model becomes, if several families can start from it: "catseg", "zsseg", "maskformer".
+        config: Fields of the model's configuration to set.
+        backbone: Folder or Hub id of a ResNet trained on ImageNet that the model's backbone starts from; a file with
+            detectron2's names will do, too. None leaves the backbone as `model` has it.
+        prompts: Folder of tuned prompts for ZSseg+, or None.
         eval_data: Dataset of the evaluations during training; None for `data`.
         trainable: What is fine-tuned, see the model's `set_trainable`.
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
@@ -140,6 +145,10 @@ class TrainArguments(LoopArguments):
         "eval_every": 0,
     }
 
+    family: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    backbone: str | None = None
+    prompts: str | None = None
     eval_data: str | None = None
     trainable: str = "VA+L+F+D"
     loss: str | None = None

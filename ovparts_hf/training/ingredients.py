@@ -15,8 +15,11 @@ from ..data.color import ColorJitter
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..data.transforms import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
-from ..errors import DatasetError
-from ..loading import load_model
+from ..errors import ConfigurationError, DatasetError
+from ..loading import load_backbone, load_config, load_model
+from ..models.maskformer import MaskFormerPartConfig
+from ..models.prompts import load_tuned_prompts
+from ..models.zsseg import ZSSegConfig
 from ..tasks import get_task
 from ..taxonomy import PartTaxonomy
 from ..vocabulary import encode_vocabulary, learns_words
@@ -51,8 +54,12 @@ class Ingredients:
         eval_dataset = dataset if same else PartDataset.load(arguments.eval_data)
         if arguments.eval_every and not eval_dataset.evaluation_records(get_task(arguments.task)):
             raise DatasetError(f"{arguments.eval_data or arguments.data} has nothing to evaluate on; set eval_every=0.")
-        chosen = {} if arguments.loss is None else {"segmentation_loss": arguments.loss}
-        model, processor = load_model(arguments.model, ignore_index=dataset.taxonomy.ignore_index, **chosen)
+        settings = {**arguments.config, **_settings(arguments, dataset.taxonomy)}
+        model, processor = load_model(arguments.model, arguments.family, **settings)
+        if arguments.backbone is not None:
+            load_backbone(model, arguments.backbone)
+        if arguments.prompts is not None:
+            load_tuned_prompts(model.prompts, arguments.prompts)
         model.set_trainable(arguments.trainable)
         ingredients = cls(model, processor, dataset, eval_dataset)
         if hasattr(model, "store_classes"):
@@ -68,6 +75,8 @@ class Ingredients:
 
     def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The training vocabulary as the model takes it: features, or tokens if the text encoder learns."""
+        if hasattr(self.model, "find_classes"):
+            return {"class_features": self.model.find_classes(target.part_classes)}
         if learns_words(self.model, self.processor, target.part_classes):
             return dict(self.processor(classes=target.part_classes))
         return {"class_features": encode_vocabulary(self.model, self.processor, target.part_classes)}
@@ -80,17 +89,41 @@ class Ingredients:
         """
         task = get_task(arguments.task)
         ignore_index = self.dataset.taxonomy.ignore_index
-        size = self.processor.image_processor.size
         return TrainingSet(
             self.dataset,
             self.dataset.training_records(task, arguments.level),
             task.train_taxonomy(self.dataset.taxonomy),
             build_transform(arguments, ignore_index),
             partial(_inputs, self.processor),
-            (size["height"], size["width"]),
+            self._label_size(arguments),
             arguments.seed,
             arguments.classes_per_picture,
+            self.model.takes_object_masks,
         )
+
+    def _label_size(self, arguments: TrainArguments) -> tuple[int, int]:
+        size = self.processor.image_processor.size
+        if "height" in size:
+            return size["height"], size["width"]
+        if arguments.crop_size is None:
+            raise ConfigurationError(
+                "This model keeps the shape of pictures: set crop_size, so that they make a batch."
+            )
+        return arguments.crop_size, arguments.crop_size
+
+
+def _settings(arguments: TrainArguments, taxonomy: PartTaxonomy) -> dict[str, Any]:
+    """What the configuration of a model must say about the data that it is trained on."""
+    settings: dict[str, Any] = {"ignore_index": taxonomy.ignore_index}
+    if arguments.loss is not None:
+        settings["segmentation_loss"] = arguments.loss
+    names = list(get_task(arguments.task).train_taxonomy(taxonomy).part_classes)
+    config = load_config(arguments.model, arguments.family)
+    if isinstance(config, MaskFormerPartConfig):
+        settings |= {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+    elif isinstance(config, ZSSegConfig):
+        settings["seen_class_names"] = names
+    return settings
 
 
 def build_transform(arguments: TrainArguments, ignore_index: int) -> Transform:

@@ -117,6 +117,8 @@ def _parse_overrides(words: Sequence[str]) -> dict[str, Any]:
 def _convert(name: str, value: Any, hint: Any) -> Any:
     """Checks a value against a type, taking whole numbers, and "1e-4" (for YAML a string), where a float is wanted."""
     options = get_args(hint)
+    if hint is Any:
+        return value
     if type(None) in options:
         return None if value is None else _convert(name, value, options[0])
     if get_origin(hint) is list and isinstance(value, (list, tuple)):

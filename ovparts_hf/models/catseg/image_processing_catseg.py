@@ -31,7 +31,7 @@ class CATSegImageProcessor(BaseImageProcessor):
         image_mean: Mean colour, between 0 and 1.
         image_std: Its deviation.
         sliding_window: Whether to cut overlapping windows from a larger square instead, and add the whole picture.
-        canvas_size: Side of that larger square.
+        canvas_size: Side of that larger square; None for two windows along each side, 640 pixels in the benchmark.
     """
 
     model_input_names = ("pixel_values", "pixel_mask")
@@ -45,7 +45,7 @@ class CATSegImageProcessor(BaseImageProcessor):
         image_mean: Sequence[float] = (0.48145466, 0.4578275, 0.40821073),
         image_std: Sequence[float] = (0.26862954, 0.26130258, 0.27577711),
         sliding_window: bool = False,
-        canvas_size: int = 640,
+        canvas_size: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -53,11 +53,13 @@ class CATSegImageProcessor(BaseImageProcessor):
         self.shortest_edge, self.longest_edge = shortest_edge, longest_edge
         self.size_divisor = size_divisor
         self.image_mean, self.image_std = list(image_mean), list(image_std)
-        self.sliding_window, self.canvas_size = sliding_window, canvas_size
+        self.sliding_window = sliding_window
         side = self.size["height"]
-        if (canvas_size - side) % window_stride(side):
+        stride = window_stride(side)
+        self.canvas_size = side + stride if canvas_size is None else canvas_size
+        if self.canvas_size < side or (self.canvas_size - side) % stride:
             raise OVPartsError(
-                f"canvas_size is {canvas_size}; windows of {side} fit {side} plus a multiple of {window_stride(side)}."
+                f"canvas_size is {canvas_size}; windows of {side} fit {side} plus a multiple of {stride}."
             )
 
     def __call__(self, images: Any, augmented: bool = False, return_tensors: str = "pt") -> BatchFeature:

@@ -31,6 +31,7 @@ class ZSSegConfig(MaskClassificationConfig):
         temperature: Factor on cosine similarities.
         ensemble_weight: Share, as an exponent, of the queries' opinion on classes seen in training, and of CLIP's on
             the others.
+        seen_class_names: The part classes that the queries were trained with, for the shares of both opinions.
         mask_threshold: Where a proposed mask is cut, plain ZSseg only.
         crop_ratio: Size of CLIP's crop to that of the box around the mask.
         region_size: Height and width in pixels that the crop is resized to for CLIP.
@@ -58,6 +59,7 @@ class ZSSegConfig(MaskClassificationConfig):
     image_conditioned_prompts: bool = False
     temperature: float = 100.0
     ensemble_weight: float = 0.5
+    seen_class_names: list[str] | None = None
     mask_threshold: float = 0.5
     crop_ratio: float = 1.2
     region_size: int = 384

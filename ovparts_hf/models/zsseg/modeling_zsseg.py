@@ -102,6 +102,11 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         elif isinstance(module, ZSSegForPartSegmentation):
             init.normal_(module.no_object_embedding, std=self.config.text_config.hidden_size**-0.5)
 
+    @property
+    def takes_object_masks(self) -> bool:
+        """Whether `forward` wants the mask of each object."""
+        return self.config.object_mask_prompt
+
     def set_trainable(self, name: str) -> None:
         """Chooses what an optimiser may change: "segmenter" (all but CLIP and the prompts) or "none".
 

@@ -19,7 +19,7 @@ def picture(width, height):
 
 
 def test_pixels_agree_with_the_original():
-    processor = CATSegImageProcessor(size=SQUARE, canvas_size=128)
+    processor = CATSegImageProcessor(size=SQUARE)
     inputs = processor(INPUTS["infer.image"], augmented=True)
     assert_close(inputs["pixel_values"], OUTPUTS["infer.clip_input"], atol=1e-6, rtol=0)
     assert inputs["pixel_mask"].shape == (1, 128, 128)

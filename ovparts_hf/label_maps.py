@@ -1,0 +1,117 @@
+"""From score maps to label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+from .errors import OVPartsError
+from .models.outputs import PartSegmentationOutput
+
+SCORES = ("logits", "probabilities", "plain")
+"""What is resized to a picture's size: scores, from which probabilities are then made; probabilities; or scores that
+are compared as they are."""
+
+
+def label_map(
+    logits: torch.Tensor,
+    size: tuple[int, int] | None = None,
+    candidates: Sequence[int] | None = None,
+    none_logits: torch.Tensor | None = None,
+    scores: str = "logits",
+) -> torch.Tensor:
+    """The best class of every pixel of one picture.
+
+    Scores, not labels, are resized. Logits are compared as sigmoids, as in the benchmark: where several saturate to 1
+    the lowest id wins.
+
+    Args:
+        logits: (classes, h, w).
+        size: Target (height, width), or None for the size of `logits`.
+        candidates: Class ids that may be answered; all when None.
+        none_logits: (1, h, w); where "none" wins, the answer is -1.
+        scores: One of `SCORES`.
+
+    Returns:
+        (height, width) int64 class ids; -1 everywhere when there is no candidate.
+    """
+    ids = torch.arange(len(logits), device=logits.device)
+    if candidates is not None:
+        ids = torch.as_tensor(candidates, dtype=torch.long, device=logits.device)
+    if len(ids) == 0:
+        return torch.full(size or logits.shape[-2:], -1, device=logits.device)
+    maps = logits[ids] if none_logits is None else torch.cat([logits[ids], none_logits])
+    if scores == "probabilities":
+        maps = maps.sigmoid()
+    if size is not None:
+        maps = F.interpolate(maps[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
+    if none_logits is not None:
+        ids = torch.cat([ids, ids.new_full((1,), -1)])
+    if scores == "logits":
+        maps = maps.sigmoid()
+    return ids[maps.argmax(0)]
+
+
+class LabelMaps:
+    """What processors do with a model's outputs.
+
+    Attributes:
+        scores: One of `SCORES`.
+    """
+
+    scores: str
+
+    def label_map(
+        self,
+        logits: torch.Tensor,
+        size: tuple[int, int] | None = None,
+        candidates: Sequence[int] | None = None,
+        none_logits: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """`label_map` of one picture, comparing scores in the form that this processor's model needs."""
+        return label_map(logits, size, candidates, none_logits, self.scores)
+
+    def post_process_part_segmentation(
+        self,
+        outputs: PartSegmentationOutput,
+        target_sizes: Sequence[tuple[int, int]] | None = None,
+        candidates: Sequence[Sequence[int] | None] | None = None,
+        include_none: bool = False,
+    ) -> list[torch.Tensor]:
+        """Turns a model's scores into one label map per picture.
+
+        Args:
+            outputs: What the model returned.
+            target_sizes: (height, width) per picture, usually that of the original; None keeps the model's.
+            candidates: Per picture the class ids that may be answered, e.g. the parts of the objects in it, or None.
+            include_none: Whether "none" may win; its pixels become -1.
+
+        Returns:
+            Per picture (height, width) int64, class ids.
+
+        Raises:
+            OVPartsError: There are not as many sizes or candidate lists as pictures, or "none" was not scored.
+        """
+        count = len(outputs.logits)
+        for name, values in (("target_sizes", target_sizes), ("candidates", candidates)):
+            if values is not None and len(values) != count:
+                raise OVPartsError(f"{len(values)} {name} were given for {count} pictures; give one for each.")
+        if include_none and outputs.none_logits is None:
+            raise OVPartsError("The outputs hold no scores for 'none'; run the model with include_none=True.")
+        return [
+            self.label_map(
+                outputs.logits[i],
+                target_sizes[i] if target_sizes is not None else None,
+                candidates[i] if candidates is not None else None,
+                outputs.none_logits[i] if include_none else None,
+            )
+            for i in range(count)
+        ]
+
+    def post_process_semantic_segmentation(
+        self, outputs: PartSegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None = None
+    ) -> list[torch.Tensor]:
+        """`post_process_part_segmentation` under the name that transformers' pipelines call."""
+        return self.post_process_part_segmentation(outputs, target_sizes)

@@ -1,0 +1,44 @@
+"""Processors of models that start from a stock model, which comes with none for parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from .models.catseg import CATSegConfig
+from .models.catseg.image_processing_catseg import CATSegImageProcessor
+from .models.catseg.templates import IMAGENET_TEMPLATES
+from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
+from .models.maskformer import MaskFormerPartConfig
+from .models.zsseg import ZSSegConfig
+from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
+
+ZSSEG_TEMPLATES = ("a photo of a {}.",)
+"""For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
+
+
+def stock_processor(config: PreTrainedConfig, tokenizer: Any, settings: dict[str, Any]) -> Any:
+    """Makes the processor of a new model.
+
+    Args:
+        config: Of the new model, of CATSeg, ZSseg or MaskFormer.
+        tokenizer: Of its text encoder, or None if it has none.
+        settings: What differs from the benchmark's full-size model: `images`, arguments of the image processor, and
+            arguments of the processor.
+    """
+    settings = dict(settings)
+    images = dict(settings.pop("images", {}))
+    if isinstance(config, CATSegConfig):
+        size = {"height": config.image_size, "width": config.image_size}
+        processor = CATSegImageProcessor(size, image_mean=config.image_mean, image_std=config.image_std, **images)
+        chosen = {"templates": IMAGENET_TEMPLATES, "possessive": True, "scores": "probabilities", **settings}
+        return PartSegmentationProcessor(processor, tokenizer, **chosen)
+    if isinstance(config, ZSSegConfig):
+        images = {"image_mean": list(config.image_mean), "image_std": list(config.image_std), **images}
+        words = {"prompt_lengths": config.prompt_lengths} if config.prompt_lengths else {"templates": ZSSEG_TEMPLATES}
+        processor = MaskClassificationImageProcessor(**images)
+        return PartSegmentationProcessor(processor, tokenizer, **{**words, "scores": "plain", **settings})
+    if isinstance(config, MaskFormerPartConfig):
+        return ClosedVocabularyProcessor(MaskClassificationImageProcessor(**images), **settings)
+    raise TypeError(f"{type(config).__name__} comes with its own processor.")
