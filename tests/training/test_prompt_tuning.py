@@ -289,9 +289,8 @@ def test_tuned_prompts_name_parts_of_unseen_objects_better(name: str, toy_folder
     options = {"region_size": 96, "cache": toy_folder.parent / "features"}
     scores = classify_parts(clip, dataset, tuned, **options)
     for template in ("{object} {part}", "a photo of the {part} of a {object}."):
-        for weight in (1.0, tuned.fuse_weight.item()):
-            other = classify_parts(clip, dataset, template, fuse_weight=weight, **options)
-            assert scores["accuracy_seen"] > other["accuracy_seen"] + 10
-            assert scores["accuracy_unseen"] > other["accuracy_unseen"], (template, weight)
-        plain = classify_parts(clip, dataset, template, **options)
-        assert scores["accuracy_unseen"] > plain["accuracy_unseen"] + 5
+        by_hand = classify_parts(clip, dataset, template, **options)
+        assert scores["accuracy_seen"] > by_hand["accuracy_seen"] + 10
+        assert scores["accuracy_unseen"] > by_hand["accuracy_unseen"] + 5
+        fused = classify_parts(clip, dataset, template, fuse_weight=tuned.fuse_weight.item(), **options)
+        assert scores["accuracy_harmonic"] > fused["accuracy_harmonic"] + 5
