@@ -4,8 +4,8 @@
 its border counts, d being 2 % of the picture's diagonal.
 
 `label_difference_matrix` is kept only to reproduce PartCLIPSeg's published boundary numbers. It erodes the label map
-instead of each class's mask, so a pixel counts as the *difference* of two class numbers: the score depends on how classes
-are numbered and is no boundary IoU.
+instead of each class's mask, so a pixel counts as the *difference* of two class numbers: the score depends on how
+classes are numbered and is no boundary IoU.
 """
 
 from __future__ import annotations

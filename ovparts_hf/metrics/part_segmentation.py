@@ -156,13 +156,13 @@ class PartSegmentationMetric:
             `recall`: dicts by class name. They follow the definitions of `metrics`; those of "ov_parts" leave out the
             labelled pixels that got no answer, and the IoU of a class that no reference has is NaN.
 
-            `strict` (unless these are the strict numbers already): a dict with the same keys, in which such a pixel is a
-            miss of its class. So no strict IoU or mean of "ov_parts" exceeds the official one; only `fwIoU`, whose
+            `strict` (unless these are the strict numbers already): a dict with the same keys, in which such a pixel is
+            a miss of its class. So no strict IoU or mean of "ov_parts" exceeds the official one; only `fwIoU`, whose
             weights change as well, may.
 
             `boundary` (if asked for): `mIoU`, `mIoU_seen`, `mIoU_unseen`, `hIoU` and `IoU` over the pixels near the
-            borders (Cheng et al., CVPR 2021), averaged as the strict numbers are. `label_difference_boundary` (likewise,
-            "partclipseg" only): the boundary numbers which that evaluator prints, for compatibility only.
+            borders (Cheng et al., CVPR 2021), averaged as the strict numbers are. `label_difference_boundary`
+            (likewise, "partclipseg" only): the boundary numbers which that evaluator prints, for compatibility only.
         """
         matrix = self._counts["confusion"]
         numbers = self._summarize(self._scoring.counts(matrix), self._scoring.formulas)

@@ -76,19 +76,18 @@ class Formulas:
     averaged_in_set: Rule
 
 
-def summarize(counts: ClassCounts, formulas: Formulas, class_names: Sequence[str], seen: np.ndarray) -> dict[str, Any]:
-    """All the numbers of one evaluation, in percent.
+def means(counts: ClassCounts, formulas: Formulas, seen: np.ndarray) -> dict[str, float]:
+    """The numbers of one evaluation that are not about a single class, in percent.
 
     Args:
         counts: Of K classes, or of K + 1 with the background last, which is neither seen nor unseen.
         formulas: How to average.
-        class_names: K names.
         seen: bool (K,).
 
     Returns:
         Floats, NaN where undefined (`fwIoU` is 0 if nothing is labelled): `mIoU`, `fwIoU`, `mRecall` and
         `pixel_accuracy`; `mIoU`, `mRecall` and `pixel_accuracy` followed by `_seen` and `_unseen`; the harmonic means
-        `hIoU` and `hRecall`. `IoU` and `recall`: dicts by class name.
+        `hIoU` and `hRecall`.
     """
     size, background = len(counts.hit), len(counts.hit) - len(seen)
     sets = {"_seen": np.pad(seen, (0, background)), "_unseen": np.pad(~seen, (0, background))}
@@ -107,9 +106,27 @@ def summarize(counts: ClassCounts, formulas: Formulas, class_names: Sequence[str
         numbers["pixel_accuracy" + name] = _pixel_accuracy(counts, members)
     numbers["hIoU"] = harmonic_mean(numbers["mIoU_seen"], numbers["mIoU_unseen"])
     numbers["hRecall"] = harmonic_mean(numbers["mRecall_seen"], numbers["mRecall_unseen"])
-    numbers["IoU"] = dict(zip(class_names, np.where(formulas.defined(counts), iou, np.nan).tolist()))
-    numbers["recall"] = dict(zip(class_names, recall.tolist()))
     return numbers
+
+
+def summarize(counts: ClassCounts, formulas: Formulas, class_names: Sequence[str], seen: np.ndarray) -> dict[str, Any]:
+    """All the numbers of one evaluation, in percent.
+
+    Args:
+        counts: As for `means`.
+        formulas: How to average.
+        class_names: K names.
+        seen: bool (K,).
+
+    Returns:
+        The numbers of `means`, and `IoU` and `recall`: dicts by class name, NaN where undefined.
+    """
+    iou = np.where(formulas.defined(counts), 100 * counts.iou, np.nan)
+    return {
+        **means(counts, formulas, seen),
+        "IoU": dict(zip(class_names, iou.tolist())),
+        "recall": dict(zip(class_names, (100 * counts.recall).tolist())),
+    }
 
 
 def harmonic_mean(first: float, second: float) -> float:

@@ -17,9 +17,7 @@ from ovparts_hf.metrics.flavours import FLAVOURS
 GOLDENS = Path(__file__).parents[1] / "goldens" / "evaluator"
 EXPECTED = json.loads(gzip.decompress((GOLDENS / "expected.json.gz").read_bytes()))
 CASES = [(case, evaluator) for case, evaluators in EXPECTED.items() for evaluator in evaluators]
-MODES = [
-    (name, pred_all) for name, flavour in FLAVOURS.items() for pred_all in (False, True)[: 1 + bool(flavour.pred_all)]
-]
+MODES = [(name, False) for name in FLAVOURS] + [(name, True) for name, flavour in FLAVOURS.items() if flavour.pred_all]
 NUM_CLASSES, IGNORE = 5, 255
 NAMES = [f"cat's part {i}" for i in range(NUM_CLASSES)]
 
