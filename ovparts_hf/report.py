@@ -140,11 +140,15 @@ def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list
 
 
 def _table(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
-    flavours = (("official", lambda metrics: metrics), ("strict", lambda metrics: metrics["strict"]))
     return [
-        {"label": label, "flavour": name, "numbers": [choose(result.metrics)[key] for key in COLUMNS]}
+        {
+            "label": "" if position else label,
+            "flavour": flavour,
+            "numbers": [numbers.get(key, math.nan) for key in COLUMNS],
+            "first": not position,
+        }
         for label, result in zip(labels, results)
-        for name, choose in flavours
+        for position, (flavour, numbers) in enumerate(result.numbers().items())
     ]
 
 
