@@ -9,13 +9,16 @@ import numpy as np
 from ..errors import ConfigurationError
 
 
-def confusion_matrix(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
+def confusion_matrix(
+    prediction: np.ndarray, reference: np.ndarray, num_classes: int, pixels: np.ndarray | None = None
+) -> np.ndarray:
     """Counts the pixels of two maps of equal size.
 
     Args:
         prediction: Ids in 0..K, where K = `num_classes` stands for "none", any integer dtype.
         reference: As `prediction`, same shape.
         num_classes: K.
+        pixels: Same shape, how many pixels each entry stands for; None: one.
 
     Returns:
         int64 (K + 1, K + 1): row = prediction, column = truth.
@@ -23,7 +26,8 @@ def confusion_matrix(prediction: np.ndarray, reference: np.ndarray, num_classes:
     size = num_classes + 1
     pairs = np.multiply(prediction, size, dtype=np.int64)
     pairs += reference
-    return np.bincount(pairs.ravel(), minlength=size * size).reshape(size, size)
+    weights = None if pixels is None else pixels.ravel()
+    return np.bincount(pairs.ravel(), weights, minlength=size * size).astype(np.int64, copy=False).reshape(size, size)
 
 
 def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:

@@ -86,7 +86,9 @@ class PartSegmentationMetric:
                 shapes["label_difference"] = square
         self._counts = {name: np.zeros(shape, dtype=np.int64) for name, shape in shapes.items()}
 
-    def update(self, prediction: Any, reference: Any, object_mask: Any = None) -> np.ndarray:
+    def update(
+        self, prediction: Any, reference: Any, object_mask: Any = None, pixels: np.ndarray | None = None
+    ) -> np.ndarray:
         """Counts one record: a picture, or one object of it.
 
         Reference and object mask are resized to the prediction by nearest neighbour, as the benchmark does; predict at
@@ -98,12 +100,15 @@ class PartSegmentationMetric:
             reference: (H, W) class ids, `ignore_index` where unlabelled.
             object_mask: (H', W') bool or integer, nonzero inside the object that the record is about: answers outside
                 of it are dropped. None: all answers count. "partclipseg" and "partcatseg" do not use it.
+            pixels: (h, w) integer, how many pixels each entry of maps of equal size stands for, for pictures that were
+                counted before; None: one. Not with `boundary`, for which the place of a pixel matters.
 
         Returns:
             int64 (K + 1, K + 1): the record's own confusion matrix, for `PictureCounts.add`.
 
         Raises:
-            ConfigurationError: A map is not two-dimensional, holds fractions or ids that are no class.
+            ConfigurationError: A map is not two-dimensional, holds fractions or ids that are no class; or `pixels` has
+                another shape or was given with `boundary`.
         """
         prediction = with_none("prediction", as_map("prediction", prediction), self.num_classes, self._no_answer)
         reference = with_none("reference", as_map("reference", reference), self.num_classes, (self.ignore_index,))
@@ -115,7 +120,13 @@ class PartSegmentationMetric:
             outside = ~resize_nearest(inside, prediction.shape, np.float32)
             np.copyto(prediction, self.num_classes, where=outside)
 
-        matrix = confusion_matrix(prediction, reference, self.num_classes)
+        if pixels is not None and (self.boundary or pixels.shape != prediction.shape):
+            raise ConfigurationError(
+                f"pixels of shape {pixels.shape} were given for a prediction of shape {prediction.shape}, with "
+                f"boundary={self.boundary}; they must have the same shape, and boundary must be False."
+            )
+
+        matrix = confusion_matrix(prediction, reference, self.num_classes, pixels)
         self._counts["confusion"] += matrix
         for name, count in (("boundary", boundary_counts), ("label_difference", label_difference_matrix)):
             if name in self._counts:
