@@ -90,8 +90,7 @@ class Flavour:
         if self.pred_all is None:
             defined = [name for name, flavour in FLAVOURS.items() if flavour.pred_all]
             raise ConfigurationError(
-                f"metrics={self.name!r} does not define scores for pred_all; choose one of {defined}. Every result "
-                "holds the strict numbers too."
+                f"metrics={self.name!r} does not define scores for pred_all; choose one of {defined}."
             )
         return self.pred_all
 
@@ -119,7 +118,7 @@ FLAVOURS = {
             Scoring(every_count, Formulas(defined=occurring, averaged=occurring, averaged_in_set=found)),
             uses_object_mask=False,
         ),
-        Flavour("strict", STRICT),
+        Flavour("strict", STRICT, STRICT),
     )
 }
 

@@ -27,7 +27,7 @@ class PartSegmentationMetric:
         ignore_index: Id of unlabelled pixels in references; not a class id.
         metrics: Whose definitions to use, "ov_parts", "partclipseg", "partcatseg" or "strict": see docs/protocol.md.
         pred_all: Whether nothing was given at test time; the id K in predictions then stands for the background.
-            Defined by "partclipseg" and "partcatseg".
+            Not defined by "ov_parts".
         boundary: Whether to score borders too, at several times the cost.
 
     Raises:
