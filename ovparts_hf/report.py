@@ -102,7 +102,7 @@ def write_report(
         table=_table(results, labels),
         paper_tables=paper_tables(results, labels),
         paper_source=published()["source"],
-        labels=labels,
+        labels=list(zip(labels, _details(results))),
         classes=_classes(results),
         breakdowns=results[0].breakdowns,
         galleries=[_gallery(gallery) for gallery in galleries],
@@ -151,9 +151,13 @@ def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list
     ]
 
 
-def _table(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
+def _details(results: Sequence[BenchmarkResult]) -> list[str]:
+    """What tells results apart besides the model; empty texts if nothing does."""
     about = [f"{result.dataset['name']}, {result.task}, {result.setting}" for result in results]
-    details = about if len(set(about)) > 1 else [""] * len(results)
+    return about if len(set(about)) > 1 else [""] * len(results)
+
+
+def _table(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "label": "" if position else label,
@@ -163,7 +167,7 @@ def _table(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[di
             "intervals": [None if position else result.intervals.get(key) for key in COLUMNS],
             "first": not position,
         }
-        for label, detail, result in zip(labels, details, results)
+        for label, detail, result in zip(labels, _details(results), results)
         for position, (flavour, numbers) in enumerate(result.numbers().items())
     ]
 
