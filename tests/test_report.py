@@ -114,8 +114,8 @@ def test_everything_given_is_escaped(tmp_path):
     tags = [tag for tag, _ in page.tags]
     assert tags.count("script") == 1 and "b" not in tags
     assert "<b>bus</b>'s wheel" in page.text
-    # page title, heading, summary, table, gallery heading and note, caption, classes, command, settings
-    assert page.text.count(HOSTILE) == 10
+    # page title, heading, summary, table, gallery heading and note, caption, classes twice, command, settings
+    assert page.text.count(HOSTILE) == 11
     alternatives = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
     assert alternatives[1] == f'Ground truth: {HOSTILE}" onload="x'
 
