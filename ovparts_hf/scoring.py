@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from tqdm import tqdm
 from .comparison import bootstrap
 from .data.masks import LabelMap
 from .data.part_dataset import PartDataset, PartSample
+from .data.records import Record
 from .errors import ConfigurationError, DatasetError
 from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.flavours import FlavourName
@@ -60,10 +61,7 @@ def score_folder(
         sample = dataset.read(record)
         label_map = _read_map(path, sample, manifest["bits"])
         part_map, inside = _labels(sample, taxonomy.ignore_index, label_size)
-        try:
-            matrix = metric.update(label_map, part_map, inside if setting is Setting.ORACLE_OBJ else None)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path.name}: {error}") from error
+        matrix = _update(metric, path, label_map, part_map, inside if setting is Setting.ORACLE_OBJ else None)
         pictures.add(sample.image_id, matrix)
 
     classes = describe_classes(taxonomy, seen_ids)
@@ -72,11 +70,7 @@ def score_folder(
         classes=classes,
         task=task.name,
         setting=setting.value,
-        dataset={
-            **manifest["dataset"],
-            "num_pictures": len(set(pictures.image_ids)),
-            "num_records": len(pictures),
-        },
+        dataset={**manifest["dataset"], "num_pictures": _num_pictures(files), "num_records": len(files)},
         model={"name": manifest["model"], "type": "predictions"},
         seed=0,
         flavour=metrics,
@@ -99,6 +93,17 @@ def _read_map(path: Path, sample: PartSample, bits: int) -> np.ndarray:
             f"{sample.part_map.shape}. Resize the scores to the picture's size before taking the argmax."
         )
     return values
+
+
+def _update(metric: PartSegmentationMetric, path: Path, *maps: np.ndarray | None) -> np.ndarray:
+    try:
+        return metric.update(*maps)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path.name}: {error}") from error
+
+
+def _num_pictures(records: Iterable[Record]) -> int:
+    return len({(record.split, record.row) for record in records})
 
 
 def _labels(sample: PartSample, ignore_index: int, label_size: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:

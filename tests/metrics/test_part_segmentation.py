@@ -217,6 +217,20 @@ def test_torch_maps_count_like_numpy_maps(dtype):
     np.testing.assert_array_equal(ours.confusion_matrix, theirs.confusion_matrix)
 
 
+def test_entries_may_stand_for_several_pixels():
+    ours, theirs = new_metric(), new_metric()
+    ours.update([[0, 1, -1]], [[0, 2, 3]], [[1, 1, 0]], pixels=np.array([[3, 1, 2]]))
+    theirs.update([[0, 0, 0, 1, -1, -1]], [[0, 0, 0, 2, 3, 3]], [[1, 1, 1, 1, 0, 0]])
+    np.testing.assert_array_equal(ours.confusion_matrix, theirs.confusion_matrix)
+    assert ours.confusion_matrix.dtype == np.int64
+    with pytest.raises(ConfigurationError, match=r"pixels of shape \(1, 2\).*prediction of shape \(1, 1\)"):
+        new_metric().update([[0]], [[0]], pixels=np.ones((1, 2), dtype=int))
+    with pytest.raises(ConfigurationError, match="boundary must be False"):
+        PartSegmentationMetric(NAMES, [0], IGNORE, boundary=True).update(
+            [[0]], [[0]], pixels=np.ones((1, 1), dtype=int)
+        )
+
+
 def test_inputs_and_returned_matrix_are_not_shared():
     prediction, reference = np.array([[0, -1]]), np.array([[0, 255]])
     metric = new_metric()
