@@ -144,6 +144,17 @@ def test_csv_has_a_line_for_each_class(tmp_path):
     assert lines[3]["IoU"] == lines[3]["strict IoU"] == ""
 
 
+def test_other_flavours_are_named_and_strict_has_no_twin(tmp_path):
+    metric = PartSegmentationMetric(TAXONOMY.part_classes, TAXONOMY.seen_part_ids, 255, "strict", boundary=True)
+    metric.update([[0, 0, 0, 2, -1]], [[0, 0, 1, 2, 2]])
+    result = make_result(metrics=metric.compute(), flavour="strict")
+    assert list(result.numbers()) == ["strict", "boundary"]
+    assert [line.split()[1] for line in result.table().splitlines()] == ["IoU", "--------------", "strict", "boundary"]
+    result.to_csv(tmp_path / "classes.csv")
+    assert (tmp_path / "classes.csv").read_text().splitlines()[0] == "name,object,part,seen,IoU,boundary IoU"
+    assert list(make_result(flavour="partcatseg").numbers()) == ["partcatseg", "strict"]
+
+
 def test_table():
     assert make_result().table().splitlines() == [
         "| IoU in percent | mIoU | seen | unseen | harmonic | fwIoU |",

@@ -27,11 +27,11 @@ Mean intersection over union of object parts ("dog's ear"), over seen and unseen
 OV-PARTS benchmark defines it, its successors PartCLIPSeg and PartCATSeg, or strictly.
 """
 _CITATION = """\
-@inproceedings{wei2023ovparts,
-  title     = {{OV-PARTS}: Towards Open-Vocabulary Part Segmentation},
-  author    = {Wei, Meng and Yue, Xiaoyu and Zhang, Wenwei and Kong, Shu and Liu, Xihui and Pang, Jiangmiao},
-  booktitle = {NeurIPS Datasets and Benchmarks Track},
-  year      = {2023}
+@inproceedings{wei2023ov,
+  title={OV-PARTS: Towards Open-Vocabulary Part Segmentation},
+  author={Wei, Meng and Yue, Xiaoyu and Zhang, Wenwei and Kong, Shu and Liu, Xihui and Pang, Jiangmiao},
+  booktitle={Thirty-seventh Conference on Neural Information Processing Systems Datasets and Benchmarks Track},
+  year={2023}
 }
 """
 _INPUTS = """
@@ -48,7 +48,7 @@ Returns:
     What `ovparts_hf.PartSegmentationMetric.compute` returns: a dict with "mIoU", "mIoU_seen", "mIoU_unseen", "hIoU",
     "IoU" and more, in percent.
 Examples:
-    >>> metric = evaluate.load("part_miou", class_names=["dog's head", "dog's ear"], seen_ids=[0])
+    >>> metric = evaluate.load("ovparts_hf/metrics/part_miou", class_names=["dog's head", "dog's ear"], seen_ids=[0])
     >>> metric.compute(predictions=[[[0, 1, 1]]], references=[[[0, 0, 1]]])["hIoU"]
     50.0
 """
@@ -76,7 +76,7 @@ class PartMiou(evaluate.Metric):
             inputs_description=_INPUTS,
             # What is stored, not what is given: the pairs that occur in a picture, and how many pixels each has.
             features=datasets.Features({"predictions": packed, "references": packed}),
-            reference_urls=["https://arxiv.org/abs/2310.05107"],
+            reference_urls=["https://github.com/OpenRobotLab/OV_PARTS"],
         )
 
     def add(self, *, prediction: Any = None, reference: Any = None, object_mask: Any = None) -> None:
