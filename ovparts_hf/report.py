@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import math
 from collections.abc import Sequence
@@ -12,12 +13,14 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from .errors import ConfigurationError
 from .files import atomic_write
+from .paper import paper_tables, published
 from .resize import resize_nearest
-from .results import COLUMNS, BenchmarkResult, format_percent
+from .results import COLUMNS, BenchmarkResult, format_interval, format_percent
 from .tasks import TASKS
 from .visualization import class_colors, comparison_panels
 
@@ -68,7 +71,7 @@ def write_report(
     title: str = "Part segmentation report",
     labels: Sequence[str] | None = None,
 ) -> None:
-    """Writes one self-contained HTML file: no script, no request, pictures embedded.
+    """Writes one self-contained HTML file: no request, pictures embedded, no script but the one that sorts tables.
 
     Args:
         path: The file; an existing one is replaced at once or not at all.
@@ -86,14 +89,22 @@ def write_report(
     labels = [result.model["name"] for result in results] if labels is None else list(labels)
     if len(labels) != len(results):
         raise ConfigurationError(f"{len(labels)} labels were given for {len(results)} results; give one for each.")
-    page = _environment().get_template("report.html.j2")
-    html = page.render(
+    environment = _environment()
+    script = environment.loader.get_source(environment, "sort.js")[0]
+    html = environment.get_template("report.html.j2").render(
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         title=title,
         result=results[0],
         headline=_headline(results, labels),
         has_unseen=not all(row["seen"] for row in results[0].classes),
         columns=list(COLUMNS.values()),
         table=_table(results, labels),
+        paper_tables=paper_tables(results, labels),
+        paper_source=published()["source"],
+        labels=list(zip(labels, _details(results))),
+        classes=_classes(results),
+        breakdowns=results[0].breakdowns,
         galleries=[_gallery(gallery) for gallery in galleries],
         bars=_bars(results),
         other=labels[1] if len(results) > 1 else None,
@@ -113,6 +124,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda value: format_percent(value).replace("-", "–")
+    environment.filters["interval"] = lambda ends: format_interval(ends).replace("-", "–")
     return environment
 
 
@@ -139,12 +151,36 @@ def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list
     ]
 
 
+def _details(results: Sequence[BenchmarkResult]) -> list[str]:
+    """What tells results apart besides the model; empty texts if nothing does."""
+    about = [f"{result.dataset['name']}, {result.task}, {result.setting}" for result in results]
+    return about if len(set(about)) > 1 else [""] * len(results)
+
+
 def _table(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
-    flavours = (("official", lambda metrics: metrics), ("strict", lambda metrics: metrics["strict"]))
     return [
-        {"label": label, "flavour": name, "numbers": [choose(result.metrics)[key] for key in COLUMNS]}
-        for label, result in zip(labels, results)
-        for name, choose in flavours
+        {
+            "label": "" if position else label,
+            "details": "" if position else detail,
+            "flavour": flavour,
+            "numbers": [numbers.get(key, math.nan) for key in COLUMNS],
+            "intervals": [None if position else result.intervals.get(key) for key in COLUMNS],
+            "first": not position,
+        }
+        for label, detail, result in zip(labels, _details(results), results)
+        for position, (flavour, numbers) in enumerate(result.numbers().items())
+    ]
+
+
+def _classes(results: Sequence[BenchmarkResult]) -> list[dict[str, Any]]:
+    """Every class with its IoU in each result and its strict IoU in the first."""
+    strict = results[0].metrics.get("strict", results[0].metrics)["IoU"]
+    return [
+        {
+            **row,
+            "ious": [result.metrics["IoU"].get(row["name"], math.nan) for result in results] + [strict[row["name"]]],
+        }
+        for row in results[0].classes
     ]
 
 

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -15,9 +15,12 @@ from typing import Any
 
 from .errors import ConfigurationError
 from .files import atomic_write
+from .metrics import PartSegmentationMetric, PictureCounts
+from .metrics.breakdowns import confusions, mean_by, mean_iou_by_size
+from .metrics.flavours import FlavourName
 from .taxonomy import PartTaxonomy
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 COLUMNS = {"mIoU": "mIoU", "mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU": "harmonic", "fwIoU": "fwIoU"}
 """Metric keys in the order of tables, with their headings."""
 
@@ -57,6 +60,30 @@ def describe_classes(taxonomy: PartTaxonomy, seen_ids: Iterable[int] | None = No
     ]
 
 
+def describe_breakdowns(
+    metric: PartSegmentationMetric, classes: list[dict[str, Any]], pictures: PictureCounts | None = None
+) -> dict[str, Any]:
+    """Where the score comes from, as `BenchmarkResult.breakdowns` keeps it.
+
+    Args:
+        metric: After all updates.
+        classes: Rows of `describe_classes`.
+        pictures: What was counted in each record, for the sizes.
+
+    Returns:
+        `objects` and `parts`: strict mean IoU by object and by part name; `confusions`: the 20 most frequent pairs of a
+        part and what it was taken for; with `pictures` also `sizes`: strict mean IoU of small, medium and large parts.
+    """
+    numbers = metric.compute()
+    iou = numbers.get("strict", numbers)["IoU"]
+    found = {
+        "objects": mean_by("object", iou, classes),
+        "parts": mean_by("part", iou, classes),
+        "confusions": confusions(metric.confusion_matrix, metric.class_names),
+    }
+    return found if pictures is None else {**found, "sizes": mean_iou_by_size(pictures)}
+
+
 @dataclass
 class BenchmarkResult:
     """The numbers of one evaluation with everything needed to tell what they mean.
@@ -69,6 +96,9 @@ class BenchmarkResult:
         dataset: `name`, `fingerprint`, `num_pictures`, `num_records`.
         model: `name` and `type`.
         seed: Random seed of the run.
+        flavour: Whose definitions `metrics` follows, e.g. "ov_parts"; see docs/protocol.md.
+        intervals: Of numbers of `metrics`, their 95 % confidence interval, as `comparison.bootstrap` returns it.
+        breakdowns: What `describe_breakdowns` returns.
         config: All other options that the numbers depend on.
         hardware: What it ran on.
         timings: `seconds`, `pictures_per_second` and the like.
@@ -84,6 +114,9 @@ class BenchmarkResult:
     dataset: dict[str, Any]
     model: dict[str, Any]
     seed: int
+    flavour: FlavourName = "ov_parts"
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    breakdowns: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
@@ -100,7 +133,7 @@ class BenchmarkResult:
 
     @classmethod
     def from_json(cls, path: str | Path) -> BenchmarkResult:
-        """Reads what `to_json` wrote; null among the metrics becomes NaN again.
+        """Reads what `to_json` wrote, also in layout 1; null among the numbers becomes NaN again.
 
         Raises:
             ConfigurationError: The file is not such a JSON, or of a newer layout.
@@ -109,16 +142,31 @@ class BenchmarkResult:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not valid JSON: {error}") from error
+        if isinstance(data, dict) and data.get("schema_version") == 1:
+            data |= {"schema_version": 2, "flavour": "ov_parts", "intervals": {}, "breakdowns": {}}
         _check_keys(path, cls, data)
-        return cls(**{**data, "metrics": _none_to_nan(data["metrics"])})
+        numbers = {key: _none_to_nan(data[key]) for key in ("metrics", "intervals", "breakdowns")}
+        return cls(**{**data, **numbers})
+
+    def numbers(self) -> dict[str, dict[str, Any]]:
+        """The sets of numbers that `metrics` holds, by the label that tables give them: "official" stands for the
+        benchmark's own definitions, "strict" and "boundary" follow if they were computed."""
+        label = "official" if self.flavour == "ov_parts" else self.flavour
+        others = {key: self.metrics[key] for key in ("strict", "boundary") if key in self.metrics}
+        return {label: self.metrics, **others}
 
     def to_csv(self, path: str | Path) -> None:
-        """Writes a line for each class: name, object, part, seen, IoU and strict IoU (percent, empty if undefined)."""
+        """Writes a line for each class: name, object, part, seen, IoU and, if computed, strict and boundary IoU.
+
+        Percent, empty if undefined.
+        """
+        sets = self.numbers()
+        headings = ["IoU", *(f"{label} IoU" for label in list(sets)[1:])]
         with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["name", "object", "part", "seen", "IoU", "strict IoU"])
+            writer.writerow(["name", "object", "part", "seen", *headings])
             for row in self.classes:
-                ious = (flavour["IoU"][row["name"]] for flavour in (self.metrics, self.metrics["strict"]))
+                ious = (numbers["IoU"][row["name"]] for numbers in sets.values())
                 numbers = ("" if math.isnan(iou) else repr(iou) for iou in ious)
                 writer.writerow([row["name"], row["object"], row["part"], str(row["seen"]).lower(), *numbers])
 
@@ -131,17 +179,19 @@ class BenchmarkResult:
         Returns:
             Lines without a final newline. Percent; "-" where undefined.
         """
-        strict = self.metrics["strict"]
         lines = [["IoU in percent", *COLUMNS.values()]]
-        for name, flavour in (("official", self.metrics), ("strict", strict)):
-            lines.append([name, *(format_percent(flavour[key]) for key in COLUMNS)])
-        tables = [_markdown(lines)]
+        for label, numbers in self.numbers().items():
+            lines.append([label, *(format_percent(numbers.get(key, math.nan)) for key in COLUMNS)])
+        if self.intervals:
+            intervals = (self.intervals.get(key, (math.nan, math.nan)) for key in COLUMNS)
+            lines.insert(2, ["95 % interval", *map(format_interval, intervals)])
+        tables = [markdown_table(lines)]
         if per_class:
-            lines = [["class", "seen", "official", "strict"]]
+            lines = [["class", "seen", *self.numbers()]]
             for row in self.classes:
-                numbers = (format_percent(flavour["IoU"][row["name"]]) for flavour in (self.metrics, strict))
-                lines.append([row["name"], "yes" if row["seen"] else "no", *numbers])
-            tables.append(_markdown(lines))
+                ious = (format_percent(numbers["IoU"][row["name"]]) for numbers in self.numbers().values())
+                lines.append([row["name"], "yes" if row["seen"] else "no", *ious])
+            tables.append(markdown_table(lines))
         return "\n\n".join(tables)
 
 
@@ -150,7 +200,13 @@ def format_percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.1f}"
 
 
-def _markdown(lines: list[list[str]]) -> str:
+def format_interval(ends: Sequence[float]) -> str:
+    """Two percentages as "33.1-35.2", or "-" for NaN."""
+    return "-" if any(map(math.isnan, ends)) else "-".join(map(format_percent, ends))
+
+
+def markdown_table(lines: list[list[str]]) -> str:
+    """Aligns cells; the first line holds the headings, and all columns but the first are flush right."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     rows = [
@@ -187,8 +243,9 @@ def _nan_to_none(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _none_to_nan(metrics: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _none_to_nan(value) if isinstance(value, dict) else float("nan") if value is None else value
-        for key, value in metrics.items()
-    }
+def _none_to_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _none_to_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_none_to_nan(entry) for entry in value]
+    return float("nan") if value is None else value

@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import io
 import re
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ from PIL import Image
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.report import Gallery, GalleryItem, write_report
-from ovparts_hf.results import BenchmarkResult, describe_classes
+from ovparts_hf.results import BenchmarkResult, describe_breakdowns, describe_classes
 from ovparts_hf.taxonomy import PartTaxonomy
 
 TAXONOMY = PartTaxonomy.from_dict(
@@ -23,20 +24,22 @@ TAXONOMY = PartTaxonomy.from_dict(
 HOSTILE = "<script>alert('&')</script>"
 
 
-def make_result(prediction, name="tiny", task="zero_shot", seen_ids=(0, 1)):
+def make_result(prediction, name="tiny", task="zero_shot", seen_ids=(0, 1), **changes):
     metric = PartSegmentationMetric(TAXONOMY.part_classes, seen_ids, TAXONOMY.ignore_index)
     metric.update([prediction], [[0, 0, 1, 2, 2]])
-    return BenchmarkResult(
-        metrics=metric.compute(),
-        classes=describe_classes(TAXONOMY, seen_ids),
-        task=task,
-        setting="oracle_obj",
-        dataset={"name": "toy", "fingerprint": "ab12", "num_pictures": 1, "num_records": 2},
-        model={"name": name, "type": "ovparts_clipseg"},
-        seed=0,
-        timings={"seconds": 12.3456},
-        config={"classes": [1, 2], "rate": 0.00012345},
-    )
+    arguments = {
+        "metrics": metric.compute(),
+        "classes": describe_classes(TAXONOMY, seen_ids),
+        "task": task,
+        "setting": "oracle_obj",
+        "dataset": {"name": "toy", "fingerprint": "ab12", "num_pictures": 1, "num_records": 2},
+        "model": {"name": name, "type": "ovparts_clipseg"},
+        "seed": 0,
+        "timings": {"seconds": 12.3456},
+        "config": {"classes": [1, 2], "rate": 0.00012345},
+        "breakdowns": describe_breakdowns(metric, describe_classes(TAXONOMY, seen_ids)),
+    }
+    return BenchmarkResult(**{**arguments, **changes})
 
 
 TRAINED, UNTRAINED = make_result([0, 0, 0, 2, 0]), make_result([1, 0, 0, 3, -1])
@@ -90,24 +93,29 @@ def test_page_shows_numbers_of_both_models_commands_and_settings(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_nothing_is_requested_and_nothing_runs(tmp_path):
+def test_nothing_is_requested_and_only_the_pages_own_script_runs(tmp_path):
     write_report(tmp_path / "x.html", [TRAINED], [Gallery("Unseen", TAXONOMY.part_classes, [item()])])
     page = Page(tmp_path / "x.html")
     assert not re.search(r"https?:|url\(|@import", page.html)
     for tag, attributes in page.tags:
-        assert tag not in ("script", "link", "iframe")
+        assert tag not in ("link", "iframe")
         assert not any(name.startswith("on") for name in attributes)
         assert "src" not in attributes or attributes["src"].startswith("data:image/jpeg;base64,")
+    policy = next(attributes["content"] for tag, attributes in page.tags if "http-equiv" in attributes)
+    (script,) = re.findall(r"<script>(.*?)</script>", page.html, re.DOTALL)
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+    assert "default-src 'none'" in policy and policy.count("script-src") == policy.count("sha256-") == 1
 
 
 def test_everything_given_is_escaped(tmp_path):
     gallery = Gallery(HOSTILE, TAXONOMY.part_classes, [item(caption=HOSTILE + '" onload="x')], HOSTILE)
     write_report(tmp_path / "x.html", [make_result([0] * 5, name=HOSTILE)], [gallery], [HOSTILE], HOSTILE)
     page = Page(tmp_path / "x.html")
-    assert not {"script", "b"} & {tag for tag, _ in page.tags}
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("script") == 1 and "b" not in tags
     assert "<b>bus</b>'s wheel" in page.text
-    # page title, heading, summary, table, gallery heading and note, caption, command, settings
-    assert page.text.count(HOSTILE) == 9
+    # page title, heading, summary, table, gallery heading and note, caption, classes twice, command, settings
+    assert page.text.count(HOSTILE) == 11
     alternatives = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
     assert alternatives[1] == f'Ground truth: {HOSTILE}" onload="x'
 
@@ -139,6 +147,45 @@ def test_a_task_without_unseen_classes_reports_the_plain_mean(tmp_path):
     write_report(tmp_path / "x.html", [make_result([0] * 5, task="few_shot", seen_ids=range(4))])
     page = Page(tmp_path / "x.html")
     assert "All parts" in page.text and "Unseen objects" not in page.text and "never" not in page.text
+
+
+def test_intervals_confusions_and_sizes_are_shown(tmp_path):
+    breakdowns = {**TRAINED.breakdowns, "sizes": {"small": 12.5, "large": float("nan")}}
+    result = make_result([1, 0, 0, 2, 0], intervals={"hIoU": (21.04, 43.26)}, breakdowns=breakdowns)
+    write_report(tmp_path / "x.html", [result])
+    page = Page(tmp_path / "x.html")
+    assert "21.0–43.3" in page.text and "95 %" in page.text
+    assert "small parts 12.5, large parts –" in page.text
+    pair = TRAINED.breakdowns["confusions"][0]
+    assert f"{pair['truth']} {pair['prediction']} {pair['pixels']}" in page.text
+
+
+def test_class_table_has_every_class_and_values_to_sort_by(tmp_path):
+    write_report(tmp_path / "x.html", [TRAINED, UNTRAINED], labels=["a", "b"])
+    page = Page(tmp_path / "x.html")
+    values = [attributes["data-value"] for _, attributes in page.tags if "data-value" in attributes]
+    assert len(values) == 4 * 3 and values[:3] == ["50.0000", "33.3333", "50.0000"] and values[-3] == ""
+
+
+def test_benchmark_results_stand_in_the_papers_tables(tmp_path):
+    dataset = {"name": "pascal-part-116", "fingerprint": "ab", "num_pictures": 1, "num_records": 1}
+    results = [
+        make_result([0] * 5, dataset=dataset),
+        make_result([1, 0, 0, 2, 0], dataset=dataset, setting="pred_obj"),
+    ]
+    write_report(tmp_path / "x.html", results)
+    page = Page(tmp_path / "x.html")
+    assert "Zero-shot, pascal-part-116" in page.text and "ade20k-part-234" not in page.text
+    assert "pascal-part-116, zero_shot, pred_obj" in page.text  # tells the two rows of results apart
+    rows = [attributes.get("class") for tag, attributes in page.tags if tag == "tr"]
+    assert rows.count("here") == 1 and rows.count("published") == 9
+    assert "CLIPSeg ViT-B/16, VA+L+F+D paper 48.7 27.4 35.0 44.6 27.8 34.2" in page.text
+
+
+def test_other_flavours_are_named(tmp_path):
+    write_report(tmp_path / "x.html", [make_result([0] * 5, flavour="partcatseg")])
+    page = Page(tmp_path / "x.html")
+    assert "definitions of partcatseg" in page.text and "official" not in page.text.lower()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.metrics import PartSegmentationMetric
-from ovparts_hf.results import BenchmarkResult, describe_classes
+from ovparts_hf.metrics import PartSegmentationMetric, PictureCounts
+from ovparts_hf.results import BenchmarkResult, describe_breakdowns, describe_classes
 from ovparts_hf.taxonomy import PartTaxonomy
 
 TAXONOMY = PartTaxonomy.from_dict(
@@ -66,6 +66,36 @@ def test_json_round_trip_is_strict_and_keeps_nan_and_none(tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
+def test_layout_1_is_read(tmp_path):
+    path = tmp_path / "old.json"
+    result = make_result()
+    result.to_json(path)
+    data = json.loads(path.read_text())
+    for key in ("flavour", "intervals", "breakdowns"):
+        del data[key]
+    path.write_text(json.dumps({**data, "schema_version": 1}))
+    read = BenchmarkResult.from_json(path)
+    assert (read.flavour, read.schema_version) == ("ov_parts", 2)
+    assert read.table() == result.table()
+
+
+def test_breakdowns_and_intervals_survive(tmp_path):
+    metric = PartSegmentationMetric(TAXONOMY.part_classes, TAXONOMY.seen_part_ids, TAXONOMY.ignore_index)
+    pictures = PictureCounts(metric.num_classes)
+    pictures.add("a", metric.update([[0, 0, 1, 2, -1]], [[0, 0, 0, 2, 2]]))
+    breakdowns = describe_breakdowns(metric, describe_classes(TAXONOMY), pictures)
+    assert breakdowns["objects"] == pytest.approx({"cat": 200 / 3, "chest of drawers": 50})
+    assert breakdowns["sizes"]["small"] == pytest.approx((200 / 3 + 50) / 2)
+    assert breakdowns["confusions"][0]["prediction"] == "cat's tail"
+    intervals = {"mIoU": (1.0, 2.0), "mIoU_unseen": (math.nan, math.nan)}
+    path = tmp_path / "x.json"
+    make_result(breakdowns=breakdowns, intervals=intervals).to_json(path)
+    read = BenchmarkResult.from_json(path)
+    assert math.isnan(read.breakdowns["parts"]["leg"]) and math.isnan(read.intervals["mIoU_unseen"][0])
+    cells = [cell.strip() for cell in read.table().splitlines()[3].split("|")]
+    assert cells == ["", "95 % interval", "1.0-2.0", "-", "-", "-", "-", ""]
+
+
 def test_defaults_say_when_and_with_what():
     result = make_result()
     assert result.created.endswith("+00:00")
@@ -77,8 +107,9 @@ def test_defaults_say_when_and_with_what():
     [
         ("{", "not valid JSON"),
         ("[]", "not a benchmark result"),
-        ("{}", r"\['classes', 'config'.*are missing"),
-        ('{"schema_version": 2}', "has schema_version 2, but this library reads 1"),
+        ("{}", r"\['breakdowns', 'classes', 'config'.*are missing"),
+        ('{"schema_version": 1}', r"\['classes', 'config'.*are missing"),
+        ('{"schema_version": 3}', "has schema_version 3, but this library reads 2"),
     ],
 )
 def test_other_files_are_refused(tmp_path, text, message):
@@ -111,6 +142,17 @@ def test_csv_has_a_line_for_each_class(tmp_path):
         "strict IoU": "50.0",
     }
     assert lines[3]["IoU"] == lines[3]["strict IoU"] == ""
+
+
+def test_other_flavours_are_named_and_strict_has_no_twin(tmp_path):
+    metric = PartSegmentationMetric(TAXONOMY.part_classes, TAXONOMY.seen_part_ids, 255, "strict", boundary=True)
+    metric.update([[0, 0, 0, 2, -1]], [[0, 0, 1, 2, 2]])
+    result = make_result(metrics=metric.compute(), flavour="strict")
+    assert list(result.numbers()) == ["strict", "boundary"]
+    assert [line.split()[1] for line in result.table().splitlines()] == ["IoU", "--------------", "strict", "boundary"]
+    result.to_csv(tmp_path / "classes.csv")
+    assert (tmp_path / "classes.csv").read_text().splitlines()[0] == "name,object,part,seen,IoU,boundary IoU"
+    assert list(make_result(flavour="partcatseg").numbers()) == ["partcatseg", "strict"]
 
 
 def test_table():

@@ -9,20 +9,25 @@ import numpy as np
 from ..errors import ConfigurationError
 
 
-def confusion_matrix(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
+def confusion_matrix(
+    prediction: np.ndarray, reference: np.ndarray, num_classes: int, pixels: np.ndarray | None = None
+) -> np.ndarray:
     """Counts the pixels of two maps of equal size.
 
     Args:
         prediction: Ids in 0..K, where K = `num_classes` stands for "none", any integer dtype.
         reference: As `prediction`, same shape.
         num_classes: K.
+        pixels: Same shape, how many pixels each entry stands for; None: one.
 
     Returns:
         int64 (K + 1, K + 1): row = prediction, column = truth.
     """
     size = num_classes + 1
-    pairs = prediction.astype(np.int64).ravel() * size + reference.ravel()
-    return np.bincount(pairs, minlength=size * size).reshape(size, size)
+    pairs = np.multiply(prediction, size, dtype=np.int64)
+    pairs += reference
+    weights = None if pixels is None else pixels.ravel()
+    return np.bincount(pairs.ravel(), weights, minlength=size * size).astype(np.int64, copy=False).reshape(size, size)
 
 
 def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
@@ -54,23 +59,40 @@ def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
 def with_none(name: str, label_map: np.ndarray, num_classes: int, none_values: tuple[int, ...]) -> np.ndarray:
     """Checks a map's ids and replaces each of `none_values` by K = `num_classes`.
 
+    Args:
+        name: What the map is called in an error message.
+        label_map: (H, W), any integer dtype.
+        num_classes: K.
+        none_values: Ids that are no class.
+
     Returns:
-        int64 map with ids in 0..K.
+        Unsigned or int64 map with ids in 0..K, not shared with the input.
 
     Raises:
         ConfigurationError: Some id is neither a class nor a none value.
     """
-    label_map = label_map.astype(np.int64)
-    none = np.logical_or.reduce([label_map == value for value in none_values])  # far faster than np.isin
-    wrong = ~none & ((label_map < 0) | (label_map >= num_classes))
-    if wrong.any():
-        raise ConfigurationError(
-            f"The {name} holds the ids {np.unique(label_map[wrong])[:10].tolist()}; allowed are the classes "
-            f"0 to {num_classes - 1} and {' or '.join(map(str, none_values))} for none. Check that the map uses the "
-            "ids of this vocabulary and the right ignore_index."
-        )
-    label_map[none] = num_classes
-    return label_map
+    lowest, highest = min(0, *none_values), max(num_classes - 1, *none_values)
+    if label_map.min() < lowest or label_map.max() > highest:
+        raise _wrong_ids(name, label_map, num_classes, none_values)
+    narrow = lowest >= -1 and max(highest, num_classes) < 65536  # several times faster than 64 bits; -1 becomes 65535
+    ids = label_map.astype(np.uint16 if narrow else np.int64)
+    none = np.zeros(ids.shape, dtype=bool)
+    for value in none_values:
+        none |= ids == np.array(value).astype(ids.dtype)
+    np.copyto(ids, 0, where=none)
+    if ids.min() < 0 or ids.max() >= num_classes:
+        raise _wrong_ids(name, label_map, num_classes, none_values)
+    np.copyto(ids, num_classes, where=none)
+    return ids
+
+
+def _wrong_ids(name: str, label_map: np.ndarray, num_classes: int, none_values: tuple[int, ...]) -> ConfigurationError:
+    wrong = np.setdiff1d(label_map, [*range(num_classes), *none_values])[:10].tolist()
+    return ConfigurationError(
+        f"The {name} holds the ids {wrong}; allowed are the classes 0 to {num_classes - 1} and "
+        f"{' or '.join(map(str, none_values))} for none. Check that the map uses the ids of this vocabulary and the "
+        "right ignore_index."
+    )
 
 
 def _wrong_dtype(name: str, dtype: Any, integer: bool) -> ConfigurationError:

@@ -1,0 +1,86 @@
+"""How well the borders of parts are met: counts of boundary pixels.
+
+`boundary_counts` follows Boundary IoU (Cheng et al., CVPR 2021): of each class's mask only the band within d pixels of
+its border counts, d being 2 % of the picture's diagonal.
+
+`label_difference_matrix` is kept only to reproduce PartCLIPSeg's published boundary numbers. It erodes the label map
+instead of each class's mask, so a pixel counts as the *difference* of two class numbers: the score depends on how
+classes are numbered and is no boundary IoU.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .confusion import confusion_matrix
+
+
+def boundary_counts(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
+    """Counts the pixels near the borders of each class.
+
+    Unlabelled pixels are put away before the bands are taken, so an answer there costs nothing. Pixels outside the
+    picture belong to no class, so the picture's edge is a border, as in the paper.
+
+    Args:
+        prediction: (h, w) ids in 0..K, K = none.
+        reference: (h, w) likewise, K = unlabelled.
+        num_classes: K.
+
+    Returns:
+        int64 (3, K): pixels in both bands, in the band of the truth, in the band of the prediction.
+    """
+    answers = np.where(reference == num_classes, num_classes, prediction)
+    matrix = confusion_matrix(_band(answers, num_classes), _band(reference, num_classes), num_classes)
+    return np.stack([matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)])[:, :num_classes]
+
+
+def label_difference_matrix(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
+    """PartCLIPSeg's boundary matrix: each label map less its minimum over the neighbourhood, then counted as ids.
+
+    Args:
+        prediction: (h, w) ids in 0..K, K = none.
+        reference: Likewise.
+        num_classes: K.
+
+    Returns:
+        int64 (K + 1, K + 1), row = prediction, column = truth.
+    """
+    prediction, reference = (
+        ids - _window(np.minimum, ids, band_width(*ids.shape), outside=0) for ids in (prediction, reference)
+    )
+    return confusion_matrix(prediction, reference, num_classes)
+
+
+def band_width(height: int, width: int) -> int:
+    """Pixels from the border that the band reaches: 2 % of the diagonal, half rounded to even, at least 1."""
+    return max(1, round(0.02 * float(np.hypot(height, width))))
+
+
+def _band(ids: np.ndarray, num_classes: int) -> np.ndarray:
+    """The ids of pixels that have another class, none or the picture's edge within the band's width; K elsewhere."""
+    distance = band_width(*ids.shape)
+    lowest, highest = (_window(extreme, ids, distance, outside=num_classes) for extreme in (np.minimum, np.maximum))
+    return np.where(lowest == highest, num_classes, ids)
+
+
+def _window(extreme: np.ufunc, ids: np.ndarray, distance: int, outside: int) -> np.ndarray:
+    """Minimum or maximum over the square of 2 * distance + 1 pixels around each pixel.
+
+    Args:
+        extreme: `np.minimum` or `np.maximum`.
+        ids: (h, w).
+        distance: In pixels.
+        outside: The value beyond the edges.
+    """
+    padded = np.pad(ids, distance, constant_values=outside)
+    return _along_rows(extreme, _along_rows(extreme, padded, distance).T, distance).T
+
+
+def _along_rows(extreme: np.ufunc, array: np.ndarray, distance: int) -> np.ndarray:
+    """Over 2 * distance + 1 successive rows: spans of rows are doubled until they are as long as that."""
+    span, wanted = 1, 2 * distance + 1
+    while span < wanted:
+        step = min(span, wanted - span)
+        array = extreme(array[:-step], array[step:])
+        span += step
+    return array

@@ -1,0 +1,134 @@
+"""The definitions of the numbers, one for each public evaluator, and ours.
+
+The same names mean different things in the evaluators of OV-PARTS (NeurIPS 2023), PartCLIPSeg (NeurIPS 2024) and
+PartCATSeg (CVPR 2025). A flavour is one evaluator's definitions, reproduced exactly; never compare across flavours.
+docs/protocol.md states the differences in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..errors import ConfigurationError
+from .scores import ClassCounts, Formulas, found, labelled, occurring
+
+FlavourName = Literal["ov_parts", "partclipseg", "partcatseg", "strict"]
+
+
+def answered_counts(matrix: np.ndarray) -> ClassCounts:
+    """K classes; a labelled pixel without an answer is left out, as if it were unlabelled.
+
+    Args:
+        matrix: int64 (K + 1, K + 1), row = prediction, column = truth, index K = none.
+    """
+    return every_count(matrix[:-1, :-1])
+
+
+def strict_counts(matrix: np.ndarray) -> ClassCounts:
+    """K classes; a labelled pixel without an answer is a miss of its class."""
+    answered = answered_counts(matrix)
+    return ClassCounts(answered.hit, matrix[:, :-1].sum(axis=0).astype(np.float64), answered.predicted)
+
+
+def background_counts(matrix: np.ndarray) -> ClassCounts:
+    """K classes and the background, which no ground truth has: answering it on a labelled pixel is a miss."""
+    scored = matrix.copy()
+    scored[:, -1] = 0
+    return every_count(scored)
+
+
+def every_count(matrix: np.ndarray) -> ClassCounts:
+    """As many classes as the matrix has rows; all of it counts."""
+    matrix = matrix.astype(np.float64)
+    return ClassCounts(matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """From a confusion matrix to numbers.
+
+    Attributes:
+        counts: Which entries of the matrix count.
+        formulas: How the counts are averaged.
+    """
+
+    counts: Callable[[np.ndarray], ClassCounts]
+    formulas: Formulas
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """The definitions of one evaluator.
+
+    Attributes:
+        name: Identifier.
+        given_objects: Scoring when the object of each record is given or segmented first.
+        pred_all: Scoring when nothing is given and the background is an answer, or None if undefined.
+        uses_object_mask: Whether answers outside the record's object mask are dropped. The evaluators that do not use
+            the mask drop the answers on unlabelled pixels instead.
+        label_difference_boundary: Whether the evaluator reports a boundary score, see `boundary`.
+    """
+
+    name: str
+    given_objects: Scoring
+    pred_all: Scoring | None = None
+    uses_object_mask: bool = True
+    label_difference_boundary: bool = False
+
+    def scoring(self, pred_all: bool) -> Scoring:
+        """The scoring of one setting.
+
+        Raises:
+            ConfigurationError: The flavour does not define it.
+        """
+        if not pred_all:
+            return self.given_objects
+        if self.pred_all is None:
+            defined = [name for name, flavour in FLAVOURS.items() if flavour.pred_all]
+            raise ConfigurationError(
+                f"metrics={self.name!r} does not define scores for pred_all; choose one of {defined}."
+            )
+        return self.pred_all
+
+
+_OV_PARTS = Formulas(defined=labelled, averaged=occurring, averaged_in_set=occurring)
+STRICT = Scoring(strict_counts, _OV_PARTS)
+"""The strict numbers, which every result holds."""
+LABEL_DIFFERENCE = Formulas(defined=occurring, averaged=occurring, averaged_in_set=occurring)
+"""The formulas of the compatibility boundary score."""
+
+FLAVOURS = {
+    flavour.name: flavour
+    for flavour in (
+        Flavour("ov_parts", Scoring(answered_counts, _OV_PARTS)),
+        Flavour(
+            "partclipseg",
+            Scoring(answered_counts, Formulas(defined=labelled, averaged=labelled, averaged_in_set=labelled)),
+            Scoring(background_counts, Formulas(defined=occurring, averaged=occurring, averaged_in_set=labelled)),
+            uses_object_mask=False,
+            label_difference_boundary=True,
+        ),
+        Flavour(
+            "partcatseg",
+            Scoring(answered_counts, Formulas(defined=occurring, averaged=occurring, averaged_in_set=found)),
+            Scoring(every_count, Formulas(defined=occurring, averaged=occurring, averaged_in_set=found)),
+            uses_object_mask=False,
+        ),
+        Flavour("strict", STRICT, STRICT),
+    )
+}
+
+
+def get_flavour(name: str) -> Flavour:
+    """Looks a flavour up by name.
+
+    Raises:
+        ConfigurationError: There is no such flavour.
+    """
+    if name not in FLAVOURS:
+        raise ConfigurationError(f"Unknown metrics {name!r}; choose one of {list(FLAVOURS)}.")
+    return FLAVOURS[name]

@@ -1,0 +1,211 @@
+"""Predictions as a folder of PNG files with a manifest: scored without the model, whatever code made them.
+
+    manifest.json   what was predicted: data, vocabulary, task, setting, and the file of each label map
+    *.png           one channel of 8 or 16 bits: part ids, and the taxonomy's ignore index where there is no answer
+
+With the setting "oracle_obj" there is one map for each object that is scored, otherwise one for each picture.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data.masks import LabelMap
+from .data.part_dataset import PartDataset
+from .data.records import Record
+from .errors import ConfigurationError
+from .files import atomic_folder, atomic_write
+from .metrics.confusion import as_map, with_none
+from .tasks import Setting, Task, get_setting, get_task
+from .taxonomy import PartTaxonomy
+
+MANIFEST = "manifest.json"
+FORMAT = "ovparts-predictions"
+VERSION = 1
+
+
+def write_manifest(
+    folder: str | Path,
+    dataset: PartDataset,
+    task: str | Task = "zero_shot",
+    setting: str | Setting = Setting.ORACLE_OBJ,
+    model: str = "unnamed",
+) -> Path:
+    """Writes the manifest that says which label maps are wanted; any code may then add the PNG files it names.
+
+    Args:
+        folder: Where to; made if missing.
+        dataset: What is to be predicted.
+        task: Which records there are.
+        setting: What is given for each.
+        model: A name for what makes the predictions.
+
+    Returns:
+        The manifest's path.
+
+    Raises:
+        ConfigurationError: There is nothing to predict.
+    """
+    task, setting = get_task(task), get_setting(setting)
+    path = Path(folder) / MANIFEST
+    with atomic_write(path) as temporary:
+        text = json.dumps(_manifest(dataset, task, setting, model), indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def write_predictions(
+    folder: str | Path,
+    dataset: PartDataset,
+    predictions: Iterable[tuple[Record, np.ndarray]],
+    task: str | Task = "zero_shot",
+    setting: str | Setting = Setting.ORACLE_OBJ,
+    model: str = "unnamed",
+) -> Path:
+    """Writes the predictions of one model.
+
+    Args:
+        folder: The folder to make; an earlier one is replaced as a whole, or not at all after an error.
+        dataset: What was predicted.
+        predictions: Records with their (H, W) label maps at the picture's size: part ids, and -1 or the ignore index
+            where there is no answer. Without given objects, one for each picture.
+        task: Which records there are.
+        setting: What was given for each.
+        model: A name for what made the predictions.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigurationError: A wanted map is missing, given twice or not wanted, or holds ids that are no class.
+    """
+    task, setting = get_task(task), get_setting(setting)
+    missing = {_key(record, setting): file for record, file in _files(dataset, task, setting)}
+    with atomic_folder(folder) as new:
+        for record, label_map in predictions:
+            file = missing.pop(_key(record, setting), None)
+            if file is None:
+                raise ConfigurationError(f"The label map of {record} is not wanted by task {task.name}, or came twice.")
+            (new / file).write_bytes(_png(np.asarray(label_map), dataset.taxonomy, file))
+        if missing:
+            raise ConfigurationError(f"{len(missing)} label maps are missing, such as {list(missing.values())[:3]}.")
+        write_manifest(new, dataset, task, setting, model)
+    return Path(folder)
+
+
+def read_manifest(folder: str | Path, dataset: PartDataset) -> tuple[dict[str, Any], dict[Record, Path]]:
+    """Reads a manifest and makes sure that it and the files fit a dataset.
+
+    Returns:
+        The manifest, and for every record that is scored the file of its label map.
+
+    Raises:
+        ConfigurationError: The manifest is of other data or wants other maps, or files are missing.
+    """
+    folder = Path(folder)
+    manifest = _load(folder / MANIFEST)
+    task, setting = get_task(manifest["task"]), get_setting(manifest["setting"])
+    _check(folder, manifest, _manifest(dataset, task, setting, manifest["model"]))
+    files = {_key(record, setting): folder / file for record, file in _files(dataset, task, setting)}
+    return manifest, {record: files[_key(record, setting)] for record in dataset.evaluation_records(task)}
+
+
+def _manifest(dataset: PartDataset, task: Task, setting: Setting, model: str) -> dict[str, Any]:
+    taxonomy = dataset.taxonomy
+    image_ids = {split: list(rows["image_id"]) for split, rows in dataset.splits.items()}
+    maps = [
+        {
+            "file": file,
+            "split": record.split,
+            "row": record.row,
+            "image_id": image_ids[record.split][record.row],
+            "object": None if record.object_id is None else taxonomy.object_classes[record.object_id],
+            "instance": record.instance,
+        }
+        for record, file in _files(dataset, task, setting)
+    ]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "dataset": {"name": taxonomy.name, "fingerprint": dataset.fingerprint},
+        "task": task.name,
+        "setting": setting.value,
+        "model": model,
+        "bits": _bits(taxonomy),
+        "no_answer": taxonomy.ignore_index,
+        "part_classes": list(taxonomy.part_classes),
+        "maps": maps,
+    }
+
+
+def _files(dataset: PartDataset, task: Task, setting: Setting) -> list[tuple[Record, str]]:
+    """The maps that are wanted, each with the name of its file; unique by split, row, object and instance."""
+    records = dataset.evaluation_records(task)
+    if not records:
+        raise ConfigurationError(f"The dataset {dataset.taxonomy.name!r} has no labelled object to predict.")
+    if setting is not Setting.ORACLE_OBJ:
+        records = list(dict.fromkeys(Record(record.split, record.row) for record in records))
+    found = []
+    for record in records:
+        words = [record.split, f"{record.row:05}"]
+        if record.object_id is not None:
+            words.append(re.sub(r"\W+", "_", dataset.taxonomy.object_classes[record.object_id]))
+        if record.instance is not None:
+            words.append(str(record.instance))
+        found.append((record, "-".join(words) + ".png"))
+    return found
+
+
+def _key(record: Record, setting: Setting) -> Record:
+    """The record whose label map answers this one."""
+    return record if setting is Setting.ORACLE_OBJ else Record(record.split, record.row)
+
+
+def _png(label_map: np.ndarray, taxonomy: PartTaxonomy, file: str) -> bytes:
+    classes, none = len(taxonomy.part_classes), taxonomy.ignore_index
+    name = f"label map for {file}"
+    ids = with_none(name, as_map(name, label_map), classes, (-1, none))
+    ids[ids == classes] = none
+    return LabelMap.from_array(ids.astype(np.uint8 if _bits(taxonomy) == 8 else np.uint16)).png
+
+
+def _bits(taxonomy: PartTaxonomy) -> int:
+    return 8 if taxonomy.ignore_index <= 255 else 16
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({error}). Make it with `ovparts submit-format`, then add the PNG files it names."
+        ) from error
+    kind = (manifest.get("format"), manifest.get("version")) if isinstance(manifest, dict) else None
+    missing = {"task", "setting", "model"} - set(manifest) if kind else set()
+    if kind != (FORMAT, VERSION) or missing:
+        raise ConfigurationError(
+            f"{path} is not a manifest of format {FORMAT!r}, version {VERSION}: found {kind}, without "
+            f"{sorted(missing)}. Make it with `ovparts submit-format`."
+        )
+    return manifest
+
+
+def _check(folder: Path, manifest: dict[str, Any], expected: dict[str, Any]) -> None:
+    for key, value in expected.items():
+        if manifest.get(key) != value:
+            shown = f": {manifest.get(key)!r} instead of {value!r}" if len(str(value)) < 200 else ""
+            raise ConfigurationError(
+                f"The {key!r} of {folder / MANIFEST} does not fit this dataset and task{shown}. Make the manifest anew "
+                "with `ovparts submit-format`."
+            )
+    missing = [entry["file"] for entry in expected["maps"] if not (folder / entry["file"]).is_file()]
+    if missing:
+        raise ConfigurationError(
+            f"{len(missing)} of {len(expected['maps'])} label maps are missing in {folder}, such as {missing[:3]}."
+        )

@@ -1,0 +1,215 @@
+"""Every number of every public evaluator, and what holds for all of them."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.metrics import PartSegmentationMetric
+from ovparts_hf.metrics.flavours import FLAVOURS
+
+GOLDENS = Path(__file__).parents[1] / "goldens" / "evaluator"
+EXPECTED = json.loads(gzip.decompress((GOLDENS / "expected.json.gz").read_bytes()))
+CASES = [(case, evaluator) for case, evaluators in EXPECTED.items() for evaluator in evaluators]
+MODES = [(name, False) for name in FLAVOURS] + [(name, True) for name, flavour in FLAVOURS.items() if flavour.pred_all]
+NUM_CLASSES, IGNORE = 5, 255
+NAMES = [f"cat's part {i}" for i in range(NUM_CLASSES)]
+
+OURS = {
+    "mIoU": ("mIoU",),
+    "fwIoU": ("fwIoU",),
+    "pACC": ("pixel_accuracy",),
+    "mRecall": ("mRecall",),
+    "mACC": ("mRecall",),  # they say precision; it is the recall again
+    "h-IoU": ("hIoU",),
+    "h-Recall": ("hRecall",),
+    "h-bIoU": ("label_difference_boundary", "hIoU"),
+}
+for theirs, ours in (("base", "seen"), ("unbase", "unseen")):
+    OURS[f"mIoU-{theirs}"] = (f"mIoU_{ours}",)
+    OURS[f"mRecall-{theirs}"] = (f"mRecall_{ours}",)
+    OURS[f"pACC-{theirs}"] = (f"mRecall_{ours}",)  # PartCATSeg's is a mean over classes
+    OURS[f"pAcc-{theirs}"] = (f"pixel_accuracy_{ours}",)
+    OURS[f"Boundary-mIoU-{theirs}"] = ("label_difference_boundary", f"mIoU_{ours}")
+PER_CLASS = {
+    "IoU": ("IoU",),
+    "ACC": ("recall",),
+    "Recall": ("recall",),
+    "BoundaryIoU": ("label_difference_boundary", "IoU"),
+}
+
+
+def flavour_of(evaluator):
+    name, _, mode = (evaluator, "", "") if evaluator == "ov_parts" else evaluator.partition("_")
+    return name, mode == "pred_all"
+
+
+def counted(case, evaluator):
+    data = np.load(GOLDENS / f"{case}.npz")
+    name, pred_all = flavour_of(evaluator)
+    metric = PartSegmentationMetric(
+        data["class_names"].tolist(), data["base_ids"], data["ignore_index"], name, pred_all, name == "partclipseg"
+    )
+    for i in range(data["num_samples"]):
+        metric.update(data[f"pred_all_{i}" if pred_all else f"pred_{i}"], data[f"gt_{i}"], data[f"obj_mask_{i}"])
+    return metric, data
+
+
+@pytest.mark.parametrize(("case", "evaluator"), CASES)
+def test_every_number_equals_the_evaluators(case, evaluator):
+    metric, _ = counted(case, evaluator)
+    numbers = metric.compute()
+    found = {}
+    for theirs in EXPECTED[case][evaluator]:
+        kind, _, name = theirs.partition("-")
+        path = OURS.get(theirs) or (*PER_CLASS[kind], name)
+        value = numbers
+        for key in path:
+            value = value[key]
+        found[theirs] = value
+    expected = {key: float("nan") if value is None else value for key, value in EXPECTED[case][evaluator].items()}
+    assert found == pytest.approx(expected, abs=1e-9, rel=0, nan_ok=True)
+
+
+@pytest.mark.parametrize(("case", "evaluator"), CASES)
+def test_what_an_evaluator_leaves_out_is_undefined(case, evaluator):
+    numbers = counted(case, evaluator)[0].compute()
+    for theirs in ("mIoU-base", "mIoU-unbase", "h-IoU"):
+        if theirs not in EXPECTED[case][evaluator]:
+            assert np.isnan(numbers[OURS[theirs][0]])
+
+
+@pytest.mark.parametrize(("case", "evaluator"), CASES)
+def test_matrices_equal_the_evaluators(case, evaluator):
+    metric, data = counted(case, evaluator)
+    np.testing.assert_array_equal(metric.confusion_matrix, data[f"conf_{evaluator}"])
+    if metric.boundary:
+        np.testing.assert_array_equal(metric.counts["label_difference"], data[f"bconf_{evaluator}"])
+
+
+def test_a_record_without_labels_changes_nothing_where_the_evaluators_fail():
+    for name in ("partclipseg", "partcatseg"):
+        metric, _ = counted("all_ignore_only", f"{name}_oracle")
+        assert np.isnan(metric.compute()["mIoU"])
+
+
+# ---- properties of every flavour -----------------------------------------------------------------------------------
+
+REFERENCE = hnp.arrays(np.int32, (4, 6), elements=st.sampled_from([*range(NUM_CLASSES), IGNORE]))
+PREDICTION = hnp.arrays(np.int32, (4, 6), elements=st.sampled_from([*range(NUM_CLASSES), -1]))
+RECORDS = st.lists(st.tuples(PREDICTION, REFERENCE, hnp.arrays(bool, (4, 6))), min_size=1, max_size=4)
+every_mode = pytest.mark.parametrize(("name", "pred_all"), MODES)
+
+
+def new_metric(name, pred_all, names=NAMES, seen_ids=(0, 1, 2), boundary=False):
+    return PartSegmentationMetric(names, seen_ids, IGNORE, name, pred_all, boundary)
+
+
+def updated(metric, records):
+    for record in records:
+        metric.update(*record)
+    return metric
+
+
+def flat(numbers, names=NAMES):
+    """All numbers in a fixed order, by class name."""
+    values = []
+    for key in sorted(numbers):
+        value = numbers[key]
+        if isinstance(value, float):
+            values.append(value)
+        else:
+            values.extend([value[name] for name in names] if key in ("IoU", "recall") else flat(value, names))
+    return values
+
+
+@every_mode
+@settings(deadline=None, max_examples=25)
+@given(RECORDS, st.randoms())
+def test_order_and_processes_do_not_matter(name, pred_all, records, random):
+    one = updated(new_metric(name, pred_all, boundary=True), records).compute()
+    shuffled = random.sample(records, len(records))
+    cut = random.randint(0, len(records))
+    first, second = (updated(new_metric(name, pred_all, boundary=True), r) for r in (shuffled[:cut], shuffled[cut:]))
+    first.merge(second.counts)
+    np.testing.assert_array_equal(flat(first.compute()), flat(one))
+
+
+@every_mode
+@settings(deadline=None, max_examples=25)
+@given(RECORDS, st.permutations(range(NUM_CLASSES)))
+def test_renumbering_the_classes_renames_the_numbers(name, pred_all, records, order):
+    table = np.full(IGNORE + 1, -1)
+    table[:NUM_CLASSES], table[IGNORE] = order, IGNORE
+    table[-1] = IGNORE  # -1 reads it too: no answer
+    names = [NAMES[order.index(i)] for i in range(NUM_CLASSES)]
+    renumbered = [(table[p], table[r], m) for p, r, m in records]
+    ours = updated(new_metric(name, pred_all, boundary=True), records).compute()
+    theirs = updated(new_metric(name, pred_all, names, order[:3], boundary=True), renumbered).compute()
+    for numbers in (ours, theirs):
+        numbers.pop("label_difference_boundary", None)  # depends on the numbering: why it is no boundary IoU
+    np.testing.assert_allclose(flat(ours), flat(theirs), atol=1e-9)
+
+
+@every_mode
+@given(REFERENCE)
+def test_a_perfect_prediction_scores_100_everywhere(name, pred_all, reference):
+    metric = new_metric(name, pred_all, boundary=True)
+    metric.update(np.where(reference == IGNORE, 0, reference), reference)
+    numbers = np.array(flat({key: value for key, value in metric.compute().items() if "difference" not in key}))
+    if (reference != IGNORE).any():
+        np.testing.assert_allclose(numbers[~np.isnan(numbers)], 100)
+        assert metric.compute()["mIoU"] == metric.compute().get("strict", metric.compute())["mIoU"] == 100
+
+
+@every_mode
+@given(REFERENCE)
+def test_an_empty_prediction_scores_0_in_strict(name, pred_all, reference):
+    metric = new_metric(name, pred_all, boundary=True)
+    metric.update(np.full_like(reference, NUM_CLASSES if pred_all else -1), reference)
+    numbers = metric.compute()
+    for strict in (numbers.get("strict", numbers), numbers["boundary"]):
+        if (reference != IGNORE).any():
+            assert strict["mIoU"] == 0
+            assert not np.nansum(list(strict["IoU"].values()))
+
+
+# ---- options -------------------------------------------------------------------------------------------------------
+
+
+def test_strict_is_the_twin_of_the_others():
+    records = [([[0, 1, -1, 2]], [[0, 0, 1, 2]])]
+    twin = updated(new_metric("ov_parts", False), records).compute()["strict"]
+    assert flat(updated(new_metric("strict", False), records).compute()) == pytest.approx(flat(twin), nan_ok=True)
+
+
+def test_background_is_an_answer_only_in_pred_all():
+    prediction, reference = [[NUM_CLASSES, 0]], [[0, 0]]
+    metric = new_metric("partclipseg", True)
+    metric.update(prediction, reference)
+    assert metric.compute()["IoU"][NAMES[0]] == 50
+    assert metric.compute()["mIoU"] == 25  # the background was answered: it is averaged as a 0
+    with pytest.raises(ConfigurationError, match=r"prediction holds the ids \[5\]"):
+        new_metric("partclipseg", False).update(prediction, reference)
+
+
+@pytest.mark.parametrize(
+    ("name", "pred_all", "message"),
+    [
+        ("coco", False, r"Unknown metrics 'coco'; choose one of \['ov_parts', 'partclipseg', 'partcatseg', 'strict'\]"),
+        (
+            "ov_parts",
+            True,
+            r"'ov_parts' does not define scores for pred_all; .*\['partclipseg', 'partcatseg', 'strict'\]",
+        ),
+    ],
+)
+def test_undefined_flavours_are_refused(name, pred_all, message):
+    with pytest.raises(ConfigurationError, match=message):
+        new_metric(name, pred_all)
