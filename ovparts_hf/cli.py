@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from dataset_builders import BUILDERS, RELEASES, get_builder
 
+from .comparison import PICTURES_FILE, RESULT_FILE, compare_results, comparison_table
 from .data.check import check
 from .data.part_dataset import PartDataset
 from .data.repository import write_repository
@@ -23,9 +24,14 @@ from .evaluation import evaluate_model
 from .files import atomic_folder
 from .gallery import build_galleries
 from .loading import load_config, load_model, load_processor
+from .metrics import PictureCounts
+from .metrics.flavours import FLAVOURS
 from .models.catseg.convert_catseg import convert_catseg
 from .models.clipseg.convert_clipseg import convert_clipseg
 from .report import write_report
+from .results import BenchmarkResult
+from .scoring import score_folder
+from .submission import write_manifest
 from .tasks import TASKS, Setting
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116
 from .training import TrainArguments, train
@@ -88,6 +94,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     dataset = PartDataset.load(options.data)
     model, processor = load_model(options.model)
     model.to(accelerator.device)
+    pictures = PictureCounts(len(dataset.taxonomy.part_classes))
     result = evaluate_model(
         model,
         processor,
@@ -99,17 +106,54 @@ def _evaluate(options: argparse.Namespace) -> int:
         max_pictures=options.max_pictures,
         compat=None if options.compat == "none" else options.compat,
         sliding_window=options.sliding_window,
+        metrics=options.metrics,
+        boundary=options.boundary,
+        pictures=pictures,
         accelerator=accelerator,
     )
     if accelerator.is_main_process:
         print(result.table())
         if options.out is not None:
-            result.to_json(options.out / "result.json")
+            result.to_json(options.out / RESULT_FILE)
             result.to_csv(options.out / "classes.csv")
+            pictures.save(options.out / PICTURES_FILE)
             galleries = build_galleries(model, processor, dataset, options.task)
             command = shlex.join(["ovparts", *options.words])
             write_report(options.out / "report" / "index.html", [result], galleries, [command])
             print(options.out / "report" / "index.html")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    paths = [path / RESULT_FILE if path.is_dir() else path for path in options.results]
+    write_report(options.out, [BenchmarkResult.from_json(path) for path in paths], labels=options.labels)
+    print(options.out)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    print(comparison_table(compare_results(options.first, options.second, samples=options.samples, seed=options.seed)))
+    return 0
+
+
+def _submit_format(options: argparse.Namespace) -> int:
+    print(write_manifest(options.out, PartDataset.load(options.data), options.task, options.setting, options.name))
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    result, pictures = score_folder(
+        options.folder,
+        PartDataset.load(options.data),
+        options.metrics,
+        boundary=options.boundary,
+        label_size=options.label_size,
+    )
+    print(result.table())
+    if options.out is not None:
+        result.to_json(options.out / RESULT_FILE)
+        result.to_csv(options.out / "classes.csv")
+        pictures.save(options.out / PICTURES_FILE)
     return 0
 
 
@@ -193,7 +237,63 @@ def _parser() -> argparse.ArgumentParser:
         "--compat", choices=["ov_parts", "none"], default="ov_parts", help="label sizes as published, or as stored"
     )
     evaluation.add_argument("--sliding-window", action="store_true", help="average windows and whole (CATSeg)")
+    evaluation.add_argument("--metrics", choices=FLAVOURS, default="ov_parts", help="default: %(default)s")
+    evaluation.add_argument("--boundary", action="store_true", help="score borders too")
     evaluation.add_argument("--device", choices=["auto", "cpu"], default="auto", help="default: %(default)s")
+
+    reporting = _command(
+        commands,
+        _report,
+        "make one HTML page of results, beside the paper's numbers",
+        "ovparts report outputs/clipseg outputs/catseg --out outputs/report.html",
+    )
+    reporting.add_argument("results", type=Path, nargs="+", help="result folders or files; the first is the subject")
+    reporting.add_argument("--out", type=Path, default=Path("report.html"), help="default: %(default)s")
+    reporting.add_argument("--labels", nargs="+", help="a short name for each result; equal names share a table row")
+
+    comparing = _command(
+        commands,
+        _compare,
+        "compare two models on the same pictures, by a paired bootstrap",
+        "ovparts compare outputs/clipseg outputs/catseg",
+    )
+    comparing.add_argument("first", type=Path, help="folder with result.json and pictures.npz")
+    comparing.add_argument("second", type=Path, help="likewise")
+    comparing.add_argument("--samples", type=int, default=1000, help="draws (default: %(default)s)")
+    comparing.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
+
+    formatting = _command(
+        commands,
+        _submit_format,
+        "write the manifest that says which label maps `ovparts score` wants as PNG files",
+        "ovparts submit-format data/pascal-part-116 outputs/mine --name my-model",
+    )
+    formatting.add_argument("data", help="prepared dataset: folder or Hub id")
+    formatting.add_argument("out", type=Path, help="folder of the predictions")
+    formatting.add_argument("--task", choices=TASKS, default="zero_shot", help="default: %(default)s")
+    formatting.add_argument(
+        "--setting", choices=[s.value for s in Setting], default="oracle_obj", help="default: %(default)s"
+    )
+    formatting.add_argument("--name", default="unnamed", help="what makes the predictions")
+
+    scoring = _command(
+        commands,
+        _score,
+        "score a folder of predicted label maps, without the model",
+        "ovparts score outputs/mine data/pascal-part-116 --out outputs/mine-scores",
+    )
+    scoring.add_argument("folder", type=Path, help="PNG files and manifest.json, see `ovparts submit-format`")
+    scoring.add_argument("data", help="prepared dataset: folder or Hub id")
+    scoring.add_argument("--metrics", choices=FLAVOURS, default="ov_parts", help="default: %(default)s")
+    scoring.add_argument("--boundary", action="store_true", help="score borders too")
+    scoring.add_argument(
+        "--label-size",
+        type=int,
+        nargs=2,
+        metavar=("SHORT", "LONGEST"),
+        help="size the labels are brought to first, as the original's data mapper does (for CLIPSeg 800 1333)",
+    )
+    scoring.add_argument("--out", type=Path, help="folder for result.json, classes.csv and pictures.npz")
 
     converting = _command(
         commands,
@@ -233,9 +333,8 @@ def _parser() -> argparse.ArgumentParser:
 def _command(
     commands: argparse._SubParsersAction, run: Callable[[argparse.Namespace], int], summary: str, example: str
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        run.__name__.removeprefix("_"), help=summary, description=summary, epilog=f"Example: {example}"
-    )
+    name = run.__name__.removeprefix("_").replace("_", "-")
+    parser = commands.add_parser(name, help=summary, description=summary, epilog=f"Example: {example}")
     parser.set_defaults(run=run)
     return parser
 

@@ -7,21 +7,25 @@ import itertools
 import logging
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from transformers import PreTrainedModel
 
+from .comparison import bootstrap
 from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
-from .metrics import PartSegmentationMetric
+from .metrics import PartSegmentationMetric, PictureCounts
+from .metrics.flavours import FlavourName
 from .prediction import Prediction, predict_records
 from .processing import PartSegmentationProcessor
 from .resize import resize_nearest, shortest_edge_size
-from .results import BenchmarkResult, describe_classes
+from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .tasks import Setting, Task, get_setting, get_task
 
 logger = logging.getLogger(__name__)
@@ -41,6 +45,9 @@ def evaluate_model(
     max_pictures: int | None = None,
     compat: Compat | None = "ov_parts",
     sliding_window: bool = False,
+    metrics: FlavourName = "ov_parts",
+    boundary: bool = False,
+    pictures: PictureCounts | None = None,
     seed: int = 0,
     accelerator: Accelerator | None = None,
     progress: bool = True,
@@ -62,6 +69,9 @@ def evaluate_model(
         compat: "ov_parts" brings the label maps to the size of the benchmark's data mapper first, which shifts their
             borders by up to a pixel and is part of the published numbers; None scores the labels as they are stored.
         sliding_window: Whether to score overlapping windows and the whole picture, and to average (CATSeg).
+        metrics: Whose definitions of the numbers to use, see docs/protocol.md.
+        boundary: Whether to score borders too.
+        pictures: A store that is given what was counted in each record, or None.
         seed: Only noted in the result: nothing here is random.
         accelerator: If it has several processes, each scores its share and all get the whole result.
         progress: Whether to show a bar.
@@ -84,28 +94,31 @@ def evaluate_model(
         raise ConfigurationError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
     published = model.config.eval_label_size if compat == "ov_parts" else None
     label_size = None if published is None else list(published)
-    metric = PartSegmentationMetric(taxonomy.part_classes, task.seen_ids(taxonomy), taxonomy.ignore_index)
+    seen_ids = task.seen_ids(taxonomy)
+    metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, boundary=boundary)
+    pictures = PictureCounts(metric.num_classes) if pictures is None else pictures
 
     start = time.perf_counter()
     share = _share(records, accelerator.process_index, accelerator.num_processes)
     show = progress and accelerator.is_main_process
-    for prediction in predict_records(model, processor, dataset, share, batch_size, workers, show):
-        score(metric, prediction, taxonomy.ignore_index, label_size)
-    counts = torch.from_numpy(metric.confusion_matrix).to(accelerator.device)
-    metric.reset()
-    metric.merge(accelerator.reduce(counts, "sum").cpu().numpy())
+    predictions = predict_records(model, processor, dataset, share, batch_size, workers, show)
+    _count(metric, pictures, predictions, label_size, accelerator)
     seconds = time.perf_counter() - start
 
-    pictures = len({(record.split, record.row) for record in records})
+    num_pictures = len({(record.split, record.row) for record in records})
+    classes = describe_classes(taxonomy, seen_ids)
     return BenchmarkResult(
         metrics=metric.compute(),
-        classes=describe_classes(taxonomy, task.seen_ids(taxonomy)),
+        classes=classes,
+        flavour=metrics,
+        intervals=bootstrap(pictures, seen_ids, metrics),
+        breakdowns=describe_breakdowns(metric, classes, pictures),
         task=task.name,
         setting=setting.value,
         dataset={
             "name": taxonomy.name,
             "fingerprint": dataset.fingerprint,
-            "num_pictures": pictures,
+            "num_pictures": num_pictures,
             "num_records": len(records),
         },
         model={"name": model.config.name_or_path or type(model).__name__, "type": model.config.model_type},
@@ -123,8 +136,27 @@ def evaluate_model(
             "threads": torch.get_num_threads(),
             "processes": accelerator.num_processes,
         },
-        timings={"seconds": seconds, "pictures_per_second": pictures / seconds},
+        timings={"seconds": seconds, "pictures_per_second": num_pictures / seconds},
     )
+
+
+def _count(
+    metric: PartSegmentationMetric,
+    pictures: PictureCounts,
+    predictions: Iterable[Prediction],
+    label_size: Sequence[int] | None,
+    accelerator: Accelerator,
+) -> None:
+    """Counts this process's predictions, and adds up what all processes counted."""
+    counted = PictureCounts(metric.num_classes)
+    for prediction in predictions:
+        matrix = score(metric, prediction, metric.ignore_index, label_size)
+        counted.add(prediction.sample.image_id, matrix)
+    counts = {name: torch.from_numpy(array).to(accelerator.device) for name, array in metric.counts.items()}
+    metric.reset()
+    metric.merge({name: accelerator.reduce(array, "sum").cpu().numpy() for name, array in counts.items()})
+    for each in gather_object([counted]):
+        pictures.merge(each)
 
 
 def score(
@@ -132,7 +164,7 @@ def score(
     prediction: Prediction,
     ignore_index: int,
     label_size: Sequence[int] | None = None,
-) -> None:
+) -> np.ndarray:
     """Counts one prediction inside its object.
 
     Args:
@@ -140,12 +172,15 @@ def score(
         prediction: The answer.
         ignore_index: Of the dataset.
         label_size: (short edge, longest edge) that the label maps are brought to first, or None.
+
+    Returns:
+        What was counted, as `PartSegmentationMetric.update` does.
     """
     part_map, object_map = prediction.sample.part_map, prediction.sample.object_map
     if label_size is not None:
         size = shortest_edge_size(*part_map.shape, *label_size)
         part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
-    metric.update(prediction.label_map, part_map, object_map != ignore_index)
+    return metric.update(prediction.label_map, part_map, object_map != ignore_index)
 
 
 def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:

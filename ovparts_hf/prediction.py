@@ -26,7 +26,8 @@ class Prediction:
     Attributes:
         record: What was asked.
         sample: Its picture and labels.
-        label_map: (H, W) int64 part ids at the picture's size. Every pixel has an answer, inside the object or not.
+        label_map: (H, W) int64 part ids at the picture's size. Every pixel has an answer, inside the object or not; it
+            is -1 for an object without parts.
     """
 
     record: Record
@@ -143,6 +144,6 @@ def _answer(
     ids, predictions = np.array(classes), []
     for row, parts, (record, sample) in zip(row_of, candidates, asked):
         size = sample.part_map.shape
-        best = processor.label_map(logits[row], size, [position[part] for part in parts])
-        predictions.append(Prediction(record, sample, ids[best.cpu().numpy()]))
+        best = processor.label_map(logits[row], size, [position[part] for part in parts]).cpu().numpy()
+        predictions.append(Prediction(record, sample, np.where(best < 0, -1, ids[best])))
     return predictions
