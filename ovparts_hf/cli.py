@@ -18,7 +18,7 @@ from .comparison import PICTURES_FILE, RESULT_FILE, compare_results, comparison_
 from .data.check import check
 from .data.part_dataset import PartDataset
 from .data.repository import write_repository
-from .demo import RECIPES, run_demo
+from .demo import RECIPES, demo_table, run_demo
 from .errors import ConfigurationError, OVPartsError
 from .evaluation import evaluate_model
 from .files import atomic_folder
@@ -177,8 +177,8 @@ def _convert(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     data = write_repository(get_builder("toy-world")(), options.out / "data", overwrite=True)
-    result = run_demo(data, options.out, options.model, options.seed, tuple(options.overrides))
-    print(result.table())
+    results = run_demo(data, options.out, options.model, options.seed, options.overrides)
+    print(demo_table(results))
     print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
     return 0
 
@@ -324,7 +324,9 @@ def _parser() -> argparse.ArgumentParser:
         "draw the toy world, train on it, evaluate and report; other arguments override the recipe (key=value)",
         "ovparts demo --out outputs/demo",
     )
-    demo.add_argument("--model", choices=RECIPES, default="clipseg", help="model family (default: %(default)s)")
+    demo.add_argument(
+        "--model", choices=RECIPES, nargs="+", default=["clipseg"], help="one or more models (default: clipseg)"
+    )
     demo.add_argument("--out", type=Path, default=Path("outputs/demo"), help="folder (default: %(default)s)")
     demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     return parser
