@@ -7,6 +7,8 @@ from .loading import load_model
 from .metrics import PartSegmentationMetric
 from .models.catseg import CATSegConfig, CATSegForPartSegmentation
 from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
+from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
 from .processing import PartSegmentationProcessor
 from .results import BenchmarkResult
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
@@ -15,6 +17,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ADE20K_PART_234",
+    "MaskFormerForPartSegmentation",
+    "MaskFormerPartConfig",
     "PASCAL_PART_116",
     "BenchmarkResult",
     "CATSegConfig",
@@ -25,6 +29,8 @@ __all__ = [
     "PartSegmentationMetric",
     "PartSegmentationProcessor",
     "PartTaxonomy",
+    "ZSSegConfig",
+    "ZSSegForPartSegmentation",
     "evaluate_model",
     "load_model",
 ]
