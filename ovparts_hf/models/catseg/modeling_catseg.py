@@ -76,6 +76,9 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
             ConfigurationError: A group is unknown.
         """
         choose_trainable(self, name, TRAINABLE_GROUPS)
+        attention = self.clip.vision_model.encoder.layers[-1].self_attn
+        for unused in (attention.q_proj, attention.k_proj):  # dense features only need its values
+            unused.requires_grad_(False)
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Encodes class names; do it once per vocabulary and pass the result to every forward call.

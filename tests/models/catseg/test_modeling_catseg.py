@@ -254,6 +254,17 @@ def test_wrong_configurations(changes, message):
     assert message in str(error.value.__cause__)
 
 
+@pytest.mark.parametrize("name", ["B+D", "D", "B+C+D"])
+def test_whatever_is_trainable_gets_a_gradient(name, golden_model):
+    """Several processes could not train together otherwise."""
+    golden_model.set_trainable(name)
+    inputs = prepared(INPUTS["train.images"])
+    golden_model(**inputs, input_ids=INPUTS["token_ids_train"], labels=INPUTS["train.labels"]).loss.backward()
+    trainable = {name for name, parameter in golden_model.named_parameters() if parameter.requires_grad}
+    assert trainable == {name for name, parameter in golden_model.named_parameters() if parameter.grad is not None}
+    golden_model.zero_grad()
+
+
 def test_unknown_trainable_group(golden_model):
     with pytest.raises(ConfigurationError, match=r"names \['V'\]"):
         golden_model.set_trainable("B+V")
