@@ -11,4 +11,4 @@ NUMBERS_AT_ONCE = {"cpu": 600_000, "cuda": 20_000_000}
 def class_chunks(volume: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Cuts (classes, ...) into groups."""
     limit = NUMBERS_AT_ONCE.get(volume.device.type, NUMBERS_AT_ONCE["cuda"])
-    return volume.split(max(1, limit // volume[:1].numel()))
+    return volume.split(max(1, limit // volume.shape[1:].numel()))

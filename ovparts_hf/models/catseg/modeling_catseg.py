@@ -133,11 +133,15 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
         Returns:
             Logits at the resolution of the first ResNet stage, a quarter of `pixel_values`; for windows at that of the
             canvas.
+
+        Raises:
+            ConfigurationError: Words are missing, or pictures or words have another shape than the model takes.
         """
         if class_features is None:
             if input_ids is None:
                 raise ConfigurationError("Pass class_features (from encode_classes) or input_ids; both are missing.")
             class_features = self.encode_classes(input_ids, attention_mask)
+        self._check(pixel_values, class_features)
         none = F.normalize(self.none_embedding, dim=-1)[:, None].expand(-1, class_features.shape[1], -1)
         rows = torch.cat([class_features, none.to(class_features)])
         asked = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
@@ -157,6 +161,19 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
                 full[:, :-1], full[:, -1:], labels, self.config.segmentation_loss, self.config.none_weight
             )
         return PartSegmentationOutput(loss, logits, none_logits if include_none else None, class_features)
+
+    def _check(self, pixel_values: torch.Tensor, class_features: torch.Tensor) -> None:
+        side, templates = self.config.image_size, self.config.num_templates
+        if pixel_values.shape[-2:] != (side, side):
+            raise ConfigurationError(
+                f"pixel_values has shape {list(pixel_values.shape)}; this model takes pictures of {side} x {side}. "
+                "Prepare them with its processor."
+            )
+        if class_features.dim() != 3 or class_features.shape[1] != templates:
+            raise ConfigurationError(
+                f"class_features has shape {list(class_features.shape)}; this model takes (classes, {templates}, "
+                f"{self.config.projection_dim}), one row for each of its {templates} templates."
+            )
 
     def _score(
         self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None, rows: torch.Tensor, asked: torch.Tensor

@@ -238,6 +238,24 @@ def test_five_hundred_classes(golden_model):
     assert_close(logits[0, 7], golden_model(**inputs, class_features=features).logits[0, 7], atol=1e-4, rtol=0)
 
 
+@torch.no_grad()
+def test_nothing_asked_is_nothing_scored(golden_model, golden_features):
+    inputs = prepared(INPUTS["infer.image"][None])
+    nothing = torch.zeros(1, 7, dtype=torch.bool)
+    logits = golden_model(**inputs, class_features=golden_features, class_mask=nothing, include_none=False).logits
+    assert logits.shape == (1, 7, 32, 32)
+    assert torch.isneginf(logits).all()
+    assert (label_map(logits[0], (9, 9), [], scores="probabilities") == -1).all()
+
+
+def test_wrong_shapes_are_refused(golden_model, golden_features):
+    pixels = prepared(INPUTS["infer.image"][None])["pixel_values"]
+    with pytest.raises(ConfigurationError, match="pictures of 128 x 128"):
+        golden_model(pixels[..., :96], class_features=golden_features)
+    with pytest.raises(ConfigurationError, match=r"takes \(classes, 3, 32\)"):
+        golden_model(pixels, class_features=golden_features[:, :2])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
