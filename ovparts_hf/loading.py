@@ -75,7 +75,7 @@ def load_config(name_or_path: str | Path | None, family: str | None = None, **ov
         return type(config).from_dict(config.to_dict())  # which also checks types
     except (StrictDataclassError, TypeError, ValueError) as error:
         reason = error.__cause__ or error
-        given = {key: value for key, value in overrides.items() if key in str(reason)} or list(overrides)
+        given = {key: value for key, value in overrides.items() if key not in ("id2label", "label2id")}
         raise ConfigurationError(f"{type(config).__name__} cannot have {given}: {reason}") from error
 
 
