@@ -7,6 +7,8 @@ from .loading import load_model
 from .metrics import PartSegmentationMetric
 from .models.catseg import CATSegConfig, CATSegForPartSegmentation
 from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
+from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
 from .processing import PartSegmentationProcessor
 from .results import BenchmarkResult
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
@@ -21,10 +23,14 @@ __all__ = [
     "CATSegForPartSegmentation",
     "CLIPSegForPartSegmentation",
     "CLIPSegPartConfig",
+    "MaskFormerForPartSegmentation",
+    "MaskFormerPartConfig",
     "PartDataset",
     "PartSegmentationMetric",
     "PartSegmentationProcessor",
     "PartTaxonomy",
+    "ZSSegConfig",
+    "ZSSegForPartSegmentation",
     "evaluate_model",
     "load_model",
 ]
