@@ -7,7 +7,9 @@ The ways, alternating picture by picture in one process, so that a machine that 
 * ours: class names encoded once, one forward pass per picture, only the parts of its objects decoded;
 * plain: what the original does for every (picture, object). CLIPSeg encodes all prompts padded to 77 tokens, runs the
   whole vision tower and decodes all classes and "none"; CATSeg runs the whole model, with the guidance repeated for
-  every class, and resizes the scores of all classes;
+  every class, and resizes the scores of all classes; ZSseg+ encodes all prompts padded to 77 tokens, runs backbone and
+  pixel decoder, has CLIP encode the object's crop once for each part predicted in it, and resizes the scores of all
+  classes;
 * stock (CLIPSeg): transformers' model as its documentation shows it, one copy of the picture per class;
 * bfloat16 (CATSeg): ours under autocast, whose answers differ a little.
 
@@ -31,8 +33,9 @@ import torch
 from benchmark_catseg import CatSegWays
 from benchmark_clipseg import ClipSegWays
 from benchmark_workload import OBJECTS, random_picture
+from benchmark_zsseg import ZSSegWays
 
-WAYS = {"clipseg": ClipSegWays, "catseg": CatSegWays}
+WAYS = {"clipseg": ClipSegWays, "catseg": CatSegWays, "zsseg": ZSSegWays}
 
 
 @dataclass

@@ -25,6 +25,8 @@ __all__ = [
     "CATSegForPartSegmentation",
     "CLIPSegForPartSegmentation",
     "CLIPSegPartConfig",
+    "MaskFormerForPartSegmentation",
+    "MaskFormerPartConfig",
     "PartDataset",
     "PartSegmentationMetric",
     "PartSegmentationProcessor",

@@ -15,30 +15,25 @@ from transformers.utils import logging as transformers_logging
 from dataset_builders import BUILDERS, RELEASES, get_builder
 
 from .comparison import PICTURES_FILE, RESULT_FILE, compare_results, comparison_table
+from .conversion import CONVERTERS, VOCABULARIES, convert
 from .data.check import check
 from .data.part_dataset import PartDataset
 from .data.repository import write_repository
 from .demo import RECIPES, demo_table, run_demo
 from .errors import ConfigurationError, OVPartsError
 from .evaluation import evaluate_model
-from .files import atomic_folder
 from .gallery import build_galleries
-from .loading import load_config, load_model, load_processor
+from .loading import load_model
 from .metrics import PictureCounts
 from .metrics.flavours import FLAVOURS
-from .models.catseg.convert_catseg import convert_catseg
-from .models.clipseg.convert_clipseg import convert_clipseg
+from .models.resnet import RESNETS
 from .report import write_report
 from .results import BenchmarkResult
 from .scoring import score_folder
 from .submission import write_manifest
 from .tasks import TASKS, Setting
-from .taxonomy import ADE20K_PART_234, PASCAL_PART_116
 from .training import TrainArguments, train
-from .vocabulary import encode_vocabulary
-
-CONVERTERS = {"clipseg": convert_clipseg, "catseg": convert_catseg}
-VOCABULARIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234)}
+from .training.recipe import parse_overrides
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,17 +154,17 @@ def _score(options: argparse.Namespace) -> int:
 
 def _convert(options: argparse.Namespace) -> int:
     settings = {} if options.text_precision is None else {"text_precision": options.text_precision}
-    config = load_config(options.base, options.family, **settings)
-    processor = load_processor(options.base, options.family)
-    model, report = CONVERTERS[options.family](options.checkpoint, config)
-    if options.vocabulary:
-        names = list(dict.fromkeys(name for each in options.vocabulary for name in VOCABULARIES[each].part_classes))
-        if not hasattr(model, "store_classes"):
-            raise ConfigurationError(f"A {options.family} model does not keep features of class names; they are quick.")
-        model.store_classes(names, encode_vocabulary(model, processor, names, progress=True))
-    with atomic_folder(options.out) as folder:
-        model.save_pretrained(folder)
-        processor.save_pretrained(folder)
+    report = convert(
+        options.family,
+        options.checkpoint,
+        options.out,
+        options.base,
+        vocabularies=options.vocabulary,
+        trained_on=options.trained_on,
+        backbone=options.backbone,
+        prompts=options.prompts,
+        settings={**settings, **parse_overrides(options.set)},
+    )
     print(report.summary())
     print(options.out)
     return 0
@@ -306,16 +301,30 @@ def _parser() -> argparse.ArgumentParser:
     converting.add_argument("out", type=Path, help="folder to make")
     converting.add_argument(
         "--base",
-        required=True,
-        help="folder or Hub id of the stock model it is built on: CLIPSeg's, or CLIP for catseg",
+        help="folder or Hub id of the stock model it is built on: CLIPSeg's for clipseg, CLIP for catseg and zsseg; "
+        "maskformer needs none",
     )
     converting.add_argument(
-        "--vocabulary", choices=VOCABULARIES, nargs="+", help="encode these class names now and save their features"
+        "--vocabulary",
+        choices=VOCABULARIES,
+        nargs="+",
+        default=[],
+        help="catseg: encode these class names now and save their features; maskformer: the one it was trained on",
     )
+    converting.add_argument(
+        "--trained-on", choices=VOCABULARIES, help="zsseg: whose seen parts it was trained on (default: none)"
+    )
+    converting.add_argument(
+        "--backbone", choices=RESNETS, help="zsseg, maskformer: detectron2's ResNet that it has (default: resnet-50)"
+    )
+    converting.add_argument("--prompts", type=Path, help="zsseg: the original's separate checkpoint of tuned prompts")
     converting.add_argument(
         "--text-precision",
         choices=["float32", "float16"],
         help="float16 encodes class names as the original CATSeg does",
+    )
+    converting.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="fields of the configuration, as YAML"
     )
 
     demo = _command(

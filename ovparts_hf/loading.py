@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassClassValidationError
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, ResNetModel
 from transformers.utils import logging
 
@@ -46,13 +46,15 @@ class _Source:
     processor: dict[str, Any] = field(default_factory=dict)
 
 
-def load_config(name_or_path: str | Path, family: str | None = None, **overrides: Any) -> PreTrainedConfig:
+def load_config(name_or_path: str | Path | None, family: str | None = None, **overrides: Any) -> PreTrainedConfig:
     """Reads the configuration of a part segmentation model, or derives it from that of a stock model.
 
     Args:
-        name_or_path: A folder, a Hub repository, or one of `TOY_MODELS`.
+        name_or_path: A folder, a Hub repository, or one of `TOY_MODELS`; None for a MaskFormer, which needs no stock
+            model.
         family: Which family a stock model is to become, if several can start from it.
-        **overrides: Configuration fields to set.
+        **overrides: Configuration fields to set. A mapping for a nested configuration (`backbone_config`) sets the
+            fields that it names, and leaves the others.
 
     Raises:
         ConfigurationError: There is no such model, or it is of a kind that this library does not build on.
@@ -64,15 +66,31 @@ def load_config(name_or_path: str | Path, family: str | None = None, **overrides
         config = _from_stock(name_or_path, config, source)
     elif family is not None and type(config) is not FAMILIES[family].config:
         raise ConfigurationError(f"{name_or_path!r} is a {config.model_type!r} model, not a {family!r} model.")
+    if not overrides:
+        return config
     for key, value in overrides.items():
-        if not hasattr(config, key):
-            raise ConfigurationError(f"{type(config).__name__} has no field {key!r}.")
-        setattr(config, key, value)
+        _check_field(config, key)
+        setattr(config, key, _nested(getattr(config, key), value))
     try:
-        config.validate()
-    except StrictDataclassClassValidationError as error:
-        raise ConfigurationError(str(error.__cause__)) from error
-    return config
+        return type(config).from_dict(config.to_dict())  # which also checks types
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        reason = error.__cause__ or error
+        given = {key: value for key, value in overrides.items() if key not in ("id2label", "label2id")}
+        raise ConfigurationError(f"{type(config).__name__} cannot have {given}: {reason}") from error
+
+
+def _nested(old: Any, value: Any) -> Any:
+    """A mapping for a nested configuration sets some of its fields; anything else takes its place."""
+    if not (isinstance(old, PreTrainedConfig) and isinstance(value, Mapping)):
+        return value
+    for key in value:
+        _check_field(old, key)
+    return {**old.to_dict(), **value}
+
+
+def _check_field(config: PreTrainedConfig, key: str) -> None:
+    if not hasattr(config, key):
+        raise ConfigurationError(f"{type(config).__name__} has no field {key!r}.")
 
 
 def load_model(
@@ -103,7 +121,7 @@ def load_model(
 
 
 def load_processor(
-    name_or_path: str | Path, family: str | None = None, config: PreTrainedConfig | None = None
+    name_or_path: str | Path | None, family: str | None = None, config: PreTrainedConfig | None = None
 ) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
     """Loads the processor saved with a model of this library, or makes the one for a stock model.
 
@@ -153,7 +171,7 @@ def load_backbone(model: PreTrainedModel, name_or_path: str | Path) -> None:
     backbone.load_state_dict({name: renamed[name] for name in own})
 
 
-def _is_stock(name_or_path: str | Path, source: _Source) -> bool:
+def _is_stock(name_or_path: str | Path | None, source: _Source) -> bool:
     return source.location is None or type(_read_config(name_or_path, source)) not in _own_configs()
 
 
@@ -172,7 +190,11 @@ def _own_configs() -> list[type[PreTrainedConfig]]:
     return [family.config for family in FAMILIES.values()]
 
 
-def _locate(name_or_path: str | Path, family: str | None = None) -> _Source:
+def _locate(name_or_path: str | Path | None, family: str | None = None) -> _Source:
+    if name_or_path is None:
+        if family != "maskformer":
+            raise ConfigurationError(f"A {family!r} model is built on a stock model: name its folder or Hub id.")
+        return _Source(None, family)
     name = str(name_or_path)
     if name not in TOY_MODELS:
         return _Source(name, family)

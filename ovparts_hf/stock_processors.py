@@ -16,6 +16,8 @@ from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 
 ZSSEG_TEMPLATES = ("a photo of a {}.",)
 """For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
+MASKFORMER_SIZE = {"shortest_edge": 512, "longest_edge": 2048}
+"""In pixels, of the original's MaskFormer base configuration at test time."""
 
 
 def stock_processor(config: PreTrainedConfig, tokenizer: Any, settings: dict[str, Any]) -> Any:
@@ -40,5 +42,6 @@ def stock_processor(config: PreTrainedConfig, tokenizer: Any, settings: dict[str
         processor = MaskClassificationImageProcessor(**images)
         return PartSegmentationProcessor(processor, tokenizer, **{**words, "scores": "plain", **settings})
     if isinstance(config, MaskFormerPartConfig):
+        images = {"size": MASKFORMER_SIZE, **images}
         return ClosedVocabularyProcessor(MaskClassificationImageProcessor(**images), **settings)
     raise TypeError(f"{type(config).__name__} comes with its own processor.")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
+from transformers import CLIPConfig, CLIPSegConfig, CLIPSegForImageSegmentation, ResNetConfig
 
 from ovparts_hf import cli
 from ovparts_hf.cli import main
@@ -12,11 +12,15 @@ from ovparts_hf.loading import load_model
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.processing import PartSegmentationProcessor
 from ovparts_hf.results import BenchmarkResult
-from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
 from ovparts_hf.vocabulary import stored_classes
 
 from .models.catseg import goldens as catseg_goldens
 from .models.clipseg.goldens import FACTS, FOLDER, golden_processor
+from .models.mask_classification.goldens import Golden
+from .models.zsseg.goldens import PLAIN, PLUS
+from .models.zsseg.goldens import golden_config as zsseg_golden_config
+from .models.zsseg.test_convert_zsseg import prompt_checkpoint
 
 RELEASES = {"pascal-part-116": "pascal_archive", "ade20k-part-234": "ade_archive"}
 
@@ -84,6 +88,109 @@ def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
     assert list(stored_classes(model)) == ["dog's ear", "dog's leg"]
     assert processor.scores == "probabilities"
     assert main(["convert", "clipseg", checkpoint, str(out), "--base", str(base)]) == 1
+
+
+@pytest.fixture(params=[PLUS, PLAIN], ids=["plus", "plain"])
+def zsseg(request, tmp_path):
+    """A checkpoint, and the words that convert it from a folder that holds what stock CLIP does."""
+    golden, base = request.param, tmp_path / "clip"
+    config = zsseg_golden_config(golden)
+    sizes = {name: getattr(config, name).to_dict() for name in ("text_config", "vision_config")}
+    CLIPConfig(**sizes, projection_dim=config.projection_dim).save_pretrained(base)
+    golden_processor().tokenizer.save_pretrained(base)
+    settings = golden.mask_classification_sizes()
+    settings |= {"class_hidden_size": config.class_hidden_size, "ensemble_weight": config.ensemble_weight}
+    if golden is PLAIN:
+        settings |= {"object_mask_prompt": False, "prompt_lengths": None, "region_size": config.region_size}
+    overrides = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    words = ["convert", "zsseg", str(golden.checkpoint), str(tmp_path / "out"), "--base", str(base), "--set"]
+    return golden, [*words, *overrides]
+
+
+def test_convert_zsseg(zsseg, tmp_path, capsys):
+    golden, words = zsseg
+    assert main([*words, "--trained-on", "pascal-part-116", "--backbone", "resnet-50"]) == 0
+    printed = capsys.readouterr().out
+    assert f"{len(golden.tensors())} keys: " in printed and "derivable  criterion.empty_weight" in printed
+    model, processor = load_model(tmp_path / "out")
+    assert model.config.seen_class_names == list(PASCAL_PART_116.seen().part_classes)
+    assert model.config.backbone_config.hidden_sizes == [16, 32, 64, 128]
+    assert model.takes_object_masks == (golden is PLUS)
+    assert processor.scores == "plain"
+    assert processor.prompt_lengths == ([4, 4, 0] if golden is PLUS else None)
+    assert processor.templates == (None if golden is PLUS else ["a photo of a {}."])
+    projection = golden.tensors()["clip_adapter.clip_model.visual.proj"].float()
+    assert torch.equal(model.clip.visual_projection.weight, projection.T)
+
+
+@pytest.mark.parametrize("zsseg", [PLUS], indirect=True, ids=["plus"])
+def test_convert_zsseg_with_its_own_prompts(zsseg, tmp_path):
+    other = torch.randn(4, 32)
+    prompts = prompt_checkpoint(tmp_path, **{"prompt_learner.prefix_prompt": other})
+    assert main([*zsseg[1], "--prompts", str(prompts)]) == 0
+    model, _ = load_model(tmp_path / "out")
+    assert torch.equal(model.prompts.prefix_prompt, other)
+    assert model.config.seen_class_names is None
+
+
+@pytest.mark.parametrize("zsseg", [PLUS], indirect=True, ids=["plus"])
+def test_another_backbone_does_not_fit(zsseg, tmp_path, capsys):
+    assert main([*zsseg[1], "--backbone", "resnet-101c"]) == 1
+    error = capsys.readouterr().err
+    assert "missing for pixel_level_module.backbone.encoder.stages.2.layers.22" in error
+    assert "missing for pixel_level_module.backbone.embedder.embedder.2" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("with_base", [False, True])
+def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
+    golden = Golden("maskformer")
+    names = [f"dog's {number}" for number in range(golden.facts["num_classes"])]
+    few = {"name": "few", "object_classes": ["dog"], "part_classes": names, "seen_objects": ["dog"]}
+    monkeypatch.setitem(cli.VOCABULARIES, "few", PartTaxonomy.from_dict(few))
+    sizes, base = golden.mask_classification_sizes(), []
+    if with_base:
+        ResNetConfig(**sizes.pop("backbone_config")).save_pretrained(tmp_path / "resnet")
+        base = ["--base", str(tmp_path / "resnet")]
+    words = ["convert", "maskformer", str(golden.checkpoint), str(tmp_path / "out"), *base, "--vocabulary", "few"]
+    assert main([*words, "--set", *(f"{key}={json.dumps(value)}" for key, value in sizes.items())]) == 0
+    assert f"{len(golden.tensors())} keys: " in capsys.readouterr().out
+    model, _ = load_model(tmp_path / "out")
+    assert model.config.id2label == dict(enumerate(names))
+    assert model.find_classes(names[::-1]).tolist() == list(range(len(names)))[::-1]
+
+
+@pytest.mark.parametrize(
+    ("family", "words", "message"),
+    [
+        ("maskformer", [], "give exactly one with --vocabulary"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "ade20k-part-234"], "give exactly one with --vocabulary"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--prompts", "p.pth"], "no learned prompts"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--trained-on", "pascal-part-116"], "--trained-on is for"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--base", "STOCK"], "is a 'clipseg' model"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "colour=red"], "has no field 'colour'"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "hidden_size"], "Cannot read the override"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "hidden_size=many"], "hidden_size"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "hidden_size=30"], "must be a multiple of 4"),
+        (
+            "maskformer",
+            ["--vocabulary", "pascal-part-116", "--set", "backbone_config={last_dilations: [2]}"],
+            "last_dilations",
+        ),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "backbone_config=r50"], "backbone_config"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "backbone_config={depth: 3}"], "no field 'depth'"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "backbone_config={depths: [3]}"], "stage_names"),
+        ("zsseg", [], "is built on a stock model"),
+        ("zsseg", ["--base", "STOCK", "--vocabulary", "pascal-part-116"], "does not keep features"),
+        ("clipseg", ["--base", "STOCK", "--backbone", "resnet-50"], "--backbone is for zsseg and maskformer"),
+        ("clipseg", ["--base", "STOCK", "--text-precision", "float16"], "no field 'text_precision'"),
+    ],
+)
+def test_conversions_that_make_no_sense_are_refused(family, words, message, stock, tmp_path, capsys):
+    words = [str(stock) if word == "STOCK" else word for word in words]
+    assert main(["convert", family, "nowhere.pth", str(tmp_path / "out"), *words]) == 1
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_conversion_leaves_nothing(stock, tmp_path, capsys):

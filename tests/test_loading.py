@@ -1,14 +1,28 @@
 import pytest
 import torch
 from PIL import Image
-from transformers import BertConfig, CLIPConfig, CLIPModel, CLIPSegConfig, CLIPSegForImageSegmentation
+from safetensors.torch import save_file
+from torch.testing import assert_close
+from transformers import (
+    BertConfig,
+    CLIPConfig,
+    CLIPModel,
+    CLIPSegConfig,
+    CLIPSegForImageSegmentation,
+    ResNetConfig,
+    ResNetModel,
+)
 
-from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.loading import load_config, load_model, load_processor
+from ovparts_hf.errors import CheckpointError, ConfigurationError
+from ovparts_hf.loading import load_backbone, load_config, load_model, load_processor
 from ovparts_hf.models.catseg import CATSegForPartSegmentation
 from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
+from ovparts_hf.models.mask_classification import pad_to_multiple
+from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
 
 from .models.clipseg.goldens import FACTS, golden_config, golden_processor
+from .models.mask_classification.goldens import Golden
 
 
 @pytest.fixture
@@ -101,3 +115,97 @@ def test_toy_models_share_one_clip():
     assert torch.equal(catseg.clip.visual_projection.weight, clipseg.clip.visual_projection.weight)
     outputs = catseg(**processor(images=Image.new("RGB", (120, 90))), **processor(classes=["dog's ear", "a word"]))
     assert outputs.logits.shape == (1, 2, 48, 48)
+
+
+def test_toy_zsseg_takes_objects_and_has_the_toy_clip():
+    clip, _ = load_model("toy-catseg")
+    model, processor = load_model("toy-zsseg")
+    assert isinstance(model, ZSSegForPartSegmentation)
+    assert torch.equal(model.clip.visual_projection.weight, clip.clip.visual_projection.weight)
+    words = processor(classes=["dog's ear", "car's wheel"])
+    assert (words["input_ids"] < 0).sum(1).tolist() == [8, 8]
+    masks = torch.zeros(2, 90, 120, dtype=torch.bool)
+    masks[0, 20:60, 10:50] = masks[1, :30, 70:] = True
+    outputs = model(**processor(images=Image.new("RGB", (120, 90)), object_masks=masks), **words)
+    assert outputs.logits.shape == (2, 2, 96, 128)
+
+
+def test_plain_toy_zsseg_has_written_prompts():
+    plain = {"object_mask_prompt": False, "prompt_lengths": None}
+    model, processor = load_model("toy-zsseg", **plain)
+    assert model.prompts is None and not model.takes_object_masks
+    assert (processor(classes=["dog's ear"])["input_ids"] >= 0).all()
+    assert processor.templates == ["a photo of a {}."]
+
+
+def test_toy_maskformer_starts_from_nothing_but_the_seed():
+    values = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        model, processor = load_model("toy-maskformer", id2label={0: "dog's ear"}, label2id={"dog's ear": 0})
+        values.append(model.class_head.weight)
+    assert torch.equal(values[0], values[1]) and not torch.equal(values[0], values[2])
+    outputs = model(**processor(images=[Image.new("RGB", (120, 90))]))
+    assert outputs.logits.shape == (1, 1, 96, 128)
+
+
+TINY = {"embedding_size": 8, "hidden_sizes": [16, 24, 32, 40], "depths": [1, 1, 1, 1]}
+SMALL = {"fpn_feature_size": 32, "mask_feature_size": 8, "hidden_size": 8, "decoder_layers": 1, "decoder_ffn_dim": 8}
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resnet")
+    torch.manual_seed(0)
+    ResNetModel(ResNetConfig(**TINY)).save_pretrained(folder)
+    return folder
+
+
+def test_a_stock_resnet_becomes_a_maskformer(resnet):
+    model, processor = load_model(resnet, num_labels=3, **SMALL)
+    assert isinstance(model, MaskFormerForPartSegmentation)
+    assert processor.image_processor.size["longest_edge"] == 2048
+    original = ResNetModel.from_pretrained(resnet).state_dict()
+    own = model.pixel_level_module.backbone.state_dict()
+    assert own and all(torch.equal(tensor, original[name]) for name, tensor in own.items())
+
+
+def test_a_backbone_is_loaded_from_a_folder(resnet):
+    model = MaskFormerForPartSegmentation(MaskFormerPartConfig(backbone_config=TINY, **SMALL)).eval()
+    other = {name: tensor.clone() for name, tensor in model.state_dict().items() if ".backbone." not in name}
+    load_backbone(model, resnet)
+    original = ResNetModel.from_pretrained(resnet).eval()
+    pixels = torch.randn(1, 3, 64, 64)
+    assert_close(model.pixel_level_module.backbone(pixels).feature_maps[-1], original(pixels).last_hidden_state)
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in other.items())
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_backbone_is_loaded_from_a_file_with_other_names(suffix, tmp_path):
+    golden, path = Golden("maskformer"), tmp_path / f"backbone{suffix}"
+    tensors = {key.removeprefix("backbone."): value for key, value in golden.tensors().items() if "backbone" in key}
+    tensors["fc.weight"] = torch.zeros(3, 3)  # of its classifier
+    save_file(tensors, path) if suffix == ".safetensors" else torch.save({"model": tensors}, path)
+    sizes = golden.mask_classification_sizes()
+    model = MaskFormerForPartSegmentation(MaskFormerPartConfig(**sizes)).eval()
+    load_backbone(model, path)
+    padded = pad_to_multiple(golden.pixel_values("eval.image"))
+    with torch.no_grad():
+        golden.check("backbone.res5", model.pixel_level_module.backbone(padded).feature_maps[-1])
+
+
+@pytest.mark.parametrize("changes", [{"depths": [1, 1, 2, 1]}, {"hidden_sizes": [16, 24, 32, 48]}, {"deep_stem": True}])
+def test_a_backbone_that_does_not_fit_is_refused(changes, resnet):
+    config = MaskFormerPartConfig(backbone_config={**TINY, **changes}, **SMALL)
+    with pytest.raises(CheckpointError, match="does not fit the backbone: .* such as e"):
+        load_backbone(MaskFormerForPartSegmentation(config), resnet)
+
+
+def test_nested_settings_leave_the_rest():
+    changed = load_config("toy-zsseg", backbone_config={"depths": [1, 2, 1, 1]})
+    assert changed.backbone_config.depths == [1, 2, 1, 1]
+    assert changed.backbone_config.hidden_sizes == load_config("toy-zsseg").backbone_config.hidden_sizes
+    with pytest.raises(ConfigurationError, match="PartResNetConfig has no field 'depth'"):
+        load_config("toy-zsseg", backbone_config={"depth": 3})
+    with pytest.raises(ConfigurationError, match="cannot have .*hidden_size.*many"):
+        load_config("toy-maskformer", hidden_size="many")

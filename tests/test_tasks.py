@@ -7,7 +7,12 @@ from ovparts_hf.taxonomy import ADE20K_PART_234
 
 @pytest.mark.parametrize(
     ("name", "trained", "seen", "headline"),
-    [("zero_shot", 176, 176, "hIoU"), ("few_shot", 234, 234, "mIoU"), ("cross_dataset", 176, 176, "mIoU")],
+    [
+        ("zero_shot", 176, 176, "hIoU"),
+        ("few_shot", 234, 234, "mIoU"),
+        ("supervised", 234, 176, "mIoU"),
+        ("cross_dataset", 176, 176, "mIoU"),
+    ],
 )
 def test_tasks(name, trained, seen, headline):
     task = get_task(name)
@@ -15,6 +20,7 @@ def test_tasks(name, trained, seen, headline):
     assert len(task.seen_ids(ADE20K_PART_234)) == seen
     assert task.headline == headline
     assert (task.held_out_config is not None) == (name == "few_shot")
+    assert task.train_config == ("few_shot_16" if name == "few_shot" else "default")
     assert get_task(task) is task
 
 

@@ -17,6 +17,18 @@ from transformers import ResNetBackbone, ResNetConfig
 from transformers.models.resnet.modeling_resnet import ResNetConvLayer
 
 _BATCH_NORM_EPS = 1e-5
+_PLAIN_STEM = {"embedding_size": 64, "deep_stem": False, "last_dilations": None}
+RESNETS = {
+    "resnet-50": {"depths": [3, 4, 6, 3], **_PLAIN_STEM},
+    "resnet-101": {"depths": [3, 4, 23, 3], **_PLAIN_STEM},
+    "resnet-101c": {
+        "depths": [3, 4, 23, 3],
+        "embedding_size": 128,
+        "deep_stem": True,
+        "last_dilations": [1, 2, 4],
+    },
+}
+"""Fields of `PartResNetConfig` for detectron2's R50, R101 and R101c (its deeplab variant with a multi-grid)."""
 
 
 @strict

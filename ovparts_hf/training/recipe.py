@@ -80,7 +80,7 @@ class Recipe:
             100
         """
         values = {} if recipe is None else _read_mapping(Path(recipe))
-        return cls.from_dict({**values, **_parse_overrides(overrides)})
+        return cls.from_dict({**values, **parse_overrides(overrides)})
 
     def to_yaml(self) -> str:
         """All arguments as a recipe."""
@@ -97,7 +97,12 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     return values
 
 
-def _parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """Reads "key=value", "--key=value", or the two words "--key", "value"; values are YAML.
+
+    Raises:
+        ConfigurationError: A word cannot be read.
+    """
     values = {}
     words = list(words)
     while words:

@@ -71,6 +71,31 @@ def test_scored_classes_are_those_of_the_labelled_objects_and_random_others(pasc
     assert "class_mask" not in training_set(pascal, Compose([]))[Draw(0, 0)]
 
 
+@pytest.mark.parametrize("name", ["pascal", "ade"])
+@pytest.mark.parametrize("transform", [Compose([]), Compose([RandomCrop(40, 30, 255), RandomFlip()])])
+def test_object_masks_go_with_the_labels(name: str, transform: Transform, request: pytest.FixtureRequest) -> None:
+    dataset = request.getfixturevalue(name)
+    records, target = dataset.training_records(ZERO_SHOT, "object"), ZERO_SHOT.train_taxonomy(dataset.taxonomy)
+    examples = TrainingSet(dataset, records, target, transform, pixels, LABEL_SIZE, 0, with_object_masks=True)
+    plain = TrainingSet(dataset, records, target, transform, pixels, LABEL_SIZE, 0)
+    sizes = set()
+    for index, record in enumerate(records):
+        example = examples[Draw(0, index)]
+        mask, labels = example.pop("object_masks"), example["labels"]
+        assert mask.dtype == torch.float32 and mask.shape == LABEL_SIZE
+        assert set(mask.unique().tolist()) <= {0.0, 1.0}
+        labelled = labels != target.ignore_index
+        assert not (labelled & (mask == 0)).any()
+        objects = {target.object_classes[target.object_of(int(label))] for label in labels[labelled].unique()}
+        assert objects <= {dataset.taxonomy.object_classes[record.object_id]}
+        sizes.add(int(mask.sum()))
+        if not transform.transforms:
+            whole = dataset.read(record).object_map != dataset.taxonomy.ignore_index
+            assert torch.equal(mask, torch.from_numpy(resize_nearest(whole, LABEL_SIZE, np.float32)).float())
+        assert all(torch.equal(value, plain[Draw(0, index)][key]) for key, value in example.items())
+    assert len(sizes) > 1
+
+
 def test_augmentation_depends_on_seed_epoch_and_record_alone(pascal: PartDataset) -> None:
     transform = Compose([RandomCrop(40, 30, 255), RandomFlip()])
     examples = training_set(pascal, transform)

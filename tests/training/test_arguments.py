@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from ovparts_hf.auto import FAMILIES
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.loading import load_config
+from ovparts_hf.models.resnet import RESNETS, PartResNetConfig
+from ovparts_hf.models.zsseg import ZSSegConfig
 from ovparts_hf.training import PromptTuningArguments, TrainArguments
 
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
@@ -150,11 +154,65 @@ def test_benchmark_recipes_differ_only_in_data_and_task(family: str) -> None:
     assert PUBLISHED[family].items() <= rest[0].items()
 
 
+TWO_STAGE = {
+    "steps": 20_000,
+    "learning_rate": 1e-4,
+    "lr_multipliers": {"pixel_level_module.backbone.": 0.1},
+    "weight_decay": 1e-4,
+    "max_grad_norm": 0.01,
+    "schedule": "poly",
+    "short_edges": [int(0.1 * k * 640) for k in range(5, 16)],
+    "crop_size": 512,
+    "color_jitter": True,
+    "image_format": "RGB",
+}
+SIZES = {"maskformer": (16, 2048), "zsseg_": (16, 2048), "zsseg+": (8, 768)}
+
+
+@pytest.mark.parametrize(("kind", "count"), [("maskformer", 2), ("zsseg_", 2), ("zsseg+", 8)])
+def test_two_stage_recipes_have_the_published_values(kind: str, count: int) -> None:
+    recipes = [path for path in RECIPES.rglob(f"{kind}*.yaml") if "toy-world" not in path.parts]
+    assert len(recipes) == count
+    for path in recipes:
+        arguments = TrainArguments.from_recipe(path)
+        assert TWO_STAGE.items() <= dataclasses.asdict(arguments).items()
+        assert (arguments.batch_size, arguments.max_size) == SIZES[kind]
+        assert arguments.output == f"outputs/{path.relative_to(RECIPES).with_suffix('')}"
+        if kind == "zsseg+":
+            assert arguments.level == "object"
+            assert arguments.config["num_queries"] == 50
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.rglob("zsseg+_*.yaml")), ids=str)
+def test_prompts_are_those_of_a_recipe_that_fits(recipe: Path) -> None:
+    arguments = TrainArguments.from_recipe(recipe)
+    prompts = PromptTuningArguments.from_recipe(recipe.with_name(f"{recipe.stem.split('_')[-1]}.yaml"))
+    config = ZSSegConfig(**arguments.config)
+    assert arguments.prompts == f"{prompts.output}/last"
+    assert prompts.lengths == tuple(config.prompt_lengths)
+    assert prompts.image_conditioned == config.image_conditioned_prompts
+    assert prompts.region_size == config.region_size
+    assert prompts.crop_ratio == config.crop_ratio
+    assert prompts.temperature == config.temperature
+    assert (prompts.data, prompts.model, prompts.task) == (arguments.data, arguments.model, arguments.task)
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.rglob("[!c]*.yaml")), ids=lambda path: str(path.relative_to(RECIPES)))
+def test_configurations_of_recipes_are_valid(recipe: Path) -> None:
+    arguments = TrainArguments.from_recipe(recipe)
+    if arguments.model.startswith("toy"):
+        load_config(arguments.model, arguments.family, **arguments.config)
+    elif arguments.family is not None:
+        own = FAMILIES[arguments.family].config(**arguments.config).backbone_config
+        known = PartResNetConfig(**RESNETS["resnet-101c" if "r101c" in recipe.stem else "resnet-50"])
+        assert own.to_json_string() == known.to_json_string()
+
+
 def test_prompt_recipes_are_the_published_defaults() -> None:
     recipes = [path for path in RECIPES.rglob("cpt*.yaml") if "toy-world" not in path.parts]
-    assert len(recipes) == 4
+    assert len(recipes) == 6
     for path in recipes:
         arguments = PromptTuningArguments.from_recipe(path)
-        places = {name: getattr(arguments, name) for name in ("data", "output", "model", "cache", "workers")}
+        places = {name: getattr(arguments, name) for name in ("data", "output", "model", "cache", "workers", "task")}
         defaults = PromptTuningArguments(**places, image_conditioned=path.stem == "cptcocoop")
         assert arguments == defaults

@@ -4,17 +4,18 @@ import torch
 from ovparts_hf.errors import CheckpointError
 from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
 from ovparts_hf.models.maskformer.convert_maskformer import account_keys, convert_maskformer
+from ovparts_hf.models.resnet import RESNETS
 
 from .test_modeling_maskformer import GOLDEN, golden_config
 
-R101C = {"depths": [3, 4, 23, 3], "embedding_size": 128, "deep_stem": True, "last_dilations": [1, 2, 4]}
+R50, R101C = RESNETS["resnet-50"], RESNETS["resnet-101c"]
 
 
 def empty_weight(length: int) -> torch.Tensor:
     return torch.tensor([1.0] * (length - 1) + [0.1])
 
 
-@pytest.mark.parametrize(("name", "backbone", "count"), [("r50", {}, 410), ("r101c", R101C, 675)])
+@pytest.mark.parametrize(("name", "backbone", "count"), [("r50", R50, 410), ("r101c", R101C, 675)])
 def test_all_full_size_keys_are_accounted_for(name, backbone, count):
     shapes = GOLDEN.keys(f"maskformer_{name}")
     tensors = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}

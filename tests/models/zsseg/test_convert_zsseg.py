@@ -3,19 +3,20 @@ import torch
 from safetensors.torch import save_file
 
 from ovparts_hf.errors import CheckpointError
+from ovparts_hf.models.resnet import RESNETS
 from ovparts_hf.models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
 from ovparts_hf.models.zsseg.convert_zsseg import account_keys, convert_zsseg, load_prompts
 
 from .goldens import PLAIN, PLUS, class_ids, golden_config
 
-R101C = {"depths": [3, 4, 23, 3], "embedding_size": 128, "deep_stem": True, "last_dilations": [1, 2, 4]}
+R50, R101C = RESNETS["resnet-50"], RESNETS["resnet-101c"]
 FULL_SIZE = {"vision_config": {"patch_size": 16}, "num_queries": 50}
 SHARED = "clip_adapter.fuse_weight"
 SIGNALS = {f"clip_adapter.prompt_learner.{name}_signal" for name in ("start", "ss", "dot", "end", "pad")}
 
 
 @pytest.mark.parametrize(
-    ("name", "backbone", "count"), [("pascal", {}, 724), ("ade", {}, 724), ("pascal_r101c", R101C, 989)]
+    ("name", "backbone", "count"), [("pascal", R50, 724), ("ade", R50, 724), ("pascal_r101c", R101C, 989)]
 )
 def test_all_full_size_keys_are_accounted_for(name, backbone, count):
     shapes = PLUS.keys(name)

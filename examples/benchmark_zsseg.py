@@ -1,0 +1,132 @@
+"""Ways to ZSseg+'s label maps."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from benchmark_workload import TAXONOMY, parts_of, random_picture, random_prompts
+from PIL import Image
+
+from ovparts_hf import ZSSegConfig, ZSSegForPartSegmentation
+from ovparts_hf.label_maps import label_map
+from ovparts_hf.models.mask_classification import (
+    class_probabilities,
+    mask_probabilities,
+    pad_to_multiple,
+    sum_of_queries,
+)
+from ovparts_hf.models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
+from ovparts_hf.models.regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+from ovparts_hf.models.zsseg.clip_branch import ensemble
+
+LEARNED = range(8)
+
+
+class ZSSegWays:
+    """The label maps of the objects in a picture: ours and the plain formulation."""
+
+    names = ("ours", "plain")
+
+    def __init__(self) -> None:
+        config = ZSSegConfig(vision_config={"patch_size": 16}, num_queries=50)
+        self.model = ZSSegForPartSegmentation(config).eval()
+        self.images = MaskClassificationImageProcessor()
+        self.prompts = learned_prompts(len(TAXONOMY.part_classes))
+        self.seen = torch.zeros(len(TAXONOMY.part_classes), dtype=torch.bool)
+        self.seen[list(TAXONOMY.seen_part_ids)] = True
+        self.features = torch.empty(0)
+        self._let_queries_disagree()
+
+    @torch.no_grad()
+    def _let_queries_disagree(self) -> None:
+        """Removes what the answers of random weights have in common, so that an object has about as many parts."""
+        model, pixels = self.model, self.images(random_picture(0))["pixel_values"]
+        model.prompts.fuse_weight.fill_(0.6)
+        features = model.pixel_level_module(pad_to_multiple(pixels))
+        model.pixel_level_module.pixel_decoder.mask_projection.bias -= features.mask_features.mean((0, 2, 3))
+        states = model.query_decoder(features.deepest)[-1, 0]
+        for head in (model.class_head, model.mask_head):
+            *_, last = (module for module in head.modules() if isinstance(module, torch.nn.Linear))
+            last.bias -= head(states).mean(0)
+
+    def encode(self) -> list[torch.Tensor]:
+        input_ids, mask = self.prompts
+        longest = int(mask.sum(1).max())
+        self.features = self.model.encode_classes(input_ids[:, :longest], mask[:, :longest])
+        return []
+
+    def ours(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
+        mask = torch.zeros(len(objects), len(self.features), dtype=torch.bool)
+        for row, name in enumerate(objects):
+            mask[row, parts_of(name)] = True
+        inputs = self.images(picture, object_masks=torch.stack(object_masks(picture, len(objects))))
+        logits = self.model(**inputs, class_features=self.features, class_mask=mask, seen_classes=self.seen).logits
+        size = picture.size[::-1]
+        return [label_map(each, size, parts_of(name), scores="plain") for each, name in zip(logits, objects)]
+
+    def plain(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
+        masks = object_masks(picture, len(objects))
+        return [self._plain_record(picture, mask, parts_of(name)) for mask, name in zip(masks, objects)]
+
+    def _plain_record(self, picture: Image.Image, mask: torch.Tensor, candidates: list[int]) -> torch.Tensor:
+        """Everything anew for one object, and all classes to the end."""
+        model, config = self.model, self.model.config
+        inputs = self.images(picture, object_masks=mask[None])
+        pixels, inside = inputs["pixel_values"], inputs["object_masks"] > 0.5
+        features = model.encode_classes(*self.prompts)
+        padded = pad_to_multiple(pixels)
+        proposals = model.propose(model.pixel_level_module(padded), features, inside)
+        masks = mask_probabilities(proposals.mask_logits[-1], padded.shape[-2:], pixels.shape[-2:])
+        queries = sum_of_queries(class_probabilities(proposals.class_logits[-1]), masks)[0]
+        predicted = queries.argmax(0)
+        for_clip = clip_normalized(pixels[0], config.image_mean, config.image_std, config.clip_mean, config.clip_std)
+        parts, scores = plain_clip_scores(model, for_clip, inside[0], predicted, features, candidates)
+        table = torch.zeros(len(features), len(features))
+        table[parts] = scores
+        share = torch.where(self.seen, config.ensemble_weight, 1 - config.ensemble_weight)[:, None, None]
+        maps = F.interpolate(ensemble(queries, table.T[:, predicted], share)[None], picture.size[::-1], mode="bilinear")
+        others = [i for i in range(len(features)) if i not in candidates]
+        maps[0, others] = -1
+        return maps[0].argmax(0)
+
+
+def plain_clip_scores(
+    model: ZSSegForPartSegmentation,
+    picture: torch.Tensor,
+    inside: torch.Tensor,
+    predicted: torch.Tensor,
+    features: torch.Tensor,
+    candidates: list[int],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The classes that are predicted on the object, and a distribution over all classes for each: (parts, classes).
+
+    The crop is copied and encoded once for each of them.
+    """
+    config, patch_size = model.config, model.config.vision_config.patch_size
+    every = (predicted == torch.arange(len(features))[:, None, None]) & inside
+    parts = every.flatten(1).any(1).nonzero()[:, 0]
+    region, on_object, on_parts = object_region(picture, inside, every[parts], config.crop_ratio, config.region_size)
+    tokens = patch_features(model.clip, region.expand(len(parts), -1, -1, -1).contiguous())
+    of_parts = [masked_means(each, patch_masks(mask[None], patch_size)) for each, mask in zip(tokens, on_parts)]
+    of_object = [masked_means(each, patch_masks(on_object, patch_size)) for each in tokens]
+    logits = config.temperature * model.prompts.fuse(torch.cat(of_parts), torch.cat(of_object)) @ features.T
+    allowed = torch.zeros(len(features), dtype=torch.bool)
+    allowed[candidates] = True
+    return parts, logits.masked_fill(~allowed, -math.inf).softmax(-1)
+
+
+def learned_prompts(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Prompts of a length that part classes have, with places for learned vectors, padded to 77."""
+    input_ids, mask = random_prompts(count, len(LEARNED) + 5, len(LEARNED) + 9)
+    input_ids[:, 1 : 1 + len(LEARNED)] = -1 - torch.tensor(LEARNED)
+    return input_ids, mask
+
+
+def object_masks(picture: Image.Image, count: int) -> list[torch.Tensor]:
+    """An ellipse for each object, side by side; two thirds of the picture's height."""
+    width, height = picture.size
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    centers = [(2 * i + 1) * width / (2 * count) for i in range(count)]
+    return [((x - c) / (0.45 * width / count)) ** 2 + ((y - height / 2) / (height / 3)) ** 2 <= 1 for c in centers]
