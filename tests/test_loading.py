@@ -127,7 +127,7 @@ def test_toy_zsseg_takes_objects_and_has_the_toy_clip():
     masks = torch.zeros(2, 90, 120, dtype=torch.bool)
     masks[0, 20:60, 10:50] = masks[1, :30, 70:] = True
     outputs = model(**processor(images=Image.new("RGB", (120, 90)), object_masks=masks), **words)
-    assert outputs.logits.shape == (2, 2, 96, 128)
+    assert outputs.logits.shape == (2, 2, 128, 171)
 
 
 def test_plain_toy_zsseg_has_written_prompts():
@@ -146,7 +146,7 @@ def test_toy_maskformer_starts_from_nothing_but_the_seed():
         values.append(model.class_head.weight)
     assert torch.equal(values[0], values[1]) and not torch.equal(values[0], values[2])
     outputs = model(**processor(images=[Image.new("RGB", (120, 90))]))
-    assert outputs.logits.shape == (1, 1, 96, 128)
+    assert outputs.logits.shape == (1, 1, 128, 171)
 
 
 TINY = {"embedding_size": 8, "hidden_sizes": [16, 24, 32, 40], "depths": [1, 1, 1, 1]}
