@@ -17,7 +17,7 @@ from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 ZSSEG_TEMPLATES = ("a photo of a {}.",)
 """For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
 MASKFORMER_SIZE = {"shortest_edge": 512, "longest_edge": 2048}
-"""In pixels, of the original's MaskFormer base configuration at test time."""
+"""In pixels, of the original's MaskFormer at test time, and of ZSseg, built on it. ZSseg+ has a lower limit."""
 
 
 def stock_processor(config: PreTrainedConfig, tokenizer: Any, settings: dict[str, Any]) -> Any:
@@ -37,7 +37,8 @@ def stock_processor(config: PreTrainedConfig, tokenizer: Any, settings: dict[str
         chosen = {"templates": IMAGENET_TEMPLATES, "possessive": True, "scores": "probabilities", **settings}
         return PartSegmentationProcessor(processor, tokenizer, **chosen)
     if isinstance(config, ZSSegConfig):
-        images = {"image_mean": list(config.image_mean), "image_std": list(config.image_std), **images}
+        size = {} if config.object_mask_prompt else {"size": MASKFORMER_SIZE}
+        images = {"image_mean": list(config.image_mean), "image_std": list(config.image_std), **size, **images}
         words = {"prompt_lengths": config.prompt_lengths} if config.prompt_lengths else {"templates": ZSSEG_TEMPLATES}
         processor = MaskClassificationImageProcessor(**images)
         return PartSegmentationProcessor(processor, tokenizer, **{**words, "scores": "plain", **settings})

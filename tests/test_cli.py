@@ -117,6 +117,7 @@ def test_convert_zsseg(zsseg, tmp_path, capsys):
     assert model.config.backbone_config.hidden_sizes == [16, 32, 64, 128]
     assert model.takes_object_masks == (golden is PLUS)
     assert processor.scores == "plain"
+    assert processor.image_processor.size["longest_edge"] == (768 if golden is PLUS else 2048)
     assert processor.prompt_lengths == ([4, 4, 0] if golden is PLUS else None)
     assert processor.templates == (None if golden is PLUS else ["a photo of a {}."])
     projection = golden.tensors()["clip_adapter.clip_model.visual.proj"].float()
