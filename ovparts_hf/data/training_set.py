@@ -45,6 +45,8 @@ class TrainingSet(Dataset):
         classes_per_picture: If set, an example also says which classes are to be scored: the parts of the objects
             labelled in it, and so many random others that there are this many.
         with_object_masks: Whether an example also holds the mask of its object.
+        object_map: "correct"; or "ov_parts", where a mask is empty if the id of its object, looked up among the *parts*
+            as the original does on Pascal-Part-116, is not a seen part's.
 
     Raises:
         DatasetError: There is no record.
@@ -61,6 +63,7 @@ class TrainingSet(Dataset):
         seed: int,
         classes_per_picture: int | None = None,
         with_object_masks: bool = False,
+        object_map: str = "correct",
     ) -> None:
         if not records:
             raise DatasetError(
@@ -76,6 +79,7 @@ class TrainingSet(Dataset):
         self.seed = seed
         self.classes_per_picture = classes_per_picture
         self.with_object_masks = with_object_masks
+        self.object_map = object_map
         self._part_ids = dataset.taxonomy.part_lookup(target)
 
     def __len__(self) -> int:
@@ -95,12 +99,17 @@ class TrainingSet(Dataset):
         inputs = {name: tensor[0] for name, tensor in self.preprocess([views.image]).items()}
         example = {**inputs, "labels": torch.from_numpy(labels)}
         if self.with_object_masks:
-            inside = views.object_map != self.dataset.taxonomy.ignore_index
-            mask = resize_nearest(inside, self.label_size, precision=np.float32)
-            example["object_masks"] = torch.from_numpy(mask.astype(np.float32))
+            example["object_masks"] = torch.from_numpy(self._object_mask(views.object_map))
         if self.classes_per_picture is not None:
             example["class_mask"] = torch.from_numpy(self._choose_classes(labels, draw))
         return example
+
+    def _object_mask(self, object_map: np.ndarray) -> np.ndarray:
+        if self.object_map == "ov_parts":
+            inside = self._part_ids[object_map] != self.target.ignore_index
+        else:
+            inside = object_map != self.dataset.taxonomy.ignore_index
+        return resize_nearest(inside, self.label_size, precision=np.float32).astype(np.float32)
 
     def _choose_classes(self, labels: np.ndarray, draw: Draw) -> np.ndarray:
         object_ids = np.array(self.target.part_object_ids)

@@ -116,6 +116,8 @@ class TrainArguments(LoopArguments):
         classes_per_picture: Score, for each picture, only the parts of its labelled objects and so many random other
             classes that there are this many (faster, and less memory); None scores the whole vocabulary.
         level: Whether an example is a "picture" or one "object" of a picture; None for what the benchmark does.
+        object_map: "correct", or "ov_parts" to train ZSseg+ on Pascal-Part-116 with the original's empty masks of some
+            objects (docs/differences.md).
         short_edges: Lengths in pixels to which the short side of a training picture is scaled, drawn uniformly.
         max_size: Limit of the long side in pixels.
         crop_size: Crop a random square of this side and pad what is smaller; None for neither.
@@ -134,6 +136,7 @@ class TrainArguments(LoopArguments):
         **LoopArguments.choices,
         "loss": LOSSES,
         "level": ("picture", "object"),
+        "object_map": ("correct", "ov_parts"),
         "image_format": ("RGB", "BGR"),
     }
     at_least: ClassVar = {
@@ -154,6 +157,7 @@ class TrainArguments(LoopArguments):
     loss: str | None = None
     classes_per_picture: int | None = None
     level: str | None = None
+    object_map: str = "correct"
     short_edges: list[int] = field(default_factory=lambda: [800])
     max_size: int = 1333
     crop_size: int | None = None

@@ -99,6 +99,7 @@ class Ingredients:
             arguments.seed,
             arguments.classes_per_picture,
             self.model.takes_object_masks,
+            arguments.object_map,
         )
 
     def _label_size(self, arguments: TrainArguments) -> tuple[int, int]:

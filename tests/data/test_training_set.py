@@ -158,3 +158,18 @@ def test_later_start_skips_whole_steps(start: int) -> None:
 def test_uneven_division_is_refused(batch: int, micro: int | None, processes: int, multiple: int) -> None:
     with pytest.raises(ConfigurationError, match=f"must be a multiple of {multiple}"):
         TrainingOrder(10, batch, 5, 0, micro, num_processes=processes)
+
+
+def test_the_original_object_map_empties_masks_of_objects_whose_number_is_no_seen_part(pascal: PartDataset) -> None:
+    """On Pascal-Part-116 object ids 0 to 10 are ids of seen parts, those of dog (11) to tvmonitor (19) are not."""
+    records, target = pascal.training_records(ZERO_SHOT, "object"), ZERO_SHOT.train_taxonomy(pascal.taxonomy)
+    options = dict(label_size=LABEL_SIZE, seed=0, with_object_masks=True)
+    correct = TrainingSet(pascal, records, target, Compose([]), pixels, **options)
+    original = TrainingSet(pascal, records, target, Compose([]), pixels, **options, object_map="ov_parts")
+    ids = set()
+    for index, record in enumerate(records):
+        right, wrong = (examples[Draw(0, index)]["object_masks"] for examples in (correct, original))
+        assert right.any()
+        assert torch.equal(wrong, right if record.object_id <= 10 else torch.zeros_like(right))
+        ids.add(record.object_id <= 10)
+    assert ids == {True, False}
