@@ -234,7 +234,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--workers", type=int, default=0, help="processes that read (default: %(default)s)")
     evaluation.add_argument("--max-pictures", type=int, help="score only the first so many pictures")
     evaluation.add_argument(
-        "--compat", choices=["ov_parts", "none"], default="ov_parts", help="label sizes as published, or as stored"
+        "--compat",
+        choices=["ov_parts", "none"],
+        default="ov_parts",
+        help="label sizes and candidates as published, or sound",
     )
     evaluation.add_argument("--sliding-window", action="store_true", help="average windows and whole (CATSeg)")
     evaluation.add_argument("--metrics", choices=FLAVOURS, default="ov_parts", help="default: %(default)s")

@@ -66,8 +66,10 @@ def evaluate_model(
         batch_size: Pictures in a forward pass.
         workers: Processes that read pictures.
         max_pictures: Score only the first so many pictures.
-        compat: "ov_parts" brings the label maps to the size of the benchmark's data mapper first, which shifts their
-            borders by up to a pixel and is part of the published numbers; None scores the labels as they are stored.
+        compat: "ov_parts" does what the published numbers depend on: it brings the label maps to the size of the
+            benchmark's data mapper first, which shifts their borders by up to a pixel, and lets the families with
+            `substring_candidates` answer every part whose class contains the object's name. None scores the labels as
+            they are stored, and lets an object answer its own parts only.
         sliding_window: Whether to score overlapping windows and the whole picture, and to average (CATSeg).
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
         boundary: Whether to score borders too.
@@ -94,6 +96,7 @@ def evaluate_model(
         raise ConfigurationError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
     published = model.config.eval_label_size if compat == "ov_parts" else None
     label_size = None if published is None else list(published)
+    by_substring = compat == "ov_parts" and model.substring_candidates
     seen_ids = task.seen_ids(taxonomy)
     metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, boundary=boundary)
     pictures = PictureCounts(metric.num_classes) if pictures is None else pictures
@@ -101,7 +104,9 @@ def evaluate_model(
     start = time.perf_counter()
     share = _share(records, accelerator.process_index, accelerator.num_processes)
     show = progress and accelerator.is_main_process
-    predictions = predict_records(model, processor, dataset, share, batch_size, workers, show)
+    predictions = predict_records(
+        model, processor, dataset, share, batch_size, workers, show, by_substring=by_substring
+    )
     _count(metric, pictures, predictions, label_size, accelerator)
     seconds = time.perf_counter() - start
 
@@ -126,6 +131,7 @@ def evaluate_model(
         config={
             "compat": compat,
             "label_size": label_size,
+            "candidates": "substring" if by_substring else "id",
             "batch_size": batch_size,
             "dtype": str(model.dtype),
             "sliding_window": sliding_window,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,6 @@ from transformers import PreTrainedModel
 from .data.part_dataset import PartDataset, PartSample
 from .data.records import Record
 from .processing import PartSegmentationProcessor
-from .taxonomy import PartTaxonomy
 from .vocabulary import encode_words
 
 
@@ -56,6 +55,8 @@ def predict_records(
     batch_size: int = 8,
     workers: int = 0,
     progress: bool = False,
+    *,
+    by_substring: bool = False,
 ) -> Iterator[Prediction]:
     """Answers records whose object is given: the best of its object's parts at every pixel.
 
@@ -67,18 +68,20 @@ def predict_records(
         batch_size: Pictures in a forward pass, where the model can take several.
         workers: Processes that read pictures.
         progress: Whether to show a bar.
+        by_substring: Whether every part whose class contains the object's name may be answered, not only its own.
 
     Yields:
         One prediction for each record, in their order.
     """
     model.eval()
+    parts_of = dataset.taxonomy.parts_named_after if by_substring else dataset.taxonomy.parts_of
     words = encode_words(model, processor, dataset.taxonomy.part_classes, progress)
     questions = _Questions(dataset, processor, records, model.takes_object_masks)
     loader = DataLoader(questions, batch_size=batch_size, num_workers=workers, collate_fn=list)
     with tqdm(total=len(questions), desc="Evaluating", unit="picture", disable=not progress) as bar:
         for batch in loader:
             for group in _groups(batch, model.takes_object_masks):
-                yield from _answer(model, processor, words, dataset.taxonomy, group)
+                yield from _answer(model, processor, words, parts_of, group)
             bar.update(len(batch))
 
 
@@ -120,7 +123,7 @@ def _answer(
     model: PreTrainedModel,
     processor: PartSegmentationProcessor,
     words: dict[str, torch.Tensor],
-    taxonomy: PartTaxonomy,
+    parts_of: Callable[[int], Sequence[int]],
     group: list[_Question],
 ) -> list[Prediction]:
     """Answers a group of pictures; each row of the model's output is one picture, or one object of the only picture."""
@@ -128,8 +131,9 @@ def _answer(
     row_of = range(len(asked))
     if not model.takes_object_masks:
         row_of = [row for row, question in enumerate(group) for _ in question.asked]
-    candidates = [taxonomy.parts_of(record.object_id) for record, _ in asked]
-    classes = range(len(taxonomy.part_classes)) if model.classes_interact else sorted(set().union(*candidates))
+    candidates = [parts_of(record.object_id) for record, _ in asked]
+    num_classes = len(next(iter(words.values())))
+    classes = range(num_classes) if model.classes_interact else sorted(set().union(*candidates))
     position = {part: i for i, part in enumerate(classes)}
     class_mask = torch.zeros(max(row_of) + 1, len(classes), dtype=torch.bool, device=model.device)
     for row, parts in zip(row_of, candidates):

@@ -117,6 +117,8 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
     main_input_name = "pixel_values"
     classes_interact = False
     takes_object_masks = False
+    substring_candidates = False
+    """The original lets an object answer only the parts of its own, as here."""
 
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)
