@@ -27,6 +27,7 @@ from .processing import PartSegmentationProcessor
 from .resize import resize_nearest, shortest_edge_size
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .tasks import Setting, Task, get_setting, get_task
+from .whole_pictures import predict_pictures
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def evaluate_model(
         processor: The model's processor.
         dataset: What to evaluate on; its vocabulary is used, whatever the model was trained with.
         task: Name of the task: which records are scored and which classes count as seen.
-        setting: Only "oracle_obj": class and mask of each object are given.
+        setting: What is given: "oracle_obj" class and mask of each object, "pred_all" nothing.
         batch_size: Pictures in a forward pass.
         workers: Processes that read pictures.
         max_pictures: Score only the first so many pictures.
@@ -85,8 +86,9 @@ def evaluate_model(
         ConfigurationError: The setting needs more than this model and dataset, or there is nothing to score.
     """
     task, setting = get_task(task), get_setting(setting)
-    if setting is not Setting.ORACLE_OBJ:
+    if setting is Setting.PRED_OBJ:
         raise ConfigurationError(f"Setting {setting.value!r} cannot be evaluated yet; use 'oracle_obj'.")
+    pred_all = setting is Setting.PRED_ALL
     if sliding_window:
         processor = _with_sliding_window(processor)
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
@@ -96,17 +98,21 @@ def evaluate_model(
         raise ConfigurationError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
     published = model.config.eval_label_size if compat == "ov_parts" else None
     label_size = None if published is None else list(published)
-    by_substring = compat == "ov_parts" and model.substring_candidates
+    by_substring = compat == "ov_parts" and model.substring_candidates and not pred_all
     seen_ids = task.seen_ids(taxonomy)
-    metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, boundary=boundary)
+    metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, pred_all, boundary)
     pictures = PictureCounts(metric.num_classes) if pictures is None else pictures
 
     start = time.perf_counter()
     share = _share(records, accelerator.process_index, accelerator.num_processes)
     show = progress and accelerator.is_main_process
-    predictions = predict_records(
-        model, processor, dataset, share, batch_size, workers, show, by_substring=by_substring
-    )
+    if pred_all:
+        objects_first = metrics == "partclipseg"
+        predictions = predict_pictures(model, processor, dataset, share, workers, show, objects_first=objects_first)
+    else:
+        predictions = predict_records(
+            model, processor, dataset, share, batch_size, workers, show, by_substring=by_substring
+        )
     _count(metric, pictures, predictions, label_size, accelerator)
     seconds = time.perf_counter() - start
 
@@ -116,7 +122,7 @@ def evaluate_model(
         metrics=metric.compute(),
         classes=classes,
         flavour=metrics,
-        intervals=bootstrap(pictures, seen_ids, metrics),
+        intervals=bootstrap(pictures, seen_ids, metrics, pred_all),
         breakdowns=describe_breakdowns(metric, classes, pictures),
         task=task.name,
         setting=setting.value,
@@ -124,14 +130,14 @@ def evaluate_model(
             "name": taxonomy.name,
             "fingerprint": dataset.fingerprint,
             "num_pictures": num_pictures,
-            "num_records": len(records),
+            "num_records": num_pictures if pred_all else len(records),
         },
         model={"name": model.config.name_or_path or type(model).__name__, "type": model.config.model_type},
         seed=seed,
         config={
             "compat": compat,
             "label_size": label_size,
-            "candidates": "substring" if by_substring else "id",
+            "candidates": "all" if pred_all else "substring" if by_substring else "id",
             "batch_size": batch_size,
             "dtype": str(model.dtype),
             "sliding_window": sliding_window,
@@ -171,7 +177,7 @@ def score(
     ignore_index: int,
     label_size: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Counts one prediction inside its object.
+    """Counts one prediction, inside its object if there is one.
 
     Args:
         metric: Over the dataset's part classes.
@@ -186,7 +192,8 @@ def score(
     if label_size is not None:
         size = shortest_edge_size(*part_map.shape, *label_size)
         part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
-    return metric.update(prediction.label_map, part_map, object_map != ignore_index)
+    inside = None if metric.pred_all else object_map != ignore_index
+    return metric.update(prediction.label_map, part_map, inside)
 
 
 def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset, PartSample
 from .data.records import Record
+from .inference import BENCHMARK, Asked, TestTime, mean_scores
 from .processing import PartSegmentationProcessor
+from .questions import Question, Questions, joined
 from .vocabulary import encode_words
 
 
@@ -25,26 +25,13 @@ class Prediction:
     Attributes:
         record: What was asked.
         sample: Its picture and labels.
-        label_map: (H, W) int64 part ids at the picture's size. Every pixel has an answer, inside the object or not; it
-            is -1 for an object without parts.
+        label_map: (H, W) int64 part ids at the picture's size. With the object given, every pixel has an answer, inside
+            the object or not; it is -1 for an object without parts. Otherwise it is -1 where "none" is best.
     """
 
     record: Record
     sample: PartSample
     label_map: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Question:
-    """One picture and all that is asked about it.
-
-    Attributes:
-        asked: The records with their samples.
-        inputs: The model's inputs, with a batch dimension: of one picture, and of its objects for `object_masks`.
-    """
-
-    asked: list[tuple[Record, PartSample]]
-    inputs: dict[str, torch.Tensor]
 
 
 def predict_records(
@@ -57,6 +44,7 @@ def predict_records(
     progress: bool = False,
     *,
     by_substring: bool = False,
+    test_time: TestTime = BENCHMARK,
 ) -> Iterator[Prediction]:
     """Answers records whose object is given: the best of its object's parts at every pixel.
 
@@ -69,62 +57,32 @@ def predict_records(
         workers: Processes that read pictures.
         progress: Whether to show a bar.
         by_substring: Whether every part whose class contains the object's name may be answered, not only its own.
+        test_time: Options at test time.
 
     Yields:
         One prediction for each record, in their order.
     """
     model.eval()
-    parts_of = dataset.taxonomy.parts_named_after if by_substring else dataset.taxonomy.parts_of
-    words = encode_words(model, processor, dataset.taxonomy.part_classes, progress)
-    questions = _Questions(dataset, processor, records, model.takes_object_masks)
-    loader = DataLoader(questions, batch_size=batch_size, num_workers=workers, collate_fn=list)
-    with tqdm(total=len(questions), desc="Evaluating", unit="picture", disable=not progress) as bar:
-        for batch in loader:
-            for group in _groups(batch, model.takes_object_masks):
-                yield from _answer(model, processor, words, parts_of, group)
-            bar.update(len(batch))
+    taxonomy, with_masks = dataset.taxonomy, model.takes_object_masks
+    parts_of = taxonomy.parts_named_after if by_substring else taxonomy.parts_of
+    words = encode_words(model, processor, taxonomy.part_classes, progress)
+
+    mask_outside = taxonomy.ignore_index if with_masks else None
+    questions = Questions(records, partial(_read, dataset), processor, test_time, mask_outside)
+    for group in questions.batches(batch_size, workers, with_masks, progress):
+        yield from _answer(model, processor, words, parts_of, group)
 
 
-class _Questions(Dataset):
-    """The pictures of records, each with all its records."""
-
-    def __init__(
-        self,
-        dataset: PartDataset,
-        processor: PartSegmentationProcessor,
-        records: Sequence[Record],
-        with_object_masks: bool,
-    ) -> None:
-        self.dataset = dataset
-        self.processor = processor
-        self.groups = [list(group) for _, group in itertools.groupby(records, lambda r: (r.split, r.row))]
-        self.with_object_masks = with_object_masks
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def __getitem__(self, index: int) -> _Question:
-        asked = [(record, self.dataset.read(record)) for record in self.groups[index]]
-        masks = {}
-        if self.with_object_masks:
-            ignore_index = self.dataset.taxonomy.ignore_index
-            masks["object_masks"] = np.stack([sample.object_map != ignore_index for _, sample in asked])
-        return _Question(asked, dict(self.processor(images=[asked[0][1].image], **masks)))
+def _read(dataset: PartDataset, group: list[Record]) -> list[tuple[Record, PartSample]]:
+    return [(record, dataset.read(record)) for record in group]
 
 
-def _groups(batch: list[_Question], one_by_one: bool) -> list[list[_Question]]:
-    """What can go through the model together: pictures of one size, if it does not need their objects."""
-    sizes = {question.inputs["pixel_values"].shape for question in batch}
-    return [[question] for question in batch] if one_by_one or len(sizes) > 1 else [batch]
-
-
-@torch.no_grad()
 def _answer(
     model: PreTrainedModel,
     processor: PartSegmentationProcessor,
     words: dict[str, torch.Tensor],
     parts_of: Callable[[int], Sequence[int]],
-    group: list[_Question],
+    group: list[Question],
 ) -> list[Prediction]:
     """Answers a group of pictures; each row of the model's output is one picture, or one object of the only picture."""
     asked = [pair for question in group for pair in question.asked]
@@ -136,18 +94,28 @@ def _answer(
     classes = range(num_classes) if model.classes_interact else sorted(set().union(*candidates))
     position = {part: i for i, part in enumerate(classes)}
     class_mask = torch.zeros(max(row_of) + 1, len(classes), dtype=torch.bool, device=model.device)
-    for row, parts in zip(row_of, candidates):
-        class_mask[row, [position[part] for part in parts]] = True
-    inputs = {
-        name: torch.cat([question.inputs[name] for question in group]).to(model.device, model.dtype)
-        for name in group[0].inputs
-    }
+    wanted = []
+    for row, parts, (_, sample) in zip(row_of, candidates, asked):
+        wanted.append(Asked(row, [position[part] for part in parts], sample.part_map.shape))
+        class_mask[row, wanted[-1].classes] = True
     chosen = {name: rows[list(classes)] for name, rows in words.items()}
-    logits = model(**inputs, **chosen, class_mask=class_mask, include_none=False).logits.float()
+    scores = mean_scores(model, processor, joined(group), chosen, wanted, class_mask)
+    return [
+        Prediction(record, sample, best_class(maps, parts))
+        for (record, sample), parts, maps in zip(asked, candidates, scores)
+    ]
 
-    ids, predictions = np.array(classes), []
-    for row, parts, (record, sample) in zip(row_of, candidates, asked):
-        size = sample.part_map.shape
-        best = processor.label_map(logits[row], size, [position[part] for part in parts]).cpu().numpy()
-        predictions.append(Prediction(record, sample, np.where(best < 0, -1, ids[best])))
-    return predictions
+
+def best_class(scores: torch.Tensor, ids: Sequence[int]) -> np.ndarray:
+    """The class that scores best at each pixel; of equal ones the first.
+
+    Args:
+        scores: (n, H, W).
+        ids: The n classes.
+
+    Returns:
+        (H, W) int64; -1 everywhere if there is no class.
+    """
+    if not len(ids):
+        return np.full(scores.shape[-2:], -1)
+    return np.array(ids)[scores.argmax(0).cpu().numpy()]

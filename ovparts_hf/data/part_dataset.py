@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,18 @@ class PartDataset:
             part_map[~inside] = ignore
             object_map[~inside] = ignore
         return PartSample(picture.image.copy(), part_map, object_map, picture.image_id)
+
+    def read_objects(self, records: Sequence[Record]) -> PartSample:
+        """Decodes a picture with the labels of several of its records together.
+
+        Args:
+            records: Objects of one picture; where they overlap, the last one counts in the object map.
+        """
+        whole, *others = (self.read(record) for record in records)
+        for sample in others:
+            inside = sample.object_map != self.taxonomy.ignore_index
+            whole.part_map[inside], whole.object_map[inside] = sample.part_map[inside], sample.object_map[inside]
+        return whole
 
     def parts_in(self, record: Record) -> tuple[int, ...]:
         """Ids of the parts labelled in a record, ascending; its picture is not read."""
