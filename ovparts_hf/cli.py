@@ -28,6 +28,7 @@ from .metrics import PictureCounts
 from .metrics.flavours import FLAVOURS
 from .models.catseg.convert_catseg import convert_catseg
 from .models.clipseg.convert_clipseg import convert_clipseg
+from .objects import get_objects, read_names
 from .report import write_report
 from .results import BenchmarkResult
 from .scoring import score_folder
@@ -94,6 +95,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     dataset = PartDataset.load(options.data)
     model, processor = load_model(options.model)
     model.to(accelerator.device)
+    names = None if options.object_names is None else read_names(options.object_names)
+    objects = options.objects and get_objects(options.objects, model, processor, dataset, names)
     pictures = PictureCounts(len(dataset.taxonomy.part_classes))
     result = evaluate_model(
         model,
@@ -106,6 +109,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         max_pictures=options.max_pictures,
         compat=None if options.compat == "none" else options.compat,
         sliding_window=options.sliding_window,
+        objects=objects,
         metrics=options.metrics,
         boundary=options.boundary,
         pictures=pictures,
@@ -228,6 +232,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--task", choices=TASKS, default="zero_shot", help="default: %(default)s")
     evaluation.add_argument(
         "--setting", choices=[s.value for s in Setting], default="oracle_obj", help="default: %(default)s"
+    )
+    evaluation.add_argument(
+        "--objects", help='for pred_obj: "model", a folder of object maps, or a segmentation model (folder or Hub id)'
+    )
+    evaluation.add_argument(
+        "--object-names", type=Path, help="JSON file that maps the segmentation model's classes to objects"
     )
     evaluation.add_argument("--out", type=Path, help="folder for result.json, classes.csv and report/index.html")
     evaluation.add_argument("--batch-size", type=int, default=8, help="pictures at once (default: %(default)s)")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import platform
 import time
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,18 +18,17 @@ from .comparison import bootstrap
 from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
+from .inference import BENCHMARK, TestTime
 from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.flavours import FlavourName
-from .prediction import Prediction, predict_records
+from .prediction import ObjectSource, Prediction
+from .predictor import Compat, Predictor
 from .processing import PartSegmentationProcessor
 from .resize import resize_nearest, shortest_edge_size
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .tasks import Setting, Task, get_setting, get_task
-from .whole_pictures import predict_pictures
 
 logger = logging.getLogger(__name__)
-
-Compat = Literal["ov_parts"]
 
 
 def evaluate_model(
@@ -46,6 +43,8 @@ def evaluate_model(
     max_pictures: int | None = None,
     compat: Compat | None = "ov_parts",
     sliding_window: bool = False,
+    objects: ObjectSource | None = None,
+    test_time: TestTime = BENCHMARK,
     metrics: FlavourName = "ov_parts",
     boundary: bool = False,
     pictures: PictureCounts | None = None,
@@ -63,7 +62,8 @@ def evaluate_model(
         processor: The model's processor.
         dataset: What to evaluate on; its vocabulary is used, whatever the model was trained with.
         task: Name of the task: which records are scored and which classes count as seen.
-        setting: What is given: "oracle_obj" class and mask of each object, "pred_all" nothing.
+        setting: What is given: "oracle_obj" class and mask of each object, "pred_obj" what `objects` finds,
+            "pred_all" nothing.
         batch_size: Pictures in a forward pass.
         workers: Processes that read pictures.
         max_pictures: Score only the first so many pictures.
@@ -72,6 +72,8 @@ def evaluate_model(
             `substring_candidates` answer every part whose class contains the object's name. None scores the labels as
             they are stored, and lets an object answer its own parts only.
         sliding_window: Whether to score overlapping windows and the whole picture, and to average (CATSeg).
+        objects: Where the objects of "pred_obj" come from.
+        test_time: Views of a picture to average, and refinement of scores; nothing of that in the benchmark.
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
         boundary: Whether to score borders too.
         pictures: A store that is given what was counted in each record, or None.
@@ -86,11 +88,10 @@ def evaluate_model(
         ConfigurationError: The setting needs more than this model and dataset, or there is nothing to score.
     """
     task, setting = get_task(task), get_setting(setting)
-    if setting is Setting.PRED_OBJ:
-        raise ConfigurationError(f"Setting {setting.value!r} cannot be evaluated yet; use 'oracle_obj'.")
     pred_all = setting is Setting.PRED_ALL
-    if sliding_window:
-        processor = _with_sliding_window(processor)
+    predictor = Predictor(
+        model, processor, dataset, setting, metrics, compat, objects, test_time, sliding_window, batch_size, workers
+    )
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
     taxonomy = dataset.taxonomy
     records = _first_pictures(dataset.evaluation_records(task), max_pictures)
@@ -98,21 +99,13 @@ def evaluate_model(
         raise ConfigurationError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
     published = model.config.eval_label_size if compat == "ov_parts" else None
     label_size = None if published is None else list(published)
-    by_substring = compat == "ov_parts" and model.substring_candidates and not pred_all
     seen_ids = task.seen_ids(taxonomy)
     metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, pred_all, boundary)
     pictures = PictureCounts(metric.num_classes) if pictures is None else pictures
 
     start = time.perf_counter()
     share = _share(records, accelerator.process_index, accelerator.num_processes)
-    show = progress and accelerator.is_main_process
-    if pred_all:
-        objects_first = metrics == "partclipseg"
-        predictions = predict_pictures(model, processor, dataset, share, workers, show, objects_first=objects_first)
-    else:
-        predictions = predict_records(
-            model, processor, dataset, share, batch_size, workers, show, by_substring=by_substring
-        )
+    predictions = predictor.predict(share, progress and accelerator.is_main_process)
     _count(metric, pictures, predictions, label_size, accelerator)
     seconds = time.perf_counter() - start
 
@@ -134,14 +127,7 @@ def evaluate_model(
         },
         model={"name": model.config.name_or_path or type(model).__name__, "type": model.config.model_type},
         seed=seed,
-        config={
-            "compat": compat,
-            "label_size": label_size,
-            "candidates": "all" if pred_all else "substring" if by_substring else "id",
-            "batch_size": batch_size,
-            "dtype": str(model.dtype),
-            "sliding_window": sliding_window,
-        },
+        config={**predictor.describe(), "label_size": label_size},
         hardware={
             "device": str(model.device),
             "machine": platform.machine(),
@@ -194,18 +180,6 @@ def score(
         part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
     inside = None if metric.pred_all else object_map != ignore_index
     return metric.update(prediction.label_map, part_map, inside)
-
-
-def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:
-    if not hasattr(processor.image_processor, "sliding_window"):
-        kind = type(processor.image_processor).__name__
-        raise ConfigurationError(
-            f"Pictures of this model are prepared by {kind}, which has no sliding window; CATSeg's has."
-        )
-    processor = copy.copy(processor)
-    processor.image_processor = copy.copy(processor.image_processor)
-    processor.image_processor.sliding_window = True
-    return processor
 
 
 def _first_pictures(records: list[Record], count: int | None) -> list[Record]:

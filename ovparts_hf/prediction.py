@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,12 +27,27 @@ class Prediction:
         record: What was asked.
         sample: Its picture and labels.
         label_map: (H, W) int64 part ids at the picture's size. With the object given, every pixel has an answer, inside
-            the object or not; it is -1 for an object without parts. Otherwise it is -1 where "none" is best.
+            the object or not; it is -1 for an object without parts. Otherwise it is -1 where "none" is best, or
+            outside of the object that was found.
     """
 
     record: Record
     sample: PartSample
     label_map: np.ndarray
+
+
+class ObjectSource(Protocol):
+    """Finds the objects of a picture."""
+
+    def find(self, sample: PartSample) -> np.ndarray:
+        """The objects of one picture.
+
+        Args:
+            sample: The picture; its labels must not be looked at.
+
+        Returns:
+            (H, W) int64 object ids of the taxonomy, -1 where nothing was found.
+        """
 
 
 def predict_records(
@@ -44,6 +60,7 @@ def predict_records(
     progress: bool = False,
     *,
     by_substring: bool = False,
+    objects: ObjectSource | None = None,
     test_time: TestTime = BENCHMARK,
 ) -> Iterator[Prediction]:
     """Answers records whose object is given: the best of its object's parts at every pixel.
@@ -57,6 +74,8 @@ def predict_records(
         workers: Processes that read pictures.
         progress: Whether to show a bar.
         by_substring: Whether every part whose class contains the object's name may be answered, not only its own.
+        objects: Finds the objects that the model is told; it then answers only inside those of the record's class.
+            None: those of the dataset. With it, pictures are read in this process.
         test_time: Options at test time.
 
     Yields:
@@ -68,13 +87,24 @@ def predict_records(
     words = encode_words(model, processor, taxonomy.part_classes, progress)
 
     mask_outside = taxonomy.ignore_index if with_masks else None
-    questions = Questions(records, partial(_read, dataset), processor, test_time, mask_outside)
-    for group in questions.batches(batch_size, workers, with_masks, progress):
-        yield from _answer(model, processor, words, parts_of, group)
+    questions = Questions(records, partial(_read, dataset, objects), processor, test_time, mask_outside)
+    for group in questions.batches(batch_size, workers if objects is None else 0, with_masks, progress):
+        for prediction in _answer(model, processor, words, parts_of, group):
+            yield prediction if objects is None else _only_inside(prediction, taxonomy.ignore_index)
 
 
-def _read(dataset: PartDataset, group: list[Record]) -> list[tuple[Record, PartSample]]:
-    return [(record, dataset.read(record)) for record in group]
+def _read(dataset: PartDataset, objects: ObjectSource | None, group: list[Record]) -> list[tuple[Record, PartSample]]:
+    asked = [(record, dataset.read(record)) for record in group]
+    if objects is not None:
+        found = objects.find(asked[0][1])
+        for record, sample in asked:
+            sample.object_map = np.where(found == record.object_id, found, dataset.taxonomy.ignore_index)
+    return asked
+
+
+def _only_inside(prediction: Prediction, ignore_index: int) -> Prediction:
+    inside = prediction.sample.object_map != ignore_index
+    return replace(prediction, label_map=np.where(inside, prediction.label_map, -1))
 
 
 def _answer(

@@ -123,8 +123,6 @@ def test_result_says_what_was_done(model, processor, dataset, tmp_path):
 
 
 def test_refuses_what_it_cannot_evaluate(model, processor, dataset):
-    with pytest.raises(ConfigurationError, match="'pred_obj' cannot be evaluated yet"):
-        evaluate_model(model, processor, dataset, setting="pred_obj")
     with pytest.raises(ConfigurationError, match="no labelled object"):
         evaluate_model(model, processor, dataset, max_pictures=0)
 
