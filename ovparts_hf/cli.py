@@ -23,6 +23,7 @@ from .errors import ConfigurationError, OVPartsError
 from .evaluation import evaluate_model
 from .files import atomic_folder
 from .gallery import build_galleries
+from .inference import TestTime
 from .loading import load_config, load_model, load_processor
 from .metrics import PictureCounts
 from .metrics.flavours import FLAVOURS
@@ -110,6 +111,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         compat=None if options.compat == "none" else options.compat,
         sliding_window=options.sliding_window,
         objects=objects,
+        test_time=TestTime(options.tta, options.crf),
         metrics=options.metrics,
         boundary=options.boundary,
         pictures=pictures,
@@ -250,6 +252,12 @@ def _parser() -> argparse.ArgumentParser:
         help="label sizes and candidates as published, or sound",
     )
     evaluation.add_argument("--sliding-window", action="store_true", help="average windows and whole (CATSeg)")
+    evaluation.add_argument(
+        "--tta",
+        action="store_true",
+        help="average the mirrored picture, and several sizes if the model takes any",
+    )
+    evaluation.add_argument("--crf", action="store_true", help="refine scores by a dense CRF (needs pydensecrf2)")
     evaluation.add_argument("--metrics", choices=FLAVOURS, default="ov_parts", help="default: %(default)s")
     evaluation.add_argument("--boundary", action="store_true", help="score borders too")
     evaluation.add_argument("--device", choices=["auto", "cpu"], default="auto", help="default: %(default)s")

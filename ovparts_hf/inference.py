@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageOps
 from transformers import PreTrainedModel
 
+from .crf import load_crf, refine
 from .processing import PartSegmentationProcessor
 
 SHORT_EDGES = (256, 384, 512, 640, 768, 896)
@@ -53,12 +54,23 @@ class TestTime:
         tta: Whether to average the scores of several views: the picture and its mirror image, and where the model takes
             any size both with each of `SHORT_EDGES`.
         crf: Whether a dense CRF refines the scores.
+
+    Raises:
+        ConfigurationError: The module for a dense CRF is not installed.
     """
 
     __test__ = False  # not a test, whatever its name
 
     tta: bool = False
     crf: bool = False
+
+    def __post_init__(self) -> None:
+        if self.crf:
+            load_crf()
+
+    def refine(self, scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
+        """The (classes, H, W) scores of a picture after all views were averaged."""
+        return refine(scores, image) if self.crf else scores
 
     def views(
         self, processor: PartSegmentationProcessor, image: Image.Image, object_masks: np.ndarray | None = None

@@ -89,7 +89,7 @@ def predict_records(
     mask_outside = taxonomy.ignore_index if with_masks else None
     questions = Questions(records, partial(_read, dataset, objects), processor, test_time, mask_outside)
     for group in questions.batches(batch_size, workers if objects is None else 0, with_masks, progress):
-        for prediction in _answer(model, processor, words, parts_of, group):
+        for prediction in _answer(model, processor, words, parts_of, test_time, group):
             yield prediction if objects is None else _only_inside(prediction, taxonomy.ignore_index)
 
 
@@ -112,6 +112,7 @@ def _answer(
     processor: PartSegmentationProcessor,
     words: dict[str, torch.Tensor],
     parts_of: Callable[[int], Sequence[int]],
+    test_time: TestTime,
     group: list[Question],
 ) -> list[Prediction]:
     """Answers a group of pictures; each row of the model's output is one picture, or one object of the only picture."""
@@ -131,7 +132,7 @@ def _answer(
     chosen = {name: rows[list(classes)] for name, rows in words.items()}
     scores = mean_scores(model, processor, joined(group), chosen, wanted, class_mask)
     return [
-        Prediction(record, sample, best_class(maps, parts))
+        Prediction(record, sample, best_class(test_time.refine(maps, sample.image), parts))
         for (record, sample), parts, maps in zip(asked, candidates, scores)
     ]
 

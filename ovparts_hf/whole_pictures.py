@@ -64,7 +64,7 @@ def predict_pictures(
         if object_words is not None:
             objects = whole_scores(model, processor, question.views, object_words, size)[: len(taxonomy.object_classes)]
             scores[: len(object_of)] *= objects.argmax(0) == object_of[:, None, None]
-        yield Prediction(record, sample, best_class(scores, ids))
+        yield Prediction(record, sample, best_class(test_time.refine(scores, sample.image), ids))
 
 
 def whole_scores(
