@@ -16,6 +16,7 @@ from dataset_builders import BUILDERS, RELEASES, get_builder
 
 from .comparison import PICTURES_FILE, RESULT_FILE, compare_results, comparison_table
 from .data.check import check
+from .data.few_shot import FewShotList
 from .data.part_dataset import PartDataset
 from .data.repository import write_repository
 from .demo import RECIPES, run_demo
@@ -91,9 +92,19 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _few_shot(options: argparse.Namespace) -> int:
+    chosen = FewShotList.draw(PartDataset.load(options.data), options.shots, options.seed)
+    chosen.to_json(options.out)
+    print(chosen)
+    print(options.out)
+    return 0
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     accelerator = Accelerator(cpu=options.device == "cpu")
     dataset = PartDataset.load(options.data)
+    if options.few_shot_list is not None:
+        FewShotList.from_json(options.few_shot_list).apply(dataset)
     model, processor = load_model(options.model)
     model.to(accelerator.device)
     names = None if options.object_names is None else read_names(options.object_names)
@@ -223,6 +234,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     training.add_argument("--recipe", type=Path, help="YAML file with training arguments")
 
+    few_shot = _command(
+        commands,
+        _few_shot,
+        "draw few-shot training pictures, so that each part is labelled in at least K of them",
+        "ovparts few-shot data/pascal-part-116 outputs/8-shot.json --shots 8 --seed 1",
+    )
+    few_shot.add_argument("data", help="prepared dataset: folder or Hub id")
+    few_shot.add_argument("out", type=Path, help="JSON file for `ovparts train few_shot_list=FILE` and `evaluate`")
+    few_shot.add_argument("--shots", type=int, default=16, help="K (default: %(default)s)")
+    few_shot.add_argument("--seed", type=int, default=0, help="of the draw (default: %(default)s)")
+
     evaluation = _command(
         commands,
         _evaluate,
@@ -234,6 +256,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--task", choices=TASKS, default="zero_shot", help="default: %(default)s")
     evaluation.add_argument(
         "--setting", choices=[s.value for s in Setting], default="oracle_obj", help="default: %(default)s"
+    )
+    evaluation.add_argument(
+        "--few-shot-list", type=Path, help="pictures that few-shot training used; without it those of the release"
     )
     evaluation.add_argument(
         "--objects", help='for pred_obj: "model", a folder of object maps, or a segmentation model (folder or Hub id)'

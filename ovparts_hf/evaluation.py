@@ -7,6 +7,7 @@ import logging
 import platform
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,12 +120,7 @@ def evaluate_model(
         breakdowns=describe_breakdowns(metric, classes, pictures),
         task=task.name,
         setting=setting.value,
-        dataset={
-            "name": taxonomy.name,
-            "fingerprint": dataset.fingerprint,
-            "num_pictures": num_pictures,
-            "num_records": num_pictures if pred_all else len(records),
-        },
+        dataset=_describe_data(dataset, task, num_pictures, num_pictures if pred_all else len(records)),
         model={"name": model.config.name_or_path or type(model).__name__, "type": model.config.model_type},
         seed=seed,
         config={**predictor.describe(), "label_size": label_size},
@@ -136,6 +132,16 @@ def evaluate_model(
         },
         timings={"seconds": seconds, "pictures_per_second": num_pictures / seconds},
     )
+
+
+def _describe_data(dataset: PartDataset, task: Task, num_pictures: int, num_records: int) -> dict[str, Any]:
+    facts = {
+        "name": dataset.taxonomy.name,
+        "fingerprint": dataset.fingerprint,
+        "num_pictures": num_pictures,
+        "num_records": num_records,
+    }
+    return {**facts, "few_shot": dataset.few_shot_source} if task.held_out_config else facts
 
 
 def _count(
