@@ -17,16 +17,19 @@ from dataset_builders import BUILDERS, RELEASES, get_builder
 from .comparison import PICTURES_FILE, RESULT_FILE, compare_results, comparison_table
 from .conversion import CONVERTERS, VOCABULARIES, convert
 from .data.check import check
+from .data.few_shot import FewShotList
 from .data.part_dataset import PartDataset
 from .data.repository import write_repository
 from .demo import RECIPES, demo_table, run_demo
 from .errors import ConfigurationError, OVPartsError
 from .evaluation import evaluate_model
 from .gallery import build_galleries
+from .inference import TestTime
 from .loading import load_model
 from .metrics import PictureCounts
 from .metrics.flavours import FLAVOURS
 from .models.resnet import RESNETS
+from .objects import get_objects, read_names
 from .report import write_report
 from .results import BenchmarkResult
 from .scoring import score_folder
@@ -84,11 +87,23 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _few_shot(options: argparse.Namespace) -> int:
+    chosen = FewShotList.draw(PartDataset.load(options.data), options.shots, options.seed)
+    chosen.to_json(options.out)
+    print(chosen)
+    print(options.out)
+    return 0
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     accelerator = Accelerator(cpu=options.device == "cpu")
     dataset = PartDataset.load(options.data)
+    if options.few_shot_list is not None:
+        FewShotList.from_json(options.few_shot_list).apply(dataset)
     model, processor = load_model(options.model)
     model.to(accelerator.device)
+    names = None if options.object_names is None else read_names(options.object_names)
+    objects = options.objects and get_objects(options.objects, model, processor, dataset, names)
     pictures = PictureCounts(len(dataset.taxonomy.part_classes))
     result = evaluate_model(
         model,
@@ -101,6 +116,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         max_pictures=options.max_pictures,
         compat=None if options.compat == "none" else options.compat,
         sliding_window=options.sliding_window,
+        objects=objects,
+        test_time=TestTime(options.tta, options.crf),
         metrics=options.metrics,
         boundary=options.boundary,
         pictures=pictures,
@@ -212,6 +229,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     training.add_argument("--recipe", type=Path, help="YAML file with training arguments")
 
+    few_shot = _command(
+        commands,
+        _few_shot,
+        "draw few-shot training pictures, so that each part is labelled in at least K of them",
+        "ovparts few-shot data/pascal-part-116 outputs/8-shot.json --shots 8 --seed 1",
+    )
+    few_shot.add_argument("data", help="prepared dataset: folder or Hub id")
+    few_shot.add_argument("out", type=Path, help="JSON file for `ovparts train few_shot_list=FILE` and `evaluate`")
+    few_shot.add_argument("--shots", type=int, default=16, help="K (default: %(default)s)")
+    few_shot.add_argument("--seed", type=int, default=0, help="of the draw (default: %(default)s)")
+
     evaluation = _command(
         commands,
         _evaluate,
@@ -224,14 +252,32 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument(
         "--setting", choices=[s.value for s in Setting], default="oracle_obj", help="default: %(default)s"
     )
+    evaluation.add_argument(
+        "--few-shot-list", type=Path, help="pictures that few-shot training used; without it those of the release"
+    )
+    evaluation.add_argument(
+        "--objects", help='for pred_obj: "model", a folder of object maps, or a segmentation model (folder or Hub id)'
+    )
+    evaluation.add_argument(
+        "--object-names", type=Path, help="JSON file that maps the segmentation model's classes to objects"
+    )
     evaluation.add_argument("--out", type=Path, help="folder for result.json, classes.csv and report/index.html")
     evaluation.add_argument("--batch-size", type=int, default=8, help="pictures at once (default: %(default)s)")
     evaluation.add_argument("--workers", type=int, default=0, help="processes that read (default: %(default)s)")
     evaluation.add_argument("--max-pictures", type=int, help="score only the first so many pictures")
     evaluation.add_argument(
-        "--compat", choices=["ov_parts", "none"], default="ov_parts", help="label sizes as published, or as stored"
+        "--compat",
+        choices=["ov_parts", "none"],
+        default="ov_parts",
+        help="label sizes and candidates as published, or sound",
     )
     evaluation.add_argument("--sliding-window", action="store_true", help="average windows and whole (CATSeg)")
+    evaluation.add_argument(
+        "--tta",
+        action="store_true",
+        help="average the mirrored picture, and several sizes if the model takes any",
+    )
+    evaluation.add_argument("--crf", action="store_true", help="refine scores by a dense CRF (needs pydensecrf2)")
     evaluation.add_argument("--metrics", choices=FLAVOURS, default="ov_parts", help="default: %(default)s")
     evaluation.add_argument("--boundary", action="store_true", help="score borders too")
     evaluation.add_argument("--device", choices=["auto", "cpu"], default="auto", help="default: %(default)s")

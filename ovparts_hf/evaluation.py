@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import platform
 import time
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,17 +19,17 @@ from .comparison import bootstrap
 from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
+from .inference import BENCHMARK, TestTime
 from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.flavours import FlavourName
-from .prediction import Prediction, predict_records
+from .prediction import ObjectSource, Prediction
+from .predictor import Compat, Predictor
 from .processing import PartSegmentationProcessor
 from .resize import resize_nearest, shortest_edge_size
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .tasks import Setting, Task, get_setting, get_task
 
 logger = logging.getLogger(__name__)
-
-Compat = Literal["ov_parts"]
 
 
 def evaluate_model(
@@ -45,6 +44,8 @@ def evaluate_model(
     max_pictures: int | None = None,
     compat: Compat | None = "ov_parts",
     sliding_window: bool = False,
+    objects: ObjectSource | None = None,
+    test_time: TestTime = BENCHMARK,
     metrics: FlavourName = "ov_parts",
     boundary: bool = False,
     pictures: PictureCounts | None = None,
@@ -62,13 +63,18 @@ def evaluate_model(
         processor: The model's processor.
         dataset: What to evaluate on; its vocabulary is used, whatever the model was trained with.
         task: Name of the task: which records are scored and which classes count as seen.
-        setting: Only "oracle_obj": class and mask of each object are given.
+        setting: What is given: "oracle_obj" class and mask of each object, "pred_obj" what `objects` finds,
+            "pred_all" nothing.
         batch_size: Pictures in a forward pass.
         workers: Processes that read pictures.
         max_pictures: Score only the first so many pictures.
-        compat: "ov_parts" brings the label maps to the size of the benchmark's data mapper first, which shifts their
-            borders by up to a pixel and is part of the published numbers; None scores the labels as they are stored.
+        compat: "ov_parts" does what the published numbers depend on: it brings the label maps to the size of the
+            benchmark's data mapper first, which shifts their borders by up to a pixel, and lets the families with
+            `substring_candidates` answer every part whose class contains the object's name. None scores the labels as
+            they are stored, and lets an object answer its own parts only.
         sliding_window: Whether to score overlapping windows and the whole picture, and to average (CATSeg).
+        objects: Where the objects of "pred_obj" come from.
+        test_time: Views of a picture to average, and refinement of scores; nothing of that in the benchmark.
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
         boundary: Whether to score borders too.
         pictures: A store that is given what was counted in each record, or None.
@@ -83,10 +89,10 @@ def evaluate_model(
         ConfigurationError: The setting needs more than this model and dataset, or there is nothing to score.
     """
     task, setting = get_task(task), get_setting(setting)
-    if setting is not Setting.ORACLE_OBJ:
-        raise ConfigurationError(f"Setting {setting.value!r} cannot be evaluated yet; use 'oracle_obj'.")
-    if sliding_window:
-        processor = _with_sliding_window(processor)
+    pred_all = setting is Setting.PRED_ALL
+    predictor = Predictor(
+        model, processor, dataset, setting, metrics, compat, objects, test_time, sliding_window, batch_size, workers
+    )
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
     taxonomy = dataset.taxonomy
     records = _first_pictures(dataset.evaluation_records(task), max_pictures)
@@ -95,13 +101,12 @@ def evaluate_model(
     published = model.config.eval_label_size if compat == "ov_parts" else None
     label_size = None if published is None else list(published)
     seen_ids = task.seen_ids(taxonomy)
-    metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, boundary=boundary)
+    metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, pred_all, boundary)
     pictures = PictureCounts(metric.num_classes) if pictures is None else pictures
 
     start = time.perf_counter()
     share = _share(records, accelerator.process_index, accelerator.num_processes)
-    show = progress and accelerator.is_main_process
-    predictions = predict_records(model, processor, dataset, share, batch_size, workers, show)
+    predictions = predictor.predict(share, progress and accelerator.is_main_process)
     _count(metric, pictures, predictions, label_size, accelerator)
     seconds = time.perf_counter() - start
 
@@ -111,25 +116,14 @@ def evaluate_model(
         metrics=metric.compute(),
         classes=classes,
         flavour=metrics,
-        intervals=bootstrap(pictures, seen_ids, metrics),
+        intervals=bootstrap(pictures, seen_ids, metrics, pred_all),
         breakdowns=describe_breakdowns(metric, classes, pictures),
         task=task.name,
         setting=setting.value,
-        dataset={
-            "name": taxonomy.name,
-            "fingerprint": dataset.fingerprint,
-            "num_pictures": num_pictures,
-            "num_records": len(records),
-        },
+        dataset=_describe_data(dataset, task, num_pictures, num_pictures if pred_all else len(records)),
         model={"name": model.config.name_or_path or type(model).__name__, "type": model.config.model_type},
         seed=seed,
-        config={
-            "compat": compat,
-            "label_size": label_size,
-            "batch_size": batch_size,
-            "dtype": str(model.dtype),
-            "sliding_window": sliding_window,
-        },
+        config={**predictor.describe(), "label_size": label_size},
         hardware={
             "device": str(model.device),
             "machine": platform.machine(),
@@ -138,6 +132,16 @@ def evaluate_model(
         },
         timings={"seconds": seconds, "pictures_per_second": num_pictures / seconds},
     )
+
+
+def _describe_data(dataset: PartDataset, task: Task, num_pictures: int, num_records: int) -> dict[str, Any]:
+    facts = {
+        "name": dataset.taxonomy.name,
+        "fingerprint": dataset.fingerprint,
+        "num_pictures": num_pictures,
+        "num_records": num_records,
+    }
+    return {**facts, "few_shot": dataset.few_shot_source} if task.held_out_config else facts
 
 
 def _count(
@@ -165,7 +169,7 @@ def score(
     ignore_index: int,
     label_size: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Counts one prediction inside its object.
+    """Counts one prediction, inside its object if there is one.
 
     Args:
         metric: Over the dataset's part classes.
@@ -180,19 +184,8 @@ def score(
     if label_size is not None:
         size = shortest_edge_size(*part_map.shape, *label_size)
         part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
-    return metric.update(prediction.label_map, part_map, object_map != ignore_index)
-
-
-def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:
-    if not hasattr(processor.image_processor, "sliding_window"):
-        kind = type(processor.image_processor).__name__
-        raise ConfigurationError(
-            f"Pictures of this model are prepared by {kind}, which has no sliding window; CATSeg's has."
-        )
-    processor = copy.copy(processor)
-    processor.image_processor = copy.copy(processor.image_processor)
-    processor.image_processor.sliding_window = True
-    return processor
+    inside = None if metric.pred_all else object_map != ignore_index
+    return metric.update(prediction.label_map, part_map, inside)
 
 
 def _first_pictures(records: list[Record], count: int | None) -> list[Record]:

@@ -43,15 +43,28 @@ def label_map(
     if len(ids) == 0:
         return torch.full(size or logits.shape[-2:], -1, device=logits.device)
     maps = logits[ids] if none_logits is None else torch.cat([logits[ids], none_logits])
-    if scores == "probabilities":
-        maps = maps.sigmoid()
-    if size is not None:
-        maps = F.interpolate(maps[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
     if none_logits is not None:
         ids = torch.cat([ids, ids.new_full((1,), -1)])
-    if scores == "logits":
-        maps = maps.sigmoid()
-    return ids[maps.argmax(0)]
+    return ids[score_maps(maps, size, scores).argmax(0)]
+
+
+def score_maps(logits: torch.Tensor, size: tuple[int, int] | None = None, scores: str = "logits") -> torch.Tensor:
+    """The scores of one picture in the form in which they are compared.
+
+    Args:
+        logits: (classes, h, w).
+        size: Target (height, width), or None for the size of `logits`.
+        scores: One of `SCORES`.
+
+    Returns:
+        (classes, height, width), not below zero.
+    """
+    maps = logits.sigmoid() if scores == "probabilities" else logits
+    if size is not None:
+        if not len(maps):
+            return maps.new_zeros(0, *size)
+        maps = F.interpolate(maps[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
+    return maps.sigmoid() if scores == "logits" else maps
 
 
 class LabelMaps:
@@ -72,6 +85,10 @@ class LabelMaps:
     ) -> torch.Tensor:
         """`label_map` of one picture, comparing scores in the form that this processor's model needs."""
         return label_map(logits, size, candidates, none_logits, self.scores)
+
+    def score_maps(self, logits: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+        """`score_maps` of one picture, in the form that this processor's model needs."""
+        return score_maps(logits, size, self.scores)
 
     def post_process_part_segmentation(
         self,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset, PartSample
 from .data.records import Record
+from .inference import BENCHMARK, Asked, TestTime, mean_scores
 from .processing import PartSegmentationProcessor
-from .taxonomy import PartTaxonomy
+from .questions import Question, Questions, joined
 from .vocabulary import encode_words
 
 
@@ -26,8 +26,9 @@ class Prediction:
     Attributes:
         record: What was asked.
         sample: Its picture and labels.
-        label_map: (H, W) int64 part ids at the picture's size. Every pixel has an answer, inside the object or not; it
-            is -1 for an object without parts.
+        label_map: (H, W) int64 part ids at the picture's size. With the object given, every pixel has an answer, inside
+            the object or not; it is -1 for an object without parts. Otherwise it is -1 where "none" is best, or
+            outside of the object that was found.
     """
 
     record: Record
@@ -35,17 +36,18 @@ class Prediction:
     label_map: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Question:
-    """One picture and all that is asked about it.
+class ObjectSource(Protocol):
+    """Finds the objects of a picture."""
 
-    Attributes:
-        asked: The records with their samples.
-        inputs: The model's inputs, with a batch dimension: of one picture, and of its objects for `object_masks`.
-    """
+    def find(self, sample: PartSample) -> np.ndarray:
+        """The objects of one picture.
 
-    asked: list[tuple[Record, PartSample]]
-    inputs: dict[str, torch.Tensor]
+        Args:
+            sample: The picture; its labels must not be looked at.
+
+        Returns:
+            (H, W) int64 object ids of the taxonomy, -1 where nothing was found.
+        """
 
 
 def predict_records(
@@ -56,6 +58,10 @@ def predict_records(
     batch_size: int = 8,
     workers: int = 0,
     progress: bool = False,
+    *,
+    by_substring: bool = False,
+    objects: ObjectSource | None = None,
+    test_time: TestTime = BENCHMARK,
 ) -> Iterator[Prediction]:
     """Answers records whose object is given: the best of its object's parts at every pixel.
 
@@ -67,83 +73,80 @@ def predict_records(
         batch_size: Pictures in a forward pass, where the model can take several.
         workers: Processes that read pictures.
         progress: Whether to show a bar.
+        by_substring: Whether every part whose class contains the object's name may be answered, not only its own.
+        objects: Finds the objects that the model is told; it then answers only inside those of the record's class.
+            None: those of the dataset. With it, pictures are read in this process.
+        test_time: Options at test time.
 
     Yields:
         One prediction for each record, in their order.
     """
     model.eval()
-    words = encode_words(model, processor, dataset.taxonomy.part_classes, progress)
-    questions = _Questions(dataset, processor, records, model.takes_object_masks)
-    loader = DataLoader(questions, batch_size=batch_size, num_workers=workers, collate_fn=list)
-    with tqdm(total=len(questions), desc="Evaluating", unit="picture", disable=not progress) as bar:
-        for batch in loader:
-            for group in _groups(batch, model.takes_object_masks):
-                yield from _answer(model, processor, words, dataset.taxonomy, group)
-            bar.update(len(batch))
+    taxonomy, with_masks = dataset.taxonomy, model.takes_object_masks
+    parts_of = taxonomy.parts_named_after if by_substring else taxonomy.parts_of
+    words = encode_words(model, processor, taxonomy.part_classes, progress)
+
+    mask_outside = taxonomy.ignore_index if with_masks else None
+    questions = Questions(records, partial(_read, dataset, objects), processor, test_time, mask_outside)
+    for group in questions.batches(batch_size, workers if objects is None else 0, with_masks, progress):
+        for prediction in _answer(model, processor, words, parts_of, test_time, group):
+            yield prediction if objects is None else _only_inside(prediction, taxonomy.ignore_index)
 
 
-class _Questions(Dataset):
-    """The pictures of records, each with all its records."""
-
-    def __init__(
-        self,
-        dataset: PartDataset,
-        processor: PartSegmentationProcessor,
-        records: Sequence[Record],
-        with_object_masks: bool,
-    ) -> None:
-        self.dataset = dataset
-        self.processor = processor
-        self.groups = [list(group) for _, group in itertools.groupby(records, lambda r: (r.split, r.row))]
-        self.with_object_masks = with_object_masks
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def __getitem__(self, index: int) -> _Question:
-        asked = [(record, self.dataset.read(record)) for record in self.groups[index]]
-        masks = {}
-        if self.with_object_masks:
-            ignore_index = self.dataset.taxonomy.ignore_index
-            masks["object_masks"] = np.stack([sample.object_map != ignore_index for _, sample in asked])
-        return _Question(asked, dict(self.processor(images=[asked[0][1].image], **masks)))
+def _read(dataset: PartDataset, objects: ObjectSource | None, group: list[Record]) -> list[tuple[Record, PartSample]]:
+    asked = [(record, dataset.read(record)) for record in group]
+    if objects is not None:
+        found = objects.find(asked[0][1])
+        for record, sample in asked:
+            sample.object_map = np.where(found == record.object_id, found, dataset.taxonomy.ignore_index)
+    return asked
 
 
-def _groups(batch: list[_Question], one_by_one: bool) -> list[list[_Question]]:
-    """What can go through the model together: pictures of one size, if it does not need their objects."""
-    sizes = {question.inputs["pixel_values"].shape for question in batch}
-    return [[question] for question in batch] if one_by_one or len(sizes) > 1 else [batch]
+def _only_inside(prediction: Prediction, ignore_index: int) -> Prediction:
+    inside = prediction.sample.object_map != ignore_index
+    return replace(prediction, label_map=np.where(inside, prediction.label_map, -1))
 
 
-@torch.no_grad()
 def _answer(
     model: PreTrainedModel,
     processor: PartSegmentationProcessor,
     words: dict[str, torch.Tensor],
-    taxonomy: PartTaxonomy,
-    group: list[_Question],
+    parts_of: Callable[[int], Sequence[int]],
+    test_time: TestTime,
+    group: list[Question],
 ) -> list[Prediction]:
     """Answers a group of pictures; each row of the model's output is one picture, or one object of the only picture."""
     asked = [pair for question in group for pair in question.asked]
     row_of = range(len(asked))
     if not model.takes_object_masks:
         row_of = [row for row, question in enumerate(group) for _ in question.asked]
-    candidates = [taxonomy.parts_of(record.object_id) for record, _ in asked]
-    classes = range(len(taxonomy.part_classes)) if model.classes_interact else sorted(set().union(*candidates))
+    candidates = [parts_of(record.object_id) for record, _ in asked]
+    num_classes = len(next(iter(words.values())))
+    classes = range(num_classes) if model.classes_interact else sorted(set().union(*candidates))
     position = {part: i for i, part in enumerate(classes)}
     class_mask = torch.zeros(max(row_of) + 1, len(classes), dtype=torch.bool, device=model.device)
-    for row, parts in zip(row_of, candidates):
-        class_mask[row, [position[part] for part in parts]] = True
-    inputs = {
-        name: torch.cat([question.inputs[name] for question in group]).to(model.device, model.dtype)
-        for name in group[0].inputs
-    }
+    wanted = []
+    for row, parts, (_, sample) in zip(row_of, candidates, asked):
+        wanted.append(Asked(row, [position[part] for part in parts], sample.part_map.shape))
+        class_mask[row, wanted[-1].classes] = True
     chosen = {name: rows[list(classes)] for name, rows in words.items()}
-    logits = model(**inputs, **chosen, class_mask=class_mask, include_none=False).logits.float()
+    scores = mean_scores(model, processor, joined(group), chosen, wanted, class_mask)
+    return [
+        Prediction(record, sample, best_class(test_time.refine(maps, sample.image), parts))
+        for (record, sample), parts, maps in zip(asked, candidates, scores)
+    ]
 
-    ids, predictions = np.array(classes), []
-    for row, parts, (record, sample) in zip(row_of, candidates, asked):
-        size = sample.part_map.shape
-        best = processor.label_map(logits[row], size, [position[part] for part in parts]).cpu().numpy()
-        predictions.append(Prediction(record, sample, np.where(best < 0, -1, ids[best])))
-    return predictions
+
+def best_class(scores: torch.Tensor, ids: Sequence[int]) -> np.ndarray:
+    """The class that scores best at each pixel; of equal ones the first.
+
+    Args:
+        scores: (n, H, W).
+        ids: The n classes.
+
+    Returns:
+        (H, W) int64; -1 everywhere if there is no class.
+    """
+    if not len(ids):
+        return np.full(scores.shape[-2:], -1)
+    return np.array(ids)[scores.argmax(0).cpu().numpy()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -57,8 +58,9 @@ def score_folder(
     pictures = PictureCounts(metric.num_classes)
 
     start = time.perf_counter()
-    for record, path in tqdm(files.items(), desc="Scoring", unit="record", disable=not progress):
-        sample = dataset.read(record)
+    groups = _groups(files, pred_all)
+    for group in tqdm(groups, desc="Scoring", unit="record", disable=not progress):
+        sample, path = dataset.read_objects(group), files[group[0]]
         label_map = _read_map(path, sample, manifest["bits"])
         part_map, inside = _labels(sample, taxonomy.ignore_index, label_size)
         matrix = _update(metric, path, label_map, part_map, inside if setting is Setting.ORACLE_OBJ else None)
@@ -70,7 +72,7 @@ def score_folder(
         classes=classes,
         task=task.name,
         setting=setting.value,
-        dataset={**manifest["dataset"], "num_pictures": _num_pictures(files), "num_records": len(files)},
+        dataset={**manifest["dataset"], "num_pictures": _num_pictures(files), "num_records": len(groups)},
         model={"name": manifest["model"], "type": "predictions"},
         seed=0,
         flavour=metrics,
@@ -100,6 +102,13 @@ def _update(metric: PartSegmentationMetric, path: Path, *maps: np.ndarray | None
         return metric.update(*maps)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path.name}: {error}") from error
+
+
+def _groups(records: Iterable[Record], pred_all: bool) -> list[list[Record]]:
+    """What is scored together: each record alone, or with `pred_all` those of a picture."""
+    if not pred_all:
+        return [[record] for record in records]
+    return [list(group) for _, group in itertools.groupby(records, lambda record: (record.split, record.row))]
 
 
 def _num_pictures(records: Iterable[Record]) -> int:

@@ -180,6 +180,14 @@ class PartTaxonomy:
         """Ids of the parts of one object, ascending; empty for an object without parts."""
         return self._parts_of[object_id]
 
+    def parts_named_after(self, object_id: int) -> tuple[int, ...]:
+        """Ids of the parts whose class contains the name of an object, ascending.
+
+        Those of `parts_of`, and parts of others: "chair" is in "armchair's back" too. Only for the benchmark's numbers,
+        some of which depend on it.
+        """
+        return tuple(i for i, part in enumerate(self.part_classes) if self.object_classes[object_id] in part)
+
     def object_of(self, part_id: int) -> int:
         """Id of the object that a part belongs to."""
         return self.part_object_ids[part_id]

@@ -18,6 +18,7 @@ from ovparts_hf.prediction import predict_records
 from ovparts_hf.processing import PartSegmentationProcessor
 from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.tasks import get_task
+from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.vocabulary import encode_vocabulary
 
 from .models.catseg import goldens as catseg_goldens
@@ -122,8 +123,6 @@ def test_result_says_what_was_done(model, processor, dataset, tmp_path):
 
 
 def test_refuses_what_it_cannot_evaluate(model, processor, dataset):
-    with pytest.raises(ConfigurationError, match="'pred_obj' cannot be evaluated yet"):
-        evaluate_model(model, processor, dataset, setting="pred_obj")
     with pytest.raises(ConfigurationError, match="no labelled object"):
         evaluate_model(model, processor, dataset, max_pictures=0)
 
@@ -199,3 +198,25 @@ def test_sliding_windows(catseg, model, processor, pascal_folder):
     assert 0 <= result.metrics["mIoU"] <= 100
     with pytest.raises(ConfigurationError, match="no sliding window"):
         evaluate_model(model, processor, dataset, sliding_window=True)
+
+
+@pytest.mark.parametrize("compat", ["ov_parts", None])
+def test_catseg_chooses_parts_by_substring_for_published_numbers_only(catseg, ade, compat, monkeypatch):
+    asked = count_calls(monkeypatch, PartTaxonomy, "parts_named_after")
+    result = evaluate_model(*catseg, ade, compat=compat, max_pictures=2, progress=False)
+    assert bool(asked) == (compat == "ov_parts")
+    assert result.config["candidates"] == ("substring" if compat else "id")
+
+
+def test_substring_candidates_can_win(catseg, ade):
+    records = ade.evaluation_records(get_task("zero_shot"))
+    ids = [ade.taxonomy.object_classes.index(name) for name in ("chair", "door", "light", "bed", "table")]
+    chosen = [record for record in records if record.object_id in ids][:4]
+    assert chosen
+    for prediction in predict_records(*catseg, ade, chosen, by_substring=True):
+        allowed = ade.taxonomy.parts_named_after(prediction.record.object_id)
+        assert set(np.unique(prediction.label_map)) <= set(allowed)
+
+
+def test_clipseg_never_chooses_by_substring(model, processor, ade):
+    assert evaluate_model(model, processor, ade, max_pictures=1, progress=False).config["candidates"] == "id"

@@ -58,17 +58,26 @@ def test_scores_are_those_of_the_metric(dataset, tmp_path, metrics, label_size):
     np.testing.assert_equal(BenchmarkResult.from_json(tmp_path / "result.json").metrics, result.metrics)
 
 
-def test_without_given_objects_every_record_is_scored_with_its_pictures_map(pascal, tmp_path):
-    first = {(record.split, record.row): (record, label_map) for record, label_map in guesses(pascal)}
-    folder = write_predictions(tmp_path / "out", pascal, first.values(), setting="pred_all")
-    result, _ = score_folder(folder, pascal, "partcatseg", boundary=True, progress=False)
-    records = pascal.evaluation_records(get_task("zero_shot"))
-    maps = [(record, first[record.split, record.row][1]) for record in records]
-    expected = fed(pascal, maps, masks=False, metrics="partcatseg", pred_all=True, boundary=True)
+def test_without_given_objects_every_picture_is_scored_once(dataset, tmp_path):
+    first = {(record.split, record.row): (record, label_map) for record, label_map in guesses(dataset)}
+    folder = write_predictions(tmp_path / "out", dataset, first.values(), setting="pred_all")
+    result, _ = score_folder(folder, dataset, "partcatseg", boundary=True, progress=False)
+    records = dataset.evaluation_records(get_task("zero_shot"))
+    taxonomy = dataset.taxonomy
+    expected = PartSegmentationMetric(
+        taxonomy.part_classes, taxonomy.seen_part_ids, taxonomy.ignore_index, "partcatseg", True, True
+    )
+    for picture, (_, label_map) in first.items():
+        group = [dataset.read(record) for record in records if (record.split, record.row) == picture]
+        part_map = np.full_like(label_map, taxonomy.ignore_index)
+        for sample in group:
+            labelled = sample.part_map != taxonomy.ignore_index
+            part_map[labelled] = sample.part_map[labelled]
+        expected.update(label_map, part_map)
     np.testing.assert_equal(result.metrics, expected.compute())
-    assert len(first) < len(records)
+    assert len(first) == result.dataset["num_records"] < len(records)
     with pytest.raises(ConfigurationError, match="'ov_parts' does not define scores for pred_all"):
-        score_folder(folder, pascal, progress=False)
+        score_folder(folder, dataset, progress=False)
 
 
 def test_the_truth_scores_100_and_nothing_scores_0(dataset, tmp_path):

@@ -158,3 +158,15 @@ def test_bad_json(tmp_path):
 def test_json_is_readable(tmp_path):
     PASCAL_PART_116.to_json(tmp_path / "p.json")
     assert json.loads((tmp_path / "p.json").read_text())["part_classes"][0] == "aeroplane's body"
+
+
+def test_the_benchmark_s_substring_rule_matters_for_eight_objects():
+    def differing(taxonomy):
+        pairs = enumerate(taxonomy.object_classes)
+        return {name for i, name in pairs if taxonomy.parts_named_after(i) != taxonomy.parts_of(i)}
+
+    assert differing(PASCAL_PART_116) == set()
+    assert differing(ADE20K_PART_234) == {"chair", "table", "door", "light", "shelf", "oven", "bed", "washer"}
+    chair = ADE20K_PART_234.object_classes.index("chair")
+    names = {ADE20K_PART_234.part_classes[i].split("'s")[0] for i in ADE20K_PART_234.parts_named_after(chair)}
+    assert names == {"chair", "armchair", "swivel chair"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class PartDataset:
         taxonomy: Vocabulary of all ids.
         splits: The configuration "default": "train" and "validation".
         few_shot_image_ids: The training pictures of the configuration "few_shot_16"; empty if there is none.
+        few_shot_source: Where they come from: "release", or what `FewShotList.apply` says.
 
     Example:
         >>> dataset = PartDataset.load("data/pascal-part-116")
@@ -66,6 +68,7 @@ class PartDataset:
         self.taxonomy = taxonomy
         self.splits = splits
         self.few_shot_image_ids = few_shot_image_ids
+        self.few_shot_source = "release"
         self.layout = _layout(splits, taxonomy)
         self._undecoded = {split: _without_decoding(rows) for split, rows in splits.items()}
         self._labels: dict[str, list[RowLabels]] = {}
@@ -117,7 +120,10 @@ class PartDataset:
         """
         few_shot = task.train_config == "few_shot_16"
         if few_shot and not self.few_shot_image_ids:
-            raise DatasetError(f"Task {task.name} trains on the configuration few_shot_16, which this dataset lacks.")
+            raise DatasetError(
+                f"Task {task.name} trains on few-shot pictures, of which this dataset has none. Draw a list "
+                "with `ovparts few-shot`."
+            )
         level = level or ("object" if few_shot and self.layout == "instance" else "picture")
         return training_records(self._rows("train"), self.taxonomy, task, level, self.few_shot_image_ids)
 
@@ -142,6 +148,18 @@ class PartDataset:
             part_map[~inside] = ignore
             object_map[~inside] = ignore
         return PartSample(picture.image.copy(), part_map, object_map, picture.image_id)
+
+    def read_objects(self, records: Sequence[Record]) -> PartSample:
+        """Decodes a picture with the labels of several of its records together.
+
+        Args:
+            records: Objects of one picture; where they overlap, the last one counts in the object map.
+        """
+        whole, *others = (self.read(record) for record in records)
+        for sample in others:
+            inside = sample.object_map != self.taxonomy.ignore_index
+            whole.part_map[inside], whole.object_map[inside] = sample.part_map[inside], sample.object_map[inside]
+        return whole
 
     def parts_in(self, record: Record) -> tuple[int, ...]:
         """Ids of the parts labelled in a record, ascending; its picture is not read."""

@@ -112,6 +112,7 @@ class TrainArguments(LoopArguments):
         prompts: Folder of tuned prompts for ZSseg+, or None.
         eval_data: Dataset of the evaluations during training; None for `data`.
         trainable: What is fine-tuned, see the model's `set_trainable`.
+        few_shot_list: File of `ovparts few-shot` with the pictures of task "few_shot"; None for those of the release.
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
         classes_per_picture: Score, for each picture, only the parts of its labelled objects and so many random other
             classes that there are this many (faster, and less memory); None scores the whole vocabulary.
@@ -153,6 +154,7 @@ class TrainArguments(LoopArguments):
     backbone: str | None = None
     prompts: str | None = None
     eval_data: str | None = None
+    few_shot_list: str | None = None
     trainable: str = "VA+L+F+D"
     loss: str | None = None
     classes_per_picture: int | None = None
@@ -169,6 +171,8 @@ class TrainArguments(LoopArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.few_shot_list is not None and get_task(self.task).train_config == "default":
+            raise ConfigurationError(f"few_shot_list was given for the task {self.task!r}; only 'few_shot' takes one.")
         if not 0 <= self.flip <= 1:
             raise ConfigurationError(f"flip is {self.flip}; a probability lies between 0 and 1.")
         if not self.short_edges or min(self.short_edges) < 1:

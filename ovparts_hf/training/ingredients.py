@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from ..data.color import ColorJitter
+from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..data.transforms import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
@@ -52,6 +53,8 @@ class Ingredients:
         dataset = PartDataset.load(arguments.data)
         same = arguments.eval_data in (None, arguments.data)
         eval_dataset = dataset if same else PartDataset.load(arguments.eval_data)
+        if arguments.few_shot_list is not None:
+            FewShotList.from_json(arguments.few_shot_list).apply(dataset)
         if arguments.eval_every and not eval_dataset.evaluation_records(get_task(arguments.task)):
             raise DatasetError(f"{arguments.eval_data or arguments.data} has nothing to evaluate on; set eval_every=0.")
         settings = {**arguments.config, **_settings(arguments, dataset.taxonomy)}

@@ -145,7 +145,7 @@ def test_picture_is_upright_rgb_of_the_maps_size(pascal):
 
 def test_few_shot_needs_its_list(pascal):
     without = PartDataset(pascal.taxonomy, pascal.splits)
-    with pytest.raises(DatasetError, match="few_shot_16"):
+    with pytest.raises(DatasetError, match="Draw a list"):
         without.training_records(FEW_SHOT)
 
 

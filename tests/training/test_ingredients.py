@@ -11,6 +11,8 @@ import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 from ovparts_hf.data.color import ColorJitter
+from ovparts_hf.data.few_shot import FewShotList
+from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import Draw
 from ovparts_hf.data.transforms import PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels
 from ovparts_hf.errors import ConfigurationError, DatasetError
@@ -136,3 +138,13 @@ def test_refusals_leave_nothing_behind(stock: Path, pascal_folder: Path, tmp_pat
     with pytest.raises(DatasetError, match="nowhere"):
         train(arguments(tmp_path / "nowhere", stock, output))
     assert not output.exists()
+
+
+def test_trains_on_a_drawn_few_shot_list(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    drawn = FewShotList.draw(PartDataset.load(pascal_folder), 1)
+    drawn.to_json(tmp_path / "list.json")
+    given = arguments(pascal_folder, stock, tmp_path / "run", task="few_shot", few_shot_list=tmp_path / "list.json")
+    examples = Ingredients.load(given).training_set(given)
+    assert len(examples) == len(drawn.image_ids)
+    with pytest.raises(ConfigurationError, match="only 'few_shot' takes one"):
+        arguments(pascal_folder, stock, tmp_path / "run", few_shot_list=tmp_path / "list.json")

@@ -45,6 +45,10 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
     main_input_name = "pixel_values"
     classes_interact = True
     takes_object_masks = False
+    scores_none = True
+    """Whether `forward` can score "none"."""
+    substring_candidates = True
+    """The original lets an object answer every class whose name contains the object's name (docs/differences.md)."""
 
     def __init__(self, config: CATSegConfig):
         super().__init__(config)

@@ -117,6 +117,10 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
     main_input_name = "pixel_values"
     classes_interact = False
     takes_object_masks = False
+    scores_none = True
+    """Whether `forward` can score "none"."""
+    substring_candidates = False
+    """The original lets an object answer only the parts of its own, as here."""
 
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)

@@ -43,6 +43,10 @@ class MaskFormerForPartSegmentation(PreTrainedModel):
     main_input_name = "pixel_values"
     classes_interact = False
     takes_object_masks = False
+    scores_none = False
+    """Whether `forward` can score "none"."""
+    substring_candidates = False
+    """The original lets an object answer only the parts of its own, as here."""
     _supports_sdpa = True
 
     def __init__(self, config: MaskFormerPartConfig):

@@ -76,6 +76,10 @@ class ZSSegForPartSegmentation(PreTrainedModel):
     base_model_prefix = "clip"
     main_input_name = "pixel_values"
     classes_interact = True
+    scores_none = False
+    """Whether `forward` can score "none"."""
+    substring_candidates = True
+    """The original lets an object answer every class whose name contains the object's name (docs/differences.md)."""
     _supports_sdpa = True
 
     def __init__(self, config: ZSSegConfig):

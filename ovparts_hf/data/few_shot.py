@@ -1,0 +1,121 @@
+"""Few-shot training pictures that are drawn here, as a file that can be shared; the release has a list of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ConfigurationError
+from ..files import atomic_write
+from .part_dataset import PartDataset
+from .records import Record
+
+FORMAT = "ovparts-few-shot"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class FewShotList:
+    """Pictures to train on.
+
+    Attributes:
+        dataset: Name of the taxonomy of the dataset that they were drawn from.
+        shots: K.
+        seed: Of the draw.
+        image_ids: The training pictures, in alphabetical order.
+    """
+
+    dataset: str
+    shots: int
+    seed: int
+    image_ids: tuple[str, ...]
+
+    @classmethod
+    def draw(cls, dataset: PartDataset, shots: int, seed: int = 0) -> FewShotList:
+        """Draws training pictures so that each part is labelled in at least K of them.
+
+        Parts come up from the rarest to the most frequent. While fewer than K of the pictures that were drawn hold a
+        part, a random one of the others that do is added; a part in fewer than K training pictures gets all of them.
+        So frequent parts have more than K, for they come along with rare ones.
+
+        Args:
+            dataset: Its training split is drawn from.
+            shots: K.
+            seed: The same seed draws the same pictures, in whatever order the dataset stores them.
+
+        Raises:
+            ConfigurationError: K is below 1, or no training picture is labelled.
+        """
+        if shots < 1:
+            raise ConfigurationError(f"shots is {shots}; draw at least 1 picture for each part.")
+        holding = _pictures_by_part(dataset)
+        if not holding:
+            raise ConfigurationError(f"The training split of {dataset.taxonomy.name!r} has no labelled picture.")
+        rank = _shuffled(set().union(*holding.values()), seed)
+        chosen: set[str] = set()
+        for part in sorted(holding, key=lambda part: (len(holding[part]), part)):
+            others = sorted(holding[part] - chosen, key=rank.__getitem__)
+            chosen.update(others[: max(0, shots - len(holding[part] & chosen))])
+        return cls(dataset.taxonomy.name, shots, seed, tuple(sorted(chosen)))
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> FewShotList:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ConfigurationError: It is no such file.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            if (data.pop("format"), data.pop("version")) != (FORMAT, VERSION):
+                raise ValueError(f"it is not of format {FORMAT!r}, version {VERSION}")
+            return cls(**{**data, "image_ids": tuple(data["image_ids"])})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigurationError(
+                f"{path} is not a list of few-shot pictures ({error}). Make one with `ovparts few-shot`."
+            ) from error
+
+    def to_json(self, path: str | Path) -> None:
+        """Writes the list; an existing file is replaced at once or not at all."""
+        text = json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False)
+        with atomic_write(path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+    def apply(self, dataset: PartDataset) -> None:
+        """Makes these the few-shot pictures of a dataset, instead of those of the release.
+
+        Raises:
+            ConfigurationError: They are not training pictures of this dataset.
+        """
+        missing = sorted(set(self.image_ids) - set(dataset.splits["train"]["image_id"]))
+        if self.dataset != dataset.taxonomy.name or missing or not self.image_ids:
+            raise ConfigurationError(
+                f"The few-shot pictures are {len(self.image_ids)} of {self.dataset!r}; {len(missing)} of them are no "
+                f"training pictures of {dataset.taxonomy.name!r}{f', such as {missing[:3]}' if missing else ''}."
+            )
+        dataset.few_shot_image_ids = frozenset(self.image_ids)
+        dataset.few_shot_source = str(self)
+
+    def __str__(self) -> str:
+        digest = hashlib.sha256("\n".join(self.image_ids).encode()).hexdigest()[:12]
+        return f"{self.shots} shots, seed {self.seed}: {len(self.image_ids)} pictures, sha256-{digest}"
+
+
+def _pictures_by_part(dataset: PartDataset) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for row, image_id in enumerate(dataset.splits["train"]["image_id"]):
+        for part in dataset.parts_in(Record("train", row)):
+            found.setdefault(part, set()).add(image_id)
+    return found
+
+
+def _shuffled(image_ids: Iterable[str], seed: int) -> dict[str, int]:
+    """A random place for each picture."""
+    names = sorted(image_ids)
+    order = np.random.default_rng(seed).permutation(len(names))
+    return dict(zip(names, order.tolist()))
