@@ -30,6 +30,7 @@ from .metrics import PictureCounts
 from .metrics.flavours import FLAVOURS
 from .models.resnet import RESNETS
 from .objects import get_objects, read_names
+from .ranking import RecordScore
 from .report import write_report
 from .results import BenchmarkResult
 from .scoring import score_folder
@@ -105,23 +106,28 @@ def _evaluate(options: argparse.Namespace) -> int:
     names = None if options.object_names is None else read_names(options.object_names)
     objects = options.objects and get_objects(options.objects, model, processor, dataset, names)
     pictures = PictureCounts(len(dataset.taxonomy.part_classes))
+    scores: list[RecordScore] = []
+    asked = {
+        "setting": options.setting,
+        "metrics": options.metrics,
+        "compat": None if options.compat == "none" else options.compat,
+        "objects": objects,
+        "test_time": TestTime(options.tta, options.crf),
+        "sliding_window": options.sliding_window,
+    }
     result = evaluate_model(
         model,
         processor,
         dataset,
         options.task,
-        options.setting,
         batch_size=options.batch_size,
         workers=options.workers,
         max_pictures=options.max_pictures,
-        compat=None if options.compat == "none" else options.compat,
-        sliding_window=options.sliding_window,
-        objects=objects,
-        test_time=TestTime(options.tta, options.crf),
-        metrics=options.metrics,
         boundary=options.boundary,
         pictures=pictures,
+        scores=scores,
         accelerator=accelerator,
+        **asked,
     )
     if accelerator.is_main_process:
         print(result.table())
@@ -129,7 +135,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             result.to_json(options.out / RESULT_FILE)
             result.to_csv(options.out / "classes.csv")
             pictures.save(options.out / PICTURES_FILE)
-            galleries = build_galleries(model, processor, dataset, options.task)
+            galleries = build_galleries(model, processor, dataset, options.task, scores=scores, **asked)
             command = shlex.join(["ovparts", *options.words])
             write_report(options.out / "report" / "index.html", [result], galleries, [command])
             print(options.out / "report" / "index.html")

@@ -25,6 +25,7 @@ from .metrics.flavours import FlavourName
 from .prediction import ObjectSource, Prediction
 from .predictor import Compat, Predictor
 from .processing import PartSegmentationProcessor
+from .ranking import RecordScore, score_record
 from .resize import resize_nearest, shortest_edge_size
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .tasks import Setting, Task, get_setting, get_task
@@ -49,6 +50,7 @@ def evaluate_model(
     metrics: FlavourName = "ov_parts",
     boundary: bool = False,
     pictures: PictureCounts | None = None,
+    scores: list[RecordScore] | None = None,
     seed: int = 0,
     accelerator: Accelerator | None = None,
     progress: bool = True,
@@ -78,6 +80,7 @@ def evaluate_model(
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
         boundary: Whether to score borders too.
         pictures: A store that is given what was counted in each record, or None.
+        scores: A list that the score of each record is appended to, or None.
         seed: Only noted in the result: nothing here is random.
         accelerator: If it has several processes, each scores its share and all get the whole result.
         progress: Whether to show a bar.
@@ -107,7 +110,7 @@ def evaluate_model(
     start = time.perf_counter()
     share = _share(records, accelerator.process_index, accelerator.num_processes)
     predictions = predictor.predict(share, progress and accelerator.is_main_process)
-    _count(metric, pictures, predictions, label_size, accelerator)
+    _count(metric, pictures, [] if scores is None else scores, predictions, label_size, accelerator)
     seconds = time.perf_counter() - start
 
     num_pictures = len({(record.split, record.row) for record in records})
@@ -147,20 +150,23 @@ def _describe_data(dataset: PartDataset, task: Task, num_pictures: int, num_reco
 def _count(
     metric: PartSegmentationMetric,
     pictures: PictureCounts,
+    scores: list[RecordScore],
     predictions: Iterable[Prediction],
     label_size: Sequence[int] | None,
     accelerator: Accelerator,
 ) -> None:
     """Counts this process's predictions, and adds up what all processes counted."""
-    counted = PictureCounts(metric.num_classes)
+    counted, scored = PictureCounts(metric.num_classes), []
     for prediction in predictions:
         matrix = score(metric, prediction, metric.ignore_index, label_size)
         counted.add(prediction.sample.image_id, matrix)
+        scored.append(score_record(prediction.record, matrix))
     counts = {name: torch.from_numpy(array).to(accelerator.device) for name, array in metric.counts.items()}
     metric.reset()
     metric.merge({name: accelerator.reduce(array, "sum").cpu().numpy() for name, array in counts.items()})
     for each in gather_object([counted]):
         pictures.merge(each)
+    scores.extend(gather_object(scored))
 
 
 def score(

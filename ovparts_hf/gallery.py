@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,11 +13,20 @@ from .data.part_dataset import PartDataset
 from .data.records import Record
 from .evaluation import score
 from .metrics import PartSegmentationMetric
-from .prediction import Prediction, predict_records
+from .prediction import Prediction
+from .predictor import Predictor
 from .processing import PartSegmentationProcessor
+from .ranking import RecordScore, rank, score_record
 from .report import Gallery, GalleryItem
 from .tasks import Task, get_task
 from .visualization import comparison
+
+_RANKED = {
+    "best": ("Best answers", "The best record of each object that has several parts."),
+    "worst": ("Worst answers", "The worst record of each object."),
+    "confused": ("Most confused", "Records in which the largest share of pixels was taken for another part."),
+}
+_SCORES = "Scores are the strict mean IoU of the record."
 
 
 def build_galleries(
@@ -25,10 +35,13 @@ def build_galleries(
     dataset: PartDataset,
     task: str | Task = "zero_shot",
     count: int = 6,
+    scores: Sequence[RecordScore] = (),
+    **options: Any,
 ) -> list[Gallery]:
-    """Shows a model's answers for seen and for unseen objects.
+    """Shows a model's answers for seen and for unseen objects, and the best, worst and most confused ones.
 
-    The examples do not depend on the answers: they are the first record of each object class, in the dataset's order.
+    The examples of seen and unseen objects do not depend on the answers: they are the first record of each object
+    class, in the dataset's order.
 
     Args:
         model: The model.
@@ -36,23 +49,20 @@ def build_galleries(
         dataset: What it is evaluated on.
         task: Which records there are and which objects count as seen.
         count: Examples in each gallery.
+        scores: What `evaluate_model` found for each record; without it, nothing is ranked.
+        **options: Of `Predictor`: the same as in the evaluation, so that its answers are shown.
 
     Returns:
-        One gallery for seen and one for unseen objects, without those that would be empty.
+        One gallery for seen and one for unseen objects, then the ranked ones, without those that would be empty.
     """
-    task = get_task(task)
-    seen_parts = set(task.seen_ids(dataset.taxonomy))
+    task, predictor = get_task(task), Predictor(model, processor, dataset, **options)
     records = dataset.evaluation_records(task)
-    galleries = []
-    for title, wanted in (("Unseen objects", False), ("Seen objects", True)):
-        matching = (r for r in records if (dataset.taxonomy.parts_of(r.object_id)[0] in seen_parts) == wanted)
-        chosen = _one_of_each_object(matching, count)
-        predictions = predict_records(model, processor, dataset, sorted(chosen, key=records.index))
-        items = [_item(prediction, dataset) for prediction in predictions]
-        if items:
-            note = "The first record of each object, whatever the answer; scores are the mean IoU of the record."
-            galleries.append(Gallery(title, dataset.taxonomy.part_classes, items, note))
-    return galleries
+    galleries = _examples(predictor, task, records, count)
+    for order, (title, note) in _RANKED.items():
+        ranked = rank(scores, order, dataset.taxonomy, count)
+        items = [_ranked_item(predictor, each, records, order == "confused") for each in ranked]
+        galleries.append(Gallery(title, dataset.taxonomy.part_classes, items, f"{note} {_SCORES}"))
+    return [gallery for gallery in galleries if gallery.items]
 
 
 def contact_sheet(gallery: Gallery, count: int = 3) -> Image.Image:
@@ -66,6 +76,19 @@ def contact_sheet(gallery: Gallery, count: int = 3) -> Image.Image:
     return sheet
 
 
+def _examples(predictor: Predictor, task: Task, records: list[Record], count: int) -> list[Gallery]:
+    taxonomy = predictor.dataset.taxonomy
+    seen_parts = set(task.seen_ids(taxonomy))
+    note = f"The first record of each object, whatever the answer. {_SCORES}"
+    galleries = []
+    for title, wanted in (("Unseen objects", False), ("Seen objects", True)):
+        matching = (r for r in records if (taxonomy.parts_of(r.object_id)[0] in seen_parts) == wanted)
+        chosen = sorted(_one_of_each_object(matching, count), key=records.index)
+        items = [_item(predictor, prediction) for prediction in predictor.predict(chosen)]
+        galleries.append(Gallery(title, taxonomy.part_classes, items, note))
+    return galleries
+
+
 def _one_of_each_object(records: Iterable[Record], count: int) -> list[Record]:
     chosen: dict[int, Record] = {}
     for record in records:
@@ -74,15 +97,25 @@ def _one_of_each_object(records: Iterable[Record], count: int) -> list[Record]:
     return list(chosen.values())
 
 
-def _item(prediction: Prediction, dataset: PartDataset) -> GalleryItem:
-    taxonomy, sample = dataset.taxonomy, prediction.sample
-    metric = PartSegmentationMetric(taxonomy.part_classes, (), taxonomy.ignore_index)
-    score(metric, prediction, taxonomy.ignore_index)
-    inside = sample.object_map != taxonomy.ignore_index
-    return GalleryItem(
-        sample.image,
-        sample.part_map,
-        np.where(inside, prediction.label_map, -1),
-        f"{taxonomy.object_classes[prediction.record.object_id]} ({sample.image_id})",
-        metric.compute()["mIoU"],
-    )
+def _ranked_item(predictor: Predictor, ranked: RecordScore, records: list[Record], confused: bool) -> GalleryItem:
+    wanted = ranked.record
+    if wanted.object_id is None:
+        asked = [record for record in records if (record.split, record.row) == (wanted.split, wanted.row)]
+    else:
+        asked = [wanted]
+    [prediction] = predictor.predict(asked)
+    names = predictor.dataset.taxonomy.part_classes
+    remark = f", {names[ranked.mistaken[0]]} taken for {names[ranked.mistaken[1]]}" if confused else ""
+    return _item(predictor, prediction, remark)
+
+
+def _item(predictor: Predictor, prediction: Prediction, remark: str = "") -> GalleryItem:
+    taxonomy, sample, record = predictor.dataset.taxonomy, prediction.sample, prediction.record
+    pred_all = record.object_id is None
+    metric = PartSegmentationMetric(taxonomy.part_classes, (), taxonomy.ignore_index, "strict", pred_all)
+    found = score_record(record, score(metric, prediction, taxonomy.ignore_index))
+    shown, caption = prediction.label_map, sample.image_id
+    if not pred_all:
+        shown = np.where(sample.object_map != taxonomy.ignore_index, shown, -1)
+        caption = f"{taxonomy.object_classes[record.object_id]} ({sample.image_id})"
+    return GalleryItem(sample.image, sample.part_map, shown, caption + remark, found.iou)

@@ -117,7 +117,7 @@ class Predictor:
         return {
             "compat": self.compat,
             "candidates": "all" if self.setting is Setting.PRED_ALL else rule,
-            "objects": "given" if self.setting is Setting.ORACLE_OBJ else str(self.objects),
+            "objects": {Setting.ORACLE_OBJ: "given", Setting.PRED_ALL: "none"}.get(self.setting, str(self.objects)),
             "batch_size": self.batch_size,
             "dtype": str(self.model.dtype),
             "sliding_window": self.sliding_window,

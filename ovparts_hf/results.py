@@ -142,6 +142,10 @@ class BenchmarkResult:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not valid JSON: {error}") from error
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be read: {error.strerror}. Give what `ovparts evaluate --out` wrote."
+            ) from error
         if isinstance(data, dict) and data.get("schema_version") == 1:
             data |= {"schema_version": 2, "flavour": "ov_parts", "intervals": {}, "breakdowns": {}}
         _check_keys(path, cls, data)

@@ -2,7 +2,7 @@
 
 A part class is written as the OV-PARTS benchmark writes it, "dog's ear": the object name, "'s ", the part name.
 Everything else (which object a part belongs to, prompt texts, training ids) follows from a `PartTaxonomy` by id, never
-by substring.
+by substring, except `parts_named_after`, which some published numbers need.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from ovparts_hf.data.part_dataset import PartDataset
+from ovparts_hf.evaluation import evaluate_model
 from ovparts_hf.gallery import build_galleries, contact_sheet
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
+from ovparts_hf.ranking import rank
 
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
 
@@ -54,3 +56,23 @@ def test_contact_sheet_holds_the_first_examples(galleries):
     one, two = contact_sheet(gallery, 1), contact_sheet(gallery, 2)
     assert two.height > one.height
     assert two.width >= one.width
+
+
+@pytest.mark.parametrize(("setting", "metrics"), [("oracle_obj", "ov_parts"), ("pred_all", "strict")])
+def test_ranked_galleries_show_what_was_scored(dataset, setting, metrics):
+    model, _ = convert_clipseg(FOLDER / "checkpoint.pth", golden_config())
+    processor, scores = golden_processor(), []
+    options = {"setting": setting, "metrics": metrics, "compat": None}
+    result = evaluate_model(model, processor, dataset, scores=scores, progress=False, **options)
+    assert len(scores) == result.dataset["num_records"]
+    galleries = build_galleries(model, processor, dataset, count=3, scores=scores, **options)
+    ranked = {gallery.title: gallery.items for gallery in galleries}
+    assert list(ranked)[2:] == ["Best answers", "Worst answers", "Most confused"]
+    best, worst = ([item.iou for item in ranked[title]] for title in ("Best answers", "Worst answers"))
+    assert best == sorted(best, reverse=True) and worst == sorted(worst)
+    assert worst[0] == pytest.approx(min(each.iou for each in scores))
+    assert best[0] >= worst[0]
+    for title, order in (("Best answers", "best"), ("Most confused", "confused")):
+        expected = [each.iou for each in rank(scores, order, dataset.taxonomy, 3)]
+        assert [item.iou for item in ranked[title]] == pytest.approx(expected, abs=0.5)
+    assert all(" taken for " in item.caption for item in ranked["Most confused"])

@@ -19,6 +19,7 @@ from transformers import (
 from ovparts_hf.data.part_dataset import PartSample
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation import evaluate_model
+from ovparts_hf.loading import load_model
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.objects import FolderObjects, ModelObjects, SegmenterObjects, get_objects, read_names
 from ovparts_hf.prediction import predict_records
@@ -114,6 +115,25 @@ def test_half_a_mask_costs_in_strict_and_instances_share_it(model, processor, da
         mask = objects.maps[prediction.sample.image_id] == prediction.record.object_id
         np.testing.assert_array_equal(prediction.label_map != -1, mask)
         np.testing.assert_array_equal(prediction.sample.part_map, dataset.read(prediction.record).part_map)
+
+
+def test_a_model_that_takes_masks_is_told_those_that_were_found(pascal):
+    model, processor = load_model("toy-zsseg")
+    told, forward = [], model.forward
+    model.forward = lambda *args, **inputs: told.append(inputs["object_masks"]) or forward(*args, **inputs)
+
+    def upper_half(found):
+        found[len(found) // 2 :] = -1
+        return found
+
+    records = pascal.evaluation_records(get_task("zero_shot"))[:2]
+    for change in (upper_half, lambda found: np.full_like(found, -1)):
+        told.clear()
+        predictions = list(predict_records(model, processor, pascal, records, objects=Given(pascal, change)))
+        masks = torch.cat(told)
+        height = masks.shape[-2]
+        assert not masks[:, -(-height * 5 // 9) :].any()
+        assert masks.any() == any((prediction.label_map != -1).any() for prediction in predictions)
 
 
 def test_segments_are_painted_by_score():

@@ -1,0 +1,128 @@
+"""The commands that make, compare and score results, on the fixtures."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from ovparts_hf.cli import main
+from ovparts_hf.data.few_shot import FewShotList
+from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
+from ovparts_hf.results import BenchmarkResult
+from ovparts_hf.tasks import TASKS
+
+from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A model and its processor, as `ovparts train` leaves them."""
+    folder = tmp_path_factory.mktemp("saved")
+    convert_clipseg(FOLDER / "checkpoint.pth", golden_config())[0].save_pretrained(folder)
+    golden_processor().save_pretrained(folder)
+    return folder
+
+
+def evaluate(saved, data, out, *words):
+    words = [*words, "--device", "cpu", "--max-pictures", "3"]
+    assert main(["evaluate", str(saved), str(data), "--out", str(out), *words]) == 0
+    return BenchmarkResult.from_json(out / "result.json")
+
+
+@pytest.mark.parametrize("metrics", ["partclipseg", "partcatseg", "strict"])
+def test_evaluate_with_other_definitions_and_borders(metrics, saved, pascal_folder, tmp_path, capsys):
+    result = evaluate(saved, pascal_folder, tmp_path / "out", "--metrics", metrics, "--boundary")
+    assert result.flavour == metrics
+    assert set(result.numbers()) == {metrics, "boundary"} | ({"strict"} - {metrics})
+    assert result.table() in capsys.readouterr().out
+    page = (tmp_path / "out" / "report" / "index.html").read_text()
+    assert "Worst answers" in page and "Most confused" in page
+
+
+def test_evaluate_with_found_objects(saved, pascal_folder, tmp_path):
+    words = ("--setting", "pred_obj", "--objects", "model", "--tta", "--compat", "none")
+    result = evaluate(saved, pascal_folder, tmp_path / "out", *words)
+    facts = {key: result.config[key] for key in ("objects", "tta", "crf", "compat", "candidates")}
+    assert facts == {"objects": "the same model", "tta": "flip", "crf": False, "compat": None, "candidates": "id"}
+    assert result.setting == "pred_obj"
+
+
+def test_evaluate_whole_pictures(saved, pascal_folder, tmp_path, capsys):
+    result = evaluate(saved, pascal_folder, tmp_path / "out", "--setting", "pred_all", "--metrics", "partclipseg")
+    assert (result.setting, result.dataset["num_records"]) == ("pred_all", 3)
+    assert main(["evaluate", str(saved), str(pascal_folder), "--setting", "pred_all", "--device", "cpu"]) == 1
+    assert "'ov_parts' does not define scores for pred_all" in capsys.readouterr().err
+
+
+def test_few_shot_list(saved, pascal_folder, tmp_path, capsys):
+    path = tmp_path / "list.json"
+    assert main(["few-shot", str(pascal_folder), str(path), "--shots", "1", "--seed", "2"]) == 0
+    drawn = FewShotList.from_json(path)
+    assert (drawn.shots, drawn.seed) == (1, 2) and str(drawn) in capsys.readouterr().out
+    result = evaluate(saved, pascal_folder, tmp_path / "out", "--task", "few_shot", "--few-shot-list", str(path))
+    assert result.dataset["few_shot"] == str(drawn)
+
+
+def test_report_and_compare(saved, pascal_folder, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    evaluate(saved, pascal_folder, first)
+    evaluate(saved, pascal_folder, second, "--compat", "none")
+    page = tmp_path / "report.html"
+    assert main(["report", str(first), str(second / "result.json"), "--out", str(page), "--labels", "one", "two"]) == 0
+    assert "one" in page.read_text() and "two" in page.read_text()
+    capsys.readouterr()
+    assert main(["compare", str(first), str(first), "--samples", "20"]) == 0
+    assert "+0.00" in capsys.readouterr().out
+    assert main(["compare", str(first), str(second), "--samples", "20", "--seed", "1"]) == 0
+    assert "mIoU_unseen" in capsys.readouterr().out
+    assert main(["report", str(first), "--labels", "one", "two"]) == 1
+    assert "2 labels were given for 1 results" in capsys.readouterr().err
+
+
+def test_submit_and_score(pascal_folder, pascal, tmp_path, capsys):
+    folder, out = tmp_path / "mine", tmp_path / "scores"
+    assert main(["submit-format", str(pascal_folder), str(folder), "--name", "mine"]) == 0
+    assert main(["score", str(folder), str(pascal_folder)]) == 1
+    assert "label maps are missing" in capsys.readouterr().err
+    for record, path in zip(pascal.evaluation_records(TASKS["zero_shot"]), wanted_files(folder)):
+        Image.fromarray(pascal.read(record).part_map.astype("uint8")).save(path)
+    words = ["--metrics", "strict", "--boundary", "--label-size", "80", "200", "--out", str(out)]
+    assert main(["score", str(folder), str(pascal_folder), *words]) == 0
+    result = BenchmarkResult.from_json(out / "result.json")
+    assert result.metrics["mIoU"] > 60  # borders were shifted by the label size
+    assert result.config["label_size"] == [80, 200]
+    assert main(["score", str(folder), str(pascal_folder), "--out", str(out)]) == 0
+    result = BenchmarkResult.from_json(out / "result.json")
+    assert result.metrics["mIoU"] == result.metrics["strict"]["mIoU"] == 100 and result.model["name"] == "mine"
+    assert {path.name for path in out.iterdir()} == {"result.json", "classes.csv", "pictures.npz"}
+
+
+def wanted_files(folder):
+    return [folder / entry["file"] for entry in json.loads((folder / "manifest.json").read_text())["maps"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["few-shot", "nowhere", "OUT"], "neither a folder nor a dataset repository"),
+        (["report", "nowhere"], "nowhere cannot be read"),
+        (["compare", "nowhere", "nowhere"], "result.json cannot be read"),
+        (["submit-format", "nowhere", "OUT"], "neither a folder nor a dataset repository"),
+        (["score", "FOLDER", "nowhere"], "neither a folder nor a dataset repository"),
+    ],
+)
+def test_errors_are_one_clear_sentence(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["few-shot", "evaluate", "report", "compare", "submit-format", "score"])
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"Example: ovparts {command} " in " ".join(capsys.readouterr().out.split())
