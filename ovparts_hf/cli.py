@@ -262,7 +262,8 @@ def _parser() -> argparse.ArgumentParser:
         "--few-shot-list", type=Path, help="pictures that few-shot training used; without it those of the release"
     )
     evaluation.add_argument(
-        "--objects", help='for pred_obj: "model", a folder of object maps, or a segmentation model (folder or Hub id)'
+        "--objects",
+        help='for pred_obj: "model", "column:NAME", a folder of object maps, or a segmentation model (folder or Hub id)',
     )
     evaluation.add_argument(
         "--object-names", type=Path, help="JSON file that maps the segmentation model's classes to objects"

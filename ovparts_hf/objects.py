@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from datasets import Dataset
+from datasets import Image as ImageFeature
 from PIL import Image
 from transformers import PreTrainedModel, pipeline
 
@@ -24,6 +26,8 @@ from .processing import PartSegmentationProcessor
 from .taxonomy import PartTaxonomy
 from .vocabulary import encode_words
 from .whole_pictures import refuse_object_masks, whole_scores
+
+_COLUMN = "column:"
 
 
 class ModelObjects:
@@ -148,21 +152,64 @@ class FolderObjects:
         """
         path = self.folder / f"{sample.image_id}.png"
         try:
-            values = LabelMap.from_png(path.read_bytes(), 8 if self.taxonomy.ignore_index <= 255 else 16, path.name)
-        except (OSError, DatasetError) as error:
+            content = path.read_bytes()
+        except OSError as error:
             raise ConfigurationError(
                 f"{path} cannot be read as an object map ({error}). A picture without objects needs a map, too, full "
                 f"of {self.taxonomy.ignore_index}."
             ) from error
-        found, classes = values.values.astype(np.int64), len(self.taxonomy.object_classes)
-        wrong = np.setdiff1d(found, [*range(classes), self.taxonomy.ignore_index])
-        if found.shape != sample.part_map.shape or len(wrong):
-            raise ConfigurationError(
-                f"{path} has the size {found.shape} and the unknown ids {wrong[:5].tolist()}; it must have the "
-                f"picture's size {sample.part_map.shape} and ids from 0 to {classes - 1} or "
-                f"{self.taxonomy.ignore_index}."
-            )
-        return np.where(found == self.taxonomy.ignore_index, -1, found)
+        return _read_object_map(content, str(path), sample, self.taxonomy)
+
+
+class ColumnObjects:
+    """Object maps in a column of the dataset itself: PNG pictures like those of `FolderObjects`.
+
+    Args:
+        dataset: Whose rows have the column.
+        column: Its name.
+
+    Raises:
+        ConfigurationError: There is no such column of pictures.
+    """
+
+    def __init__(self, dataset: PartDataset, column: str) -> None:
+        self.column, self.taxonomy = column, dataset.taxonomy
+        self.rows: dict[str, tuple[Dataset, int]] = {}
+        for split, rows in dataset.splits.items():
+            if not isinstance(rows.features.get(column), ImageFeature):
+                pictures = [name for name, kind in rows.features.items() if isinstance(kind, ImageFeature)]
+                raise ConfigurationError(f"Split {split} has no column {column!r} of pictures; it has {pictures}.")
+            maps = rows.select_columns([column]).cast_column(column, ImageFeature(decode=False))
+            self.rows |= {name: (maps, row) for row, name in enumerate(rows["image_id"])}
+
+    def __str__(self) -> str:
+        return f"column {self.column}"
+
+    def find(self, sample: PartSample) -> np.ndarray:
+        """See `ObjectSource.find`.
+
+        Raises:
+            ConfigurationError: A map is not as it must be.
+        """
+        maps, row = self.rows[sample.image_id]
+        where = f"{self.column} of {sample.image_id}"
+        return _read_object_map(maps[row][self.column]["bytes"], where, sample, self.taxonomy)
+
+
+def _read_object_map(content: bytes, where: str, sample: PartSample, taxonomy: PartTaxonomy) -> np.ndarray:
+    ignore = taxonomy.ignore_index
+    try:
+        found = LabelMap.from_png(content, 8 if ignore <= 255 else 16, where).values.astype(np.int64)
+    except DatasetError as error:
+        raise ConfigurationError(f"{where} cannot be read as an object map ({error}).") from error
+    classes = len(taxonomy.object_classes)
+    wrong = np.setdiff1d(found, [*range(classes), ignore])
+    if found.shape != sample.part_map.shape or len(wrong):
+        raise ConfigurationError(
+            f"{where} has the size {found.shape} and the unknown ids {wrong[:5].tolist()}; it must have the picture's "
+            f"size {sample.part_map.shape} and ids from 0 to {classes - 1} or {ignore}."
+        )
+    return np.where(found == ignore, -1, found)
 
 
 def get_objects(
@@ -175,7 +222,8 @@ def get_objects(
     """The source of objects that a word of the command line stands for.
 
     Args:
-        source: "model", a folder of object maps, or the folder or Hub id of a segmentation model.
+        source: "model"; "column:NAME" for object maps in the dataset; a folder of object maps; or the folder or Hub id
+            of a segmentation model.
         model: The model that is evaluated.
         processor: Its processor.
         dataset: Whose objects are looked for.
@@ -186,6 +234,8 @@ def get_objects(
     """
     if source == "model":
         return ModelObjects(model, processor, dataset.taxonomy)
+    if source.startswith(_COLUMN):
+        return ColumnObjects(dataset, source.removeprefix(_COLUMN))
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
         return FolderObjects(folder, dataset.taxonomy)

@@ -189,6 +189,17 @@ def test_folder_of_object_maps(model, processor, pascal, tmp_path):
     assert result.config["objects"] == str(tmp_path)
 
 
+def test_column_of_object_maps(model, processor, pascal):
+    """The dataset's own object maps tell the model what it is told when objects are given."""
+    source = get_objects("column:object_map", model, processor, pascal)
+    given = Given(pascal)
+    np.testing.assert_equal(
+        evaluate(model, processor, pascal, source).metrics, evaluate(model, processor, pascal, given).metrics
+    )
+    with pytest.raises(ConfigurationError, match=r"no column 'parts' of pictures; it has \['image', 'object_map'"):
+        get_objects("column:parts", model, processor, pascal)
+
+
 def test_wrong_object_maps_are_named(tmp_path):
     with pytest.raises(ConfigurationError, match="is not a folder"):
         FolderObjects(tmp_path / "nowhere", WORDS)
