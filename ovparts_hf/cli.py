@@ -97,7 +97,7 @@ def _few_shot(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    accelerator = Accelerator(cpu=options.device == "cpu")
+    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=options.mixed_precision)
     dataset = PartDataset.load(options.data)
     if options.few_shot_list is not None:
         FewShotList.from_json(options.few_shot_list).apply(dataset)
@@ -263,7 +263,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluation.add_argument(
         "--objects",
-        help='for pred_obj: "model", "column:NAME", a folder of object maps, or a segmentation model (folder or Hub id)',
+        help='for pred_obj: "model", "column:NAME", a folder of object maps, or a segmentation model (folder, Hub id)',
     )
     evaluation.add_argument(
         "--object-names", type=Path, help="JSON file that maps the segmentation model's classes to objects"
@@ -287,6 +287,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--crf", action="store_true", help="refine scores by a dense CRF (needs pydensecrf2)")
     evaluation.add_argument("--metrics", choices=FLAVOURS, default="ov_parts", help="default: %(default)s")
     evaluation.add_argument("--boundary", action="store_true", help="score borders too")
+    evaluation.add_argument(
+        "--mixed-precision", choices=["no", "bf16", "fp16"], default="no", help="numbers move a little (default: no)"
+    )
     evaluation.add_argument("--device", choices=["auto", "cpu"], default="auto", help="default: %(default)s")
 
     reporting = _command(

@@ -82,7 +82,8 @@ def evaluate_model(
         pictures: A store that is given what was counted in each record, or None.
         scores: A list that the score of each record is appended to, or None.
         seed: Only noted in the result: nothing here is random.
-        accelerator: If it has several processes, each scores its share and all get the whole result.
+        accelerator: If it has several processes, each scores its share and all get the whole result. Its mixed
+            precision is used.
         progress: Whether to show a bar.
 
     Returns:
@@ -110,7 +111,8 @@ def evaluate_model(
     start = time.perf_counter()
     share = _share(records, accelerator.process_index, accelerator.num_processes)
     predictions = predictor.predict(share, progress and accelerator.is_main_process)
-    _count(metric, pictures, [] if scores is None else scores, predictions, label_size, accelerator)
+    with accelerator.autocast():
+        _count(metric, pictures, [] if scores is None else scores, predictions, label_size, accelerator)
     seconds = time.perf_counter() - start
 
     num_pictures = len({(record.split, record.row) for record in records})
@@ -124,9 +126,13 @@ def evaluate_model(
         task=task.name,
         setting=setting.value,
         dataset=_describe_data(dataset, task, num_pictures, num_pictures if pred_all else len(records)),
-        model={"name": model.config.name_or_path or type(model).__name__, "type": model.config.model_type},
+        model=_describe_model(model),
         seed=seed,
-        config={**predictor.describe(), "label_size": label_size},
+        config={
+            **predictor.describe(),
+            "label_size": label_size,
+            "mixed_precision": accelerator.mixed_precision,
+        },
         hardware={
             "device": str(model.device),
             "machine": platform.machine(),
@@ -135,6 +141,12 @@ def evaluate_model(
         },
         timings={"seconds": seconds, "pictures_per_second": num_pictures / seconds},
     )
+
+
+def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
+    """`revision` is the commit of a model from the Hub, None for a folder."""
+    name = model.config.name_or_path or type(model).__name__
+    return {"name": name, "type": model.config.model_type, "revision": getattr(model.config, "_commit_hash", None)}
 
 
 def _describe_data(dataset: PartDataset, task: Task, num_pictures: int, num_records: int) -> dict[str, Any]:

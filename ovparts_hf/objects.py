@@ -1,7 +1,7 @@
 """Where the objects of a picture come from when they are not given (setting "pred_obj").
 
 A source finds at most one object class at each pixel. What a record is told is the mask of its class: all pixels of the
-class, whatever the number of instances. docs/protocol.md says what follows from that.
+class, whatever the number of instances. docs/protocol_details.md says what follows from that.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
@@ -220,3 +222,14 @@ def test_substring_candidates_can_win(catseg, ade):
 
 def test_clipseg_never_chooses_by_substring(model, processor, ade):
     assert evaluate_model(model, processor, ade, max_pictures=1, progress=False).config["candidates"] == "id"
+
+
+def test_half_precision_moves_numbers_a_little(catseg, pascal_folder):
+    dataset = PartDataset.load(pascal_folder)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    plain = evaluate_model(*catseg, dataset, progress=False)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    half = evaluate_model(*catseg, dataset, progress=False, accelerator=Accelerator(cpu=True, mixed_precision="bf16"))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert (plain.config["mixed_precision"], half.config["mixed_precision"]) == ("no", "bf16")
+    assert half.metrics["mIoU"] == pytest.approx(plain.metrics["mIoU"], abs=5)
