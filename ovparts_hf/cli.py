@@ -38,6 +38,7 @@ from .submission import write_manifest
 from .tasks import TASKS, Setting
 from .training import TrainArguments, train
 from .training.recipe import parse_overrides
+from .vocabulary import store_vocabulary
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,6 +104,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         FewShotList.from_json(options.few_shot_list).apply(dataset)
     model, processor = load_model(options.model)
     model.to(accelerator.device)
+    store_vocabulary(model, processor, dataset.taxonomy.part_classes)
     names = None if options.object_names is None else read_names(options.object_names)
     objects = options.objects and get_objects(options.objects, model, processor, dataset, names)
     pictures = PictureCounts(len(dataset.taxonomy.part_classes))

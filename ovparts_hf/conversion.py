@@ -17,7 +17,7 @@ from .models.maskformer.convert_maskformer import convert_maskformer
 from .models.resnet import RESNETS
 from .models.zsseg.convert_zsseg import convert_zsseg
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116
-from .vocabulary import encode_vocabulary
+from .vocabulary import store_vocabulary
 
 CONVERTERS = {
     "clipseg": convert_clipseg,
@@ -67,9 +67,8 @@ def convert(
     config = load_config(base, family, **chosen)
     processor = load_processor(base, family, config)
     model, report = CONVERTERS[family](checkpoint, config, *([] if prompts is None else [prompts]))
-    if vocabularies and hasattr(model, "store_classes"):
-        names = list(dict.fromkeys(name for each in vocabularies for name in VOCABULARIES[each].part_classes))
-        model.store_classes(names, encode_vocabulary(model, processor, names, progress=True))
+    for each in vocabularies:
+        store_vocabulary(model, processor, VOCABULARIES[each].part_classes)
     with atomic_folder(Path(out)) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)

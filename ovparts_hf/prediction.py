@@ -59,6 +59,7 @@ def predict_records(
     workers: int = 0,
     progress: bool = False,
     *,
+    words: dict[str, torch.Tensor] | None = None,
     by_substring: bool = False,
     objects: ObjectSource | None = None,
     test_time: TestTime = BENCHMARK,
@@ -73,6 +74,7 @@ def predict_records(
         batch_size: Pictures in a forward pass, where the model can take several.
         workers: Processes that read pictures.
         progress: Whether to show a bar.
+        words: All part classes, as `encode_words` gives them; None encodes them now.
         by_substring: Whether every part whose class contains the object's name may be answered, not only its own.
         objects: Finds the objects that the model is told; it then answers only inside those of the record's class.
             None: those of the dataset. With it, pictures are read in this process.
@@ -84,7 +86,7 @@ def predict_records(
     model.eval()
     taxonomy, with_masks = dataset.taxonomy, model.takes_object_masks
     parts_of = taxonomy.parts_named_after if by_substring else taxonomy.parts_of
-    words = encode_words(model, processor, taxonomy.part_classes, progress)
+    words = encode_words(model, processor, taxonomy.part_classes, progress) if words is None else words
 
     mask_outside = taxonomy.ignore_index if with_masks else None
     questions = Questions(records, partial(_read, dataset, objects), processor, test_time, mask_outside)
@@ -129,7 +131,7 @@ def _answer(
     for row, parts, (_, sample) in zip(row_of, candidates, asked):
         wanted.append(Asked(row, [position[part] for part in parts], sample.part_map.shape))
         class_mask[row, wanted[-1].classes] = True
-    chosen = {name: rows[list(classes)] for name, rows in words.items()}
+    chosen = words if model.classes_interact else {name: rows[list(classes)] for name, rows in words.items()}
     scores = mean_scores(model, processor, joined(group), chosen, wanted, class_mask)
     return [
         Prediction(record, sample, best_class(test_time.refine(maps, sample.image), parts))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset
@@ -17,6 +18,7 @@ from .metrics.flavours import FlavourName
 from .prediction import ObjectSource, Prediction, predict_records
 from .processing import PartSegmentationProcessor
 from .tasks import Setting, get_setting
+from .vocabulary import encode_words
 from .whole_pictures import predict_pictures, refuse_object_masks
 
 Compat = Literal["ov_parts"]
@@ -24,7 +26,7 @@ Compat = Literal["ov_parts"]
 
 @dataclass
 class Predictor:
-    """Answers records as a setting wants it.
+    """Answers records as a setting wants it. Class names are encoded once, with the first question.
 
     Args:
         model: On the device to be used.
@@ -55,6 +57,7 @@ class Predictor:
     sliding_window: bool = False
     batch_size: int = 8
     workers: int = 0
+    _words: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.setting = get_setting(self.setting)
@@ -84,6 +87,9 @@ class Predictor:
         Yields:
             A prediction for each, with `pred_all` for each picture.
         """
+        if self._words is None:
+            names = self.dataset.taxonomy.part_classes
+            self._words = encode_words(self.model, self.processor, names, progress)
         if self.setting is Setting.PRED_ALL:
             return predict_pictures(
                 self.model,
@@ -92,6 +98,7 @@ class Predictor:
                 records,
                 self.workers,
                 progress,
+                words=self._words,
                 objects_first=self.metrics == "partclipseg",
                 test_time=self.test_time,
             )
@@ -103,6 +110,7 @@ class Predictor:
             self.batch_size,
             self.workers,
             progress,
+            words=self._words,
             by_substring=self.by_substring,
             objects=self.objects,
             test_time=self.test_time,

@@ -72,6 +72,19 @@ def encode_vocabulary(
     return torch.stack([known[name] for name in classes])
 
 
+def store_vocabulary(model: PreTrainedModel, processor: PartSegmentationProcessor, classes: Sequence[str]) -> None:
+    """Encodes class names and keeps their features with the model, beside those that it has; with a bar.
+
+    Args:
+        model: One with `store_classes`, whose text encoder is not trained. Others encode quickly: nothing is done.
+        processor: The model's processor.
+        classes: Part classes.
+    """
+    if hasattr(model, "store_classes"):
+        names = list(dict.fromkeys([*stored_classes(model), *classes]))
+        model.store_classes(names, encode_vocabulary(model, processor, names, progress=True))
+
+
 def stored_classes(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The features that were saved with a model, by class name."""
     names = getattr(model.config, "class_names", None)

@@ -26,6 +26,7 @@ def predict_pictures(
     workers: int = 0,
     progress: bool = False,
     *,
+    words: dict[str, torch.Tensor] | None = None,
     objects_first: bool = False,
     test_time: TestTime = BENCHMARK,
 ) -> Iterator[Prediction]:
@@ -38,6 +39,7 @@ def predict_pictures(
         records: Objects that are scored; those of one picture are adjacent.
         workers: Processes that read pictures.
         progress: Whether to show a bar.
+        words: All part classes, as `encode_words` gives them; None encodes them now.
         objects_first: PartCLIPSeg's definition instead of PartCATSeg's: the same model is asked for the objects by
             their names, and the score of a part is multiplied by 0 where another object than its own is best.
         test_time: Options at test time.
@@ -51,7 +53,7 @@ def predict_pictures(
     refuse_object_masks(model)
     model.eval()
     taxonomy = dataset.taxonomy
-    words = encode_words(model, processor, taxonomy.part_classes, progress)
+    words = encode_words(model, processor, taxonomy.part_classes, progress) if words is None else words
     object_words = encode_words(model, processor, taxonomy.object_classes) if objects_first else None
     object_of = torch.tensor(taxonomy.part_object_ids, device=model.device)
     ids = [*range(len(taxonomy.part_classes)), -1] if model.scores_none else range(len(taxonomy.part_classes))

@@ -76,3 +76,13 @@ def test_ranked_galleries_show_what_was_scored(dataset, setting, metrics):
         expected = [each.iou for each in rank(scores, order, dataset.taxonomy, 3)]
         assert [item.iou for item in ranked[title]] == pytest.approx(expected, abs=0.5)
     assert all(" taken for " in item.caption for item in ranked["Most confused"])
+
+
+def test_words_are_encoded_once_for_all_galleries(dataset, monkeypatch):
+    model, processor = convert_clipseg(FOLDER / "checkpoint.pth", golden_config())[0], golden_processor()
+    scores = []
+    evaluate_model(model, processor, dataset, scores=scores, progress=False)
+    encoded, encode = [], model.encode_classes
+    monkeypatch.setattr(model, "encode_classes", lambda **tokens: encoded.append(tokens) or encode(**tokens))
+    assert len(build_galleries(model, processor, dataset, scores=scores)) > 2
+    assert len(encoded) == 1

@@ -3,7 +3,7 @@ import torch
 
 from ovparts_hf.errors import OVPartsError
 from ovparts_hf.loading import load_model
-from ovparts_hf.vocabulary import encode_vocabulary, learns_words, stored_classes
+from ovparts_hf.vocabulary import encode_vocabulary, learns_words, store_vocabulary, stored_classes
 
 WORDS = ["dog's ear", "bus's wheel", "dog's ear", "cat's tail"]
 
@@ -45,3 +45,13 @@ def test_a_text_encoder_that_learns_is_noticed():
 def test_an_empty_vocabulary_is_refused(toy):
     with pytest.raises(OVPartsError, match="vocabulary is empty"):
         encode_vocabulary(*toy, [])
+
+
+def test_a_vocabulary_is_stored_beside_what_is_there():
+    model, processor = load_model("toy-catseg")
+    kept = torch.randn(1, 2, 64)
+    model.store_classes(["cat's tail"], kept)
+    store_vocabulary(model, processor, WORDS)
+    assert list(stored_classes(model)) == ["cat's tail", "dog's ear", "bus's wheel"]
+    assert torch.equal(stored_classes(model)["cat's tail"], kept[0])
+    store_vocabulary(*load_model("toy"), WORDS)  # which keeps nothing

@@ -23,7 +23,7 @@ from ..models.prompts import load_tuned_prompts
 from ..models.zsseg import ZSSegConfig
 from ..tasks import get_task
 from ..taxonomy import PartTaxonomy
-from ..vocabulary import encode_vocabulary, learns_words
+from ..vocabulary import encode_vocabulary, learns_words, store_vocabulary
 from .arguments import TrainArguments
 
 
@@ -64,17 +64,9 @@ class Ingredients:
         if arguments.prompts is not None:
             load_tuned_prompts(model.prompts, arguments.prompts)
         model.set_trainable(arguments.trainable)
-        ingredients = cls(model, processor, dataset, eval_dataset)
-        if hasattr(model, "store_classes"):
-            ingredients.store_classes(arguments)
-        return ingredients
-
-    def store_classes(self, arguments: TrainArguments) -> None:
-        """Encodes all class names of training and evaluation, and keeps their features with the model."""
-        target = get_task(arguments.task).train_taxonomy(self.dataset.taxonomy)
-        names = dict.fromkeys([*self.eval_dataset.taxonomy.part_classes, *target.part_classes])
-        features = encode_vocabulary(self.model, self.processor, list(names), progress=True)
-        self.model.store_classes(list(names), features)
+        target = get_task(arguments.task).train_taxonomy(dataset.taxonomy)
+        store_vocabulary(model, processor, [*eval_dataset.taxonomy.part_classes, *target.part_classes])
+        return cls(model, processor, dataset, eval_dataset)
 
     def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The training vocabulary as the model takes it: features, or tokens if the text encoder learns."""
