@@ -19,7 +19,6 @@ from .comparison import bootstrap
 from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
-from .inference import BENCHMARK, TestTime
 from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.flavours import FlavourName
 from .prediction import ObjectSource, Prediction
@@ -29,6 +28,7 @@ from .ranking import RecordScore, score_record
 from .resize import resize_nearest, shortest_edge_size
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .tasks import Setting, Task, get_setting, get_task
+from .test_time import BENCHMARK, TestTime
 
 logger = logging.getLogger(__name__)
 

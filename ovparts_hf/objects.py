@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, pipeline
 from .data.masks import LabelMap
 from .data.part_dataset import PartDataset, PartSample
 from .errors import ConfigurationError, DatasetError
-from .inference import BENCHMARK
 from .prediction import ObjectSource, best_class
 from .processing import PartSegmentationProcessor
 from .taxonomy import PartTaxonomy
+from .test_time import BENCHMARK
 from .vocabulary import encode_words
 from .whole_pictures import refuse_object_masks, whole_scores
 

@@ -13,9 +13,9 @@ from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset, PartSample
 from .data.records import Record
-from .inference import BENCHMARK, Asked, TestTime, mean_scores
 from .processing import PartSegmentationProcessor
 from .questions import Question, Questions, joined
+from .test_time import BENCHMARK, Asked, TestTime, mean_scores
 from .vocabulary import encode_words
 
 

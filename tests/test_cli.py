@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import CLIPConfig, CLIPSegConfig, CLIPSegForImageSegmentation, ResNetConfig
 
-from ovparts_hf import cli
 from ovparts_hf.cli import main
+from ovparts_hf.conversion import VOCABULARIES
 from ovparts_hf.loading import load_model
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.processing import PartSegmentationProcessor
@@ -78,7 +78,7 @@ def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
     words = PartTaxonomy.from_dict(
         {"name": "few", "object_classes": ["dog"], "part_classes": ["dog's ear", "dog's leg"], "seen_objects": ["dog"]}
     )
-    monkeypatch.setitem(cli.VOCABULARIES, "few", words)
+    monkeypatch.setitem(VOCABULARIES, "few", words)
     monkeypatch.setattr(PartSegmentationProcessor, "_tokenize", lambda *_: {"input_ids": torch.full((2, 3, 5), 199)})
     out = tmp_path / "model"
     checkpoint = str(catseg_goldens.FOLDER / "checkpoint.pth")
@@ -148,7 +148,7 @@ def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
     golden = Golden("maskformer")
     names = [f"dog's {number}" for number in range(golden.facts["num_classes"])]
     few = {"name": "few", "object_classes": ["dog"], "part_classes": names, "seen_objects": ["dog"]}
-    monkeypatch.setitem(cli.VOCABULARIES, "few", PartTaxonomy.from_dict(few))
+    monkeypatch.setitem(VOCABULARIES, "few", PartTaxonomy.from_dict(few))
     sizes, base = golden.mask_classification_sizes(), []
     if with_base:
         ResNetConfig(**sizes.pop("backbone_config")).save_pretrained(tmp_path / "resnet")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ovparts_hf.crf import load_crf, refine
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.inference import TestTime
+from ovparts_hf.test_time import TestTime
 
 
 class Field:

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from PIL import ImageOps
 
 from ovparts_hf.evaluation import evaluate_model
-from ovparts_hf.inference import SHORT_EDGES, TestTime, takes_any_size
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.mask_classification import MaskClassificationImageProcessor
 from ovparts_hf.prediction import predict_records
 from ovparts_hf.processing import ClosedVocabularyProcessor
 from ovparts_hf.tasks import get_task
+from ovparts_hf.test_time import SHORT_EDGES, TestTime, takes_any_size
 from ovparts_hf.whole_pictures import predict_pictures
 
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
@@ -84,7 +84,7 @@ def test_sizes_and_masks_of_models_that_take_any_size(pascal):
 
 
 def test_any_size_model_end_to_end(pascal, monkeypatch):
-    monkeypatch.setattr("ovparts_hf.inference.SHORT_EDGES", (32, 48))
+    monkeypatch.setattr("ovparts_hf.test_time.SHORT_EDGES", (32, 48))
     model, processor = maskformer(pascal.taxonomy.part_classes)
     result = evaluate_model(model, processor, pascal, test_time=TTA, max_pictures=1, progress=False)
     assert result.config["tta"] == "scales and flip"

@@ -1,0 +1,47 @@
+"""The command `ovparts`. Each subcommand calls one function of the library."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+
+from transformers.utils import logging as transformers_logging
+
+from ..errors import OVPartsError
+from . import data, evaluation, models, results, training
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: Words of the command line after `ovparts`; those of the process when None.
+
+    Returns:
+        The exit code: 0, or 1 if something was wrong with what was given or found.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    options, overrides = parser.parse_known_args(words)
+    if overrides and not options.takes_overrides:
+        parser.error(f"unrecognized arguments: {shlex.join(overrides)}")
+    options.words, options.overrides = words, overrides
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    transformers_logging.disable_progress_bar()
+    try:
+        return options.run(options)
+    except OVPartsError as error:
+        print(f"ovparts: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ovparts", description="Open-vocabulary part segmentation.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for topic in (data, training, evaluation, results, models):
+        topic.add_commands(commands)
+    return parser

@@ -1,0 +1,55 @@
+"""Commands that train."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from accelerate import PartialState
+
+from dataset_builders import get_builder
+
+from ..data.repository import write_repository
+from ..demo import RECIPES, demo_table, run_demo
+from ..training import TrainArguments, train
+from .command import Commands, command
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds these commands to the parser."""
+    training = command(
+        commands,
+        _train,
+        "fine-tune a model; arguments that are not listed here override the recipe (key=value or --key value)",
+        "ovparts train --recipe examples/recipes/toy-world/zero_shot/clipseg.yaml data=data/toy output=outputs/toy",
+        takes_overrides=True,
+    )
+    training.add_argument("--recipe", type=Path, help="YAML file with training arguments")
+
+    demo = command(
+        commands,
+        _demo,
+        "draw the toy world, train on it, evaluate and report; other arguments override the recipe (key=value)",
+        "ovparts demo --out outputs/demo",
+        takes_overrides=True,
+    )
+    demo.add_argument(
+        "--model", choices=RECIPES, nargs="+", default=["clipseg"], help="one or more models (default: clipseg)"
+    )
+    demo.add_argument("--out", type=Path, default=Path("outputs/demo"), help="folder (default: %(default)s)")
+    demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+
+
+def _train(options: argparse.Namespace) -> int:
+    folder = train(TrainArguments.from_recipe(options.recipe, options.overrides))
+    if PartialState().is_main_process:
+        print(folder)
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    data = write_repository(get_builder("toy-world")(), options.out / "data", overwrite=True)
+    results = run_demo(data, options.out, options.model, options.seed, options.overrides)
+    print(demo_table(results))
+    print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
+    return 0
