@@ -26,7 +26,6 @@ from .stock_processors import stock_processor
 _RESNET_FIELDS = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
 TOY_FOLDER = resources.files(__package__) / "toy"
 TRAINED_TOY = "toy-trained"
-TRAINED_TOY = "toy-trained"
 TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
 """Small models in this package: one trained for parts, a pretrained CLIPSeg, others of which only the CLIP is, and one
 that starts anew."""
