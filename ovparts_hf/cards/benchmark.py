@@ -120,7 +120,7 @@ def is_released(baseline: Baseline, task: str, dataset: str) -> bool:
 
 def find_baseline(row: dict[str, Any]) -> Baseline:
     """What a row of the tables is here; the cross-dataset table names no backbone, and no fine-tuning of CATSeg."""
-    finetuning = row["finetuning"] if "finetuning" in row else "B+D"
+    finetuning = row.get("finetuning", "B+D")
     [found] = [
         each
         for each in BASELINES

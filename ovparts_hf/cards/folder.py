@@ -1,4 +1,4 @@
-"""The card of a model in a folder: one of the benchmark's by its name, or any that this library trained or converted."""
+"""The card of a model in a folder: one of the benchmark's by name, or one that was trained or converted here."""
 
 from __future__ import annotations
 

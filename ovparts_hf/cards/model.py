@@ -135,7 +135,7 @@ def _eval_results(result: BenchmarkResult) -> Iterator[EvalResult]:
     }
     for flavour, numbers in result.numbers().items():
         definition = result.flavour if flavour == "official" else flavour
-        for key, heading in COLUMNS.items():
+        for key in COLUMNS:
             value = numbers.get(key, math.nan)
             if not math.isnan(value):
                 yield EvalResult(
