@@ -18,7 +18,8 @@ from ..results import BenchmarkResult
 from ..taxonomy import PartTaxonomy
 from ..training import TrainArguments
 from .benchmark import BENCHMARK_MODELS, CLIP
-from .facts import TAXONOMIES, TITLES, ModelFacts
+from .facts import TAXONOMIES, ModelFacts
+from .markdown import without_machine
 from .model import model_card
 
 CARD_FILE = "README.md"
@@ -80,7 +81,7 @@ def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), nam
         ConfigurationError: It is not the folder of such a model, the name cannot be a repository's, or a result is of
             another kind of model.
     """
-    given = _public(str(folder))
+    given = without_machine(str(folder))
     folder = Path(folder).expanduser().resolve()
     config, family = _read_config(folder)
     arguments = _read_arguments(folder)
@@ -133,33 +134,31 @@ def _own_facts(
 ) -> ModelFacts:
     plain = family == "zsseg" and not config.get("object_mask_prompt", True)
     model = "ZSseg" if plain else _MODEL_NAMES[family]
+    title = name.split("/")[-1]
     if arguments is None:
-        return ModelFacts(name, name, family, "unknown", model, location)
+        return ModelFacts(name, title, family, "unknown", model, location)
     data = _taxonomy(arguments.data)
     tested = arguments.eval_data or arguments.data
     starts = [start for start in (arguments.model, arguments.backbone) if start in _STARTS]
     return ModelFacts(
         name,
-        name,
+        title,
         family,
         "trained",
         model,
         location,
         task=arguments.task,
         trained_on=data,
-        evaluations=((_public(tested), arguments.task),),
+        evaluations=((without_machine(tested), arguments.task),),
         starts_from=tuple(starts),
         arguments=_chosen(arguments),
     )
 
 
 def _taxonomy(data: str) -> PartTaxonomy | None:
-    """The vocabulary of a dataset, if it is still there or on the Hub."""
+    """The vocabulary of a dataset that is still there, or of one that is named as those of this library are."""
     path = Path(data) / "taxonomy.json"
-    if path.is_file():
-        return PartTaxonomy.from_json(path)
-    owner, _, name = data.partition("/")
-    return TAXONOMIES[name] if owner == "ovparts" and name in TITLES else None
+    return PartTaxonomy.from_json(path) if path.is_file() else TAXONOMIES.get(Path(data).name)
 
 
 def _chosen(arguments: TrainArguments) -> dict[str, Any]:
@@ -168,9 +167,4 @@ def _chosen(arguments: TrainArguments) -> dict[str, Any]:
     defaults = asdict(TrainArguments(data=arguments.data, output=arguments.output, model=arguments.model))
     shown = [entry.name for entry in fields(arguments) if entry.name not in _OF_THE_RUN]
     chosen = {"model": arguments.model} | {key: values[key] for key in shown if values[key] != defaults[key]}
-    return {key: _public(value) if isinstance(value, str) else value for key, value in chosen.items()}
-
-
-def _public(path: str) -> str:
-    """A path without what only the machine knows: of an absolute one, the last name."""
-    return Path(path).name if Path(path).is_absolute() else path
+    return {key: without_machine(value) if isinstance(value, str) else value for key, value in chosen.items()}

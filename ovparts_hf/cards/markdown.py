@@ -8,6 +8,7 @@ import shlex
 import textwrap
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -38,8 +39,14 @@ def render(template: str, **values: Any) -> str:
     return reflow(environment.get_template(template).render(**values))
 
 
+def without_machine(path: str) -> str:
+    """A path without what only one machine knows: of an absolute one the last name."""
+    return Path(path).name if Path(path).is_absolute() else path
+
+
 def _options(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"`{key}` {json.dumps(value, default=str)}" for key, value in values.items())
+    shown = {key: without_machine(value) if isinstance(value, str) else value for key, value in values.items()}
+    return ", ".join(f"`{key}` {json.dumps(value)}" for key, value in shown.items())
 
 
 def reflow(text: str) -> str:

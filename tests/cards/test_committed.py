@@ -182,6 +182,13 @@ def test_model_cards_state_licence_limits_and_what_was_not_verified(name):
     assert f"`{FAMILIES[facts.family].config.model_type}`" in card
 
 
+def test_cards_of_prepared_data_are_valid(pascal_folder, ade_folder, validator):
+    for folder in (pascal_folder, ade_folder):
+        card = DatasetCard.load(folder / "README.md")
+        card.validate()
+        assert card.data.license == "other" and "{counts}" not in card.text
+
+
 def test_dataset_cards_state_licence_and_keep_the_place_of_the_counts():
     for name, path in DATASETS.items():
         text = path.read_text(encoding="utf-8")

@@ -76,7 +76,7 @@ def measured(**changes):
         "dataset": {"name": "pascal-part-116", "fingerprint": "ab12", "num_pictures": 20, "num_records": 31},
         "model": {"name": "x", "type": "ovparts_clipseg"},
         "seed": 0,
-        "config": {"compat": "ov_parts", "objects": None},
+        "config": {"compat": "ov_parts", "objects": "/home/me/secret/maps", "label_size": [800, 1333]},
     }
     return BenchmarkResult(**{**values, **changes})
 
@@ -107,6 +107,7 @@ def test_only_what_was_measured_becomes_the_model_index(monkeypatch, tmp_path):
     assert PAPER_HEADING in before and measured().table() in after and measured().table() not in before
     text = " ".join(after.split())
     assert "20 pictures, 31 records, definitions of `ov_parts`" in text and '`compat` "ov_parts"' in text
+    assert '`objects` "maps", `label_size` [800, 1333]' in text and "secret" not in card
     assert "Nothing measured" not in card
     with serving() as address:
         monkeypatch.setattr(constants, "ENDPOINT", address)
@@ -151,6 +152,11 @@ def test_own_data_has_no_licence_that_this_library_could_state(run, tmp_path):
     licence = " ".join(section(card, "Licence").split())
     assert "**Not stated.**" in licence and "licence of chairs" in licence and "Research only" not in licence
     assert 'from_pretrained("me/chairs")' in card and '{"chair": ["leg"]}' in card
+
+
+def test_data_that_is_gone_is_known_by_its_name(run):
+    card = folder_card(run(TOY_WORLD, data="elsewhere/ade20k-part-234"))
+    assert ModelCard(card).data.datasets == ["ovparts/ade20k-part-234"]
 
 
 def test_a_toy_model_is_free(run):
