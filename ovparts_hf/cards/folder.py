@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -81,14 +82,14 @@ def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), nam
         ConfigurationError: It is not the folder of such a model, the name cannot be a repository's, or a result is of
             another kind of model.
     """
-    given = without_machine(str(folder))
+    given = Path(folder)
     folder = Path(folder).expanduser().resolve()
     config, family = _read_config(folder)
     arguments = _read_arguments(folder)
-    name = name or (folder.parent.name if folder.name in ("last", "best") else folder.name)
+    name = name or _default_name(folder)
     _check_name(name)
     facts = BENCHMARK_MODELS.get(name.split("/")[-1]) if arguments is None else None
-    location = name if "/" in name else given
+    location = name if "/" in name else (f"models/{name}" if given.is_absolute() else given.as_posix())
     if facts is None:
         facts = _own_facts(name, location, family, config, arguments)
     elif facts.family != family:
@@ -122,11 +123,17 @@ def _read_arguments(folder: Path) -> TrainArguments | None:
     return TrainArguments.from_recipe(path) if path.exists() else None
 
 
+def _default_name(folder: Path) -> str:
+    """The folder's or the run's, without what the Hub does not allow: "zsseg+_r50" becomes "zsseg_r50"."""
+    name = folder.parent.name if folder.name in ("last", "best") else folder.name
+    return re.sub(r"[^A-Za-z0-9_.-]|(?<=[.-])[.-]", "", name).strip("-.") or "model"
+
+
 def _check_name(name: str) -> None:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise ConfigurationError(f"{name!r} cannot be the name of a repository: {error}") from error
+        raise ConfigurationError(f"{name!r} cannot be the name of a repository; give another. {error}") from error
 
 
 def _own_facts(
@@ -149,7 +156,7 @@ def _own_facts(
         location,
         task=arguments.task,
         trained_on=data,
-        evaluations=((without_machine(tested), arguments.task),),
+        evaluations=((f"data/{Path(tested).name}" if Path(tested).is_absolute() else tested, arguments.task),),
         starts_from=tuple(starts),
         arguments=_chosen(arguments),
     )
