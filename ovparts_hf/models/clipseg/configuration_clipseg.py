@@ -6,11 +6,13 @@ from huggingface_hub.dataclasses import strict
 from transformers import CLIPSegConfig
 
 from ..losses import LOSSES
+from ..own_vocabulary import OwnVocabularyConfig
 
 
 @strict
-class CLIPSegPartConfig(CLIPSegConfig):
-    r"""Configuration of `CLIPSegForPartSegmentation`: everything of transformers' `CLIPSegConfig`, and the following.
+class CLIPSegPartConfig(OwnVocabularyConfig, CLIPSegConfig):
+    r"""Configuration of `CLIPSegForPartSegmentation`: everything of transformers' `CLIPSegConfig` and of
+    `OwnVocabularyConfig`, and the following.
 
     Args:
         adapter_reduction: The visual adapter's hidden width is the vision tower's divided by this.
