@@ -23,3 +23,7 @@ class CheckpointError(OVPartsError):
 
 class ConfigurationError(OVPartsError):
     """A recipe, an argument or a combination of arguments is not allowed."""
+
+
+class PictureError(OVPartsError):
+    """A picture cannot be opened, or is not one that can be segmented."""

@@ -25,6 +25,7 @@ from .stock_processors import stock_processor
 
 _RESNET_FIELDS = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
 TOY_FOLDER = resources.files(__package__) / "toy"
+TRAINED_TOY = "toy-trained"
 TOY_MODELS = ("toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
 """Small models in this package: a pretrained CLIPSeg, others of which only the CLIP is, and one that starts anew."""
 
