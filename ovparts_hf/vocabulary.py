@@ -100,13 +100,6 @@ def own_classes(model: PreTrainedModel) -> list[str] | None:
     return None if names is None else list(names)
 
 
-def own_classes(model: PreTrainedModel) -> list[str] | None:
-    """The words that a model can be asked about without naming any, or None."""
-    if hasattr(model, "find_classes"):
-        return list(model.config.label2id)
-    return list(stored_classes(model)) or None
-
-
 def stored_classes(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The features that were saved with a model, by class name."""
     features = getattr(model, "class_features", None)

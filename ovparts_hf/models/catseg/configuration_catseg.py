@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
 
+from ..auto_map import AutoMapped
 from ..losses import LOSSES
 from ..own_vocabulary import OwnVocabularyConfig
 from ..resnet import PartResNetConfig
 
 
 @strict
-class CATSegConfig(OwnVocabularyConfig, CLIPConfig):
+class CATSegConfig(AutoMapped, OwnVocabularyConfig, CLIPConfig):
     r"""Configuration of `CATSegForPartSegmentation`: everything of transformers' `CLIPConfig` and of
     `OwnVocabularyConfig`, and the following.
 
@@ -46,6 +47,11 @@ class CATSegConfig(OwnVocabularyConfig, CLIPConfig):
     """
 
     model_type = "ovparts_catseg"
+    auto_classes = {
+        "AutoConfig": "CATSegConfig",
+        "AutoModel": "CATSegForPartSegmentation",
+        "AutoModelForSemanticSegmentation": "CATSegForPartSegmentation",
+    }
     sub_configs: ClassVar = {
         "text_config": CLIPTextConfig,
         "vision_config": CLIPVisionConfig,

@@ -10,7 +10,7 @@ from ovparts_hf.models import regions
 from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 
-from ..tester import PartModelTester
+from ..tester import NAMES, PartModelTester
 from .goldens import PLAIN, PLUS, golden_config
 
 
@@ -253,6 +253,16 @@ class TestImageConditioned(TestPlus):
         del inputs["input_ids"]
         with pytest.raises(ConfigurationError, match="depend on the picture"):
             model(**inputs, class_features=features)
+
+    @torch.no_grad()
+    def test_own_vocabulary_is_saved_and_scored_without_words(self, model, inputs):
+        """Its names are kept, but the picture decides what they mean."""
+        words = {name: inputs.pop(name) for name in ("input_ids", "attention_mask")}
+        expected = model(**inputs, **words).logits
+        model.store_classes(NAMES, model.encode_classes(**words))
+        with pytest.raises(ConfigurationError, match="depend on the picture"):
+            model(**inputs)
+        assert torch.equal(model(**inputs, **words, class_features=model.class_features).logits, expected)
 
     @torch.no_grad()
     def test_the_network_moves_the_answer(self, model, inputs):
