@@ -168,6 +168,22 @@ class PartSegmenter:
                     painted = paint(layers, size, len(vocabulary.classes), self.processor, threshold, top_k)
                     yield PartSegmentation(asked.image, painted[0], vocabulary.classes, painted[1])
 
+    def prepare(self, parts: Words | None = None) -> tuple[str, ...]:
+        """Checks words and encodes them, before any picture is there.
+
+        Args:
+            parts: As for calling the object.
+
+        Returns:
+            The classes.
+
+        Raises:
+            OVPartsError: The words cannot be understood, or the model does not take them.
+        """
+        vocabulary = self._vocabulary(parts)
+        self._encode(vocabulary.classes)
+        return vocabulary.classes
+
     # ---- words -------------------------------------------------------------------------------------------------------
 
     def _vocabulary(self, parts: Words | None) -> Vocabulary:

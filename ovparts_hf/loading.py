@@ -26,8 +26,10 @@ from .stock_processors import stock_processor
 _RESNET_FIELDS = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
 TOY_FOLDER = resources.files(__package__) / "toy"
 TRAINED_TOY = "toy-trained"
-TOY_MODELS = ("toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
-"""Small models in this package: a pretrained CLIPSeg, others of which only the CLIP is, and one that starts anew."""
+TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
+"""Small models in this package: one trained for parts, a pretrained CLIPSeg, others of which only the CLIP is, and one
+that starts anew."""
+_TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
 
 
 @dataclass(frozen=True)
@@ -199,8 +201,8 @@ def _locate(name_or_path: str | Path | None, family: str | None = None) -> _Sour
     name = str(name_or_path)
     if name not in TOY_MODELS:
         return _Source(name, family)
-    if name == "toy":
-        return _Source(str(TOY_FOLDER / "clipseg"))
+    if name in _TOY_FOLDERS:
+        return _Source(str(TOY_FOLDER / _TOY_FOLDERS[name]))
     family = name.removeprefix("toy-")
     settings = json.loads((TOY_FOLDER / f"{family}.json").read_text(encoding="utf-8"))
     location = None if family == "maskformer" else str(TOY_FOLDER / "clip")
