@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import httpx
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import PictureError
 
@@ -108,6 +108,10 @@ def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
             return Image.open(file)
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{name} is in no format that can be read as a picture. Save it as JPEG or PNG.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name} has far too many pixels ({error}). Give a smaller one.") from error
     except _BROKEN as error:
         raise PictureError(f"{name} cannot be read as a picture ({error}). Save it as JPEG or PNG.") from error
 
