@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-SECONDS = 20
+SECONDS = 120
 
 
 class AppPage:
@@ -65,7 +65,10 @@ class AppPage:
         return self.wait_for_message(message)
 
     def wait_for_message(self, message: str) -> str:
-        [found] = self.until(lambda: [text for text in self.messages if message in text])
+        try:
+            [found] = self.until(lambda: [text for text in self.messages if message in text])
+        except TimeoutException:
+            raise AssertionError(f"{message!r} is not among the messages {self.messages}") from None
         self.browser.execute_script("document.querySelectorAll('.toast-close').forEach(each => each.click())")
         self.until(lambda: not self.messages)
         return found
