@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from .errors import ConfigurationError, OVPartsError
-from .loading import TRAINED_TOY, load_model
+from .loading import TRAINED_TOY, is_stock, load_model
 from .object_masks import Boxes, FoundObject, Masks, ObjectFinder, PipelineFinder, WordFinder, given_objects
 from .painting import Layer, paint
 from .pictures import Source, open_picture
@@ -24,6 +25,8 @@ from .segmentation import NONE, PartSegmentation
 from .test_time import BENCHMARK
 from .vocabulary import encode_words, own_classes
 from .words import Vocabulary, Words
+
+logger = logging.getLogger(__name__)
 
 _VOCABULARIES_KEPT = 16
 
@@ -97,6 +100,10 @@ class PartSegmenter:
         if device is None:
             device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
         model, processor = load_model(name_or_path)
+        if is_stock(name_or_path):
+            logger.warning(
+                "%s was not trained for parts: some of its weights are random, and so are answers.", name_or_path
+            )
         if isinstance(object_segmenter, str | Path):
             object_segmenter = _load_finder(str(object_segmenter), device)
         return cls(model.to(device, dtype), processor, object_segmenter)

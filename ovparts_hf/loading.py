@@ -174,6 +174,11 @@ def load_backbone(model: PreTrainedModel, name_or_path: str | Path) -> None:
     backbone.load_state_dict({name: renamed[name] for name in own})
 
 
+def is_stock(name_or_path: str | Path) -> bool:
+    """Whether a model is one to start training from: it was not trained for parts, and some of it is random."""
+    return _is_stock(name_or_path, _locate(name_or_path))
+
+
 def _is_stock(name_or_path: str | Path | None, source: _Source) -> bool:
     return source.location is None or type(_read_config(name_or_path, source)) not in _own_configs()
 

@@ -270,6 +270,13 @@ def test_loading_chooses_device_and_precision(picture):
     assert segmenter(picture, BENCH).label_map.shape == (picture.height, picture.width)
 
 
+def test_untrained_models_are_told_apart(caplog):
+    PartSegmenter.from_pretrained()
+    assert not caplog.records
+    PartSegmenter.from_pretrained("toy")
+    assert "toy was not trained for parts" in caplog.text
+
+
 def test_objects_can_be_found_by_any_function(models, picture):
     mask = square(picture)
     finder = lambda image, vocabulary: [FoundObject(name, mask) for name in vocabulary.objects]  # noqa: E731

@@ -86,3 +86,20 @@ def test_no_object_no_part():
     label_map, scores = paint([], (2, 3), 4, Processor())
     assert (label_map == -1).all() and label_map.shape == (2, 3)
     assert scores.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("size", [(2000, 1500), (60, 50_000), (3_000_000, 1)])
+def test_only_so_many_scores_are_held_at_once(size, monkeypatch):
+    held = []
+
+    class Watched(Processor):
+        def score_band(self, logits, size, rows):
+            maps = super().score_band(logits, size, rows)
+            held.append(maps.numel())
+            return maps
+
+    monkeypatch.setattr(painting, "BAND", 2**20)
+    label_map, _ = paint([layer([[0.1, 0.2]], [[0.2, 0.1]], [[0, 0]])], size, 3, Watched())
+    assert label_map.shape == size
+    assert max(held) <= 2**20
+    assert sum(held) == 3 * size[0] * size[1]

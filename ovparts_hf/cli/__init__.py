@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from transformers.utils import logging as transformers_logging
 
 from ..errors import OVPartsError
-from . import data, evaluation, models, predict, results, training
+from . import cards, data, evaluation, models, predict, results, training
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ovparts", description="Open-vocabulary part segmentation.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for topic in (predict, data, training, evaluation, results, models):
+    for topic in (predict, data, training, evaluation, results, models, cards):
         topic.add_commands(commands)
     return parser
