@@ -23,3 +23,7 @@ class CheckpointError(OVPartsError):
 
 class ConfigurationError(OVPartsError):
     """A recipe, an argument or a combination of arguments is not allowed."""
+
+
+class HubError(OVPartsError):
+    """The Hugging Face Hub cannot be reached, or does not do what was asked."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from transformers.utils import logging as transformers_logging
 
 from ..errors import OVPartsError
-from . import data, evaluation, models, results, training
+from . import data, evaluation, hub, models, results, training
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {shlex.join(overrides)}")
     options.words, options.overrides = words, overrides
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpx2"):  # huggingface_hub 1 and 2
+        logging.getLogger(name).setLevel(logging.WARNING)
     transformers_logging.disable_progress_bar()
     try:
         return options.run(options)
@@ -42,6 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ovparts", description="Open-vocabulary part segmentation.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for topic in (data, training, evaluation, results, models):
+    for topic in (data, training, evaluation, results, models, hub):
         topic.add_commands(commands)
     return parser
