@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
-from huggingface_hub import constants, get_token
+from huggingface_hub import HfApi, constants, get_token, try_to_load_from_cache
 from huggingface_hub.errors import (
     DisabledRepoError,
     EntryNotFoundError,
@@ -61,6 +61,24 @@ def explained(repo_id: str, repo_type: RepositoryType) -> Iterator[None]:
         raise HubError(reason) from error
 
 
+def check_readable(repo_id: str, repo_type: RepositoryType, filename: str) -> None:
+    """Asks the Hub once whether a repository can be read, unless a file of it is in the cache already.
+
+    The libraries that load from the Hub repeat a request without answer for half a minute, and warn each time.
+
+    Args:
+        repo_id: The repository.
+        repo_type: Its type.
+        filename: A file that it must have.
+
+    Raises:
+        HubError: It cannot; one sentence says why.
+    """
+    with explained(repo_id, repo_type):
+        if try_to_load_from_cache(repo_id, filename, repo_type=repo_type) is None:
+            HfApi().repo_info(repo_id, repo_type=repo_type)
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message that says something, or else the exception's name."""
     lines = (line.strip() for line in str(error).splitlines())
@@ -96,12 +114,11 @@ def _sentence(error: BaseException, what: str) -> str | None:
         case LocalEntryNotFoundError():
             return f"There is no {what} in the cache, and the Hub at {constants.ENDPOINT} does not answer."
         case EntryNotFoundError():
-            name = f" {error.response.url.path.split('/', 5)[-1]}" if isinstance(error, HfHubHTTPError) else ""
-            return f"The {what} has no file{name}."
+            return f"The {what} has no file {_path(error)}."
         case HfHubHTTPError():
             return _refused(error, what)
         case HFValidationError():
-            return f"{what.split(' ', 2)[2]} is neither a folder nor a name on the Hub, which has the form owner/name."
+            return "There is no such folder, and a name on the Hub has the form owner/name."
         case HTTPError():
             return f"The Hub at {constants.ENDPOINT} cannot be reached ({first_line(error)}). Check the network."
     return None
@@ -117,7 +134,8 @@ def _refused(error: HfHubHTTPError, what: str) -> str:
     status = error.response.status_code
     said = error.response.headers.get("X-Error-Message") or f"HTTP status {status}"
     if status == 401:
-        return f"The Hub does not accept your token. Make one at {constants.ENDPOINT}/settings/tokens and log in: {_HOW}."
+        site = f"{constants.ENDPOINT}/settings/tokens"
+        return f"The Hub does not accept your token; get one at {site} and log in: {_HOW}."
     if status == 403:
         return f"Your token may not change or read the {what} ({said}). Use one with that permission."
     if status == 412:
@@ -125,6 +143,11 @@ def _refused(error: HfHubHTTPError, what: str) -> str:
     if status == 429:
         return "The Hub asks to wait before further requests (HTTP status 429). Try again in a few minutes."
     return f"The Hub failed on the {what} ({said}). Try again later."
+
+
+def _path(error: EntryNotFoundError) -> str:
+    address = error.response.url.path if isinstance(error, HfHubHTTPError) else str(error)
+    return address.rpartition("/resolve/")[2].split("/", 1)[-1]
 
 
 def _address(error: GatedRepoError) -> str:

@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 from .auto import FAMILIES
 from .errors import CheckpointError, ConfigurationError
-from .hub import explain, first_line
+from .hub import check_readable, explain, first_line
 from .models.clipseg import CLIPSegPartConfig
 from .models.conversion import read_checkpoint
 from .models.maskformer import MaskFormerPartConfig
@@ -220,6 +220,8 @@ def _locate(name_or_path: str | Path | None, family: str | None = None) -> _Sour
 
 def _read_config(name_or_path: str | Path, source: _Source) -> PreTrainedConfig:
     with _explained(name_or_path, "model configuration"):
+        if not Path(source.location).exists():
+            check_readable(source.location, "model", "config.json")
         return AutoConfig.from_pretrained(source.location)
 
 

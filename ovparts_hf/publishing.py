@@ -94,8 +94,8 @@ class Destination:
     def _check_rights(self, photographs: bool, why: str) -> None:
         if photographs and not self.i_have_the_rights:
             raise ConfigurationError(
-                f"This dataset holds photographs of others, and the public repository {self.repo_id!r} ({why}) would show "
-                "them to everybody. Push to a private one, or add --i-have-the-rights if you may republish them."
+                f"This dataset holds photographs of others, and the public repository {self.repo_id!r} ({why}) would "
+                "show them to everybody. Push to a private one, or add --i-have-the-rights if you may republish them."
             )
 
 
@@ -111,14 +111,14 @@ def push_folder(
 
     A model (config.json), a prepared dataset (taxonomy.json and data/) and a Space (`sdk` in the header of README.md)
     are recognised. Everything is uploaded first and then put into one commit: an interrupted push leaves the main
-    revision as it was, and the next one does not send again what has arrived. Weights and shards of an earlier push that
-    the folder lacks are deleted by the same commit; other files of the repository stay.
+    revision as it was, and the next one does not send again what has arrived. The same commit deletes weights and
+    shards of an earlier push that the folder lacks; other files of the repository stay.
 
     Args:
         folder: What to push. Hidden files, caches, training states and pickles are left out.
         repo_id: "owner/name"; a repository that does not exist is made, a private one by default.
         public: Whether a repository that is made is public.
-        i_have_the_rights: Needed to show photographs of a prepared dataset to everybody. The toy world is drawn, so free.
+        i_have_the_rights: Needed to show photographs of a prepared dataset to everybody; the toy world is drawn.
         message: Title of the commit.
 
     Returns:

@@ -30,7 +30,7 @@ def add_commands(commands: Commands) -> None:
     prepare.add_argument("out", type=Path, help="folder to make")
     prepare.add_argument("--num-proc", type=int, default=1, help="processes (default: %(default)s)")
     prepare.add_argument("--overwrite", action="store_true", help="replace a dataset prepared there before")
-    prepare.add_argument("--push-to-hub", metavar="REPO", help="push it to this repository (owner/name) when it is ready")
+    prepare.add_argument("--push-to-hub", metavar="REPO", help="push it there (owner/name on the Hub)")
     add_visibility(prepare)
 
     checking = command(
@@ -59,7 +59,7 @@ def _prepare(options: argparse.Namespace) -> int:
     if options.name not in RELEASES and options.source is not None:
         raise ConfigurationError(f"{options.name} is drawn, not read; give only the OUT folder.")
     if options.push_to_hub is None and (options.public or options.i_have_the_rights):
-        raise ConfigurationError("--public and --i-have-the-rights say how to push; name the repository: --push-to-hub.")
+        raise ConfigurationError("--public and --i-have-the-rights say how to push; say where: --push-to-hub.")
     rights = {"public": options.public, "i_have_the_rights": options.i_have_the_rights}
     if options.push_to_hub is not None:
         Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name in RELEASES)

@@ -239,4 +239,6 @@ def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) 
         return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
     except (HTTPError, OSError, ValueError) as error:
         reason = explain(error, repo_id, "dataset") or first_line(error)
-        raise DatasetError(f"{repo_id!r} is neither a folder nor a dataset repository that can be read. {reason}") from error
+        raise DatasetError(
+            f"{repo_id!r} is neither a folder nor a dataset repository that can be read. {reason}"
+        ) from error

@@ -1,7 +1,7 @@
 """Runs many commands of `ovparts` in one process, as starting one takes seconds.
 
-Reads a JSON list of `{"words": [...], "token": ...}` and prints one of `[exit code, output, error output]`. Waiting before
-another try is skipped.
+Reads a JSON list of `{"words": [...], "token": ...}` and prints one of `[exit code, output, error output]`. Nothing
+waits before another try.
 """
 
 import json
@@ -47,4 +47,4 @@ def run_all(commands: list[dict[str, object]]) -> list[tuple[int, str, str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run_all(json.load(sys.stdin))))
+    json.dump(run_all(json.load(sys.stdin)), sys.stdout)

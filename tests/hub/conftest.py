@@ -54,7 +54,6 @@ class Machine:
         return out
 
 
-
 @pytest.fixture(scope="module")
 def hub() -> Hub:
     return Hub(USERS)
@@ -66,10 +65,17 @@ def endpoint(hub: Hub) -> Iterator[str]:
         yield address
 
 
+def use_endpoint(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Does what `HF_ENDPOINT` does for a new process."""
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
 @pytest.fixture
 def here(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
     """Lets this process use our Hub; the call chooses the token."""
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    use_endpoint(monkeypatch, endpoint)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
 

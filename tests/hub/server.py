@@ -113,9 +113,7 @@ class HubHandler(BaseHTTPRequestHandler):
             raise Refusal(401, "", "Invalid username or password.")
         if not user.may_write(repo_id):
             owner = repo_id.split("/")[0]
-            raise Refusal(
-                403, "", f"You don't have the rights to create a {repo_type} under the namespace \"{owner}\""
-            )
+            raise Refusal(403, "", f'You don\'t have the rights to create a {repo_type} under the namespace "{owner}"')
         self.hub.create(repo_type, repo_id, asked.get("visibility") == "private" or asked.get("private", False))
         prefix = "" if repo_type == "model" else f"{repo_type}s/"
         self._answer({"url": f"http://{self.headers['Host']}/{prefix}{repo_id}", "name": repo_id, "id": repo_id})

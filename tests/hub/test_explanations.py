@@ -9,6 +9,8 @@ from ovparts_hf.hub import explain, explained
 from ovparts_hf.loading import load_config, load_model
 from ovparts_hf.publishing import push_folder
 
+from .conftest import use_endpoint
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(here, tmp_path, monkeypatch):
@@ -34,12 +36,12 @@ def _repositories(hub):
         (None, "me/secret", "no model repository 'me/secret' at .*, or it is private"),
         ("hf_other", "me/secret", "no model repository 'me/secret' at .* that your token may see"),
         (None, "me/data", "no model repository 'me/data'"),
-        ("hf_wrong", "me/empty", "does not accept your token. Make one at http"),
+        ("hf_wrong", "me/empty", "does not accept your token; get one at http"),
         (None, "me/gated", r"'me/gated' is gated: ask for access at http://127.0.0.1:\d+/me/gated, and log in"),
         (None, "me/bert", r"'me/bert' is a 'bert' model; this library takes .*'clipseg'"),
         (None, "me/unknown", "`my_own`"),
         (None, "me/empty", "No model configuration at 'me/empty'"),
-        (None, "me//odd", "neither a folder nor a name on the Hub"),
+        (None, "me//odd", "There is no such folder, and a name on the Hub"),
     ],
 )
 def test_loading_a_model(here, token, name, message):
@@ -58,7 +60,7 @@ def test_loading_a_model(here, token, name, message):
         (None, "me/data", "v9", "'me/data' has no such revision .*v9"),
         (None, "me/data", None, "it has no taxonomy.json"),
         (None, "me/empty", None, "no dataset repository 'me/empty'"),
-        (None, "not a name", None, "neither a folder nor a name on the Hub"),
+        (None, "not a name", None, "There is no such folder, and a name on the Hub"),
     ],
 )
 def test_loading_a_dataset(here, token, name, revision, message):
@@ -76,16 +78,19 @@ def test_weights_that_are_missing(here, hub, model_folder):
 
 
 def test_a_missing_file_and_a_full_cache(here):
-    with pytest.raises(HubError, match="model repository 'me/empty' has no file main/x.json"), explained("me/empty", "model"):
+    with (
+        pytest.raises(HubError, match="model repository 'me/empty' has no file x.json"),
+        explained("me/empty", "model"),
+    ):
         hf_hub_download("me/empty", "x.json")
     assert explain(OSError(28, "No space left on device"), "me/empty") is None
 
 
 @pytest.mark.parametrize("offline", [True, False])
 def test_no_network(here, monkeypatch, model_folder, offline):
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    use_endpoint(monkeypatch, "http://127.0.0.1:9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("It waits, instead of saying what is wrong"))
     why = "HF_HUB_OFFLINE forbids" if offline else "Hub at http://127.0.0.1:9 cannot be reached .*Connection refused"
     with pytest.raises(ConfigurationError, match=why):
         load_config("me/bert")

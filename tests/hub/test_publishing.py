@@ -24,7 +24,7 @@ def model(model_folder, tmp_path):
 
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory):
-    builder = ToyWorld(train=2, validation=2)
+    builder = ToyWorld({"train": 500, "validation": 20})
     return write_repository(builder, tmp_path_factory.mktemp("toy") / "world", progress=False)
 
 
