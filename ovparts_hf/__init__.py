@@ -3,14 +3,17 @@
 from .auto import register_auto_classes
 from .data.part_dataset import PartDataset
 from .evaluation import evaluate_model
+from .inference import PartSegmenter
 from .loading import load_model
 from .metrics import PartSegmentationMetric
 from .models.catseg import CATSegConfig, CATSegForPartSegmentation
 from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
 from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
 from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
+from .pictures import open_picture
 from .processing import PartSegmentationProcessor
 from .results import BenchmarkResult
+from .segmentation import PartSegmentation
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
 
 __version__ = "0.1.0"
@@ -28,13 +31,16 @@ __all__ = [
     "MaskFormerForPartSegmentation",
     "MaskFormerPartConfig",
     "PartDataset",
+    "PartSegmentation",
     "PartSegmentationMetric",
     "PartSegmentationProcessor",
+    "PartSegmenter",
     "PartTaxonomy",
     "ZSSegConfig",
     "ZSSegForPartSegmentation",
     "evaluate_model",
     "load_model",
+    "open_picture",
 ]
 
 register_auto_classes()

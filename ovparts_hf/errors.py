@@ -27,3 +27,7 @@ class ConfigurationError(OVPartsError):
 
 class HubError(OVPartsError):
     """The Hugging Face Hub cannot be reached, or does not do what was asked."""
+
+
+class PictureError(OVPartsError):
+    """A picture cannot be opened, or is not one that can be segmented."""

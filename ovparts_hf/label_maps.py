@@ -67,6 +67,29 @@ def score_maps(logits: torch.Tensor, size: tuple[int, int] | None = None, scores
     return maps.sigmoid() if scores == "logits" else maps
 
 
+def score_band(logits: torch.Tensor, size: tuple[int, int], rows: slice, scores: str = "logits") -> torch.Tensor:
+    """Some rows of what `score_maps` gives, for pictures whose scores would not fit into memory at once.
+
+    Args:
+        logits: (classes, h, w).
+        size: Target (height, width).
+        rows: Which rows, with both ends.
+        scores: One of `SCORES`.
+
+    Returns:
+        (classes, rows, width), equal to `score_maps` up to rounding.
+    """
+    height, width = size
+    maps = logits.sigmoid() if scores == "probabilities" else logits
+    wanted = torch.arange(rows.start, rows.stop, device=maps.device, dtype=torch.float64)
+    source = ((wanted + 0.5) * (maps.shape[1] / height) - 0.5).clamp(min=0)  # where bilinear interpolation looks
+    above = source.long()
+    below = (above + 1).clamp(max=maps.shape[1] - 1)
+    band = torch.lerp(maps[:, above], maps[:, below], (source - above).to(maps)[:, None])
+    band = F.interpolate(band[None], size=(len(wanted), width), mode="bilinear", align_corners=False)[0]
+    return band.sigmoid() if scores == "logits" else band
+
+
 class LabelMaps:
     """What processors do with a model's outputs.
 
@@ -89,6 +112,10 @@ class LabelMaps:
     def score_maps(self, logits: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
         """`score_maps` of one picture, in the form that this processor's model needs."""
         return score_maps(logits, size, self.scores)
+
+    def score_band(self, logits: torch.Tensor, size: tuple[int, int], rows: slice) -> torch.Tensor:
+        """`score_band` of one picture, in the form that this processor's model needs."""
+        return score_band(logits, size, rows, self.scores)
 
     def post_process_part_segmentation(
         self,

@@ -26,8 +26,11 @@ from .stock_processors import stock_processor
 
 _RESNET_FIELDS = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
 TOY_FOLDER = resources.files(__package__) / "toy"
-TOY_MODELS = ("toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
-"""Small models in this package: a pretrained CLIPSeg, others of which only the CLIP is, and one that starts anew."""
+TRAINED_TOY = "toy-trained"
+TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
+"""Small models in this package: one trained for parts, a pretrained CLIPSeg, others of which only the CLIP is, and one
+that starts anew."""
+_TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,11 @@ def load_backbone(model: PreTrainedModel, name_or_path: str | Path) -> None:
     backbone.load_state_dict({name: renamed[name] for name in own})
 
 
+def is_stock(name_or_path: str | Path) -> bool:
+    """Whether a model is one to start training from: it was not trained for parts, and some of it is random."""
+    return _is_stock(name_or_path, _locate(name_or_path))
+
+
 def _is_stock(name_or_path: str | Path | None, source: _Source) -> bool:
     return source.location is None or type(_read_config(name_or_path, source)) not in _own_configs()
 
@@ -210,8 +218,8 @@ def _locate(name_or_path: str | Path | None, family: str | None = None) -> _Sour
     name = str(name_or_path)
     if name not in TOY_MODELS:
         return _Source(name, family)
-    if name == "toy":
-        return _Source(str(TOY_FOLDER / "clipseg"))
+    if name in _TOY_FOLDERS:
+        return _Source(str(TOY_FOLDER / _TOY_FOLDERS[name]))
     family = name.removeprefix("toy-")
     settings = json.loads((TOY_FOLDER / f"{family}.json").read_text(encoding="utf-8"))
     location = None if family == "maskformer" else str(TOY_FOLDER / "clip")

@@ -117,8 +117,12 @@ class SegmenterObjects:
 
     def find(self, sample: PartSample) -> np.ndarray:
         """See `ObjectSource.find`."""
-        found = np.full(sample.part_map.shape, -1)
-        for segment in sorted(self.segmenter(sample.image), key=lambda each: each["score"] or 0):
+        return self.find_in(sample.image)
+
+    def find_in(self, image: Image.Image) -> np.ndarray:
+        """(height, width) int64 object ids, -1 where nothing was found."""
+        found = np.full((image.height, image.width), -1)
+        for segment in sorted(self.segmenter(image), key=lambda each: each["score"] or 0):
             if segment["label"] in self.object_ids:
                 found[np.asarray(segment["mask"]) > 0] = self.object_ids[segment["label"]]
         return found

@@ -85,6 +85,13 @@ def store_vocabulary(model: PreTrainedModel, processor: PartSegmentationProcesso
         model.store_classes(names, encode_vocabulary(model, processor, names, progress=True))
 
 
+def own_classes(model: PreTrainedModel) -> list[str] | None:
+    """The words that a model can be asked about without naming any, or None."""
+    if hasattr(model, "find_classes"):
+        return list(model.config.label2id)
+    return list(stored_classes(model)) or None
+
+
 def stored_classes(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The features that were saved with a model, by class name."""
     names = getattr(model.config, "class_names", None)

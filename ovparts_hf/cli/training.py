@@ -9,8 +9,12 @@ from accelerate import PartialState
 
 from dataset_builders import get_builder
 
+from ..app import check_gradio, launch_app
 from ..data.repository import write_repository
 from ..demo import RECIPES, demo_table, run_demo
+from ..errors import ConfigurationError
+from ..inference import PartSegmenter
+from ..loading import TRAINED_TOY
 from ..training import TrainArguments, train
 from .command import Commands, command
 
@@ -29,7 +33,8 @@ def add_commands(commands: Commands) -> None:
     demo = command(
         commands,
         _demo,
-        "draw the toy world, train on it, evaluate and report; other arguments override the recipe (key=value)",
+        "draw the toy world, train on it, evaluate and report (other arguments override the recipe, key=value); with "
+        "--app, serve a web page instead, for pictures and words of your own",
         "ovparts demo --out outputs/demo",
         takes_overrides=True,
     )
@@ -38,6 +43,9 @@ def add_commands(commands: Commands) -> None:
     )
     demo.add_argument("--out", type=Path, default=Path("outputs/demo"), help="folder (default: %(default)s)")
     demo.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    demo.add_argument("--app", action="store_true", help="serve the web page at 127.0.0.1 instead; nothing is trained")
+    demo.add_argument("--app-model", default=TRAINED_TOY, metavar="NAME", help="its model (default: %(default)s)")
+    demo.add_argument("--port", type=int, help="its port (default: the first free one from 7860 on)")
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -48,8 +56,18 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    if options.app:
+        return _serve(options)
     data = write_repository(get_builder("toy-world")(), options.out / "data", overwrite=True)
     results = run_demo(data, options.out, options.model, options.seed, options.overrides)
     print(demo_table(results))
     print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if options.overrides:
+        raise ConfigurationError(f"Nothing is trained with --app; {options.overrides} cannot be overridden.")
+    check_gradio()
+    launch_app(PartSegmenter.from_pretrained(options.app_model), host="127.0.0.1", port=options.port)
     return 0

@@ -1,12 +1,14 @@
-"""The pretrained toy models that come with the package."""
+"""The toy models that come with the package."""
 
 from importlib import resources
 
+import numpy as np
 import pytest
 import torch
 from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
-from ovparts_hf.data.toy_world import TOY_WORLD
+from ovparts_hf import CLIPSegForPartSegmentation, PartSegmenter
+from ovparts_hf.data.toy_world import TOY_WORLD, draw
 
 TOY = resources.files("ovparts_hf") / "toy"
 MODELS = {"clip": CLIPModel, "clipseg": CLIPSegForImageSegmentation}
@@ -57,3 +59,30 @@ def test_the_models_expect_the_tokenizer(model):
     tokenizer, text = CLIPTokenizer.from_pretrained(TOY / name), model.config.text_config
     assert (text.vocab_size, text.eos_token_id) == (len(tokenizer), tokenizer.eos_token_id)
     assert text.max_position_embeddings == tokenizer.model_max_length
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return PartSegmenter.from_pretrained("toy-trained", device="cpu")
+
+
+def test_the_trained_model_is_small_complete_and_built_on_the_same_clip(trained):
+    assert sum(path.stat().st_size for path in (TOY / "trained").iterdir()) <= 3_000_000
+    _, info = CLIPSegForPartSegmentation.from_pretrained(TOY / "trained", output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    assert {parameter.dtype for parameter in trained.model.parameters()} == {torch.float32}
+    clip, learned = CLIPModel.from_pretrained(TOY / "clip").state_dict(), trained.model.clip.state_dict()
+    assert all(torch.equal(clip[key], learned[key]) for key in clip)
+
+
+@pytest.mark.parametrize("number", [13, 19])
+def test_the_trained_model_finds_parts_and_leaves_the_background_empty(number, trained):
+    scene = draw("app", number)
+    name = scene.figures[0].name
+    parts = [part for part in TOY_WORLD.part_classes if part.startswith(f"{name}'s")]
+    answer = trained(scene.image, parts).label_map
+    ids = np.array([TOY_WORLD.part_classes.index(part) for part in parts] + [TOY_WORLD.ignore_index])
+    right = ids[answer] == scene.part_map
+    background = scene.object_map == TOY_WORLD.ignore_index
+    assert right[~background].mean() > 0.7
+    assert right[background].mean() > 0.95

@@ -1,0 +1,74 @@
+"""The web page: give a picture, name objects and their parts, see and download the answer. It needs gradio."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+from ..inference import PartSegmenter
+from .work import Limits
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+__all__ = ["Limits", "build_app", "check_gradio", "launch_app"]
+
+
+def build_app(segmenter: PartSegmenter, limits: Limits | None = None, concurrency: int = 1) -> gr.Blocks:
+    """Makes the page; nothing is served yet.
+
+    Args:
+        segmenter: Answers the page's questions.
+        limits: What visitors may ask for.
+        concurrency: How many questions are answered at the same time; others wait in a queue of bounded length.
+
+    Raises:
+        ConfigurationError: gradio is not installed.
+    """
+    check_gradio()
+    from .page import build_page
+
+    return build_page(segmenter, limits or Limits(), concurrency)
+
+
+def launch_app(
+    segmenter: PartSegmenter,
+    limits: Limits | None = None,
+    concurrency: int = 1,
+    host: str | None = None,
+    port: int | None = None,
+    block: bool = True,
+) -> gr.Blocks:
+    """Makes the page and serves it. There is no tunnel to the outside, and nothing is sent anywhere.
+
+    Args:
+        segmenter: As for `build_app`.
+        limits: Likewise.
+        concurrency: Likewise.
+        host: Address to listen at; None for that in the environment variable GRADIO_SERVER_NAME, or else 127.0.0.1.
+        port: Port to listen at; None for the first free one from 7860 on.
+        block: Whether to wait until the server is stopped.
+
+    Returns:
+        The running page; its `local_url` says where it is, `close()` ends it.
+
+    Raises:
+        ConfigurationError: gradio is not installed, or the port is taken.
+    """
+    app = build_app(segmenter, limits, concurrency)
+    from .page import serve
+
+    return serve(app, limits or Limits(), host, port, block)
+
+
+def check_gradio() -> None:
+    """Makes sure that the page can be made, before a model is loaded; and that gradio does not report its use.
+
+    Raises:
+        ConfigurationError: gradio is not installed.
+    """
+    if find_spec("gradio") is None:
+        raise ConfigurationError('The web page needs gradio 6, which is not installed: pip install "ovparts_hf[demo]".')
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

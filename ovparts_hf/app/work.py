@@ -1,0 +1,199 @@
+"""What the web page does, without the page."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from ..data.toy_world import TOY_WORLD, draw
+from ..errors import OVPartsError
+from ..inference import PartSegmenter
+from ..loading import TOY_FOLDER
+from ..pictures import MAX_PIXELS, open_picture
+from ..resize import resize_nearest
+from ..segmentation import OVERLAY_EDGE, PartSegmentation
+from ..taxonomy import split_part_class
+from ..visualization import class_colors
+from ..words import parse_parts
+
+EXAMPLES = (0, 13, 19, 16, 17, 33)
+"""Numbers of toy-world pictures, of a split of their own."""
+_ENLARGED = 4
+_PAGES = Environment(
+    loader=PackageLoader("ovparts_hf"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a visitor may ask for.
+
+    Attributes:
+        file_size: Bytes of an uploaded file.
+        pixels: Height times width of a picture.
+        characters: Length of the text that names objects and parts.
+        parts: How many parts may be named.
+        waiting: How many questions may wait for their turn.
+        visitors: For how many visitors the last answer is kept in memory (about 30 MB for a large picture).
+        seconds: How long answers and files are kept.
+    """
+
+    file_size: int = 32 * 2**20
+    pixels: int = MAX_PIXELS
+    characters: int = 4000
+    parts: int = 128
+    waiting: int = 16
+    visitors: int = 32
+    seconds: int = 3600
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture to try, what is in it, and what can be asked about it."""
+
+    image: Image.Image
+    name: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Files:
+    """What can be downloaded."""
+
+    label_map: Path
+    masks: Path
+    details: Path
+    overlay: Path
+
+
+def find_parts(
+    segmenter: PartSegmenter,
+    path: str | Path | None,
+    text: str | None,
+    empty_background: bool = True,
+    threshold: float | None = None,
+    top_k: float | None = None,
+    limits: Limits = Limits(),  # noqa: B008 (it is frozen)
+) -> PartSegmentation:
+    """Answers one question.
+
+    Args:
+        segmenter: Who answers.
+        path: The uploaded file; None if there is none yet.
+        text: Objects and parts as a visitor types them, see `words.parse_parts`.
+        empty_background: Whether pixels may be none of the parts.
+        threshold: Score from 0 to 1 that a part must exceed; None or 0 for none.
+        top_k: How many parts may be answered; None or 0 for all.
+        limits: What is allowed.
+
+    Raises:
+        OVPartsError: Something given cannot be used; the message is for the visitor and names no path of the server.
+    """
+    if path is None:
+        raise OVPartsError("There is no picture yet. Upload one, or pick an example.")
+    parts = read_words(text, limits)
+    try:
+        image = open_picture(Path(path), limits.pixels)
+    except OVPartsError as error:
+        raise OVPartsError(str(error).replace(str(path), "The file")) from error
+    return segmenter(
+        image,
+        parts,
+        background=None if empty_background else False,
+        threshold=threshold or None,
+        top_k=int(top_k) if top_k else None,
+    )
+
+
+def read_words(text: str | None, limits: Limits) -> dict[str, list[str]]:
+    """Parts by object.
+
+    Raises:
+        OVPartsError: There are none, too many, or the text is not as it must be.
+    """
+    text = text or ""
+    if len(text) > limits.characters:
+        raise OVPartsError(f"The text has {len(text):,} characters; at most {limits.characters:,} are allowed.")
+    parts = parse_parts(text)
+    count = sum(map(len, parts.values()))
+    if count > limits.parts:
+        raise OVPartsError(f"{count} parts are named; at most {limits.parts} are allowed. Ask in several rounds.")
+    return parts
+
+
+def preview(result: PartSegmentation) -> PartSegmentation:
+    """A result that is small enough to be kept while parts are switched on and off."""
+    if max(result.image.size) <= OVERLAY_EDGE:
+        return result
+    scale = OVERLAY_EDGE / max(result.image.size)
+    size = (max(1, round(result.image.width * scale)), max(1, round(result.image.height * scale)))
+    image = result.image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    labels = resize_nearest(result.label_map, (image.height, image.width))
+    return PartSegmentation(image, labels, result.classes, result.scores)
+
+
+def table(result: PartSegmentation) -> str:
+    """Parts with scores and areas as HTML, everything in it escaped; and the colors of the page's switches."""
+    areas, pixels = result.areas(), result.label_map.size
+    rows = [
+        {"name": name, "color": color, "score": float(score), "area": areas[name], "share": areas[name] / pixels}
+        for name, color, score in zip(result.classes, colors(result.classes), result.scores)
+    ]
+    found = [color for name, color in zip(result.classes, colors(result.classes)) if areas[name]]
+    return _PAGES.get_template("app_table.html.j2").render(rows=rows, found=found)
+
+
+def colors(classes: Sequence[str]) -> list[str]:
+    """The classes' colors in overlays, as "#rrggbb"."""
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in class_colors(classes).tolist()]
+
+
+def write_files(result: PartSegmentation, folder: Path) -> Files:
+    """Writes what can be downloaded: the label map, each part's mask, scores with masks, and the overlay."""
+    result.save(folder)
+    files = Files(folder / "label_map.png", folder / "masks.zip", folder / "parts.json", folder / "overlay.png")
+    with zipfile.ZipFile(files.masks, "w") as archive:
+        for number, (name, mask) in enumerate(result.masks().items(), start=1):
+            png = io.BytesIO()
+            Image.fromarray(mask).save(png, format="PNG")
+            archive.writestr(f"{number:03d}_{_file_name(name)}.png", png.getvalue())
+    return files
+
+
+def _file_name(name: str) -> str:
+    """Letters, digits and "_" only, whatever a visitor has typed."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name.replace("'s ", " ")).strip("_")[:40] or "part"
+
+
+def examples() -> list[Example]:
+    """Drawings of the toy world, enlarged, with the parts of the objects in them."""
+    parts = parts_by_object(TOY_WORLD.part_classes)
+    found = []
+    for number in EXAMPLES:
+        scene = draw("app", number)
+        size = (scene.image.width * _ENLARGED, scene.image.height * _ENLARGED)
+        names = dict.fromkeys(figure.name for figure in scene.figures)
+        words = "\n".join(f"{name}: {', '.join(parts[name])}" for name in names)
+        found.append(Example(scene.image.resize(size, Image.Resampling.LANCZOS), ", ".join(names), words))
+    return found
+
+
+def parts_by_object(classes: Sequence[str]) -> dict[str, list[str]]:
+    """["dog's head", "dog's ear"] as {"dog": ["head", "ear"]}."""
+    parts: dict[str, list[str]] = {}
+    for name in classes:
+        owner, part = split_part_class(name)
+        parts.setdefault(owner, []).append(part)
+    return parts
+
+
+def is_toy(segmenter: PartSegmenter) -> bool:
+    """Whether the model is one that comes with the library, which knows drawings only."""
+    return Path(segmenter.model.name_or_path).is_relative_to(str(TOY_FOLDER))

@@ -1,0 +1,291 @@
+"""One picture, any words: `PartSegmenter`."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import PreTrainedModel
+
+from .errors import ConfigurationError, OVPartsError
+from .loading import TRAINED_TOY, is_stock, load_model
+from .object_masks import Boxes, FoundObject, Masks, ObjectFinder, PipelineFinder, WordFinder, given_objects
+from .painting import Layer, paint
+from .pictures import Source, open_picture
+from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
+from .segmentation import NONE, PartSegmentation
+from .test_time import BENCHMARK
+from .vocabulary import encode_words, own_classes
+from .words import Vocabulary, Words
+
+logger = logging.getLogger(__name__)
+
+_VOCABULARIES_KEPT = 16
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked about one picture.
+
+    Attributes:
+        image: RGB and upright.
+        objects: Those in it, or None if nothing is known.
+        inputs: What the model sees, with a batch dimension.
+        may_be_none: Whether there can be pixels of no part where parts are looked for.
+    """
+
+    image: Image.Image
+    objects: list[FoundObject] | None
+    inputs: dict[str, torch.Tensor]
+    may_be_none: bool
+
+
+class PartSegmenter:
+    """Finds parts in pictures.
+
+    Features of class names are kept: a second picture with the same words costs no text encoding.
+
+    Args:
+        model: A model of this library, on the device to be used.
+        processor: Its processor.
+        object_segmenter: Finds the objects whose parts are asked for, if no masks or boxes of them are given; parts are
+            then only looked for inside their objects. A model that must be told an object's mask (ZSseg+) needs it.
+
+    Example:
+        >>> segmenter = PartSegmenter.from_pretrained("models/clipseg-pascal")
+        >>> result = segmenter("photo.jpg", {"dog": ["head", "ear", "tail"]})
+        >>> result.overlay().save("parts.png")
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        processor: PartSegmentationProcessor | ClosedVocabularyProcessor,
+        object_segmenter: ObjectFinder | None = None,
+    ) -> None:
+        self.model = model.eval()
+        self.processor = processor
+        self.object_segmenter = object_segmenter
+        self._words: OrderedDict[tuple[str, ...], dict[str, torch.Tensor]] = OrderedDict()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path = TRAINED_TOY,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        object_segmenter: str | Path | ObjectFinder | None = None,
+    ) -> PartSegmenter:
+        """Loads a model.
+
+        Args:
+            name_or_path: A folder or Hub repository that this library wrote, a stock model (an untrained beginning), or
+                one of `TOY_MODELS`; by default the toy model, which knows drawn objects only.
+            device: Where it runs; None for the accelerator, if there is one.
+            dtype: Of the weights; None for float32.
+            object_segmenter: As for `PartSegmenter`, or the name of a model: of this library, which is then asked for
+                whole objects, or a segmentation model of transformers that knows their names.
+
+        Raises:
+            ConfigurationError: There is no such model.
+        """
+        if device is None:
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+        model, processor = load_model(name_or_path)
+        if is_stock(name_or_path):
+            logger.warning(
+                "%s was not trained for parts: some of its weights are random, and so are answers.", name_or_path
+            )
+        if isinstance(object_segmenter, str | Path):
+            object_segmenter = _load_finder(str(object_segmenter), device)
+        return cls(model.to(device, dtype), processor, object_segmenter)
+
+    def __call__(
+        self,
+        images: Source | Sequence[Source],
+        parts: Words | None = None,
+        *,
+        object_masks: Masks | Sequence[Masks] | None = None,
+        boxes: Boxes | Sequence[Boxes] | None = None,
+        background: bool | None = None,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        batch_size: int = 8,
+    ) -> PartSegmentation | list[PartSegmentation]:
+        """Finds parts.
+
+        Args:
+            images: A picture (see `pictures.open_picture`), or a list of them.
+            parts: What to look for: `{"dog": ["head", "ear"]}`, `["dog's head", "dog's ear"]`, free words, a
+                `PartTaxonomy`, or "dog: head, ear; bus: wheel"; None for the model's own vocabulary.
+            object_masks: Masks of the objects by name, (height, width) or (n, height, width) bool. Each pixel of a mask
+                then gets one of the object's parts, and others none. For a list of pictures a list.
+            boxes: Instead of masks, (left, top, right, bottom) in pixels of the upright picture.
+            background: Whether a pixel may be none of the classes; None: wherever the model can tell and no masks are
+                given.
+            threshold: A class must score more than this, from 0 to 1, or the pixel is none.
+            top_k: How many classes may be answered; those with the highest scores.
+            batch_size: Pictures in a forward pass, where the model can take several.
+
+        Returns:
+            A result, or for a list of pictures a list of results.
+
+        Raises:
+            OVPartsError: A picture cannot be read, words or masks do not fit, or the model needs masks.
+        """
+        if not isinstance(images, list | tuple):
+            images, object_masks, boxes = [images], [object_masks], [boxes]
+            [result] = self.stream(images, parts, object_masks, boxes, background, threshold, top_k)
+            return result
+        for name, given in (("object_masks", object_masks), ("boxes", boxes)):
+            if given is not None and (not isinstance(given, list | tuple) or len(given) != len(images)):
+                raise ConfigurationError(f"For {len(images)} pictures, give a list of {len(images)} {name}.")
+        return list(self.stream(images, parts, object_masks, boxes, background, threshold, top_k, batch_size))
+
+    def stream(
+        self,
+        images: Iterable[Source],
+        parts: Words | None = None,
+        object_masks: Iterable[Masks | None] | None = None,
+        boxes: Iterable[Boxes | None] | None = None,
+        background: bool | None = None,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        batch_size: int = 1,
+    ) -> Iterator[PartSegmentation]:
+        """As calling the object with a list, for any number of pictures: results come one after the other."""
+        vocabulary = self._vocabulary(parts)
+        self._check(background, threshold, top_k)
+        words = self._encode(vocabulary.classes)
+        masks = repeat(None) if object_masks is None else object_masks
+        regions = repeat(None) if boxes is None else boxes
+        pictures = (self._ask(*each, vocabulary) for each in zip(images, masks, regions))
+        while batch := list(islice(pictures, batch_size)):
+            for group in _same_shape(batch, self.model.takes_object_masks):
+                for asked, layers in zip(group, self._score(group, vocabulary, words, background)):
+                    size = (asked.image.height, asked.image.width)
+                    painted = paint(layers, size, len(vocabulary.classes), self.processor, threshold, top_k)
+                    yield PartSegmentation(asked.image, painted[0], vocabulary.classes, painted[1])
+
+    def prepare(self, parts: Words | None = None) -> tuple[str, ...]:
+        """Checks words and encodes them, before any picture is there.
+
+        Args:
+            parts: As for calling the object.
+
+        Returns:
+            The classes.
+
+        Raises:
+            OVPartsError: The words cannot be understood, or the model does not take them.
+        """
+        vocabulary = self._vocabulary(parts)
+        self._encode(vocabulary.classes)
+        return vocabulary.classes
+
+    # ---- words -------------------------------------------------------------------------------------------------------
+
+    def _vocabulary(self, parts: Words | None) -> Vocabulary:
+        if parts is None:
+            parts = own_classes(self.model)
+            if parts is None:
+                raise OVPartsError('This model has no vocabulary of its own: name parts, {"dog": ["head", "ear"]}.')
+        return Vocabulary.of(parts)
+
+    def _encode(self, classes: tuple[str, ...]) -> dict[str, torch.Tensor]:
+        if classes in self._words:
+            self._words.move_to_end(classes)
+            return self._words[classes]
+        with torch.no_grad():
+            self._words[classes] = encode_words(self.model, self.processor, classes)
+        if len(self._words) > _VOCABULARIES_KEPT:
+            self._words.popitem(last=False)
+        return self._words[classes]
+
+    def _check(self, background: bool | None, threshold: float | None, top_k: int | None) -> None:
+        if background and not self.model.scores_none:
+            raise ConfigurationError(
+                f"{type(self.model).__name__} has no score of 'none', so background=True cannot be had; set a "
+                "threshold instead."
+            )
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ConfigurationError(f"threshold is {threshold}; it must lie between 0 and 1.")
+        if top_k is not None and top_k < 1:
+            raise ConfigurationError(f"top_k is {top_k}; it must be at least 1.")
+
+    # ---- pictures ----------------------------------------------------------------------------------------------------
+
+    def _ask(self, image: Source, masks: Masks | None, boxes: Boxes | None, vocabulary: Vocabulary) -> _Asked:
+        image = open_picture(image)
+        objects = given_objects(masks, boxes, vocabulary, (image.height, image.width))
+        if objects is None and self.object_segmenter is not None:
+            objects = self.object_segmenter(image, vocabulary)
+        shown = None
+        if self.model.takes_object_masks:
+            if objects is None:
+                raise ConfigurationError(
+                    f"{type(self.model).__name__} answers only for an object whose mask it is told: give object_masks "
+                    "or boxes, or load it with an object_segmenter."
+                )
+            shown = np.array([each.mask for each in objects]).reshape(-1, image.height, image.width)
+        [view] = BENCHMARK.views(self.processor, image, shown)
+        return _Asked(image, objects, view.inputs, objects is None or boxes is not None)
+
+    @torch.no_grad()
+    def _score(
+        self, group: list[_Asked], vocabulary: Vocabulary, words: dict[str, torch.Tensor], background: bool | None
+    ) -> list[list[Layer]]:
+        """The competing scores of each picture, whose size the model chooses; the group goes through it together."""
+        everything = range(len(vocabulary.classes))
+        candidates = [
+            [everything] if asked.objects is None else [vocabulary.parts_of(each.name) for each in asked.objects]
+            for asked in group
+        ]
+        rows = candidates[0] if self.model.takes_object_masks else [sorted(set().union(*each)) for each in candidates]
+        if not rows:
+            return [[]]
+        class_mask = torch.zeros(len(rows), len(everything), dtype=torch.bool, device=self.model.device)
+        for row, allowed in enumerate(rows):
+            class_mask[row, list(allowed)] = True
+        include_none = self.model.scores_none and background is not False
+        inputs = {name: torch.cat([asked.inputs[name] for asked in group]) for name in group[0].inputs}
+        inputs = {name: tensor.to(self.model.device, self.model.dtype) for name, tensor in inputs.items()}
+        outputs = self.model(
+            **inputs, **words, class_mask=None if class_mask.all() else class_mask, include_none=include_none
+        )
+
+        layers = []
+        for number, (asked, choices) in enumerate(zip(group, candidates)):
+            none = include_none and (bool(background) or asked.may_be_none)
+            of_picture = []
+            for each, ids in enumerate(choices):
+                row = each if self.model.takes_object_masks else number
+                logits = outputs.logits[row, list(ids)].float()
+                if none:
+                    logits, ids = torch.cat([logits, outputs.none_logits[row].float()]), (*ids, NONE)
+                of_picture.append(Layer(logits, tuple(ids), asked.objects[each].mask if asked.objects else None))
+            layers.append(of_picture)
+        return layers
+
+
+def _same_shape(batch: list[_Asked], one_by_one: bool) -> list[list[_Asked]]:
+    """Pictures that can go through the model together."""
+    if one_by_one or len({asked.inputs["pixel_values"].shape for asked in batch}) > 1:
+        return [[asked] for asked in batch]
+    return [batch]
+
+
+def _load_finder(name_or_path: str, device: Any) -> ObjectFinder:
+    try:
+        segmenter = PartSegmenter.from_pretrained(name_or_path, device)
+    except ConfigurationError:  # none of this library
+        return PipelineFinder(name_or_path, device)
+    return WordFinder(segmenter)

@@ -1,0 +1,154 @@
+"""Opening whatever a user calls a picture: upright, in 8-bit RGB, of a bounded size."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import warnings
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import PictureError
+
+Source: TypeAlias = "Image.Image | np.ndarray | str | Path"
+"""A PIL picture; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
+
+MAX_PIXELS = 2**26
+"""Largest picture by default, 67 megapixels."""
+MAX_DOWNLOAD = 2**27
+"""Largest file that is fetched from a URL, in bytes."""
+SECONDS = 30
+"""How long a server may keep silent."""
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error)
+_STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or of two lenses: the first one counts
+_WHITE = (255, 255, 255, 255)
+
+
+def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Opens a picture.
+
+    Args:
+        source: PIL; a uint8 or uint16 array (height, width) or (height, width, 3 or 4), RGB; a path; or an http(s) URL.
+            Grey, palette, CMYK and 16-bit pictures are converted; what is transparent becomes white.
+        max_pixels: Limit of height times width; it is checked before anything is decoded.
+
+    Returns:
+        RGB, turned as the EXIF orientation says.
+
+    Raises:
+        PictureError: There is no such file, it is not a whole picture, animated, of several pages or too large, or the
+            array is of another shape or type.
+    """
+    if isinstance(source, np.ndarray):
+        image, name = _from_array(source), "The array"
+    elif isinstance(source, Image.Image):
+        image, name = source, "The picture"
+    elif isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+        image, name = _identify(io.BytesIO(_download(source)), source), source
+    elif isinstance(source, str | Path):
+        image, name = _identify(_existing(Path(source)), str(source)), str(source)
+    else:
+        raise PictureError(
+            f"A picture is a PIL image, a numpy array, a path or a URL; a {type(source).__name__} was given."
+        )
+    _check(image, name, max_pixels)
+    try:
+        return _upright_rgb(image)
+    except _BROKEN as error:
+        raise PictureError(f"{name} is not a whole picture ({error}). Save or download it again.") from error
+
+
+# ---- where it comes from ---------------------------------------------------------------------------------------------
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
+        raise PictureError(
+            f"An array must be uint8 or uint16 of shape (height, width), (height, width, 3) or (height, width, 4); "
+            f"given was {array.dtype} of shape {array.shape}."
+        )
+    if array.size == 0:
+        raise PictureError(f"The array of shape {array.shape} has no pixels.")
+    bits = array if array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(bits[..., 0] if array.ndim == 3 and channels == 1 else bits))
+
+
+def _existing(path: Path) -> Path:
+    path = path.expanduser()
+    if not path.is_file():
+        what = "is a folder; name a picture in it" if path.is_dir() else "does not exist"
+        raise PictureError(f"{path} {what}.")
+    return path
+
+
+def _download(url: str) -> bytes:
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=SECONDS) as response:
+            response.raise_for_status()
+            data = bytearray()
+            for chunk in response.iter_bytes():
+                data += chunk
+                if len(data) > MAX_DOWNLOAD:
+                    raise PictureError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB. Download and shrink it first.")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise PictureError(f"{url} cannot be downloaded ({error}). Check the address, or give a file.") from error
+    return bytes(data)
+
+
+def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
+            return Image.open(file)
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{name} is in no format that can be read as a picture. Save it as JPEG or PNG.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name} has far too many pixels ({error}). Give a smaller one.") from error
+    except _BROKEN as error:
+        raise PictureError(f"{name} cannot be read as a picture ({error}). Save it as JPEG or PNG.") from error
+
+
+# ---- what it is made into --------------------------------------------------------------------------------------------
+
+
+def _check(image: Image.Image, name: str, max_pixels: int) -> None:
+    pixels = image.width * image.height
+    if not 0 < pixels <= max_pixels:
+        raise PictureError(
+            f"{name} has {image.width} x {image.height} pixels; allowed are 1 to {max_pixels:,}. Give a smaller one."
+        )
+    frames = 1 if image.format in _STILLS_OF_SEVERAL else getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise PictureError(f"{name} has {frames} frames or pages. Save the one that you mean as a JPEG or PNG.")
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    image.load()
+    with contextlib.suppress(*_BROKEN_EXIF):
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _eight_bits(image)
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits, or of more bits or floating point whose values fit 16 bits or lie between 0 and 1."""
+    values = np.asarray(image)
+    if not (values.min() >= 0 and values.max() <= 65535):
+        raise ValueError(f"grey values from {values.min()} to {values.max()}, where 0 to 65535 can be shown")
+    if image.mode == "F" and values.max() <= 1:
+        values = (values * 255).round()
+    elif values.max() > 255 or image.mode.startswith("I;16"):
+        values = values.astype(np.uint16) >> 8
+    return Image.fromarray(values.astype(np.uint8))

@@ -1,0 +1,194 @@
+"""The parts that were found in a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from . import visualization
+from .errors import ConfigurationError
+from .files import atomic_write
+
+NONE = -1
+"""What a label map says where there is none of the classes."""
+OVERLAY_EDGE = 2048
+"""Longest side of an overlay by default, in pixels."""
+_AT_ONCE = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class PartSegmentation:
+    """An answer to "where are these parts in this picture".
+
+    Attributes:
+        image: The picture, RGB and upright.
+        label_map: (H, W) int16, for each pixel an index into `classes`, or -1 for none of them.
+        classes: The words that were asked for, such as "dog's head".
+        scores: (classes,) float32 from 0 to 1, the mean score of a class over its pixels; 0 where it has none. Scores
+            of different models mean different things.
+    """
+
+    image: Image.Image
+    label_map: np.ndarray
+    classes: tuple[str, ...]
+    scores: np.ndarray
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        bands = np.array_split(self.label_map, -(-self.label_map.size // _AT_ONCE))
+        length = len(self.classes) + 1
+        return sum(np.bincount(band.ravel() - NONE, minlength=length) for band in bands)[1:]
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The classes that have at least one pixel."""
+        return tuple(name for name, area in zip(self.classes, self._counts) if area)
+
+    def areas(self) -> dict[str, int]:
+        """Pixels of every class."""
+        return dict(zip(self.classes, self._counts.tolist()))
+
+    def mask(self, name: str) -> np.ndarray:
+        """(H, W) bool, the pixels of one class.
+
+        Raises:
+            ConfigurationError: It was not asked for.
+        """
+        if name not in self.classes:
+            raise ConfigurationError(f"{name!r} was not asked for; the classes are {list(self.classes)}.")
+        return self.label_map == self.classes.index(name)
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """`mask` of each class that was found."""
+        return {name: self.mask(name) for name in self.found}
+
+    def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
+        """Annotations in COCO's format, JSON-ready.
+
+        Args:
+            image_id: Written into each.
+
+        Returns:
+            One for each class that was found: `segmentation` is run-length encoded (compressed, as pycocotools reads
+            it), `category_id` is the index of the class, `bbox` is (left, top, width, height) in pixels.
+        """
+        return [
+            {
+                "id": number,
+                "image_id": image_id,
+                "category_id": category,
+                "category": self.classes[category],
+                "segmentation": {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")},
+                "area": int(self._counts[category]),
+                "bbox": coco_mask.toBbox(encoded).tolist(),
+                "iscrowd": 0,
+                "score": round(float(self.scores[category]), 6),
+            }
+            for number, (category, encoded) in enumerate(self._run_lengths().items(), start=1)
+        ]
+
+    def _run_lengths(self) -> dict[int, dict[str, Any]]:
+        """Each class that was found, encoded as pycocotools does it; the label map is read only once."""
+        columns = np.ascontiguousarray(self.label_map.T).ravel()
+        starts = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1])
+        ends = np.append(starts[1:], columns.size)
+        labels = columns[starts]
+        encoded = {}
+        for category in np.flatnonzero(self._counts).tolist():
+            mine = labels == category
+            bounds = np.stack([starts[mine], ends[mine]], axis=1).ravel()
+            counts = np.diff(bounds, prepend=0, append=columns.size)
+            uncompressed = {"size": list(self.label_map.shape), "counts": counts[: -1 if counts[-1] == 0 else None]}
+            encoded[category] = coco_mask.frPyObjects(uncompressed, *self.label_map.shape)
+        return encoded
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the picture, JSON-ready: its size, every class with score, area and color, and `to_coco`."""
+        colors = visualization.class_colors(self.classes)
+        return {
+            "height": self.image.height,
+            "width": self.image.width,
+            "classes": [
+                {
+                    "id": number,
+                    "name": name,
+                    "score": round(float(self.scores[number]), 6),
+                    "area": int(self._counts[number]),
+                    "color": "#" + bytes(colors[number].tolist()).hex(),
+                }
+                for number, name in enumerate(self.classes)
+            ],
+            "annotations": self.to_coco(),
+        }
+
+    def label_image(self) -> Image.Image:
+        """The label map as a picture: 8 bits with 255 for none, or from 256 classes on 16 bits with 65535."""
+        if len(self.classes) <= 255:
+            return Image.fromarray(np.where(self.label_map == NONE, 255, self.label_map).astype(np.uint8))
+        return Image.fromarray(self.label_map.astype(np.uint16))  # -1 becomes 65535
+
+    def overlay(
+        self,
+        alpha: float = 0.65,
+        legend: bool = True,
+        only: Sequence[str] | None = None,
+        longest_edge: int | None = OVERLAY_EDGE,
+    ) -> Image.Image:
+        """Paints the parts over the picture; a class has the same color in every picture.
+
+        Args:
+            alpha: Opacity of the paint, 0 to 1.
+            legend: Whether the classes are listed below.
+            only: Classes to paint; None for all.
+            longest_edge: A larger picture is shrunk to this many pixels first; None paints it at its size.
+
+        Raises:
+            ConfigurationError: A class was not asked for, or alpha is out of range.
+        """
+        image, labels = self.image, self.label_map
+        if longest_edge is not None and max(image.size) > longest_edge:
+            image = image.resize(_fitted(image.size, longest_edge), Image.Resampling.BOX, reducing_gap=2.0)
+            rows = np.arange(image.height) * labels.shape[0] // image.height
+            columns = np.arange(image.width) * labels.shape[1] // image.width
+            labels = labels[rows[:, None], columns]
+        if only is not None:
+            unknown = [name for name in only if name not in self.classes]
+            if unknown:
+                raise ConfigurationError(f"{unknown} were not asked for; the classes are {list(self.classes)}.")
+            labels = np.where(np.isin(labels, [self.classes.index(name) for name in only]), labels, NONE)
+        return visualization.overlay(image, labels, self.classes, alpha, legend)
+
+    def save(self, folder: str | Path, overlay: bool = True, details: bool = True) -> Path:
+        """Writes `label_map.png` (see `label_image`), `overlay.png` and `parts.json` (see `to_json`).
+
+        Args:
+            folder: Is made if it is missing; of an existing one only these files are replaced.
+            overlay: Whether to write the overlay.
+            details: Whether to write the JSON file.
+
+        Returns:
+            The folder.
+        """
+        folder = Path(folder)
+        with atomic_write(folder / "label_map.png") as temporary:
+            self.label_image().save(temporary)
+        if overlay:
+            with atomic_write(folder / "overlay.png") as temporary:
+                self.overlay().save(temporary)
+        if details:
+            with atomic_write(folder / "parts.json") as temporary:
+                temporary.write_text(json.dumps(self.to_json(), indent=1), encoding="utf-8")
+        return folder
+
+
+def _fitted(size: tuple[int, int], longest_edge: int) -> tuple[int, int]:
+    scale = longest_edge / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

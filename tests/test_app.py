@@ -1,0 +1,206 @@
+"""The web page without a browser: what it computes, and what it lets in."""
+
+import json
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ovparts_hf import PartSegmentation, PartSegmenter
+from ovparts_hf.app import Limits, build_app, work
+from ovparts_hf.cli import main
+from ovparts_hf.errors import ConfigurationError, OVPartsError
+from ovparts_hf.words import parse_parts
+
+SCRIPT = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return PartSegmenter.from_pretrained("toy-trained", device="cpu")
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "picture.png"
+    work.examples()[0].image.save(path)
+    return path
+
+
+@pytest.fixture
+def result():
+    labels = np.full((6, 8), -1, dtype=np.int16)
+    labels[:2], labels[4:, :4] = 0, 2
+    scores = np.array([0.75, 0, 0.5], dtype=np.float32)
+    return PartSegmentation(Image.new("RGB", (8, 6)), labels, ("dog's head", "dog's ear", f"dog's {SCRIPT}"), scores)
+
+
+def test_a_question_is_answered(segmenter, picture):
+    result = work.find_parts(segmenter, picture, "dog: head, leg\n")
+    assert result.image.size == Image.open(picture).size
+    assert result.found == ("dog's head", "dog's leg")
+    assert (result.label_map == -1).mean() > 0.5
+
+
+def test_settings_are_passed_on(segmenter, picture):
+    everything = work.find_parts(segmenter, picture, "dog: head, leg", empty_background=False)
+    assert (everything.label_map >= 0).all()
+    assert work.find_parts(segmenter, picture, "dog: head, leg", threshold=1.0).found == ()
+    assert len(work.find_parts(segmenter, picture, "dog: head, leg, tail", top_k=1.0).found) == 1
+    same = work.find_parts(segmenter, picture, "dog: head, leg", True, 0, 0)
+    assert np.array_equal(same.label_map, work.find_parts(segmenter, picture, "dog: head, leg").label_map)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "No parts are named"),
+        ("", "No parts are named"),
+        ("dog", "does not name an object and its parts"),
+        ("dog: head\ndog: ear", "named twice"),
+        ("dog: " + "x" * 4000, "at most 4,000"),
+        ("dog: " + ", ".join(f"p{i}" for i in range(129)), "129 parts are named; at most 128"),
+        ("dog: " + "very " * 60 + "long tail", "Shorten it"),
+    ],
+)
+def test_bad_words_get_a_message(text, message, segmenter, picture):
+    with pytest.raises(OVPartsError, match=message):
+        work.find_parts(segmenter, picture, text)
+
+
+def test_bad_pictures_get_a_message_that_names_no_path(segmenter, tmp_path, picture):
+    broken, animated, svg = tmp_path / "broken.png", tmp_path / "animated.gif", tmp_path / "drawing.svg"
+    broken.write_bytes(picture.read_bytes()[:2000])
+    frames = [Image.new("RGB", (9, 9), color) for color in ("red", "green", "blue")]
+    frames[0].save(animated, save_all=True, append_images=frames[1:])
+    svg.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    small = Limits(pixels=1000)
+    for path, limits, message in [
+        (None, Limits(), "no picture yet"),
+        (broken, Limits(), "The file is not a whole picture"),
+        (animated, Limits(), "The file has 3 frames"),
+        (svg, Limits(), "The file cannot be read as a picture"),
+        (picture, small, "allowed are 1 to 1,000"),
+        (tmp_path / "gone.png", Limits(), "The file does not exist"),
+    ]:
+        with pytest.raises(OVPartsError, match=message) as caught:
+            work.find_parts(segmenter, path, "dog: head", limits=limits)
+        assert str(tmp_path) not in str(caught.value)
+
+
+def test_an_address_is_not_fetched(segmenter):
+    with pytest.raises(OVPartsError, match="does not exist"):
+        work.find_parts(segmenter, "http://127.0.0.1:9/picture.png", "dog: head")
+
+
+def test_files_hold_the_answer(result, tmp_path):
+    files = work.write_files(result, tmp_path)
+    assert np.array_equal(
+        np.asarray(Image.open(files.label_map)), np.where(result.label_map < 0, 255, result.label_map)
+    )
+    assert json.loads(files.details.read_text())["classes"][0] == result.to_json()["classes"][0]
+    assert Image.open(files.overlay).size == result.overlay().size
+    with zipfile.ZipFile(files.masks) as archive:
+        assert archive.namelist() == ["001_dog_head.png", "002_dog_img_src_x_onerror_alert_1.png"]
+        with archive.open("001_dog_head.png") as file:
+            assert np.array_equal(np.asarray(Image.open(file)), result.mask("dog's head"))
+
+
+def test_nobody_can_name_a_path_in_the_archive(tmp_path):
+    labels = np.zeros((2, 2), dtype=np.int16)
+    result = PartSegmentation(Image.new("RGB", (2, 2)), labels, ("../../etc's \N{SNOWMAN}/..",), np.ones(1, np.float32))
+    with zipfile.ZipFile(work.write_files(result, tmp_path).masks) as archive:
+        assert archive.namelist() == ["001_etc.png"]
+
+
+def test_the_table_escapes_what_was_typed(result):
+    page = work.table(result)
+    assert "<img" not in page
+    assert "dog&#39;s &lt;img src=x onerror=alert(1)&gt;" in page
+    assert page.count("not found") == 1
+    assert "<td>0.75</td><td>16</td><td>33.3 %</td>" in page
+
+
+def test_switches_have_the_colors_of_the_overlay(result):
+    first, _, third = work.colors(result.classes)
+    page = work.table(result)
+    assert f"label:nth-of-type(1) {{ --part: {first}; }}" in page
+    assert f"label:nth-of-type(2) {{ --part: {third}; }}" in page
+    assert first == result.to_json()["classes"][0]["color"]
+
+
+def test_a_large_answer_is_kept_small(result):
+    assert work.preview(result) is result
+    labels = np.zeros((10, 4096), dtype=np.int16)
+    labels[:, 2048:] = -1
+    large = PartSegmentation(Image.new("RGB", (4096, 10)), labels, ("a", "b"), np.ones(2, np.float32))
+    small = work.preview(large)
+    assert small.image.size == (2048, 5)
+    assert small.areas() == {"a": 1024 * 5, "b": 0}
+    assert small.label_map.dtype == np.int16
+
+
+def test_examples_ask_for_the_parts_of_what_they_show(segmenter):
+    for example in work.examples():
+        parts = parse_parts(example.words)
+        assert ", ".join(parts) == example.name
+        assert segmenter(example.image, parts).found
+
+
+def test_photographs_go_through(segmenter, tmp_path):
+    data = pytest.importorskip("skimage").data
+    for name in ("chelsea", "coffee", "rocket"):
+        path = tmp_path / f"{name}.png"
+        Image.fromarray(getattr(data, name)()).save(path)
+        result = work.find_parts(segmenter, path, "cat: head, ear\ncup: handle\nrocket: body", empty_background=False)
+        assert result.label_map.shape == getattr(data, name)().shape[:2]
+
+
+# ---- the page --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page(segmenter):
+    pytest.importorskip("gradio", reason="the web page needs gradio")
+    return build_app(segmenter, Limits(waiting=5, seconds=100), concurrency=2)
+
+
+def test_the_page_offers_no_api_and_reports_nothing(page):
+    assert {each.api_visibility for each in page.fns.values()} == {"private"}
+    assert page.get_api_info()["named_endpoints"] == {}
+    assert page.analytics_enabled is False
+
+
+def test_queue_and_files_are_bounded(page):
+    assert page._queue.max_size == 5
+    assert page._queue.default_concurrency_limit == 2
+    assert page.delete_cache == (100, 100)
+
+
+def test_the_page_says_what_the_toy_knows(page):
+    texts = [each.value for each in page.blocks.values() if type(each).__name__ == "Markdown"]
+    assert any("toy" in text and "(bench, castle, duck, horse, truck)" in text for text in texts)
+    assert any("**bird**: head, beak, torso, wing, tail" in text for text in texts)
+
+
+def test_other_models_are_not_called_toys(tmp_path, segmenter):
+    segmenter.model.save_pretrained(tmp_path)
+    segmenter.processor.save_pretrained(tmp_path)
+    assert work.is_toy(segmenter)
+    assert not work.is_toy(PartSegmenter.from_pretrained(tmp_path, device="cpu"))
+
+
+def test_without_gradio_it_says_what_to_install(segmenter, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.setattr("ovparts_hf.app.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r'pip install "ovparts_hf\[demo\]"'):
+        build_app(segmenter)
+    assert main(["demo", "--app"]) == 1
+    assert "ovparts_hf[demo]" in capsys.readouterr().err
+
+
+def test_nothing_can_be_overridden_where_nothing_is_trained(capsys):
+    assert main(["demo", "--app", "steps=3"]) == 1
+    assert "Nothing is trained with --app" in capsys.readouterr().err

@@ -1,0 +1,132 @@
+"""`ovparts predict`, with the toy model in the package."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ovparts_hf.cli import main
+from ovparts_hf.cli.predict import find_pictures, name_targets
+from ovparts_hf.data.toy_world import draw
+from ovparts_hf.inference import PartSegmenter
+
+WORDS = ["--parts", "bench: seat, back"]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    draw("validation", 8).image.save(folder / "first.png")
+    draw("validation", 3).image.save(folder / "sub" / "second.jpg")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden.png").write_text("no picture")
+    return folder
+
+
+def written(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_folder_becomes_a_folder_of_results(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["predict", str(photos), *WORDS, "--out", str(out), "--overlay", "--json"]) == 0
+    kinds = ["label_map.png", "overlay.png", "parts.json"]
+    assert written(out) == [f"{name}/{kind}" for name in ("first", "sub/second") for kind in kinds]
+    expected = PartSegmenter.from_pretrained()(photos / "first.png", "bench: seat, back")
+    assert (np.asarray(Image.open(out / "first" / "label_map.png")) == np.asarray(expected.label_image())).all()
+    assert json.loads((out / "first" / "parts.json").read_text()) == expected.to_json()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[0].startswith(f"{out / 'first'}: bench's ")
+
+
+def test_only_the_label_map_is_written_unless_more_is_asked_for(photos, tmp_path):
+    out = tmp_path / "out"
+    assert main(["predict", str(photos / "first.png"), *WORDS, "--out", str(out)]) == 0
+    assert written(out) == ["first/label_map.png"]
+
+
+def test_failed_pictures_do_not_stop_the_others(photos, tmp_path, capsys):
+    (photos / "broken.png").write_text("no picture")
+    out = tmp_path / "out"
+    assert main(["predict", str(photos / "*.png"), str(photos / "gone.jpg"), *WORDS, "--out", str(out)]) == 1
+    assert written(out) == ["first/label_map.png"]
+    errors = capsys.readouterr().err
+    assert "broken.png is in no format" in errors
+    assert "gone.jpg does not exist" in errors
+    assert "2 of 3 pictures failed" in errors
+
+
+def test_what_was_done_before_can_be_skipped(photos, tmp_path):
+    out = tmp_path / "out"
+    command = ["predict", str(photos), *WORDS, "--out", str(out), "--skip-existing"]
+    assert main(command) == 0
+    (photos / "first.png").write_text("no picture any more")
+    (out / "sub" / "second" / "label_map.png").unlink()
+    assert main(command) == 0
+    assert written(out) == ["first/label_map.png", "sub/second/label_map.png"]
+    assert main([*command, "--json"]) == 1  # the JSON file is missing, so it is looked at again
+
+
+def test_words_may_be_in_a_file(photos, tmp_path):
+    path = tmp_path / "words.json"
+    path.write_text(json.dumps({"bench": ["seat", "back"]}))
+    for number, parts in enumerate([str(path), "bench: seat, back"]):
+        command = ["predict", str(photos / "first.png"), "--parts", parts, "--json"]
+        assert main([*command, "--out", str(tmp_path / str(number))]) == 0
+    assert (tmp_path / "0/first/parts.json").read_text() == (tmp_path / "1/first/parts.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--parts", "bench"], "'bench' does not name an object and its parts"),
+        (["--parts", "gone.json"], "gone.json cannot be read"),
+        (["--parts", "bench: seat", "--threshold", "3"], "threshold is 3.0; it must lie between 0 and 1"),
+        (["--parts", "bench: seat", "--model", "no/such-model"], "no/such-model"),
+        (["--parts", "bench: seat", "--objects", "no/such-model"], "is not a model that finds objects"),
+    ],
+)
+def test_what_is_wrong_for_all_pictures_is_said_once(options, message, photos, tmp_path, capsys):
+    assert main(["predict", str(photos), "--out", str(tmp_path / "out"), *options]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("word", "message"), [("empty", "There is no picture in"), ("*.gif", "Nothing matches")])
+def test_words_that_stand_for_no_picture_are_refused(word, message, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", str(tmp_path / word), *WORDS]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_every_picture_gets_a_place_of_its_own(photos, tmp_path):
+    (photos / "first.jpg").touch()
+    (photos / "sub" / "first.png").touch()
+    found = find_pictures(
+        [str(photos), str(photos / "sub" / "first.png"), "http://host/a%20b.png?size=2"], tmp_path / "x"
+    )
+    targets = name_targets(list(found), tmp_path / "out")
+    assert {str(path.relative_to(tmp_path / "out")) for path in targets.values()} == {
+        "first.jpg",
+        "first.png",
+        "sub/second",
+        "sub/first",
+        "a b",
+    }
+    twice = [("one/a.png", photos / "a.png"), ("two/a.png", photos / "a.png")]
+    assert len(set(name_targets(twice, tmp_path).values())) == 2
+
+
+def test_earlier_results_are_no_pictures(photos):
+    (photos / "out" / "first").mkdir(parents=True)
+    (photos / "out" / "first" / "overlay.png").touch()
+    names = [str(name) for _, name in find_pictures([str(photos)], photos / "out")]
+    assert names == ["first.png", "sub/second.jpg"]
+
+
+def test_brackets_in_a_name_are_no_pattern(tmp_path):
+    path = tmp_path / "photo[1].png"
+    path.touch()
+    assert [source for source, _ in find_pictures([str(path)], tmp_path / "out")] == [str(path)]

@@ -1,0 +1,318 @@
+"""One picture, any words, every model."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ovparts_hf.data.toy_world import draw
+from ovparts_hf.errors import ConfigurationError, OVPartsError, PictureError
+from ovparts_hf.inference import PartSegmenter
+from ovparts_hf.loading import load_model
+from ovparts_hf.object_masks import FoundObject
+from ovparts_hf.taxonomy import PartTaxonomy
+
+from .test_objects import save_semantic
+
+BENCH = {"bench": ["seat", "back", "leg"]}
+CLASSES = ("bench's seat", "bench's back", "bench's leg")
+LABEL2ID = {name: number for number, name in enumerate(CLASSES)}
+MODELS = {
+    "clipseg": ("toy", {}),
+    "catseg": ("toy-catseg", {}),
+    "zsseg": ("toy-zsseg", {"object_mask_prompt": False}),
+    "maskformer": ("toy-maskformer", {"id2label": dict(enumerate(CLASSES)), "label2id": LABEL2ID}),
+    "zsseg+": ("toy-zsseg", {}),
+}
+WITHOUT_MASKS = [name for name in MODELS if name != "zsseg+"]
+
+
+@pytest.fixture(scope="module")
+def models():
+    loaded = {}
+
+    def load(name):
+        if name not in loaded:
+            torch.manual_seed(0)
+            source, settings = MODELS[name]
+            loaded[name] = load_model(source, **settings)
+        return loaded[name]
+
+    return load
+
+
+@pytest.fixture
+def segmenter(models):
+    return PartSegmenter(*models("clipseg"))
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return draw("validation", 8).image
+
+
+def square(picture, side=40):
+    mask = np.zeros((picture.height, picture.width), dtype=bool)
+    mask[10 : 10 + side, 20 : 20 + side] = True
+    return mask
+
+
+# ---- every model -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WITHOUT_MASKS)
+def test_the_answer_is_that_of_model_and_processor(name, models, picture):
+    model, processor = models(name)
+    result = PartSegmenter(model, processor)(picture, BENCH)
+    words = {} if name == "maskformer" else {"classes": CLASSES}
+    inputs = processor(images=picture, **words)
+    with torch.no_grad():
+        outputs = model(**inputs, include_none=model.scores_none)
+    size = (picture.height, picture.width)
+    [expected] = processor.post_process_part_segmentation(outputs, [size], include_none=model.scores_none)
+    assert result.classes == CLASSES
+    assert result.label_map.shape == size
+    assert (result.label_map == expected.numpy()).all()
+    assert result.scores.min() >= 0 and result.scores.max() <= 1
+    assert all((score > 0) == (area > 0) for score, area in zip(result.scores, result.areas().values()))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_masks_are_filled_and_kept_to(name, models, picture):
+    mask = square(picture)
+    result = PartSegmenter(*models(name))(picture, BENCH, object_masks={"bench": mask})
+    assert (result.label_map[mask] >= 0).all()
+    assert (result.label_map[~mask] == -1).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_lists_give_what_single_pictures_give(name, models, picture):
+    segmenter = PartSegmenter(*models(name))
+    pictures = [picture, draw("validation", 9).image, picture.resize((97, 60))]
+    masks = [square(each, 20) for each in pictures] if name == "zsseg+" else None
+    results = segmenter(pictures, BENCH, object_masks=masks, batch_size=2)
+    for i, (each, result) in enumerate(zip(pictures, results, strict=True)):
+        single = segmenter(each, BENCH, object_masks=None if masks is None else masks[i])
+        assert (result.label_map == single.label_map).mean() > 0.999
+        assert result.image.size == each.size
+
+
+def test_a_model_that_needs_masks_says_so(models, picture):
+    segmenter = PartSegmenter(*models("zsseg+"))
+    with pytest.raises(ConfigurationError, match="answers only for an object whose mask it is told: give object_masks"):
+        segmenter(picture, BENCH)
+
+
+def test_several_objects_of_one_kind_and_of_several_kinds(models, picture):
+    segmenter = PartSegmenter(*models("zsseg+"))
+    left, right = np.zeros((2, picture.height, picture.width), dtype=bool)
+    left[20:60, 10:50], right[20:60, 90:130] = True, True
+    words = {"bench": ["seat", "back"], "duck": ["head"]}
+    result = segmenter(picture, words, object_masks={"bench": np.stack([left, right]), "duck": ~(left | right)})
+    assert set(np.unique(result.label_map[left | right])) <= {0, 1}
+    assert (result.label_map[~(left | right)] == 2).all()
+    alone = segmenter(picture, words, object_masks={"bench": left})
+    assert (result.label_map[left] == alone.label_map[left]).all()
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [list(CLASSES), PartTaxonomy.from_dict(BENCH), "bench: seat, back, leg"])
+def test_words_in_any_form(words, segmenter, picture):
+    assert (segmenter(picture, words).label_map == segmenter(picture, BENCH).label_map).all()
+
+
+@pytest.mark.parametrize("name", ["clipseg", "catseg", "zsseg"])
+def test_words_are_encoded_once(name, models, picture, monkeypatch):
+    model, processor = models(name)
+    segmenter = PartSegmenter(model, processor)
+    encode, calls = model.encode_classes, []
+    monkeypatch.setattr(model, "encode_classes", lambda *args, **kwargs: calls.append(1) or encode(*args, **kwargs))
+    first = segmenter(picture, BENCH)
+    assert len(calls) == 1
+    second = segmenter([draw("validation", 3).image, picture], list(CLASSES))
+    assert len(calls) == 1
+    assert (second[1].label_map == first.label_map).all()
+    segmenter(picture, {"duck": ["head"]})
+    assert len(calls) == 2
+
+
+def test_a_closed_vocabulary_needs_no_words_and_allows_no_others(models, picture):
+    segmenter = PartSegmenter(*models("maskformer"))
+    assert segmenter(picture).classes == CLASSES
+    assert segmenter(picture, ["bench's leg"]).classes == ("bench's leg",)
+    with pytest.raises(OVPartsError, match="closed vocabulary"):
+        segmenter(picture, {"duck": ["head"]})
+
+
+def test_words_must_be_named_where_a_model_has_none(segmenter, picture):
+    with pytest.raises(OVPartsError, match="no vocabulary of its own: name parts"):
+        segmenter(picture)
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+
+
+def test_sources_of_all_kinds(segmenter, picture, tmp_path):
+    expected = segmenter(picture, BENCH).label_map
+    picture.save(tmp_path / "picture.png")
+    picture.convert("RGBA").save(tmp_path / "clear.png")
+    for source in (np.asarray(picture), tmp_path / "picture.png", str(tmp_path / "clear.png")):
+        assert (segmenter(source, BENCH).label_map == expected).all()
+    assert segmenter([], BENCH) == []
+
+
+def test_upright_pictures_get_upright_answers(segmenter, picture, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    path = tmp_path / "turned.png"
+    picture.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    result = segmenter(path, BENCH)
+    assert result.image.size == picture.size
+    assert (result.label_map == segmenter(picture, BENCH).label_map).all()
+
+
+@pytest.mark.parametrize("name", WITHOUT_MASKS)
+@pytest.mark.parametrize("size", [(1, 1), (700, 3), (2, 900)])
+def test_any_shape(name, size, models):
+    assert PartSegmenter(*models(name))(Image.new("L", size, 90), BENCH).label_map.shape == size[::-1]
+
+
+def test_a_bad_picture_in_a_list_is_named(segmenter, picture):
+    with pytest.raises(PictureError, match=r"no-such\.png does not exist"):
+        segmenter([picture, "no-such.png"], BENCH)
+
+
+@pytest.mark.parametrize("size", [(640, 427), (451, 300)], ids=["rocket", "cat"])
+def test_results_stream(segmenter, picture, size):
+    opened = []
+
+    def pictures():
+        for number in range(4):
+            opened.append(number)
+            yield picture.resize(size)
+
+    results = segmenter.stream(pictures(), BENCH)
+    assert next(results).label_map.shape == size[::-1]
+    assert opened == [0]
+    assert len(list(results)) == 3
+
+
+# ---- choices ---------------------------------------------------------------------------------------------------------
+
+
+def test_background_can_be_chosen(segmenter, picture):
+    with_none = segmenter(picture, BENCH)
+    without = segmenter(picture, BENCH, background=False)
+    assert (with_none.label_map == -1).any()
+    assert (without.label_map >= 0).all()
+    assert (without.label_map == with_none.label_map)[with_none.label_map >= 0].all()
+    inside = segmenter(picture, BENCH, object_masks=np.ones((picture.height, picture.width)), background=True)
+    assert (inside.label_map == with_none.label_map).all()
+
+
+def test_boxes_leave_room_for_the_background(segmenter, picture):
+    box = (0, 0, picture.width, picture.height)
+    assert (segmenter(picture, BENCH, boxes=box).label_map == segmenter(picture, BENCH).label_map).all()
+    result = segmenter(picture, BENCH, boxes={"bench": [(0, 0, 80, 100), (90, 20, 150, 90)]}, background=False)
+    expected = np.full(result.label_map.shape, False)
+    expected[0:100, 0:80] = expected[20:90, 90:150] = True
+    assert ((result.label_map >= 0) == expected).all()
+
+
+def test_thresholds_and_top_k(segmenter, picture):
+    everything = segmenter(picture, BENCH, background=False)
+    assert (segmenter(picture, BENCH, threshold=1.0).label_map == -1).all()
+    some = segmenter(picture, BENCH, background=False, threshold=float(np.median(everything.scores)))
+    assert 0 < (some.label_map >= 0).mean() < 1
+    best = segmenter(picture, BENCH, background=False, top_k=1)
+    assert np.unique(best.label_map).tolist() == [int(everything.scores.argmax())]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 2}, "threshold is 2; it must lie between 0 and 1"),
+        ({"top_k": 0}, "top_k is 0; it must be at least 1"),
+        ({"object_masks": np.ones((3, 3))}, r"The mask of 'bench' has shape \(3, 3\); the picture"),
+        ({"object_masks": {"duck": np.ones((120, 160))}}, "No part of 'duck' is asked for"),
+        ({"object_masks": np.ones((120, 160)), "boxes": (0, 0, 5, 5)}, "give one of them"),
+        ({"boxes": (0, 0, 5)}, "give .left, top, right, bottom."),
+        ({"boxes": (5, 0, 5, 9)}, "is empty or leaves the picture, which is 160 wide and 120 high"),
+        ({"boxes": (0, 0, 161, 9)}, "is empty or leaves the picture"),
+    ],
+)
+def test_bad_choices_are_refused(options, message, segmenter, picture):
+    with pytest.raises(ConfigurationError if "No part" not in message else OVPartsError, match=message):
+        segmenter(picture, BENCH, **options)
+
+
+def test_masks_of_several_kinds_need_names(segmenter, picture):
+    with pytest.raises(ConfigurationError, match="Say which object each mask or box is"):
+        segmenter(picture, {**BENCH, "duck": ["head"]}, boxes=(0, 0, 5, 5))
+    with pytest.raises(ConfigurationError, match="give a list of 2 boxes"):
+        segmenter([picture, picture], BENCH, boxes=(0, 0, 5, 5))
+
+
+def test_a_model_without_none_has_no_background(models, picture):
+    with pytest.raises(ConfigurationError, match="has no score of 'none', so background=True cannot be had"):
+        PartSegmenter(*models("maskformer"))(picture, BENCH, background=True)
+
+
+# ---- loading, and objects that are found -----------------------------------------------------------------------------
+
+
+def test_loading_chooses_device_and_precision(picture):
+    segmenter = PartSegmenter.from_pretrained("toy", device="cpu", dtype=torch.bfloat16)
+    assert segmenter.model.dtype == torch.bfloat16
+    assert not segmenter.model.training
+    assert segmenter(picture, BENCH).label_map.shape == (picture.height, picture.width)
+
+
+def test_untrained_models_are_told_apart(caplog):
+    PartSegmenter.from_pretrained()
+    assert not caplog.records
+    PartSegmenter.from_pretrained("toy")
+    assert "toy was not trained for parts" in caplog.text
+
+
+def test_objects_can_be_found_by_any_function(models, picture):
+    mask = square(picture)
+    finder = lambda image, vocabulary: [FoundObject(name, mask) for name in vocabulary.objects]  # noqa: E731
+    for name in ("clipseg", "zsseg+"):
+        result = PartSegmenter(*models(name), object_segmenter=finder)(picture, BENCH)
+        assert ((result.label_map >= 0) == mask).all()
+    nothing = PartSegmenter(*models("zsseg+"), object_segmenter=lambda image, vocabulary: [])(picture, BENCH)
+    assert (nothing.label_map == -1).all()
+
+
+def test_objects_are_found_by_a_model_of_this_library(picture):
+    segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter="toy")
+    found = segmenter.object_segmenter.segmenter(picture, ["bench"])
+    assert (found.label_map == 0).any()
+    result = segmenter(picture, BENCH)
+    assert ((result.label_map >= 0) == (found.label_map == 0)).all()
+    words_only = PartSegmenter.from_pretrained("toy", object_segmenter="toy")
+    with pytest.raises(ConfigurationError, match="free words have none"):
+        words_only(picture, ["seat"])
+
+
+def test_objects_are_found_by_a_model_of_transformers(picture, tmp_path):
+    torch.manual_seed(0)
+    save_semantic(tmp_path, {0: "Bench, settle", 1: "wall"})
+    segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter=tmp_path)
+    found = segmenter.object_segmenter.segmenter(picture)
+    expected = np.zeros((picture.height, picture.width), dtype=bool)
+    for each in found:
+        if each["label"] == "Bench, settle":
+            expected |= np.asarray(each["mask"]) > 0
+    assert expected.any()
+    assert ((segmenter(picture, BENCH).label_map >= 0) == expected).all()
+
+
+def test_finders_that_cannot_do_it_are_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="is not a model that finds objects"):
+        PartSegmenter.from_pretrained("toy-zsseg", object_segmenter=str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigurationError, match="cannot be asked about whole pictures"):
+        PartSegmenter.from_pretrained("toy", object_segmenter="toy-zsseg")

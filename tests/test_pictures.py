@@ -1,0 +1,191 @@
+"""Opening what users call a picture."""
+
+import io
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from ovparts_hf import pictures
+from ovparts_hf.errors import PictureError
+from ovparts_hf.pictures import open_picture
+
+ORIENTATION = 0x0112
+
+
+def picture(mode="RGB", size=(30, 20)):
+    """Bright in the upper left quarter, dark elsewhere."""
+    image = Image.new("L", size, 40)
+    ImageDraw.Draw(image).rectangle((0, 0, size[0] // 2 - 1, size[1] // 2 - 1), fill=220)
+    return image.convert(mode)
+
+
+def bright(image):
+    """Where the middle of the bright quarter is: (bottom, right)."""
+    rows, columns = np.nonzero(np.asarray(image.convert("L")) > 128)
+    return rows.mean() > image.height / 2, columns.mean() > image.width / 2
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corner"),
+    [(1, (0, 0)), (2, (0, 1)), (3, (1, 1)), (4, (1, 0)), (5, (0, 0)), (6, (0, 1)), (7, (1, 1)), (8, (1, 0))],
+)
+def test_pictures_are_turned_upright(orientation, corner, tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = tmp_path / "turned.jpg"
+    picture().save(path, exif=exif)
+    image = open_picture(path)
+    assert image.size == ((20, 30) if orientation >= 5 else (30, 20))
+    assert bright(image) == corner
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_broken_exif_counts_as_none(tmp_path):
+    path = tmp_path / "broken-exif.jpg"
+    picture().save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x01" * 40)
+    assert open_picture(path).size == (30, 20)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"])
+def test_every_mode_becomes_rgb(mode):
+    image = open_picture(picture(mode))
+    assert image.mode == "RGB"
+    assert image.size == (30, 20)
+    assert bright(image) == (0, 0)
+
+
+def test_transparent_pixels_become_white(tmp_path):
+    image = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    image.putpixel((1, 1), (200, 0, 0, 255))
+    assert open_picture(image).getpixel((0, 0)) == (255, 255, 255)
+    assert open_picture(image).getpixel((1, 1)) == (200, 0, 0)
+    palette = tmp_path / "palette.png"
+    Image.new("P", (4, 4), 0).save(palette, transparency=0)
+    assert open_picture(palette).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "array", "wide"])
+def test_sixteen_bits_become_eight(kind, tmp_path):
+    values = np.asarray(picture("L")).astype(np.uint16) * 257
+    if kind in ("png", "tiff"):
+        source = tmp_path / f"deep.{kind}"
+        Image.fromarray(values).save(source)
+    else:
+        source = values if kind == "array" else Image.fromarray(values.astype(np.int32))
+    assert (np.asarray(open_picture(source).convert("L")) == np.asarray(picture("L"))).all()
+
+
+def test_floating_point_pictures_between_zero_and_one(tmp_path):
+    path = tmp_path / "floating.tiff"
+    Image.fromarray(np.asarray(picture("L")).astype(np.float32) / 255).save(path)
+    assert (np.asarray(open_picture(path).convert("L")) == np.asarray(picture("L"))).all()
+    Image.fromarray(np.full((4, 4), -1, dtype=np.float32)).save(path)
+    with pytest.raises(PictureError, match="grey values from -1.0"):
+        open_picture(path)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3), (20, 30, 4)])
+def test_arrays(shape):
+    assert open_picture(np.zeros(shape, dtype=np.uint8)).size == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (np.zeros((20, 30, 2), dtype=np.uint8), r"given was uint8 of shape \(20, 30, 2\)"),
+        (np.zeros((3, 20, 30), dtype=np.uint8), r"given was uint8 of shape \(3, 20, 30\)"),
+        (np.zeros((20, 30, 3)), "given was float64"),
+        (np.zeros((0, 30, 3), dtype=np.uint8), "has no pixels"),
+        (b"bytes", "a bytes was given"),
+        (None, "a NoneType was given"),
+        ("no-such-file.jpg", "no-such-file.jpg does not exist"),
+    ],
+)
+def test_what_is_no_picture_is_refused(source, message):
+    with pytest.raises(PictureError, match=message):
+        open_picture(source)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2000, 1), (1, 2000)])
+def test_any_shape_is_allowed(size):
+    assert open_picture(Image.new("L", size)).size == size
+
+
+def test_folders_broken_and_cut_files_are_refused(tmp_path):
+    with pytest.raises(PictureError, match="is a folder; name a picture in it"):
+        open_picture(tmp_path)
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    with pytest.raises(PictureError, match="is in no format that can be read"):
+        open_picture(text)
+    cut = tmp_path / "cut.jpg"
+    picture(size=(300, 200)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-300])
+    with pytest.raises(PictureError, match="is not a whole picture"):
+        open_picture(str(cut))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tiff"])
+def test_animations_and_pages_are_refused(suffix, tmp_path):
+    path = tmp_path / f"several.{suffix}"
+    picture("L").save(path, save_all=True, append_images=[picture("L").rotate(180)])
+    with pytest.raises(PictureError, match="has 2 frames or pages. Save the one that you mean"):
+        open_picture(path)
+
+
+def test_a_photograph_with_a_preview_is_one_picture(tmp_path):
+    path = tmp_path / "phone.jpg"
+    picture().save(path, format="MPO", save_all=True, append_images=[picture(size=(6, 4))])
+    assert open_picture(path).size == (30, 20)
+
+
+def test_large_pictures_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    path, larger = tmp_path / "large.png", tmp_path / "larger.png"
+    Image.new("1", (10_000, 10_000)).save(path)  # Pillow warns of it
+    Image.new("1", (20_000, 10_000)).save(larger)  # Pillow refuses it
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(PictureError, match="10000 x 10000 pixels; allowed are 1 to 67,108,864"):
+        open_picture(path)
+    with pytest.raises(PictureError, match="far too many pixels"):
+        open_picture(larger)
+    with pytest.raises(PictureError, match="allowed are 1 to 100"):
+        open_picture(Image.new("L", (11, 10)), max_pixels=100)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        data = io.BytesIO()
+        picture().save(data, "PNG")
+        found = self.path == "/picture.png"
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(data.getvalue() if found else b"")
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_pictures_come_from_the_web(server, monkeypatch):
+    assert open_picture(f"{server}/picture.png").size == (30, 20)
+    with pytest.raises(PictureError, match="cannot be downloaded .*404"):
+        open_picture(f"{server}/other.png")
+    monkeypatch.setattr(pictures, "MAX_DOWNLOAD", 50)
+    with pytest.raises(PictureError, match="is larger than"):
+        open_picture(f"{server}/picture.png")
+
+
+def test_servers_that_are_not_there():
+    with pytest.raises(PictureError, match="cannot be downloaded"):
+        open_picture("http://127.0.0.1:9/picture.png")

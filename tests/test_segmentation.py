@@ -1,0 +1,115 @@
+"""What can be done with the parts of a picture."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.segmentation import PartSegmentation
+from ovparts_hf.visualization import class_colors
+
+CLASSES = ("dog's head", "dog's ear", "dog's tail")
+
+
+def segmentation(label_map=None, classes=CLASSES, scores=None):
+    if label_map is None:
+        label_map = np.full((6, 8), -1)
+        label_map[1:3, 2:5] = 0
+        label_map[4, 7] = 2
+    label_map = np.asarray(label_map, dtype=np.int16)
+    scores = np.linspace(0.9, 0.1, len(classes), dtype=np.float32) if scores is None else scores
+    image = Image.new("RGB", label_map.shape[::-1], (10, 20, 30))
+    return PartSegmentation(image, label_map, tuple(classes), scores)
+
+
+def test_masks_and_areas_say_what_the_label_map_says():
+    result = segmentation()
+    assert result.found == ("dog's head", "dog's tail")
+    assert result.areas() == {"dog's head": 6, "dog's ear": 0, "dog's tail": 1}
+    assert list(result.masks()) == ["dog's head", "dog's tail"]
+    assert np.argwhere(result.mask("dog's tail")).tolist() == [[4, 7]]
+    assert not result.mask("dog's ear").any()
+
+
+def test_an_unknown_class_is_refused():
+    with pytest.raises(ConfigurationError, match="'cat' was not asked for; the classes are"):
+        segmentation().mask("cat")
+    with pytest.raises(ConfigurationError, match=r"\['cat'\] were not asked for"):
+        segmentation().overlay(only=["cat"])
+
+
+@given(arrays(np.int16, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(-1, 2)))
+def test_run_lengths_are_those_of_pycocotools(label_map):
+    result = segmentation(label_map)
+    annotations = result.to_coco(image_id=7)
+    assert [each["category"] for each in annotations] == list(result.found)
+    for each in annotations:
+        mask = label_map == each["category_id"]
+        expected = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+        assert each["segmentation"]["counts"].encode() == expected["counts"]
+        assert each["bbox"] == coco_mask.toBbox(expected).tolist()
+        assert each["area"] == mask.sum()
+        assert each["image_id"] == 7
+
+
+def test_json_lists_every_class_and_survives_a_round_trip():
+    result = segmentation()
+    data = json.loads(json.dumps(result.to_json()))
+    assert (data["height"], data["width"]) == (6, 8)
+    assert [(each["id"], each["name"], each["area"]) for each in data["classes"]] == [
+        (0, "dog's head", 6),
+        (1, "dog's ear", 0),
+        (2, "dog's tail", 1),
+    ]
+    assert data["classes"][0]["score"] == pytest.approx(0.9)
+    red, green, blue = class_colors(CLASSES)[0].tolist()
+    assert data["classes"][0]["color"] == f"#{red:02x}{green:02x}{blue:02x}"
+    assert len(data["annotations"]) == 2
+
+
+def test_label_pictures_keep_every_id():
+    assert np.asarray(segmentation().label_image())[[0, 1, 4], [0, 2, 7]].tolist() == [255, 0, 2]
+    many = [f"thing's part {i}" for i in range(256)]
+    wide = segmentation([[255, -1, 0]], many).label_image()
+    assert wide.mode == "I;16"
+    assert np.asarray(wide).tolist() == [[255, 65535, 0]]
+
+
+def test_only_chosen_classes_are_painted():
+    result = segmentation()
+    size = 8 * 40, 6 * 40
+    everything = np.asarray(result.overlay(legend=False).resize(size))
+    one = np.asarray(result.overlay(legend=False, only=["dog's tail"]).resize(size))
+    plain = np.asarray(result.overlay(legend=False, only=[]).resize(size))
+    inside = np.s_[1 * 40 + 10 : 3 * 40 - 10, 2 * 40 + 10 : 5 * 40 - 10]
+    assert (one[inside] == plain[inside]).all()
+    assert (everything[inside] != plain[inside]).any()
+    assert (one != plain).any()
+
+
+def test_overlays_of_large_pictures_are_shrunk():
+    label_map = np.full((600, 900), -1)
+    label_map[:300] = 0
+    result = segmentation(label_map)
+    small = result.overlay(legend=False, longest_edge=450)
+    assert small.size == (450, 300)
+    painted = np.asarray(small) != (10, 20, 30)
+    assert painted[:150].any(-1).all() and not painted[152:].any()
+    assert result.overlay(legend=False, longest_edge=None).size == (900, 600)
+
+
+def test_saving_leaves_other_files_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    result = segmentation()
+    assert result.save(tmp_path) == tmp_path
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "label_map.png", "overlay.png", "parts.json"}
+    assert json.loads((tmp_path / "parts.json").read_text()) == result.to_json()
+    assert (np.asarray(Image.open(tmp_path / "label_map.png")) == np.asarray(result.label_image())).all()
+    result.save(tmp_path / "new", overlay=False, details=False)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["label_map.png"]
