@@ -132,7 +132,7 @@ def _not_found(what: str) -> str:
 
 def _refused(error: HfHubHTTPError, what: str) -> str:
     status = error.response.status_code
-    said = error.response.headers.get("X-Error-Message") or f"HTTP status {status}"
+    said = error.server_message or f"HTTP status {status}"
     if status == 401:
         site = f"{constants.ENDPOINT}/settings/tokens"
         return f"The Hub does not accept your token; get one at {site} and log in: {_HOW}."
@@ -142,6 +142,8 @@ def _refused(error: HfHubHTTPError, what: str) -> str:
         return f"Somebody else changed the {what} at the same time. Look at it, then give the same command again."
     if status == 429:
         return "The Hub asks to wait before further requests (HTTP status 429). Try again in a few minutes."
+    if status < 500:
+        return f"The Hub does not take this for the {what}: {said}"
     return f"The Hub failed on the {what} ({said}). Try again later."
 
 

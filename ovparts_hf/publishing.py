@@ -76,9 +76,9 @@ class Destination:
             raise ConfigurationError(f"{self.repo_id!r} is not a name on the Hub, which has the form owner/name.")
         if self.public:
             self._check_rights(photographs, "asked for")
-        api = HfApi()
+        api = HfApi(token=get_token())
         with explained(self.repo_id, self.repo_type):
-            _check_token(api.whoami(token=get_token() or True), self.repo_id)
+            _check_token(api.whoami(), self.repo_id)
             try:
                 found = api.repo_info(self.repo_id, repo_type=self.repo_type)
             except RepositoryNotFoundError:
@@ -174,9 +174,9 @@ def _check_token(identity: dict[str, Any], repo_id: str) -> None:
     role = identity.get("auth", {}).get("accessToken", {}).get("role")
     if role == "read":
         raise HubError("Your token may only read. Make one that may write, and log in with `hf auth login`.")
-    spaces = [identity["name"], *(org["name"] for org in identity.get("orgs", []))]
-    if role == "write" and repo_id.split("/")[0] not in spaces:
-        raise HubError(f"You may not push to {repo_id!r}: your token is for {spaces}.")
+    owners = [identity["name"], *(org["name"] for org in identity.get("orgs", []))]
+    if role == "write" and repo_id.split("/")[0] not in owners:
+        raise HubError(f"You may not push to {repo_id!r}: your token is for {owners}.")
 
 
 def _space_sdk(folder: Path) -> str | None:
@@ -212,7 +212,7 @@ def _check_secrets(folder: Path, paths: Iterable[str]) -> None:
 
 
 def _commit(folder: Path, paths: list[str], destination: Destination, parent: str | None, message: str) -> str:
-    api, repo_id, repo_type = HfApi(), destination.repo_id, destination.repo_type
+    api, repo_id, repo_type = HfApi(token=get_token()), destination.repo_id, destination.repo_type
     if parent is None:
         api.create_repo(repo_id, repo_type=repo_type, private=not destination.public, space_sdk=_space_sdk(folder))
         parent = api.repo_info(repo_id, repo_type=repo_type).sha

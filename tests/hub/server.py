@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
+
 from .repositories import Commit, Hub, Refusal, Repository, User, below, blob_id, is_large
 
 _TYPES = {"models": "model", "datasets": "dataset", "spaces": "space"}
@@ -101,8 +103,12 @@ class HubHandler(BaseHTTPRequestHandler):
         self._answer({"name": user.name, "type": "user", "orgs": orgs, "auth": token})
 
     def _validate_yaml(self) -> None:
-        self._body()
-        self._answer({"warnings": [], "errors": []})
+        _, header, _ = json.loads(self._body())["content"].split("---\n", 2)
+        if not isinstance(yaml.safe_load(header).get("license", ""), str):
+            answer = {"errors": [{"message": '"license" must be a string'}], "warnings": []}
+            self._answer(answer, 400)
+        else:
+            self._answer({"warnings": [], "errors": []})
 
     def _create(self) -> None:
         asked = json.loads(self._body())

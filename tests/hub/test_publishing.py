@@ -103,6 +103,12 @@ def test_photographs_are_not_shown_to_everybody(hub, here, pascal_folder):
     assert pushed(hub, "dataset", "me/open") == pushed(hub, "dataset", "me/hidden") == contents(pascal_folder)
 
 
+def test_a_web_page_is_a_space(hub, here):
+    folder = ROOT / "examples" / "space"
+    push_folder(folder, "me/parts")
+    assert pushed(hub, "space", "me/parts") == contents(folder)
+
+
 def test_a_metric_is_a_space(hub, here):
     push_folder(METRIC, "me/part_miou", public=True)
     assert pushed(hub, "space", "me/part_miou").keys() == {"README.md", "app.py", "part_miou.py", "requirements.txt"}
@@ -166,6 +172,13 @@ def test_a_commit_in_between_is_not_overwritten(hub, here, model, monkeypatch):
     with pytest.raises(HubError, match="changed the model repository 'me/busy' at the same time"):
         push_folder(model, "me/busy")
     assert repository.commit().title == "theirs"
+
+
+def test_a_card_that_the_hub_does_not_take(hub, here, model):
+    (model / "README.md").write_text("---\nlicense: 5\n---\n# A model\n")
+    with pytest.raises(HubError, match='does not take this for the model repository .* "license" must be a string'):
+        push_folder(model, "me/card")
+    assert pushed(hub, "model", "me/card") == {}
 
 
 @pytest.mark.parametrize(("status", "message"), [(429, "asks to wait"), (507, "failed on the model repository")])
