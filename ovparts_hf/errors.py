@@ -25,5 +25,9 @@ class ConfigurationError(OVPartsError):
     """A recipe, an argument or a combination of arguments is not allowed."""
 
 
+class HubError(OVPartsError):
+    """The Hugging Face Hub cannot be reached, or does not do what was asked."""
+
+
 class PictureError(OVPartsError):
     """A picture cannot be opened, or is not one that can be segmented."""

@@ -10,12 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub.errors import HTTPError, StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, ResNetModel
 from transformers.utils import logging
 
 from .auto import FAMILIES
 from .errors import CheckpointError, ConfigurationError
+from .hub import check_readable, explain, first_line
 from .models.clipseg import CLIPSegPartConfig
 from .models.conversion import read_checkpoint
 from .models.maskformer import MaskFormerPartConfig
@@ -118,7 +119,7 @@ def load_model(
         if source.location is not None:
             load_backbone(model, source.location)
     else:
-        with _without_load_report():
+        with _without_load_report(), _explained(name_or_path, "weights"):
             model = model_class.from_pretrained(source.location, config=config, dtype="float32")
     return model.eval(), load_processor(name_or_path, family, config)
 
@@ -137,7 +138,8 @@ def load_processor(
     config = config or load_config(name_or_path, family)
     if not _is_stock(name_or_path, source):
         [processor] = [each.processor for each in FAMILIES.values() if each.config is type(config)]
-        return processor.from_pretrained(source.location)
+        with _explained(name_or_path, "processor"):
+            return processor.from_pretrained(source.location)
     if isinstance(config, CLIPSegPartConfig):
         return PartSegmentationProcessor.from_pretrained(source.location)
     has_words = not isinstance(config, MaskFormerPartConfig)
@@ -194,6 +196,16 @@ def _without_load_report() -> Iterator[None]:
         logging.set_verbosity(level)
 
 
+@contextmanager
+def _explained(name_or_path: str | Path, wanted: str) -> Iterator[None]:
+    """Turns what transformers raises when it cannot read something, from a folder or from the Hub, into one line."""
+    try:
+        yield
+    except (HTTPError, OSError, ValueError) as error:
+        reason = explain(error, str(name_or_path)) or first_line(error)
+        raise ConfigurationError(f"No {wanted} at {str(name_or_path)!r}: {reason}") from error
+
+
 def _own_configs() -> list[type[PreTrainedConfig]]:
     return [family.config for family in FAMILIES.values()]
 
@@ -215,10 +227,10 @@ def _locate(name_or_path: str | Path | None, family: str | None = None) -> _Sour
 
 
 def _read_config(name_or_path: str | Path, source: _Source) -> PreTrainedConfig:
-    try:
+    with _explained(name_or_path, "model configuration"):
+        if not Path(source.location).exists():
+            check_readable(source.location, "model", "config.json")
         return AutoConfig.from_pretrained(source.location)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"No model configuration at {name_or_path!r}: {str(error).splitlines()[0]}") from error
 
 
 def _from_stock(name_or_path: str | Path, config: PreTrainedConfig, source: _Source) -> PreTrainedConfig:

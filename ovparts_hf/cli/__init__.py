@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 
 from transformers.utils import logging as transformers_logging
 
 from ..errors import OVPartsError
-from . import cards, data, evaluation, models, predict, results, training
+from . import cards, data, evaluation, hub, models, predict, results, training
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words of the command line after `ovparts`; those of the process when None.
 
     Returns:
-        The exit code: 0, or 1 if something was wrong with what was given or found.
+        The exit code: 0, 1 if something was wrong with what was given or found, or 130 if it was interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
@@ -30,18 +31,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {shlex.join(overrides)}")
     options.words, options.overrides = words, overrides
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpx2"):  # huggingface_hub 1 and 2
+        logging.getLogger(name).setLevel(logging.WARNING)
     transformers_logging.disable_progress_bar()
     try:
         return options.run(options)
     except OVPartsError as error:
         print(f"ovparts: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ovparts", description="Open-vocabulary part segmentation.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for topic in (predict, data, training, evaluation, results, models, cards):
+    for topic in (predict, data, training, evaluation, results, models, cards, hub):
         topic.add_commands(commands)
     return parser

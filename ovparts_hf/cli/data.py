@@ -11,8 +11,10 @@ from ..data.check import check
 from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.repository import write_repository
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, HubError
+from ..publishing import Destination, push_folder
 from .command import Commands, command
+from .hub import add_visibility
 
 
 def add_commands(commands: Commands) -> None:
@@ -28,6 +30,8 @@ def add_commands(commands: Commands) -> None:
     prepare.add_argument("out", type=Path, help="folder to make")
     prepare.add_argument("--num-proc", type=int, default=1, help="processes (default: %(default)s)")
     prepare.add_argument("--overwrite", action="store_true", help="replace a dataset prepared there before")
+    prepare.add_argument("--push-to-hub", metavar="REPO", help="push it there (owner/name on the Hub)")
+    add_visibility(prepare)
 
     checking = command(
         commands, _check, "compare a release or a prepared dataset with what it should hold", "ovparts check data/x"
@@ -54,9 +58,24 @@ def _prepare(options: argparse.Namespace) -> int:
         raise ConfigurationError(f"{options.name} needs its SOURCE: the release archive or its folder.")
     if options.name not in RELEASES and options.source is not None:
         raise ConfigurationError(f"{options.name} is drawn, not read; give only the OUT folder.")
+    if options.push_to_hub is None and (options.public or options.i_have_the_rights):
+        raise ConfigurationError("--public and --i-have-the-rights say how to push; say where: --push-to-hub.")
+    rights = {"public": options.public, "i_have_the_rights": options.i_have_the_rights}
+    if options.push_to_hub is not None:
+        Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name in RELEASES)
     builder = builder_class() if options.source is None else builder_class(data_dir=options.source)
-    print(write_repository(builder, options.out, options.num_proc, options.overwrite))
+    out = write_repository(builder, options.out, options.num_proc, options.overwrite)
+    print(out)
+    if options.push_to_hub is not None:
+        print(_push_prepared(out, options.push_to_hub, rights))
     return 0
+
+
+def _push_prepared(folder: Path, repo: str, rights: dict[str, bool]) -> str:
+    try:
+        return push_folder(folder, repo, **rights)
+    except HubError as error:
+        raise HubError(f"{error} The dataset is ready: `ovparts push {folder} {repo}` tries again.") from error
 
 
 def _check(options: argparse.Namespace) -> int:

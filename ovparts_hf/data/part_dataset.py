@@ -11,10 +11,11 @@ import datasets
 import numpy as np
 import pyarrow.parquet as pq
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HTTPError
 from PIL import Image
 
 from ..errors import DatasetError, TaxonomyError
+from ..hub import explain, first_line
 from ..tasks import Task
 from ..taxonomy import PartTaxonomy
 from .card import FEW_SHOT_SHARDS, shard_paths
@@ -236,7 +237,8 @@ def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) 
     cache = Path(cache_dir) / "hub" if cache_dir else None
     try:
         return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (HTTPError, OSError, ValueError) as error:
+        reason = explain(error, repo_id, "dataset") or first_line(error)
         raise DatasetError(
-            f"{repo_id!r} is neither a folder nor a dataset repository that can be reached ({error})."
+            f"{repo_id!r} is neither a folder nor a dataset repository that can be read. {reason}"
         ) from error

@@ -1,0 +1,116 @@
+"""Pushes that do not reach their end, and commands that cannot begin."""
+
+import json
+import shutil
+import signal
+
+import pytest
+
+from .conftest import OVPARTS, Machine, contents
+
+
+@pytest.fixture
+def machine(endpoint, tmp_path):
+    return Machine.new(endpoint, tmp_path / "home", token="hf_writer")
+
+
+def run_all(machine, *commands):
+    """Runs commands, each after the token that it has; returns exit codes, outputs and error outputs."""
+    as_json = [{"token": token, "words": [str(word) for word in words]} for token, *words in commands]
+    return json.loads(machine.run("-m", "tests.hub.commands", stdin=json.dumps(as_json)))
+
+
+def check_refusals(machine, cases):
+    """Each command ends with exit code 1, no output, and one line that says what is expected."""
+    results = run_all(machine, *((token, *words) for token, words, _ in cases))
+    for (_, words, message), (code, output, error) in zip(cases, results):
+        assert (code, output) == (1, ""), words
+        assert error.startswith("ovparts: ") and error.count("\n") == 1 and message in error, error
+
+
+@pytest.fixture
+def repositories(hub, model_folder, tmp_path):
+    """Three repositories with a model, and for each a folder with another state of it."""
+    folders = {}
+    for name in ("terminated", "killed", "broken"):
+        hub.create("model", f"me/{name}", private=True).add_commit("first", contents(model_folder))
+        folder = folders[f"me/{name}"] = shutil.copytree(model_folder, tmp_path / name)
+        (folder / "model.safetensors").write_bytes(str(folder).encode() * 1000)
+    (folder / "picture.png").write_bytes(b"another large file" * 1000)
+    return folders
+
+
+def pushed(hub, repo_id):
+    files = dict(hub.find("model", repo_id).commit().files)
+    return {name: content for name, content in files.items() if name != ".gitattributes"}
+
+
+def push_and_send(hub, machine, folder, repo_id, number):
+    """Sends a signal to a push in the middle of an upload; returns its exit code and error output."""
+    hub.upload_began.clear()
+    hub.release_uploads.clear()
+    hub.stall_uploads = True
+    with machine.start(*OVPARTS, "push", str(folder), repo_id) as process:
+        assert hub.upload_began.wait(60)
+        process.send_signal(number)
+        hub.release_uploads.set()
+        _, error = process.communicate()
+    hub.stall_uploads = False
+    return process.returncode, error
+
+
+def test_an_interrupted_push_leaves_the_main_revision_as_it_was(hub, machine, model_folder, repositories):
+    code, error = push_and_send(hub, machine, repositories["me/terminated"], "me/terminated", signal.SIGINT)
+    assert code == 130
+    assert error.splitlines()[-1].startswith("Interrupted; me/terminated is as it was.")
+    code, _ = push_and_send(hub, machine, repositories["me/killed"], "me/killed", signal.SIGKILL)
+    assert code == -signal.SIGKILL
+
+    hub.drop_uploads_after = 1  # of the two that "broken" has
+    [(code, out, error)] = run_all(machine, ("hf_writer", "push", repositories["me/broken"], "me/broken"))
+    hub.drop_uploads_after = None
+    assert (code, out, len(hub.uploads)) == (1, "", 1)
+    assert error.splitlines()[-1].startswith("ovparts: The Hub at http://127.0.0.1:")
+    assert "Traceback" not in error
+
+    assert all(pushed(hub, repo_id) == contents(model_folder) for repo_id in repositories)
+    again = [("hf_writer", "push", folder, repo_id) for repo_id, folder in repositories.items()]
+    assert [(code, error) for code, _, error in run_all(machine, *again)] == [(0, "")] * 3
+    assert all(pushed(hub, repo_id) == contents(folder) for repo_id, folder in repositories.items())
+    assert len(hub.uploads) == len(set(hub.uploads)) == 4
+
+
+def test_one_line_for_what_cannot_begin(hub, machine, model_folder, pascal_archive, tmp_path):
+    hub.create("dataset", "me/open", private=False)
+    hub.create("model", "me/bert", private=False).add_commit("bert", {"config.json": b'{"model_type": "bert"}'})
+    push, out = ["push", str(model_folder), "me/new"], tmp_path / "pascal"
+    prepare = ["prepare", "pascal-part-116", str(pascal_archive), str(out), "--push-to-hub"]
+    evaluate = ["evaluate", "--task", "zero_shot", "--out", str(tmp_path / "evaluation")]
+    cases = [
+        ("hf_wrong", push, "does not accept your token"),
+        ("hf_wrong", [*prepare, "me/new"], "does not accept your token"),
+        ("hf_wrong", [*evaluate, "toy", "me/open"], "does not accept your token"),
+        (None, [*prepare, "me/new"], "asks who you are"),
+        ("hf_reader", [*prepare, "me/new"], "may only read"),
+        ("hf_writer", [*prepare, "other/new"], "your token is for"),
+        ("hf_writer", [*prepare, "new"], "owner/name"),
+        ("hf_writer", [*prepare, "me/new", "--public"], "--i-have-the-rights"),
+        ("hf_writer", [*prepare, "me/open"], "--i-have-the-rights"),
+        ("hf_writer", [*prepare[:-1], "--public"], "--push-to-hub"),
+        ("hf_writer", [*evaluate, "toy", "me/missing"], "no dataset repository 'me/missing'"),
+        ("hf_writer", ["push", str(tmp_path), "me/new"], "neither a model"),
+    ]
+    check_refusals(machine, cases)
+    assert not out.exists() and not list(tmp_path.glob(".pascal*"))
+    assert len(hub.find("dataset", "me/open").commits) == 1
+
+
+def test_one_line_without_network(model_folder, pascal_folder, tmp_path):
+    machine = Machine.new("http://127.0.0.1:9", tmp_path / "home")
+    evaluate = ["evaluate", "--task", "zero_shot", "--out", str(tmp_path / "evaluation")]
+    cases = [
+        ("hf_writer", ["push", str(model_folder), "me/new"], "cannot be reached"),
+        (None, [*evaluate, "toy", "me/data"], "cannot be reached"),
+        (None, [*evaluate, "me/model", str(pascal_folder)], "cannot be reached"),
+    ]
+    check_refusals(machine, cases)

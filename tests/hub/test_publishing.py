@@ -1,0 +1,192 @@
+"""Pushing from this process to a Hub of our own."""
+
+import json
+import shutil
+
+import pytest
+from huggingface_hub import constants
+
+from dataset_builders import ToyWorld
+from ovparts_hf.data.repository import write_repository
+from ovparts_hf.errors import ConfigurationError, HubError
+from ovparts_hf.publishing import push_folder
+
+from .conftest import ROOT, contents
+from .repositories import Refusal
+
+METRIC = ROOT / "ovparts_hf" / "metrics" / "part_miou"
+
+
+@pytest.fixture
+def model(model_folder, tmp_path):
+    return shutil.copytree(model_folder, tmp_path / "model")
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory):
+    builder = ToyWorld({"train": 500, "validation": 20})
+    return write_repository(builder, tmp_path_factory.mktemp("toy") / "world", progress=False)
+
+
+def pushed(hub, repo_type, repo_id):
+    """The files on the main revision, but for the one that every repository starts with."""
+    files = dict(hub.find(repo_type, repo_id).commit().files)
+    del files[".gitattributes"]
+    return files
+
+
+def test_a_model_arrives_byte_for_byte_in_one_commit_and_private(hub, here, model):
+    address = push_folder(model, "me/whole", message="First weights")
+    repository = hub.find("model", "me/whole")
+    assert pushed(hub, "model", "me/whole") == contents(model)
+    assert [commit.title for commit in repository.commits] == ["initial commit", "First weights"]
+    assert repository.private
+    assert address == f"{constants.ENDPOINT}/me/whole/commit/{repository.commit().oid}"
+
+
+def test_public_if_asked(hub, here, model):
+    push_folder(model, "me/for-all", public=True)
+    assert not hub.find("model", "me/for-all").private
+    push_folder(model, "me/for-me")
+    with pytest.raises(ConfigurationError, match="'me/for-me' exists and is private"):
+        push_folder(model, "me/for-me", public=True)
+
+
+def test_what_stays_here(hub, here, model, caplog):
+    caplog.set_level("INFO")
+    state = ["states/step-00000002/model.safetensors", "checkpoint-5/config.json", "optimizer.bin", "training_args.bin"]
+    hidden = [".env", ".cache/huggingface/x.json", ".last/config.json", "__pycache__/modeling.cpython-311.pyc", "token"]
+    for name in (*state, *hidden, "log.jsonl", "rng_state_0.pth", "figures/loss.png"):
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        (model / name).write_text("{}")
+    push_folder(model, "me/clean")
+    assert set(pushed(hub, "model", "me/clean")) == {"figures/loss.png"} | {
+        name for name in contents(model) if "/" not in name and name.endswith((".json", ".safetensors", ".jinja"))
+    }
+    assert all(name in caplog.text for name in ("Left out", "optimizer.bin", "step-00000002/model.safetensors"))
+
+
+def test_weights_of_an_earlier_push_go_and_other_files_stay(hub, here, model):
+    repository = hub.create("model", "me/sharded", private=True)
+    before = {"model-00001-of-00002.safetensors": b"old", "model.safetensors.index.json": b"{}", "picture.png": b"mine"}
+    repository.add_commit("two shards", before)
+    push_folder(model, "me/sharded")
+    assert dict(repository.commit().files) == {**contents(model), "picture.png": b"mine"}
+
+
+def test_what_has_arrived_is_not_sent_again(hub, here, model):
+    push_folder(model, "me/twice")
+    commits, uploads = len(hub.find("model", "me/twice").commits), list(hub.uploads)
+    push_folder(model, "me/twice")
+    assert len(hub.find("model", "me/twice").commits) == commits
+    assert hub.uploads == uploads
+
+
+def test_a_dataset_is_its_card_taxonomy_and_shards(hub, here, toy_folder, tmp_path):
+    folder = shutil.copytree(toy_folder, tmp_path / "world")
+    (folder / "notes.txt").write_text("mine")
+    push_folder(folder, "me/world", public=True)
+    assert pushed(hub, "dataset", "me/world") == contents(toy_folder)
+
+
+def test_photographs_are_not_shown_to_everybody(hub, here, pascal_folder):
+    hub.create("dataset", "me/open", private=False)
+    with pytest.raises(ConfigurationError, match="photographs of others.*--i-have-the-rights"):
+        push_folder(pascal_folder, "me/pascal", public=True)
+    with pytest.raises(ConfigurationError, match="public repository 'me/open' .there already."):
+        push_folder(pascal_folder, "me/open")
+    with pytest.raises(KeyError):
+        hub.find("dataset", "me/pascal")
+    assert pushed(hub, "dataset", "me/open") == {}
+    push_folder(pascal_folder, "me/open", i_have_the_rights=True)
+    push_folder(pascal_folder, "me/hidden")
+    assert pushed(hub, "dataset", "me/open") == pushed(hub, "dataset", "me/hidden") == contents(pascal_folder)
+
+
+def test_a_web_page_is_a_space(hub, here):
+    folder = ROOT / "examples" / "space"
+    push_folder(folder, "me/parts")
+    assert pushed(hub, "space", "me/parts") == contents(folder)
+
+
+def test_a_metric_is_a_space(hub, here):
+    push_folder(METRIC, "me/part_miou", public=True)
+    assert pushed(hub, "space", "me/part_miou").keys() == {"README.md", "app.py", "part_miou.py", "requirements.txt"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json"])
+def test_access_tokens_are_found(here, model, name):
+    (model / name).write_text(json.dumps({"token": "hf_" + "a1B2" * 9}))
+    with pytest.raises(ConfigurationError, match=f"{name} holds what looks like an access token"):
+        push_folder(model, "me/leak")
+
+
+def test_folders_of_no_kind(here, model, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(model, run / "last")
+    with pytest.raises(ConfigurationError, match="neither a model .* Did you mean .*run/last"):
+        push_folder(run, "me/run")
+    with pytest.raises(ConfigurationError, match="There is no folder nowhere"):
+        push_folder("nowhere", "me/run")
+    (model / "README.md").write_text("---\nsdk: [\n---\n")
+    with pytest.raises(ConfigurationError, match="is not YAML"):
+        push_folder(model, "me/run")
+
+
+@pytest.mark.parametrize("name", ["model", "a/b/c", "me/a b", "https://huggingface.co/me/model", "/model"])
+def test_names_that_are_none(hub, here, model, name):
+    asked = len(hub.requests)
+    with pytest.raises(ConfigurationError, match="has the form owner/name"):
+        push_folder(model, name)
+    assert len(hub.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("token", "repo_id", "message"),
+    [
+        (None, "me/model", "The Hub asks who you are"),
+        ("hf_wrong", "me/model", "does not accept your token"),
+        ("hf_reader", "me/model", "may only read"),
+        ("hf_writer", "other/model", r"your token is for \['me', 'ovparts'\]"),
+        ("hf_writer", "me/-model", "form owner/name"),
+    ],
+)
+def test_who_may_push(here, model, token, repo_id, message):
+    here(token)
+    with pytest.raises(HubError, match=message) as caught:
+        push_folder(model, repo_id)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_commit_in_between_is_not_overwritten(hub, here, model, monkeypatch):
+    repository = hub.create("model", "me/busy", private=True)
+    writable, calls = hub.writable, []
+
+    def somebody_else_is_faster(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            repository.add_commit("theirs", {"config.json": b"theirs"})
+        return writable(*arguments)
+
+    monkeypatch.setattr(hub, "writable", somebody_else_is_faster)
+    with pytest.raises(HubError, match="changed the model repository 'me/busy' at the same time"):
+        push_folder(model, "me/busy")
+    assert repository.commit().title == "theirs"
+
+
+def test_a_card_that_the_hub_does_not_take(hub, here, model):
+    (model / "README.md").write_text("---\nlicense: 5\n---\n# A model\n")
+    with pytest.raises(HubError, match='does not take this for the model repository .* "license" must be a string'):
+        push_folder(model, "me/card")
+    assert pushed(hub, "model", "me/card") == {}
+
+
+@pytest.mark.parametrize(("status", "message"), [(429, "asks to wait"), (507, "failed on the model repository")])
+def test_a_hub_in_trouble(hub, here, model, monkeypatch, status, message):
+    def trouble(*arguments):
+        raise Refusal(status, "", "Out of order")
+
+    monkeypatch.setattr(hub, "readable", trouble)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with pytest.raises(HubError, match=message):
+        push_folder(model, "me/trouble")

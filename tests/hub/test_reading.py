@@ -1,0 +1,124 @@
+"""What users type, in processes of their own, against a Hub that the command line filled."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ovparts_hf.metrics import PartSegmentationMetric
+
+from .conftest import OVPARTS, ROOT, Machine, contents
+
+DATASET = "ovparts/pascal-part-116"
+MODEL = "ovparts/clipseg-pascal-part-116-zero-shot"
+METRIC = "ovparts/part_miou"
+
+
+@pytest.fixture(scope="module")
+def machine(endpoint, tmp_path_factory):
+    return Machine.new(endpoint, tmp_path_factory.mktemp("user"), token="hf_writer")
+
+
+@pytest.fixture(scope="module")
+def prepared(hub, machine, pascal_archive, model_folder, tmp_path_factory):
+    """The folder of the dataset; it and the model are on the Hub, privately, and the metric for everybody."""
+    folder = tmp_path_factory.mktemp("prepared") / "pascal"
+    words = ["prepare", "pascal-part-116", str(pascal_archive), str(folder), "--push-to-hub", DATASET]
+    out = machine.run(*OVPARTS, *words)
+    assert out.splitlines()[0] == str(folder)
+    assert out.splitlines()[1].endswith(f"/datasets/{DATASET}/commit/{hub.find('dataset', DATASET).commit().oid}")
+    pushes = [
+        ["push", str(model_folder), MODEL, "--message", "Zero-shot weights"],
+        ["push", str(ROOT / "ovparts_hf" / "metrics" / "part_miou"), METRIC, "--public"],
+    ]
+    commands = [{"words": words, "token": "hf_writer"} for words in pushes]
+    results = json.loads(machine.run("-m", "tests.hub.commands", stdin=json.dumps(commands)))
+    assert [(code, error) for code, _, error in results] == [(0, ""), (0, "")]
+    return folder
+
+
+def test_private_unless_asked(hub, prepared):
+    assert hub.find("dataset", DATASET).private
+    assert hub.find("model", MODEL).private
+    assert hub.find("model", MODEL).commit().title == "Zero-shot weights"
+    assert not hub.find("space", METRIC).private
+
+
+LOAD_DATASET = """
+import sys
+from datasets import load_dataset
+
+folder = sys.argv[1]
+for config in ((), ("few_shot_16",)):
+    local = load_dataset(folder, *config)
+    loaded = load_dataset("ovparts/pascal-part-116", *config)
+    streamed = load_dataset("ovparts/pascal-part-116", *config, streaming=True)
+    assert set(local) == set(loaded) == set(streamed) == {"train", "validation"}
+    for split in local:
+        rows = [row["image_id"] for row in local[split]]
+        assert len(rows) == {"train": 4 if config else 8, "validation": 6}[split], rows
+        pictures = [row["image"].tobytes() + row["part_map"].tobytes() for row in local[split]]
+        for others in (loaded[split], streamed[split]):
+            others = list(others)
+            assert [row["image_id"] for row in others] == rows
+            assert [row["image"].tobytes() + row["part_map"].tobytes() for row in others] == pictures
+            assert [row["object_parts"] for row in others] == [row["object_parts"] for row in local[split]]
+"""
+
+
+def test_load_dataset(machine, prepared):
+    machine.run("-c", LOAD_DATASET, str(prepared))
+
+
+AUTO_CLASSES = """
+import json
+import sys
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from transformers import AutoModel, AutoModelForSemanticSegmentation, AutoProcessor
+
+import ovparts_hf
+
+name, folder = "ovparts/clipseg-pascal-part-116-zero-shot", sys.argv[1]
+local = AutoModel.from_pretrained(folder).state_dict()
+for auto_class in (AutoModel, AutoModelForSemanticSegmentation):
+    model = auto_class.from_pretrained(name)
+    assert type(model) is ovparts_hf.CLIPSegForPartSegmentation
+    assert all(torch.equal(value, local[key]) for key, value in model.state_dict().items())
+processor = AutoProcessor.from_pretrained(name)
+assert type(processor) is ovparts_hf.PartSegmentationProcessor
+assert processor(classes=["dog's ear"])["input_ids"].shape[0] == 1
+model, processor = ovparts_hf.load_model(name)
+dataset = ovparts_hf.PartDataset.load("ovparts/pascal-part-116")
+assert dataset.taxonomy == ovparts_hf.PASCAL_PART_116
+assert len(dataset.splits["validation"]) == 6
+
+data = snapshot_download("ovparts/pascal-part-116", repo_type="dataset")
+json.dump({"model": snapshot_download(name), "dataset": data}, sys.stdout)
+"""
+
+
+def test_auto_classes_and_snapshots(machine, prepared, model_folder):
+    snapshots = json.loads(machine.run("-c", AUTO_CLASSES, str(model_folder)))
+    assert contents(Path(snapshots["model"])) == contents(model_folder)
+    assert contents(Path(snapshots["dataset"])) == contents(prepared)
+
+
+EVALUATE = """
+import json
+import sys
+
+import evaluate
+
+metric = evaluate.load("ovparts/part_miou", class_names=["dog's head", "dog's ear"], seen_ids=[0])
+json.dump(metric.compute(predictions=[[[0, 1, 1]]], references=[[[0, 0, 1]]]), sys.stdout)
+"""
+
+
+def test_evaluate_load(machine, prepared):
+    loaded = json.loads(machine.run("-c", EVALUATE).splitlines()[-1])
+    own = PartSegmentationMetric(["dog's head", "dog's ear"], seen_ids=[0], ignore_index=255)
+    own.update([[0, 1, 1]], [[0, 0, 1]])
+    assert loaded["hIoU"] == own.compute()["hIoU"] == 50.0
