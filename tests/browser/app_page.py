@@ -31,14 +31,18 @@ class AppPage:
         [found] = self.all(selector)
         return found
 
+    def source(self, selector: str) -> str | None:
+        return self.browser.execute_script("return document.querySelector(arguments[0])?.src", selector)
+
     def pick(self, number: int) -> None:
+        before = self.source("#picture img")
         self.all("#examples .thumbnail-item")[number].click()
-        self.until(lambda: self.words and self.all("#picture img"))
+        self.until(lambda: self.words and self.source("#picture img") not in (None, before))
 
     def upload(self, path: Path) -> None:
         if self.all("#picture button[aria-label='Remove Image']"):
             self.one("#picture button[aria-label='Remove Image']").click()
-        self.until(lambda: self.all("#picture input[type=file]"))
+        self.until(lambda: not self.all("#picture img") and self.all("#picture input[type=file]"))
         self.one("#picture input[type=file]").send_keys(str(path))
 
     def upload_shown(self, path: Path) -> None:
@@ -81,7 +85,7 @@ class AppPage:
     @property
     def found_picture(self) -> str | None:
         """Address of the picture with painted parts."""
-        return self.browser.execute_script("return document.querySelector('#found img')?.src")
+        return self.source("#found img")
 
     def found_size(self) -> tuple[int, int]:
         script = (
