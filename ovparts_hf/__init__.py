@@ -7,11 +7,14 @@ from .inference import PartSegmenter
 from .loading import load_model
 from .metrics import PartSegmentationMetric
 from .models.catseg import CATSegConfig, CATSegForPartSegmentation
+from .models.catseg.image_processing_catseg import CATSegImageProcessor
 from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
+from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
 from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
 from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
 from .pictures import open_picture
-from .processing import PartSegmentationProcessor
+from .pipelines import PartSegmentationPipeline, register_pipelines
+from .processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
 from .results import BenchmarkResult
 from .segmentation import PartSegmentation
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
@@ -20,19 +23,22 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ADE20K_PART_234",
-    "MaskFormerForPartSegmentation",
-    "MaskFormerPartConfig",
     "PASCAL_PART_116",
     "BenchmarkResult",
     "CATSegConfig",
     "CATSegForPartSegmentation",
+    "CATSegImageProcessor",
     "CLIPSegForPartSegmentation",
     "CLIPSegPartConfig",
+    "ClosedVocabularyProcessor",
+    "MaskClassificationImageProcessor",
     "MaskFormerForPartSegmentation",
     "MaskFormerPartConfig",
     "PartDataset",
     "PartSegmentation",
+    "PartSegmentationImageProcessor",
     "PartSegmentationMetric",
+    "PartSegmentationPipeline",
     "PartSegmentationProcessor",
     "PartSegmenter",
     "PartTaxonomy",
@@ -44,3 +50,4 @@ __all__ = [
 ]
 
 register_auto_classes()
+register_pipelines()

@@ -15,6 +15,7 @@ from transformers import (
     ProcessorMixin,
 )
 from transformers.image_processing_utils import BaseImageProcessor
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES
 
 from .models.catseg import CATSegConfig, CATSegForPartSegmentation
 from .models.catseg.image_processing_catseg import CATSegImageProcessor
@@ -67,3 +68,5 @@ def register_auto_classes() -> None:
         AutoModelForSemanticSegmentation.register(family.config, family.model, exist_ok=True)
         AutoImageProcessor.register(family.config, image_processor_classes=image_processors, exist_ok=True)
         AutoProcessor.register(family.config, family.processor, exist_ok=True)
+        # The pipeline "image-segmentation" takes models that are named here.
+        MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES[family.config.model_type] = family.model.__name__

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .auto import FAMILIES
 from .errors import ConfigurationError
 from .files import atomic_folder
 from .loading import load_config, load_processor
@@ -47,8 +46,8 @@ def convert(
         checkpoint: `.pth` or `.safetensors`, with the original's key names.
         out: Folder to make.
         base: Folder or Hub id of the stock model that the model is built on; None for MaskFormer.
-        vocabularies: Keys of `VOCABULARIES`. CATSeg: class names whose features are saved. MaskFormer: the one that it
-            was trained on.
+        vocabularies: Keys of `VOCABULARIES`, whose part classes become the model's own vocabulary. MaskFormer: the one
+            that it was trained on.
         trained_on: ZSseg: a key of `VOCABULARIES` whose seen parts the model was trained on; None for no seen classes.
         backbone: ZSseg and MaskFormer: a key of `RESNETS`; None for what the configuration has anyway (R50).
         prompts: ZSseg: the original's separate checkpoint of tuned prompts.
@@ -67,8 +66,9 @@ def convert(
     config = load_config(base, family, **chosen)
     processor = load_processor(base, family, config)
     model, report = CONVERTERS[family](checkpoint, config, *([] if prompts is None else [prompts]))
-    for each in vocabularies:
-        store_vocabulary(model, processor, VOCABULARIES[each].part_classes)
+    names = dict.fromkeys(name for each in vocabularies for name in VOCABULARIES[each].part_classes)
+    if names:
+        store_vocabulary(model, processor, list(names))
     with atomic_folder(Path(out)) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
@@ -88,11 +88,8 @@ def _check_options(
         raise ConfigurationError(f"A {family} model does not tell seen classes apart; --trained-on is for zsseg.")
     if backbone is not None and family not in ("zsseg", "maskformer"):
         raise ConfigurationError(f"The backbone of a {family} model is fixed; --backbone is for zsseg and maskformer.")
-    if family == "maskformer":
-        if len(vocabularies) != 1:
-            raise ConfigurationError("A maskformer model has a closed vocabulary: give exactly one with --vocabulary.")
-    elif vocabularies and not hasattr(FAMILIES[family].model, "store_classes"):
-        raise ConfigurationError(f"A {family} model does not keep features of class names; they are quick.")
+    if family == "maskformer" and len(vocabularies) != 1:
+        raise ConfigurationError("A maskformer model has a closed vocabulary: give exactly one with --vocabulary.")
 
 
 def _data_settings(family: str, vocabularies: Sequence[str], trained_on: str | None) -> dict[str, Any]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from .errors import OVPartsError
-from .models.outputs import PartSegmentationOutput
+
+if TYPE_CHECKING:
+    from .models.outputs import PartSegmentationOutput
 
 SCORES = ("logits", "probabilities", "plain")
 """What is resized to a picture's size: scores, from which probabilities are then made; probabilities; or scores that
 are compared as they are."""
+_SCORES_AT_ONCE = 2**24
 
 
 def label_map(
@@ -157,5 +161,62 @@ class LabelMaps:
     def post_process_semantic_segmentation(
         self, outputs: PartSegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None = None
     ) -> list[torch.Tensor]:
-        """`post_process_part_segmentation` under the name that transformers' pipelines call."""
-        return self.post_process_part_segmentation(outputs, target_sizes)
+        """`SemanticLabelMaps.post_process_semantic_segmentation`."""
+        return semantic_maps(outputs, target_sizes, self.scores)
+
+
+class SemanticLabelMaps:
+    """Mixin of image processors: what transformers' pipeline "image-segmentation" calls.
+
+    Attributes:
+        scores: One of `SCORES`, that of the processor which the image processor is part of.
+    """
+
+    scores: str
+
+    def post_process_semantic_segmentation(
+        self, outputs: PartSegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None = None
+    ) -> list[torch.Tensor]:
+        """Turns a model's scores into one map of labels per picture.
+
+        Args:
+            outputs: What the model returned.
+            target_sizes: (height, width) per picture, usually that of the original; None keeps the model's.
+
+        Returns:
+            Per picture (height, width) int64, keys of the model's `config.id2label`: positions of classes, and after
+            them that of "none", if the model scored it.
+
+        Raises:
+            OVPartsError: There are not as many sizes as pictures.
+        """
+        return semantic_maps(outputs, target_sizes, self.scores)
+
+
+def semantic_maps(
+    outputs: PartSegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None, scores: str
+) -> list[torch.Tensor]:
+    """See `SemanticLabelMaps.post_process_semantic_segmentation`; in bounded memory.
+
+    Args:
+        outputs: What the model returned.
+        target_sizes: (height, width) per picture, or None.
+        scores: One of `SCORES`.
+    """
+    if target_sizes is not None and len(target_sizes) != len(outputs.logits):
+        raise OVPartsError(
+            f"{len(target_sizes)} target_sizes were given for {len(outputs.logits)} pictures; give one for each."
+        )
+    none_logits = outputs.get("none_logits")  # pipelines make another `ModelOutput`, without what is None
+    maps = outputs.logits if none_logits is None else torch.cat([outputs.logits, none_logits], dim=1)
+    sizes = [maps.shape[-2:]] * len(maps) if target_sizes is None else target_sizes
+    return [_best_in_bands(each.float(), tuple(size), scores) for each, size in zip(maps, sizes)]
+
+
+def _best_in_bands(logits: torch.Tensor, size: tuple[int, int], scores: str) -> torch.Tensor:
+    height, width = size
+    count = max(1, _SCORES_AT_ONCE // (len(logits) * width))
+    if count >= height:
+        return score_maps(logits, size, scores).argmax(0)
+    bands = (slice(start, min(start + count, height)) for start in range(0, height, count))
+    return torch.cat([score_band(logits, size, rows, scores).argmax(0) for rows in bands])

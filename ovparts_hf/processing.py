@@ -10,17 +10,21 @@ from transformers import BatchEncoding, BatchFeature, ProcessorMixin
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from .errors import OVPartsError
-from .label_maps import SCORES, LabelMaps
+from .label_maps import SCORES, LabelMaps, SemanticLabelMaps
+from .models.auto_map import AutoMapped
 from .models.catseg.image_processing_catseg import CATSegImageProcessor
 from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
 from .models.prompts import tokenize_prompts
 
 
-class PartSegmentationImageProcessor(ViTImageProcessorPil):
+class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):
     """Resizes a picture to a square with Pillow, rescales and normalises it.
 
     Always Pillow, whatever is installed: torchvision's resize differs by up to one grey level, which moves scores.
     """
+
+    auto_classes = {"AutoImageProcessor": "PartSegmentationImageProcessor"}
+    scores = "logits"
 
     def __call__(self, images: Any, augmented: bool = False, **kwargs: Any) -> BatchFeature:
         """Prepares pictures; those from training augmentation (`augmented`) are treated like any other."""
@@ -30,7 +34,7 @@ class PartSegmentationImageProcessor(ViTImageProcessorPil):
 IMAGE_PROCESSORS = (PartSegmentationImageProcessor, CATSegImageProcessor, MaskClassificationImageProcessor)
 
 
-class PartSegmentationProcessor(LabelMaps, ProcessorMixin):
+class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
     """Image processor and tokenizer of a part segmentation model, and the way back to label maps.
 
     Args:
@@ -43,6 +47,8 @@ class PartSegmentationProcessor(LabelMaps, ProcessorMixin):
         possessive: Whether "dog's ear" stays as it is; otherwise it becomes "dog ear", as for the benchmark's CLIPSeg.
         scores: One of `SCORES`.
     """
+
+    auto_classes = {"AutoProcessor": "PartSegmentationProcessor"}
 
     def __init__(
         self,
@@ -128,13 +134,15 @@ class PartSegmentationProcessor(LabelMaps, ProcessorMixin):
         return dict(tokens.convert_to_tensors(return_tensors))
 
 
-class ClosedVocabularyProcessor(LabelMaps, ProcessorMixin):
+class ClosedVocabularyProcessor(AutoMapped, LabelMaps, ProcessorMixin):
     """Image processor of a model that knows its classes by number, and the way back to label maps.
 
     Args:
         image_processor: Prepares its pictures.
         scores: One of `SCORES`.
     """
+
+    auto_classes = {"AutoProcessor": "ClosedVocabularyProcessor"}
 
     def __init__(self, image_processor: Any = None, scores: str = "plain", **kwargs: Any):
         self.scores = scores

@@ -72,30 +72,38 @@ def encode_vocabulary(
     return torch.stack([known[name] for name in classes])
 
 
-def store_vocabulary(model: PreTrainedModel, processor: PartSegmentationProcessor, classes: Sequence[str]) -> None:
-    """Encodes class names and keeps their features with the model, beside those that it has; with a bar.
+def store_vocabulary(
+    model: PreTrainedModel, processor: PartSegmentationProcessor, classes: Sequence[str], progress: bool = True
+) -> None:
+    """Encodes class names and keeps them and their features with the model, as its own vocabulary.
 
     Args:
-        model: One with `store_classes`, whose text encoder is not trained. Others encode quickly: nothing is done.
+        model: On the device to be used. One with a closed vocabulary has its own already: nothing is done.
         processor: The model's processor.
-        classes: Part classes.
+        classes: Part classes ("dog's ear"), each once; they replace those that the model has, whose features are looked
+            up where they are the same.
+        progress: Whether to show a bar, if there is anything to encode.
     """
     if hasattr(model, "store_classes"):
-        names = list(dict.fromkeys([*stored_classes(model), *classes]))
-        model.store_classes(names, encode_vocabulary(model, processor, names, progress=True))
+        model.store_classes(classes, encode_vocabulary(model, processor, classes, progress))
 
 
 def own_classes(model: PreTrainedModel) -> list[str] | None:
-    """The words that a model can be asked about without naming any, or None."""
+    """The classes that a model scores without being given words: a closed vocabulary, or the one stored with it.
+
+    Returns:
+        Their names in the order of `logits`; None if it has to be given words.
+    """
     if hasattr(model, "find_classes"):
-        return list(model.config.label2id)
-    return list(stored_classes(model)) or None
+        return [model.config.id2label[number] for number in range(model.config.num_labels)]
+    names = getattr(model.config, "class_names", None)
+    return None if names is None else list(names)
 
 
 def stored_classes(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """The features that were saved with a model, by class name."""
-    names = getattr(model.config, "class_names", None)
-    return {} if names is None else dict(zip(names, model.class_features))
+    features = getattr(model, "class_features", None)
+    return {} if features is None else dict(zip(model.config.class_names, features))
 
 
 def learns_words(model: PreTrainedModel, processor: PartSegmentationProcessor, classes: Sequence[str]) -> bool:

@@ -182,7 +182,7 @@ def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
         ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "backbone_config={depth: 3}"], "no field 'depth'"),
         ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "backbone_config={depths: [3]}"], "stage_names"),
         ("zsseg", [], "is built on a stock model"),
-        ("zsseg", ["--base", "STOCK", "--vocabulary", "pascal-part-116"], "does not keep features"),
+        ("zsseg", ["--base", "STOCK", "--vocabulary", "pascal-part-116"], "takes ['clip'"),
         ("clipseg", ["--base", "STOCK", "--backbone", "resnet-50"], "--backbone is for zsseg and maskformer"),
         ("clipseg", ["--base", "STOCK", "--text-precision", "float16"], "no field 'text_precision'"),
     ],

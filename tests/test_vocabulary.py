@@ -3,7 +3,7 @@ import torch
 
 from ovparts_hf.errors import OVPartsError
 from ovparts_hf.loading import load_model
-from ovparts_hf.vocabulary import encode_vocabulary, learns_words, store_vocabulary, stored_classes
+from ovparts_hf.vocabulary import encode_vocabulary, learns_words, own_classes, store_vocabulary, stored_classes
 
 WORDS = ["dog's ear", "bus's wheel", "dog's ear", "cat's tail"]
 
@@ -47,11 +47,19 @@ def test_an_empty_vocabulary_is_refused(toy):
         encode_vocabulary(*toy, [])
 
 
-def test_a_vocabulary_is_stored_beside_what_is_there():
+def test_a_stored_vocabulary_replaces_another_and_looks_up_what_it_shares():
     model, processor = load_model("toy-catseg")
-    kept = torch.randn(1, 2, 64)
-    model.store_classes(["cat's tail"], kept)
-    store_vocabulary(model, processor, WORDS)
-    assert list(stored_classes(model)) == ["cat's tail", "dog's ear", "bus's wheel"]
+    assert own_classes(model) is None
+    kept = torch.randn(2, 2, 64)
+    model.store_classes(["cat's tail", "bus's door"], kept)
+    names = ["dog's ear", "cat's tail"]
+    store_vocabulary(model, processor, names)
+    assert own_classes(model) == list(stored_classes(model)) == names
     assert torch.equal(stored_classes(model)["cat's tail"], kept[0])
-    store_vocabulary(*load_model("toy"), WORDS)  # which keeps nothing
+
+
+def test_a_closed_vocabulary_is_the_model_s_own():
+    names = {0: "dog's ear", 1: "bus's wheel", 2: "cat's tail"}
+    model, processor = load_model("toy-maskformer", id2label=names, label2id={name: i for i, name in names.items()})
+    store_vocabulary(model, processor, ["dog's ear"])
+    assert own_classes(model) == list(names.values())

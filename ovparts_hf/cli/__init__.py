@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from transformers.utils import logging as transformers_logging
 
 from ..errors import OVPartsError
-from . import data, evaluation, hub, models, predict, results, training
+from . import cards, data, evaluation, hub, models, predict, results, training
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ovparts", description="Open-vocabulary part segmentation.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for topic in (predict, data, training, evaluation, results, models, hub):
+    for topic in (predict, data, training, evaluation, results, models, cards, hub):
         topic.add_commands(commands)
     return parser

@@ -32,7 +32,8 @@ def add_commands(commands: Commands) -> None:
         choices=VOCABULARIES,
         nargs="+",
         default=[],
-        help="catseg: encode these class names now and save their features; maskformer: the one it was trained on",
+        help="whose part classes the model answers with when it is given no words; encoded now and saved with it. "
+        "maskformer: the one it was trained on",
     )
     converting.add_argument(
         "--trained-on", choices=VOCABULARIES, help="zsseg: whose seen parts it was trained on (default: none)"

@@ -16,7 +16,8 @@ class PartSegmentationOutput(ModelOutput):
         loss: Training loss, scalar; only with `labels`.
         logits: (batch, classes, height, width). Classes that `class_mask` ruled out are minus infinity.
         none_logits: (batch, 1, height, width), the score of "no part"; only with `include_none`.
-        class_features: (classes, dim), the encoded class names, ready to be passed in again.
+        class_features: (classes, dim), the encoded class names, ready to be passed in again; None for those that
+            the model keeps itself.
     """
 
     loss: torch.FloatTensor | None = None

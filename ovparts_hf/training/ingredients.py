@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from ..models.prompts import load_tuned_prompts
 from ..models.zsseg import ZSSegConfig
 from ..tasks import get_task
 from ..taxonomy import PartTaxonomy
-from ..vocabulary import encode_vocabulary, learns_words, store_vocabulary
+from ..vocabulary import encode_vocabulary, learns_words, own_classes, store_vocabulary
 from .arguments import TrainArguments
 
 
@@ -64,9 +65,32 @@ class Ingredients:
         if arguments.prompts is not None:
             load_tuned_prompts(model.prompts, arguments.prompts)
         model.set_trainable(arguments.trainable)
-        target = get_task(arguments.task).train_taxonomy(dataset.taxonomy)
-        store_vocabulary(model, processor, [*eval_dataset.taxonomy.part_classes, *target.part_classes])
-        return cls(model, processor, dataset, eval_dataset)
+        ingredients = cls(model, processor, dataset, eval_dataset)
+        if not ingredients._learns_own_words():
+            store_vocabulary(model, processor, ingredients.vocabulary)
+        elif own_classes(model) is not None:
+            model.forget_classes()
+        return ingredients
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """What a trained model keeps as its own vocabulary: the part classes of both datasets, seen and unseen."""
+        return list(dict.fromkeys([*self.dataset.taxonomy.part_classes, *self.eval_dataset.taxonomy.part_classes]))
+
+    @contextmanager
+    def ready_to_save(self) -> Iterator[None]:
+        """Lets a model whose text encoder learns keep its vocabulary while it is saved."""
+        if not self._learns_own_words():
+            yield
+            return
+        store_vocabulary(self.model.eval(), self.processor, self.vocabulary, progress=False)
+        yield
+        self.model.forget_classes()
+
+    def _learns_own_words(self) -> bool:
+        """Whether the model can keep a vocabulary, but would have to change it with each step."""
+        can_keep = hasattr(self.model, "store_classes")
+        return can_keep and learns_words(self.model, self.processor, self.dataset.taxonomy.part_classes)
 
     def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The training vocabulary as the model takes it: features, or tokens if the text encoder learns."""

@@ -159,7 +159,7 @@ class _Run:
 
     def end(self) -> None:
         """Saves the final model and state, and closes the trackers."""
-        self.folder.save_model("last", self.accelerator, self.model, self.ingredients.processor)
+        self._save_model("last")
         self.folder.save_state(self.accelerator, self.progress.step)
         for tracker in self.accelerator.trackers:
             tracker.finish()
@@ -222,7 +222,11 @@ class _Run:
         headline = numbers[task.headline]
         if math.isnan(self.progress.best) or headline > self.progress.best:
             self.progress.best = headline
-            self.folder.save_model("best", accelerator, self.model, self.ingredients.processor)
+            self._save_model("best")
+
+    def _save_model(self, name: str) -> None:
+        with self.ingredients.ready_to_save():
+            self.folder.save_model(name, self.accelerator, self.model, self.ingredients.processor)
 
     def _due(self, every: int) -> bool:
         """Whether something that happens every so many steps, and at the end, happens now."""

@@ -7,6 +7,7 @@ does when it answers. CLIP has looked at the regions beforehand; a step only run
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,10 @@ class PromptTuningIngredients:
     def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The prompts of the training vocabulary, as the classifier takes them."""
         return dict(self.processor(classes=target.part_classes))
+
+    def ready_to_save(self) -> AbstractContextManager[None]:
+        """There is nothing to be done: prompts come without a vocabulary."""
+        return nullcontext()
 
     def training_set(self, arguments: PromptTuningArguments) -> RegionSet:
         """The regions of the task, with CLIP's features.

@@ -7,6 +7,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForSemanticSegmentation
 import ovparts_hf  # noqa: F401  registers the Auto classes
 from ovparts_hf.errors import ConfigurationError
 
+NAMES = ["dog's ear", "dog's leg", "bus's wheel", "cat's tail"]
+
 
 class PartModelTester:
     model_class: type
@@ -82,6 +84,33 @@ class PartModelTester:
     def test_needs_words(self, model, inputs):
         with pytest.raises(ConfigurationError, match="class_features"):
             model(inputs["pixel_values"])
+
+    @torch.no_grad()
+    def test_own_vocabulary_is_saved_and_scored_without_words(self, model, inputs, tmp_path):
+        """What is given with the pictures, such as object masks, is given as before."""
+        words = {name: inputs.pop(name) for name in ("input_ids", "attention_mask")}
+        expected = model(**inputs, **words)
+        assert model.class_features is None and expected.class_features is not None
+        model.store_classes(NAMES, model.encode_classes(**words))
+        model.save_pretrained(tmp_path)
+        loaded = self.model_class.from_pretrained(tmp_path)
+        assert loaded.config.class_names == NAMES
+        assert list(loaded.config.id2label.values()) == [*NAMES, "none"] if model.scores_none else NAMES
+        assert loaded.config.label2id[NAMES[2]] == 2
+        outputs = loaded(**inputs)
+        assert torch.equal(outputs.logits, expected.logits)
+        assert outputs.class_features is None
+        loaded.forget_classes()
+        loaded.save_pretrained(tmp_path)
+        assert self.model_class.from_pretrained(tmp_path).class_features is None
+        with pytest.raises(ConfigurationError, match="no vocabulary of its own"):
+            loaded(**inputs)
+
+    def test_refuses_names_that_do_not_fit_their_features(self, model, inputs):
+        features = model.encode_classes(inputs["input_ids"], inputs["attention_mask"])
+        for names in (["a", "b", "c"], ["a", "b", "c", "a"]):
+            with pytest.raises(ConfigurationError, match="4 rows of features"):
+                model.store_classes(names, features)
 
     def test_loss_falls_when_trained(self, model, inputs, labels):
         model.train()

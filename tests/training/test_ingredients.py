@@ -19,6 +19,7 @@ from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.loading import load_model
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.ingredients import Ingredients, build_transform
+from ovparts_hf.vocabulary import encode_vocabulary, own_classes
 
 from ..models.clipseg.goldens import FACTS, golden_processor
 
@@ -85,6 +86,35 @@ def test_own_model_goes_on_with_another_loss_on_ade(stock: Path, ade_folder: Pat
     start, _ = load_model(first / "last")
     assert torch.equal(start.decoder.reduces[0].weight, model.decoder.reduces[0].weight)
     assert not torch.equal(start.decoder.film_mul.weight, model.decoder.film_mul.weight)
+
+
+@pytest.mark.parametrize("trainable", ["VA+F", "VA+L+F"])
+def test_a_trained_model_knows_the_words_of_its_dataset(
+    trainable: str, stock: Path, pascal_folder: Path, ade_folder: Path, tmp_path: Path
+) -> None:
+    """Also if its text encoder learned, and whatever vocabulary it started with."""
+    first = train(arguments(ade_folder, stock, tmp_path / "first", steps=1)) / "last"
+    words = list(PartDataset.load(pascal_folder).taxonomy.part_classes)
+    assert own_classes(load_model(first)[0]) == list(PartDataset.load(ade_folder).taxonomy.part_classes)
+    options = {"steps": 2, "learning_rate": 0.1, "eval_every": 2, "trainable": trainable}
+    folder = train(arguments(pascal_folder, first, tmp_path / "second", **options))
+    untrained = encode_vocabulary(*load_model(first), words[:5])
+    for name in ("best", "last"):
+        model, processor = load_model(folder / name)
+        assert own_classes(model) == words
+        kept, few = model.class_features, words[:5]
+        model.forget_classes()
+        torch.testing.assert_close(kept[:5], encode_vocabulary(model, processor, few), atol=1e-5, rtol=0)
+        assert torch.allclose(kept[:5], untrained, atol=1e-5) == (trainable == "VA+F")
+
+
+def test_the_text_encoder_learns_without_stored_words(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    for trainable, stored in (("VA+F", True), ("VA+L+F", False)):
+        loaded = Ingredients.load(arguments(pascal_folder, stock, tmp_path, trainable=trainable))
+        assert (own_classes(loaded.model) is not None) == stored
+        with loaded.ready_to_save():
+            assert own_classes(loaded.model) == loaded.vocabulary
+        assert (own_classes(loaded.model) is not None) == stored
 
 
 def test_resuming_the_real_model_is_exact(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:

@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
 
+from ..auto_map import AutoMapped
 from ..losses import LOSSES
+from ..own_vocabulary import OwnVocabularyConfig
 from ..resnet import PartResNetConfig
 
 
 @strict
-class CATSegConfig(CLIPConfig):
-    r"""Configuration of `CATSegForPartSegmentation`: everything of transformers' `CLIPConfig`, and the following.
+class CATSegConfig(AutoMapped, OwnVocabularyConfig, CLIPConfig):
+    r"""Configuration of `CATSegForPartSegmentation`: everything of transformers' `CLIPConfig` and of
+    `OwnVocabularyConfig`, and the following.
 
     The defaults are those of the benchmark: CLIP ViT-B/16 and ResNet-101 at 384 x 384 pixels.
 
@@ -41,10 +44,14 @@ class CATSegConfig(CLIPConfig):
         eval_label_size: (short edge, longest edge) in pixels to which the benchmark brings label maps before it scores
             this model, or None to score at the labels' own size.
         text_precision: "float32", or "float16" to encode class names in half precision as the original does.
-        class_names: The classes whose features are saved with the weights.
     """
 
     model_type = "ovparts_catseg"
+    auto_classes = {
+        "AutoConfig": "CATSegConfig",
+        "AutoModel": "CATSegForPartSegmentation",
+        "AutoModelForSemanticSegmentation": "CATSegForPartSegmentation",
+    }
     sub_configs: ClassVar = {
         "text_config": CLIPTextConfig,
         "vision_config": CLIPVisionConfig,
@@ -72,7 +79,6 @@ class CATSegConfig(CLIPConfig):
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (640, 768)
     text_precision: str = "float32"
-    class_names: list[str] | None = None
 
     def __post_init__(self, **kwargs):
         if not isinstance(self.backbone_config, PartResNetConfig):

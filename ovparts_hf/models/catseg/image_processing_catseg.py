@@ -13,11 +13,13 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 from ...errors import OVPartsError
+from ...label_maps import SemanticLabelMaps
 from ...resize import shortest_edge_size
+from ..auto_map import AutoMapped
 from .sliding_window import cut_windows, window_stride
 
 
-class CATSegImageProcessor(BaseImageProcessor):
+class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
     """Scales a picture, normalises it, pads it to a multiple of 32 and squeezes it into a square.
 
     The padding stays inside the square, as in the original: it is stretched into the answer, which shifts it slightly
@@ -34,6 +36,8 @@ class CATSegImageProcessor(BaseImageProcessor):
         canvas_size: Side of that larger square; None for two windows along each side, 640 pixels in the benchmark.
     """
 
+    auto_classes = {"AutoImageProcessor": "CATSegImageProcessor"}
+    scores = "probabilities"
     model_input_names = ("pixel_values", "pixel_mask")
 
     def __init__(

@@ -21,6 +21,7 @@ from ..clip import dense_features, text_features
 from ..fine_tuning import choose_trainable, draw_as_pytorch
 from ..losses import part_segmentation_loss
 from ..outputs import PartSegmentationOutput
+from ..own_vocabulary import OwnVocabulary
 from ..resnet import PartResNet
 from .aggregator import Aggregator
 from .configuration_catseg import CATSegConfig
@@ -30,7 +31,7 @@ TRAINABLE_GROUPS = {"B": "backbone.", "D": "aggregator.", "C": "clip.vision_mode
 """What can be fine-tuned: backbone, aggregator with decoder ("B+D" in OV-PARTS, table 5), and CLIP's vision tower."""
 
 
-class CATSegForPartSegmentation(CLIPPreTrainedModel):
+class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
     """CAT-Seg with a "none" row, for open-vocabulary part segmentation.
 
     Classes influence each other: the scores of a class depend on the whole vocabulary that it is given with. So all
@@ -58,9 +59,7 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
         self.backbone = PartResNet(config.backbone_config)
         self.aggregator = Aggregator(config)
         self.none_embedding = nn.Parameter(torch.empty(1, config.projection_dim))
-        if config.class_names is not None:
-            shape = (len(config.class_names), config.num_templates, config.projection_dim)
-            self.register_buffer("class_features", torch.empty(shape))
+        self._make_class_features(config.num_templates, config.projection_dim)
         self.post_init()
 
     @torch.no_grad()
@@ -69,8 +68,6 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
         draw_as_pytorch(module)
         if isinstance(module, CATSegForPartSegmentation):
             init.normal_(module.none_embedding, std=self.config.text_config.hidden_size**-0.5)
-            if self.config.class_names is not None:
-                init.zeros_(module.class_features)
 
     def set_trainable(self, name: str) -> None:
         """Chooses what an optimiser may change.
@@ -101,16 +98,6 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
         features = text_features(self.clip, input_ids.flatten(0, 1), mask, half)
         return F.normalize(features, dim=-1).unflatten(0, input_ids.shape[:2])
 
-    def store_classes(self, names: Sequence[str], class_features: torch.Tensor) -> None:
-        """Keeps the features of a vocabulary with the weights, so that a saved model need not encode it again.
-
-        Args:
-            names: The classes.
-            class_features: (classes, templates, projection dim) from `encode_classes`.
-        """
-        self.config.class_names = list(names)
-        self.register_buffer("class_features", class_features)
-
     def forward(
         self,
         pixel_values: torch.Tensor,
@@ -127,9 +114,9 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
         Args:
             pixel_values: (batch, 3, side, side), normalised for CLIP; or (batch, windows + 1, 3, side, side), the
                 overlapping windows of each picture and then the whole, for sliding-window inference.
-            class_features: (classes, templates, projection dim) from `encode_classes`. Either this or `input_ids` is
-                needed.
-            input_ids: (classes, templates, length) int64, to be encoded here (with gradient).
+            class_features: (classes, templates, projection dim) from `encode_classes`.
+            input_ids: (classes, templates, length) int64, to be encoded here (with gradient). Without either, the
+                model's own vocabulary is scored.
             attention_mask: (classes, templates, length) int64, or None.
             class_mask: (batch, classes) bool; classes that are False for a picture are not decoded and score -inf.
             pixel_mask: (batch, side, side) float, how much of each pixel is picture and not padding; None for all.
@@ -143,10 +130,7 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
         Raises:
             ConfigurationError: Words are missing, or pictures or words have another shape than the model takes.
         """
-        if class_features is None:
-            if input_ids is None:
-                raise ConfigurationError("Pass class_features (from encode_classes) or input_ids; both are missing.")
-            class_features = self.encode_classes(input_ids, attention_mask)
+        class_features = self.find_words(class_features, input_ids, attention_mask)
         self._check(pixel_values, class_features)
         none = F.normalize(self.none_embedding, dim=-1)[:, None].expand(-1, class_features.shape[1], -1)
         rows = torch.cat([class_features, none.to(class_features)])
@@ -166,7 +150,8 @@ class CATSegForPartSegmentation(CLIPPreTrainedModel):
             loss = part_segmentation_loss(
                 full[:, :-1], full[:, -1:], labels, self.config.segmentation_loss, self.config.none_weight
             )
-        return PartSegmentationOutput(loss, logits, none_logits if include_none else None, class_features)
+        none_logits = none_logits if include_none else None
+        return PartSegmentationOutput(loss, logits, none_logits, self.unless_own(class_features))
 
     def _check(self, pixel_values: torch.Tensor, class_features: torch.Tensor) -> None:
         side, templates = self.config.image_size, self.config.num_templates

@@ -5,12 +5,15 @@ from __future__ import annotations
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPSegConfig
 
+from ..auto_map import AutoMapped
 from ..losses import LOSSES
+from ..own_vocabulary import OwnVocabularyConfig
 
 
 @strict
-class CLIPSegPartConfig(CLIPSegConfig):
-    r"""Configuration of `CLIPSegForPartSegmentation`: everything of transformers' `CLIPSegConfig`, and the following.
+class CLIPSegPartConfig(AutoMapped, OwnVocabularyConfig, CLIPSegConfig):
+    r"""Configuration of `CLIPSegForPartSegmentation`: everything of transformers' `CLIPSegConfig` and of
+    `OwnVocabularyConfig`, and the following.
 
     Args:
         adapter_reduction: The visual adapter's hidden width is the vision tower's divided by this.
@@ -24,6 +27,11 @@ class CLIPSegPartConfig(CLIPSegConfig):
     """
 
     model_type = "ovparts_clipseg"
+    auto_classes = {
+        "AutoConfig": "CLIPSegPartConfig",
+        "AutoModel": "CLIPSegForPartSegmentation",
+        "AutoModelForSemanticSegmentation": "CLIPSegForPartSegmentation",
+    }
 
     adapter_reduction: int = 4
     adapter_ratio: float = 0.2

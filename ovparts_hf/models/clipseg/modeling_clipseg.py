@@ -14,11 +14,11 @@ from torch import nn
 from transformers import initialization as init
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder, CLIPSegModel, CLIPSegPreTrainedModel
 
-from ...errors import ConfigurationError
 from ..clip import picture_activations, text_features
 from ..fine_tuning import choose_trainable, draw_as_pytorch
 from ..losses import part_segmentation_loss
 from ..outputs import PartSegmentationOutput
+from ..own_vocabulary import OwnVocabulary
 from .configuration_clipseg import CLIPSegPartConfig
 
 TRAINABLE_GROUPS = {
@@ -105,7 +105,7 @@ class PartDecoder(CLIPSegDecoder):
         return self.transposed_convolution(patches).squeeze(1)
 
 
-class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
+class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
     """CLIPSeg with a visual adapter and a "none" row, for open-vocabulary part segmentation.
 
     Also loads stock CLIPSeg weights (`CIDAS/clipseg-rd64-refined`); adapter and "none" row then start at random, as the
@@ -128,6 +128,7 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
         self.visual_adapter = VisualAdapter(config)
         self.none_embedding = nn.Parameter(torch.empty(1, config.projection_dim))
         self.decoder = PartDecoder(config)
+        self._make_class_features(config.projection_dim)
         self.post_init()
 
     @torch.no_grad()
@@ -186,8 +187,9 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
 
         Args:
             pixel_values: (batch, 3, height, width); height and width are multiples of the patch size.
-            class_features: (classes, projection dim) from `encode_classes`. Either this or `input_ids` is needed.
-            input_ids: (classes, length) int64, to be encoded here (with gradient).
+            class_features: (classes, projection dim) from `encode_classes`.
+            input_ids: (classes, length) int64, to be encoded here (with gradient). Without either, the model's own
+                vocabulary is scored.
             attention_mask: (classes, length) int64, or None.
             class_mask: (batch, classes) bool; classes that are False for a picture are not decoded and score -inf.
             labels: (batch, height', width') class ids, of any size; other values mean "none".
@@ -196,11 +198,11 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
         Returns:
             Logits at the size of `pixel_values` (for patches of 16 pixels; the complex decoder enlarges its grid by
             (patch size // 4) squared).
+
+        Raises:
+            ConfigurationError: Words are missing.
         """
-        if class_features is None:
-            if input_ids is None:
-                raise ConfigurationError("Pass class_features (from encode_classes) or input_ids; both are missing.")
-            class_features = self.encode_classes(input_ids, attention_mask)
+        class_features = self.find_words(class_features, input_ids, attention_mask)
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
         wanted = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
         if class_mask is not None:
@@ -223,4 +225,5 @@ class CLIPSegForPartSegmentation(CLIPSegPreTrainedModel):
             loss = part_segmentation_loss(
                 logits, none_logits, labels, self.config.segmentation_loss, self.config.none_weight
             )
-        return PartSegmentationOutput(loss, logits, none_logits if include_none else None, class_features)
+        none_logits = none_logits if include_none else None
+        return PartSegmentationOutput(loss, logits, none_logits, self.unless_own(class_features))

@@ -10,16 +10,20 @@ from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from ...errors import OVPartsError
+from ...label_maps import SemanticLabelMaps
 from ...resize import resize_nearest, shortest_edge_size
+from ..auto_map import AutoMapped
 
 
-class MaskClassificationImageProcessor(ViTImageProcessorPil):
+class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):
     """Scales a picture by its short side with Pillow, rescales and normalises it; its shape is kept.
 
     `size` has "shortest_edge", the length of the short side, and "longest_edge", which the long side may not exceed;
     both are in pixels, and sides are rounded as in the benchmark.
     """
 
+    auto_classes = {"AutoImageProcessor": "MaskClassificationImageProcessor"}
+    scores = "plain"
     image_mean = IMAGENET_DEFAULT_MEAN
     image_std = IMAGENET_DEFAULT_STD
     size = {"shortest_edge": 512, "longest_edge": 768}

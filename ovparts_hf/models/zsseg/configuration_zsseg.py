@@ -6,12 +6,15 @@ from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from ..auto_map import AutoMapped
 from ..mask_classification import MaskClassificationConfig
+from ..own_vocabulary import OwnVocabularyConfig
 
 
 @strict
-class ZSSegConfig(MaskClassificationConfig):
-    r"""Configuration of `ZSSegForPartSegmentation`: everything of `MaskClassificationConfig`, and the following.
+class ZSSegConfig(AutoMapped, OwnVocabularyConfig, MaskClassificationConfig):
+    r"""Configuration of `ZSSegForPartSegmentation`: everything of `MaskClassificationConfig` and of
+    `OwnVocabularyConfig`, and the following.
 
     With the defaults it is OV-PARTS' ZSseg+ with CPTCoOp. Plain ZSseg has `object_mask_prompt=False`,
     `prompt_lengths=None`, `region_size=224` and `ensemble_weight=0.7`.
@@ -42,6 +45,12 @@ class ZSSegConfig(MaskClassificationConfig):
     """
 
     model_type = "ovparts_zsseg"
+    auto_classes = {
+        "AutoConfig": "ZSSegConfig",
+        "AutoModel": "ZSSegForPartSegmentation",
+        "AutoModelForSemanticSegmentation": "ZSSegForPartSegmentation",
+    }
+    scores_none = False
     sub_configs_defaults = {
         **MaskClassificationConfig.sub_configs_defaults,
         "text_config": CLIPTextConfig,

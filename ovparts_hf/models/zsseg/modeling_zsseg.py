@@ -35,6 +35,7 @@ from ..mask_classification import (
 )
 from ..mask_classification.modules import SIZE_DIVISOR
 from ..outputs import PartSegmentationOutput
+from ..own_vocabulary import OwnVocabulary
 from ..prompts import LearnedPrompts, prompt_features
 from ..regions import clip_normalized
 from .clip_branch import clip_part_features, clip_proposal_scores, ensemble
@@ -62,7 +63,7 @@ class Words(NamedTuple):
     attention_mask: torch.Tensor | None
 
 
-class ZSSegForPartSegmentation(PreTrainedModel):
+class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
     """ZSseg+, or by its configuration plain ZSseg. Prompts are tuned beforehand, without the segmenter.
 
     Classes influence each other: the queries choose among the whole vocabulary. `class_mask` only says which of them
@@ -95,6 +96,7 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         if config.prompt_lengths is not None:
             feature_dim = config.projection_dim if config.image_conditioned_prompts else None
             self.prompts = LearnedPrompts(config.text_config.hidden_size, *config.prompt_lengths, feature_dim)
+        self._make_class_features(config.projection_dim)
         self.post_init()
 
     @torch.no_grad()
@@ -197,14 +199,16 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         Args:
             pixel_values: (batch, 3, height, width), normalised as the configuration says; extended by zeros to a
                 multiple of 32.
-            class_features: (classes, projection dim) from `encode_classes`. Either this or `input_ids` is needed.
-            input_ids: As for `encode_classes`. With image-conditioned prompts it is needed to answer in any case.
+            class_features: (classes, projection dim) from `encode_classes`.
+            input_ids: As for `encode_classes`. Without either, the model's own vocabulary is scored; but with
+                image-conditioned prompts it is needed to answer in any case.
             attention_mask: As for `encode_classes`.
             object_masks: (objects, height, width), the object to take apart where above 0.5. One for each picture, or
                 any number for a single picture, whose backbone and pixel decoder then run once. ZSseg+ only.
             class_mask: (objects, classes) bool, the classes that an object may have, e.g. its parts by id; the others
                 score -inf, and all do for an object without any. Plain ZSseg: (batch, classes). Not used by the loss.
-            seen_classes: (classes,) bool, the classes that the queries were trained with; None for none.
+            seen_classes: (classes,) bool, the classes that the queries were trained with; None for none, or for the
+                model's own vocabulary those of `config.seen_class_names`.
             labels: (objects, height', width') class ids, of any size; other values are unlabelled. Plain ZSseg: (batch,
                 height', width').
             include_none: Cannot be True: "none" has no score.
@@ -231,13 +235,13 @@ class ZSSegForPartSegmentation(PreTrainedModel):
             targets = masks_from_labels(labels, pixel_values.shape[-2:], len(class_features))
             loss = sum(mask_classification_loss(*proposals, targets, self.config).values())
             if self.training:
-                return PartSegmentationOutput(loss=loss, class_features=class_features)
+                return PartSegmentationOutput(loss=loss, class_features=self.unless_own(class_features))
 
         words = Words(class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask)
         if class_mask is None:
             class_mask = torch.ones(rows, len(class_features), dtype=torch.bool, device=self.device)
         logits = self._class_maps(pixel_values, object_masks, proposals, words, class_mask)
-        return PartSegmentationOutput(loss=loss, logits=logits, class_features=class_features)
+        return PartSegmentationOutput(loss=loss, logits=logits, class_features=self.unless_own(class_features))
 
     def _class_maps(
         self,
@@ -270,18 +274,20 @@ class ZSSegForPartSegmentation(PreTrainedModel):
         input_ids: torch.Tensor | None,
         attention_mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        """The class features, encoded if they are missing."""
-        if class_features is None and input_ids is None:
-            raise ConfigurationError("Pass class_features (from encode_classes) or input_ids; both are missing.")
+        """`find_words`, and whether there is all that image-conditioned prompts need."""
+        words = self.find_words(class_features, input_ids, attention_mask)
         if self.config.image_conditioned_prompts and input_ids is None and not self.training:
             raise ConfigurationError(
                 "The prompts of this model depend on the picture: pass input_ids and attention_mask, even if "
-                "class_features are given."
+                "class_features are given or the model has a vocabulary of its own."
             )
-        return self.encode_classes(input_ids, attention_mask) if class_features is None else class_features
+        return words
 
     def _exponents(self, class_features: torch.Tensor, seen_classes: torch.Tensor | None) -> torch.Tensor:
-        weight = self.config.ensemble_weight
+        weight, seen = self.config.ensemble_weight, self.config.seen_class_names
+        if seen_classes is None and seen is not None and class_features is self.class_features:
+            known = [name in seen for name in self.config.class_names]
+            seen_classes = torch.tensor(known, device=class_features.device)
         exponents = class_features.new_full((len(class_features),), 1 - weight)
         return exponents if seen_classes is None else exponents.masked_fill(seen_classes, weight)
 

@@ -66,15 +66,6 @@ class TestCATSeg(PartModelTester):
         model.gradient_checkpointing_enable()
         assert_close(model(**inputs, labels=labels).loss, plain)
 
-    @torch.no_grad()
-    def test_stored_classes_are_saved_with_the_weights(self, model, inputs, tmp_path):
-        features = model.encode_classes(inputs["input_ids"])
-        model.store_classes(["a", "b", "c", "d"], features)
-        model.save_pretrained(tmp_path)
-        loaded = CATSegForPartSegmentation.from_pretrained(tmp_path)
-        assert loaded.config.class_names == ["a", "b", "c", "d"]
-        assert torch.equal(loaded.class_features, features)
-
     def test_starts_from_stock_clip(self, model, tmp_path):
         stock = CLIPModel(golden_config())
         stock.save_pretrained(tmp_path)

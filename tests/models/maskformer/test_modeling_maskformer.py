@@ -88,6 +88,8 @@ class TestMaskFormer(PartModelTester):
     # Closed vocabulary: no words.
     test_class_features_replace_tokens = test_needs_words = None
     test_classes_left_out_do_not_weigh_in_the_loss = None
+    test_own_vocabulary_is_saved_and_scored_without_words = None
+    test_refuses_names_that_do_not_fit_their_features = None
 
     def make_config(self):
         return golden_config(num_labels=self.num_classes)

@@ -10,7 +10,7 @@ from ovparts_hf.models import regions
 from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 
-from ..tester import PartModelTester
+from ..tester import NAMES, PartModelTester
 from .goldens import PLAIN, PLUS, golden_config
 
 
@@ -107,6 +107,15 @@ class ZSSegTester(PartModelTester):
         )
         assert_close(some[:, 1:], none[:, 1:], atol=0, rtol=0)
         assert not torch.allclose(some[:, 0], none[:, 0])
+
+    @torch.no_grad()
+    def test_own_vocabulary_knows_what_was_seen(self, model, inputs, monkeypatch):
+        monkeypatch.setattr(model.config, "ensemble_weight", 0.9)
+        expected = model(**inputs, seen_classes=torch.tensor([False, True, False, True])).logits
+        model.store_classes(NAMES, model.encode_classes(inputs.pop("input_ids"), inputs.pop("attention_mask")))
+        assert not torch.allclose(model(**inputs).logits, expected)
+        monkeypatch.setattr(model.config, "seen_class_names", [NAMES[3], "table's leg", NAMES[1]])
+        assert torch.equal(model(**inputs).logits, expected)
 
 
 class TestPlain(ZSSegTester):
@@ -253,6 +262,18 @@ class TestImageConditioned(TestPlus):
         del inputs["input_ids"]
         with pytest.raises(ConfigurationError, match="depend on the picture"):
             model(**inputs, class_features=features)
+
+    @torch.no_grad()
+    def test_own_vocabulary_is_saved_and_scored_without_words(self, model, inputs):
+        """Its names are kept, but the picture decides what they mean."""
+        words = {name: inputs.pop(name) for name in ("input_ids", "attention_mask")}
+        expected = model(**inputs, **words).logits
+        model.store_classes(NAMES, model.encode_classes(**words))
+        with pytest.raises(ConfigurationError, match="depend on the picture"):
+            model(**inputs)
+        assert torch.equal(model(**inputs, **words, class_features=model.class_features).logits, expected)
+
+    test_own_vocabulary_knows_what_was_seen = None
 
     @torch.no_grad()
     def test_the_network_moves_the_answer(self, model, inputs):

@@ -1,0 +1,177 @@
+"""The card of a model in a folder: one of the benchmark's by name, or one that was trained or converted here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
+from ..auto import FAMILIES
+from ..errors import ConfigurationError
+from ..files import atomic_write
+from ..results import BenchmarkResult
+from ..taxonomy import PartTaxonomy
+from ..training import TrainArguments
+from .benchmark import BENCHMARK_MODELS, CLIP
+from .facts import TAXONOMIES, ModelFacts
+from .markdown import without_machine
+from .model import model_card
+
+CARD_FILE = "README.md"
+_ARGUMENTS_FILE = "arguments.yaml"
+_MODEL_NAMES = {"clipseg": "CLIPSeg", "catseg": "CATSeg", "zsseg": "ZSseg+", "maskformer": "MaskFormer"}
+_STARTS = {start for facts in BENCHMARK_MODELS.values() for start in facts.starts_from} | {CLIP}
+_OF_THE_RUN = (
+    "data",
+    "output",
+    "model",
+    "task",
+    "resume",
+    "overwrite",
+    "log_every",
+    "save_every",
+    "log_with",
+    "workers",
+)
+
+
+def write_folder_card(
+    folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None, overwrite: bool = False
+) -> Path:
+    """Writes README.md into a model's folder.
+
+    Args:
+        folder: As for `folder_card`.
+        results: Likewise.
+        name: Likewise.
+        overwrite: Whether a README.md that says something else may be replaced.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigurationError: As `folder_card`, or there is another README.md.
+    """
+    path = Path(folder) / CARD_FILE
+    card = folder_card(folder, results, name)
+    if path.exists() and not overwrite and path.read_bytes() != card.encode():
+        raise ConfigurationError(
+            f"{path} exists and says something else. Move what you wrote elsewhere, or ask to overwrite it."
+        )
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(card.encode())
+    return path
+
+
+def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None) -> str:
+    """The card of a model in a folder.
+
+    Args:
+        folder: What `ovparts train` (its "last" or "best"), `ovparts convert` or `save_pretrained` wrote.
+        results: What was measured with it.
+        name: Of its repository, with or without the owner; by default the folder's, or the run's that it is part of.
+            A converted folder with the name of a benchmark model gets that model's card.
+
+    Raises:
+        ConfigurationError: It is not the folder of such a model, the name cannot be a repository's, or a result is of
+            another kind of model.
+    """
+    given = Path(folder)
+    folder = Path(folder).expanduser().resolve()
+    config, family = _read_config(folder)
+    arguments = _read_arguments(folder)
+    name = name or _default_name(folder)
+    _check_name(name)
+    facts = BENCHMARK_MODELS.get(name.split("/")[-1]) if arguments is None else None
+    location = name if "/" in name else (f"models/{name}" if given.is_absolute() else given.as_posix())
+    if facts is None:
+        facts = _own_facts(name, location, family, config, arguments)
+    elif facts.family != family:
+        raise ConfigurationError(
+            f"{name!r} is a {facts.family!r} model of the benchmark, but {folder} holds a {family!r} model. Give "
+            "another name."
+        )
+    return model_card(replace(facts, name=name, location=location), results)
+
+
+def _read_config(folder: Path) -> tuple[dict[str, Any], str]:
+    families = {family.config.model_type: name for name, family in FAMILIES.items()}
+    if (folder / _ARGUMENTS_FILE).exists() and not (folder / "config.json").exists():
+        raise ConfigurationError(f"{folder} is a training run; give one of its models, {folder / 'last'}.")
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        model_type = config["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{folder} has no config.json that names a model type; give the folder of a model."
+        ) from error
+    if model_type not in families:
+        raise ConfigurationError(
+            f"{folder} holds a model of type {model_type!r}; cards are written for {sorted(families)}."
+        )
+    return config, families[model_type]
+
+
+def _read_arguments(folder: Path) -> TrainArguments | None:
+    path = folder.parent / _ARGUMENTS_FILE
+    return TrainArguments.from_recipe(path) if path.exists() else None
+
+
+def _default_name(folder: Path) -> str:
+    """The folder's or the run's, without what the Hub does not allow: "zsseg+_r50" becomes "zsseg_r50"."""
+    name = folder.parent.name if folder.name in ("last", "best") else folder.name
+    return re.sub(r"[^A-Za-z0-9_.-]|(?<=[.-])[.-]", "", name).strip("-.") or "model"
+
+
+def _check_name(name: str) -> None:
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise ConfigurationError(f"{name!r} cannot be the name of a repository; give another. {error}") from error
+
+
+def _own_facts(
+    name: str, location: str, family: str, config: dict[str, Any], arguments: TrainArguments | None
+) -> ModelFacts:
+    plain = family == "zsseg" and not config.get("object_mask_prompt", True)
+    model = "ZSseg" if plain else _MODEL_NAMES[family]
+    title = name.split("/")[-1]
+    if arguments is None:
+        return ModelFacts(name, title, family, "unknown", model, location)
+    data = _taxonomy(arguments.data)
+    tested = arguments.eval_data or arguments.data
+    starts = [start for start in (arguments.model, arguments.backbone) if start in _STARTS]
+    return ModelFacts(
+        name,
+        title,
+        family,
+        "trained",
+        model,
+        location,
+        task=arguments.task,
+        trained_on=data,
+        evaluations=((f"data/{Path(tested).name}" if Path(tested).is_absolute() else tested, arguments.task),),
+        starts_from=tuple(starts),
+        arguments=_chosen(arguments),
+    )
+
+
+def _taxonomy(data: str) -> PartTaxonomy | None:
+    """The vocabulary of a dataset that is still there, or of one that is named as those of this library are."""
+    path = Path(data) / "taxonomy.json"
+    return PartTaxonomy.from_json(path) if path.is_file() else TAXONOMIES.get(Path(data).name)
+
+
+def _chosen(arguments: TrainArguments) -> dict[str, Any]:
+    """What was chosen differently from the defaults, without what is only about the run."""
+    values = asdict(arguments)
+    defaults = asdict(TrainArguments(data=arguments.data, output=arguments.output, model=arguments.model))
+    shown = [entry.name for entry in fields(arguments) if entry.name not in _OF_THE_RUN]
+    chosen = {"model": arguments.model} | {key: values[key] for key in shown if values[key] != defaults[key]}
+    return {key: without_machine(value) if isinstance(value, str) else value for key, value in chosen.items()}

@@ -1,0 +1,112 @@
+"""transformers' `pipeline("part-segmentation", ...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+from transformers import AutoModelForSemanticSegmentation, Pipeline
+from transformers.pipelines import PIPELINE_REGISTRY
+
+from .errors import ConfigurationError
+from .inference import PartSegmenter
+from .pictures import Source, open_picture
+
+TASK = "part-segmentation"
+_OPTIONS = ("parts", "background", "threshold", "top_k")
+_REGIONS = ("object_masks", "boxes")
+
+
+class PartSegmentationPipeline(Pipeline):
+    """Finds parts in pictures: `PartSegmenter` as a pipeline of transformers.
+
+    Options are those of calling a `PartSegmenter`: `parts`, `background`, `threshold` and `top_k`, given when the
+    pipeline is made or when it is called, and `object_masks` and `boxes`. Without `parts`, it looks for the model's own
+    vocabulary.
+
+    Example:
+        >>> import ovparts_hf
+        >>> from transformers import pipeline
+        >>> segmenter = pipeline("part-segmentation", model="models/clipseg-pascal")
+        >>> segmenter("photo.jpg", parts={"dog": ["head", "ear"]})
+        [{'score': 0.83, 'label': "dog's head", 'mask': <PIL.Image.Image ...>}, ...]
+    """
+
+    _load_processor = True
+    _load_tokenizer = False
+    _load_image_processor = False
+    _load_feature_extractor = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.processor is None:
+            raise ConfigurationError(
+                "Give the pipeline a processor, too: pipeline(..., model=model, processor=processor)."
+            )
+        self.segmenter = PartSegmenter(self.model, self.processor)
+
+    def __call__(self, inputs: Source | Any, **kwargs: Any) -> list[Any]:
+        """Finds parts.
+
+        Args:
+            inputs: A picture as `PartSegmenter` takes it, or a list, a dataset or a generator of pictures. Instead of a
+                picture, a mapping of `image` to it and of `object_masks` or `boxes` to what belongs to it.
+            **kwargs: Options of the class, and those of any pipeline (`batch_size`). `object_masks` and `boxes` are
+                lists for a list of pictures.
+
+        Returns:
+            For each picture, a list with one entry for each class that was found: `label`, `score` (from 0 to 1) and
+            `mask`, a PIL picture of mode "L" and of the size of the upright picture, 255 where the class is.
+
+        Raises:
+            OVPartsError: A picture cannot be read, words or masks do not fit, or the model needs masks or words.
+        """
+        given = {name: kwargs.pop(name) for name in _REGIONS if kwargs.get(name) is not None}
+        if given and isinstance(inputs, list | tuple):
+            for name, values in given.items():
+                if not isinstance(values, list | tuple) or len(values) != len(inputs):
+                    raise ConfigurationError(f"For {len(inputs)} pictures, give a list of {len(inputs)} {name}.")
+            inputs = [
+                {"image": image, **dict(zip(given, each))} for image, *each in zip(inputs, *given.values(), strict=True)
+            ]
+        elif given:
+            inputs = {"image": inputs, **given}
+        return super().__call__(inputs, **kwargs)
+
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        unknown = sorted(set(kwargs) - set(_OPTIONS) - set(_REGIONS))
+        if unknown:
+            raise ConfigurationError(f"The pipeline has no options {unknown}; it has {[*_OPTIONS, *_REGIONS]}.")
+        return {}, {name: value for name, value in kwargs.items() if name in _OPTIONS}, {}
+
+    def preprocess(self, inputs: Source | Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(inputs, Mapping):
+            inputs = {"image": inputs}
+        return {"image": open_picture(inputs["image"]), **{name: inputs.get(name) for name in _REGIONS}}
+
+    def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
+        batch = model_inputs if isinstance(model_inputs["image"], list) else _as_batch(model_inputs)
+        regions = {name: batch[name] for name in _REGIONS}
+        found = list(self.segmenter.stream(batch["image"], **regions, **options, batch_size=len(batch["image"])))
+        return {"found": found if batch is model_inputs else found[0]}
+
+    def postprocess(self, model_outputs: dict[str, Any]) -> list[dict[str, Any]]:
+        found = model_outputs["found"]
+        scores = dict(zip(found.classes, found.scores.tolist()))
+        return [
+            {"score": scores[name], "label": name, "mask": Image.fromarray(mask).convert("L")}
+            for name, mask in found.masks().items()
+        ]
+
+
+def _as_batch(inputs: dict[str, Any]) -> dict[str, list[Any]]:
+    return {name: [value] for name, value in inputs.items()}
+
+
+def register_pipelines() -> None:
+    """Makes `transformers.pipeline` know the task."""
+    if TASK not in PIPELINE_REGISTRY.get_supported_tasks():
+        PIPELINE_REGISTRY.register_pipeline(
+            TASK, pipeline_class=PartSegmentationPipeline, pt_model=AutoModelForSemanticSegmentation, type="multimodal"
+        )

@@ -1,0 +1,176 @@
+"""transformers' pipelines over saved models of every family; the toy models need not be right on photographs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModel, AutoModelForSemanticSegmentation, AutoProcessor, pipeline
+from transformers.pipelines.pt_utils import KeyDataset
+
+from ovparts_hf import PartSegmenter
+from ovparts_hf.auto import FAMILIES
+from ovparts_hf.errors import ConfigurationError, OVPartsError
+from ovparts_hf.label_maps import label_map, semantic_maps
+from ovparts_hf.loading import load_model
+from ovparts_hf.models.outputs import PartSegmentationOutput
+from ovparts_hf.vocabulary import own_classes, store_vocabulary
+
+NAMES = ["cat's ear", "cat's head", "bus's wheel"]
+PLAIN_ZSSEG = {"object_mask_prompt": False, "prompt_lengths": None}
+TASKS = ["image-segmentation", "part-segmentation"]
+
+
+def save(folder, family):
+    """A toy model with a vocabulary of its own, and beside it one without."""
+    torch.manual_seed(0)
+    name = "toy" if family == "clipseg" else f"toy-{family}"
+    labels = {"id2label": dict(enumerate(NAMES)), "label2id": {name: number for number, name in enumerate(NAMES)}}
+    settings = {"zsseg": PLAIN_ZSSEG, "zsseg+": {}, "maskformer": labels}.get(family, {})
+    model, processor = load_model(name.removesuffix("+"), **settings)
+    if family == "zsseg":
+        processor.prompt_lengths, processor.templates = None, ["a photo of a {}."]
+    for each in (model, processor):
+        each.save_pretrained(folder / "without")
+    store_vocabulary(model, processor, NAMES, progress=False)
+    for each in (model, processor):
+        each.save_pretrained(folder / "with")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {family: save(tmp_path_factory.mktemp(family), family) for family in [*FAMILIES, "zsseg+"]}
+
+
+@pytest.fixture(scope="module")
+def cat():
+    skimage = pytest.importorskip("skimage.data")
+    return Image.fromarray(skimage.chelsea())
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((90, 70), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_auto_classes_read_every_family(family, folders):
+    folder, expected = folders[family] / "with", FAMILIES[family]
+    assert {path.name for path in folder.iterdir()} >= {"ovparts_auto.py", "config.json", "processor_config.json"}
+    assert type(AutoModel.from_pretrained(folder)) is expected.model
+    assert type(AutoModelForSemanticSegmentation.from_pretrained(folder)) is expected.model
+    assert type(AutoProcessor.from_pretrained(folder)) is expected.processor
+    assert type(AutoImageProcessor.from_pretrained(folder)) is expected.image_processor
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_both_tasks_agree_on_a_photograph(family, folders, cat, monkeypatch):
+    complaints = []
+    monkeypatch.setattr("transformers.pipelines.base.logger.error", complaints.append)
+    folder = str(folders[family] / "with")
+    by_task = {task: pipeline(task, model=folder, device="cpu") for task in TASKS}
+    found = {task: {each["label"]: each for each in pipe(cat)} for task, pipe in by_task.items()}
+    labels = set(found["image-segmentation"]) - {"none"}
+    assert labels == set(found["part-segmentation"]) <= set(NAMES)
+    for name in labels:
+        masks = [found[task][name]["mask"] for task in TASKS]
+        assert {(mask.mode, mask.size) for mask in masks} == {("L", cat.size)}
+        assert np.array_equal(*masks) and set(np.unique(masks[0])) <= {0, 255}
+        assert 0 <= found["part-segmentation"][name]["score"] <= 1
+    covered = sum(np.asarray(each["mask"]) > 0 for each in found["image-segmentation"].values())
+    assert (covered == 1).all()
+    assert ("none" in found["image-segmentation"]) <= by_task["image-segmentation"].model.scores_none
+    assert complaints == []
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batches_answer_as_pictures_one_by_one(family, task, folders, drawn):
+    pipe = pipeline(task, model=str(folders[family] / "with"), device="cpu")
+    pictures = [drawn, drawn.transpose(Image.Transpose.FLIP_LEFT_RIGHT), drawn]
+    alone = [pipe(picture) for picture in pictures]
+    for batch, one in zip(pipe(pictures, batch_size=2), alone, strict=True):
+        assert [each["label"] for each in batch] == [each["label"] for each in one]
+        for each, expected in zip(batch, one):
+            assert (np.asarray(each["mask"]) == np.asarray(expected["mask"])).mean() > 0.999
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_model_without_a_vocabulary_asks_for_words(task, folders, drawn):
+    pipe = pipeline(task, model=str(folders["catseg"] / "without"), device="cpu")
+    with pytest.raises(OVPartsError, match="no vocabulary of its own"):
+        pipe(drawn)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_model_that_is_told_objects_asks_for_them(task, folders, drawn):
+    folder = folders["zsseg+"] / "with"
+    pipe = pipeline(task, model=str(folder), device="cpu")
+    with pytest.raises(OVPartsError, match="object_masks"):
+        pipe(drawn)
+    if task == "part-segmentation":
+        mask = np.zeros((70, 90), dtype=bool)
+        mask[20:50, 10:60] = True
+        first, second = pipe([drawn, drawn], object_masks=[{"cat": mask}, {"bus": mask}], batch_size=2)
+        assert {each["label"] for each in first} <= {"cat's ear", "cat's head"}
+        assert sum(np.asarray(each["mask"]) > 0 for each in first).astype(bool).sum() == mask.sum()
+        assert [each["label"] for each in second] == ["bus's wheel"]
+        assert np.array_equal(np.asarray(second[0]["mask"]) > 0, mask)
+        with pytest.raises(ConfigurationError, match="a list of 2 object_masks"):
+            pipe([drawn, drawn], object_masks={"cat": mask})
+
+
+def test_options_are_those_of_the_segmenter(folders, drawn):
+    folder = folders["catseg"] / "without"
+    parts = {"dog": ["head", "tail", "leg"]}
+    segmenter = PartSegmenter.from_pretrained(folder, "cpu")
+    pipe = pipeline("part-segmentation", model=str(folder), device="cpu", parts=parts)
+    for options in ({}, {"threshold": 0.4}, {"top_k": 1}, {"background": False}, {"boxes": [10, 10, 50, 40]}):
+        expected = segmenter(drawn, parts, **options)
+        found = {each["label"]: each for each in pipe(drawn, **options)}
+        assert found.keys() == expected.masks().keys()
+        for name, mask in expected.masks().items():
+            assert np.array_equal(np.asarray(found[name]["mask"]) > 0, mask)
+            assert found[name]["score"] == expected.scores[expected.classes.index(name)]
+    assert {each["label"] for each in pipe(drawn, parts="cat: ear", background=False)} == {"cat's ear"}
+    with pytest.raises(ConfigurationError, match=r"no options \['masks'\]"):
+        pipe(drawn, masks=1)
+
+
+def test_takes_datasets_generators_files_and_instances(folders, drawn, tmp_path):
+    model, processor = load_model(folders["catseg"] / "with")
+    pipe = pipeline("part-segmentation", model=model, processor=processor, device="cpu")
+    drawn.save(tmp_path / "drawn.png")
+    expected = [each["label"] for each in pipe(drawn)]
+    rows = Dataset.from_dict({"image": [str(tmp_path / "drawn.png")] * 2})
+    for inputs in (KeyDataset(rows, "image"), (np.asarray(drawn) for _ in range(2)), [tmp_path / "drawn.png"] * 2):
+        assert [[each["label"] for each in one] for one in pipe(inputs)] == [expected] * 2
+
+
+def test_a_closed_vocabulary_takes_some_of_its_words(folders, drawn):
+    pipe = pipeline("part-segmentation", model=str(folders["maskformer"] / "with"), device="cpu")
+    assert own_classes(pipe.model) == NAMES
+    assert {each["label"] for each in pipe(drawn, parts=NAMES[2:])} == {"bus's wheel"}
+    with pytest.raises(ConfigurationError, match="closed vocabulary of 3 classes"):
+        pipe(drawn, parts=["dog's ear"])
+
+
+@pytest.mark.parametrize("scores", ["logits", "probabilities", "plain"])
+def test_semantic_maps_in_bands_are_those_at_once(scores, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    logits, none = (torch.rand(2, count, 9, 7, generator=generator) for count in (4, 1))
+    outputs = PartSegmentationOutput(logits=logits, none_logits=none)
+    sizes = [(37, 50), (23, 20)]
+    whole = semantic_maps(outputs, sizes, scores)
+    monkeypatch.setattr("ovparts_hf.label_maps._SCORES_AT_ONCE", 1000)
+    for number, (size, expected, found) in enumerate(zip(sizes, whole, semantic_maps(outputs, sizes, scores))):
+        by_ids = label_map(logits[number], size, none_logits=none[number], scores=scores)
+        assert torch.equal(expected, torch.where(by_ids < 0, 4, by_ids))
+        assert (found == expected).float().mean() > 0.995
+    assert [tuple(each.shape) for each in semantic_maps(outputs, None, scores)] == [(9, 7)] * 2
+    with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 pictures"):
+        semantic_maps(outputs, sizes[:1], scores)

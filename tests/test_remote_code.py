@@ -1,0 +1,129 @@
+"""Saved folders in processes that have not imported this package."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from transformers.utils import hub
+
+from ovparts_hf import ovparts_auto
+from ovparts_hf.auto import FAMILIES
+from ovparts_hf.loading import load_model
+from ovparts_hf.models.auto_map import SHIM
+
+ROOT = Path(__file__).parents[1]
+TOY = {family: "toy" if family == "clipseg" else f"toy-{family}" for family in FAMILIES}
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A saved toy model of each family."""
+    for family, name in TOY.items():
+        for each in load_model(name):
+            each.save_pretrained(tmp_path / family)
+    return {family: tmp_path / family for family in FAMILIES}
+
+
+def load_elsewhere(how, folders, home):
+    """What `load_remote_code.py` wrote, by family."""
+    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = str(ROOT)
+    process = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(ROOT / "tests" / "load_remote_code.py"), how]
+        + [str(folder) for folder in folders.values()],
+        env=environment,
+        stdin=subprocess.DEVNULL,  # who is asked a question fails
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=home,
+    )
+    assert process.returncode == 0, process.stderr[-4000:]
+    complaints = [line for line in process.stderr.splitlines() if "%|" not in line and line.strip()]
+    found = json.loads(process.stdout.splitlines()[-1])
+    return {family: found[str(folder)] for family, folder in folders.items()}, complaints
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["trust", "import"])
+def test_a_fresh_process_loads_every_family(how, folders, tmp_path):
+    found, complaints = load_elsewhere(how, folders, tmp_path)
+    assert complaints == []
+    for name, family in FAMILIES.items():
+        expected = {
+            "AutoConfig": family.config,
+            "AutoModel": family.model,
+            "AutoModelForSemanticSegmentation": family.model,
+            "AutoProcessor": family.processor,
+            "AutoImageProcessor": family.image_processor,
+        }
+        for auto_class, cls in expected.items():
+            assert found[name][auto_class] == f"{cls.__module__}.{cls.__name__}"
+            again = Path(f"{folders[name]}-again-{auto_class}")
+            assert (again / SHIM.name).read_text() == SHIM.read_text()
+        assert found[name]["pipeline"] == "PartSegmentationPipeline"
+
+
+@pytest.mark.slow
+def test_without_the_package_an_error_says_what_is_missing(folders, tmp_path):
+    found, _ = load_elsewhere("missing", folders, tmp_path)
+    for errors in found.values():
+        for error in errors.values():
+            assert error.startswith(
+                "ImportError: This model needs the Python package ovparts_hf, which is not installed."
+            )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_saved_points_to_classes_that_the_shim_has(family, folders):
+    config, processor = (
+        json.loads((folders[family] / name).read_text()) for name in ("config.json", "processor_config.json")
+    )
+    expected = FAMILIES[family]
+    maps = {
+        "AutoConfig": (config, expected.config),
+        "AutoModel": (config, expected.model),
+        "AutoModelForSemanticSegmentation": (config, expected.model),
+        "AutoProcessor": (processor, expected.processor),
+        "AutoImageProcessor": (processor["image_processor"], expected.image_processor),
+    }
+    for auto_class, (saved, cls) in maps.items():
+        module, name = saved["auto_map"][auto_class].split(".")
+        assert module + ".py" == SHIM.name
+        assert getattr(ovparts_auto, name) is cls
+
+
+def test_where_something_was_loaded_from_does_not_stay_in_it(folders, tmp_path):
+    """transformers puts the repository's name before the module's; a copy must not point back."""
+    config_file = folders["clipseg"] / "config.json"
+    settings = json.loads(config_file.read_text())
+    own = dict(settings["auto_map"])
+    settings["auto_map"] = {key: f"someone/model--{value}" for key, value in own.items()}
+    config_file.write_text(json.dumps(settings))
+    FAMILIES["clipseg"].config.from_pretrained(folders["clipseg"]).save_pretrained(tmp_path / "copy")
+    assert json.loads((tmp_path / "copy" / "config.json").read_text())["auto_map"] == own
+
+
+@pytest.mark.parametrize("part", ["config", "model", "processor", "image_processor"])
+def test_the_shim_is_pushed_too(part, tmp_path, monkeypatch):
+    pushed = []
+    fake = SimpleNamespace(
+        create_repo=lambda repo_id, **_: SimpleNamespace(repo_id=repo_id),
+        create_commit=lambda operations, **_: pushed.extend(each.path_in_repo for each in operations),
+    )
+    monkeypatch.setattr(hub, "_hf_api", fake)
+    model, processor = load_model("toy")
+    given = {
+        "config": model.config,
+        "model": model,
+        "processor": processor,
+        "image_processor": processor.image_processor,
+    }
+    given[part].save_pretrained(str(tmp_path), push_to_hub=True, repo_id="someone/model")
+    assert SHIM.name in pushed and len(pushed) > 1
