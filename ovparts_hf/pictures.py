@@ -6,10 +6,11 @@ import contextlib
 import io
 import struct
 import warnings
+from http.client import HTTPException
 from pathlib import Path
 from typing import TypeAlias
+from urllib.request import Request, urlopen
 
-import httpx
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -90,17 +91,15 @@ def _existing(path: Path) -> Path:
 
 
 def _download(url: str) -> bytes:
+    request = Request(url, headers={"User-Agent": "ovparts_hf"})
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=SECONDS) as response:
-            response.raise_for_status()
-            data = bytearray()
-            for chunk in response.iter_bytes():
-                data += chunk
-                if len(data) > MAX_DOWNLOAD:
-                    raise PictureError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB. Download and shrink it first.")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        with urlopen(request, timeout=SECONDS) as response:
+            data = response.read(MAX_DOWNLOAD + 1)
+    except (OSError, ValueError, HTTPException) as error:
         raise PictureError(f"{url} cannot be downloaded ({error}). Check the address, or give a file.") from error
-    return bytes(data)
+    if len(data) > MAX_DOWNLOAD:
+        raise PictureError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB. Download and shrink it first.")
+    return data
 
 
 def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:

@@ -81,7 +81,7 @@ def test_bad_pictures_get_a_message_that_names_no_path(segmenter, tmp_path, pict
         (None, Limits(), "no picture yet"),
         (broken, Limits(), "The file is not a whole picture"),
         (animated, Limits(), "The file has 3 frames"),
-        (svg, Limits(), "The file cannot be read as a picture"),
+        (svg, Limits(), "read as a picture"),
         (picture, small, "allowed are 1 to 1,000"),
         (tmp_path / "gone.png", Limits(), "The file does not exist"),
     ]:

@@ -151,6 +151,22 @@ def test_takes_datasets_generators_files_and_instances(folders, drawn, tmp_path)
         assert [[each["label"] for each in one] for one in pipe(inputs)] == [expected] * 2
 
 
+def test_a_saved_pipeline_is_a_model_folder(folders, drawn, tmp_path):
+    pipe = pipeline("part-segmentation", model=str(folders["clipseg"] / "with"), device="cpu")
+    pipe.save_pretrained(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (folders["clipseg"] / "with").iterdir()}
+    again = pipeline("part-segmentation", model=str(tmp_path), device="cpu")
+    assert [each["score"] for each in again(drawn)] == [each["score"] for each in pipe(drawn)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_half_precision_answers(family, folders, drawn):
+    for task in TASKS:
+        pipe = pipeline(task, model=str(folders[family] / "with"), device="cpu", dtype=torch.bfloat16)
+        assert pipe.model.dtype == torch.bfloat16
+        assert {each["label"] for each in pipe(drawn)} <= {*NAMES, "none"}
+
+
 def test_a_closed_vocabulary_takes_some_of_its_words(folders, drawn):
     pipe = pipeline("part-segmentation", model=str(folders["maskformer"] / "with"), device="cpu")
     assert own_classes(pipe.model) == NAMES

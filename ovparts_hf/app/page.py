@@ -129,7 +129,7 @@ def _question(limits: Limits) -> Question:
     picture = gr.Image(
         label=f"Picture (JPEG, PNG, WebP; up to {limits.file_size >> 20} MB)",
         type="filepath",
-        image_mode=None,
+        format="png",
         sources=["upload", "clipboard"],
         height=300,
         buttons=[],
@@ -137,7 +137,7 @@ def _question(limits: Limits) -> Question:
     )
     picture.preprocess = _path  # gradio would open the file, and say nothing helpful if it cannot
     examples = work.examples()
-    gr.Markdown("Or pick a drawing:", elem_id="pick")
+    gr.Markdown("Or pick a drawing:", elem_classes="aside")
     gallery = gr.Gallery(
         [(example.image, example.name) for example in examples],
         label="Examples",
@@ -216,6 +216,7 @@ def _answer(limits: Limits) -> Answer:
             [], label="Parts that are shown", show_select_all=True, interactive=True, elem_id="parts"
         )
         table = gr.HTML(elem_id="scores")
+        gr.Markdown("Download:", elem_classes="aside")
         with gr.Row(elem_id="downloads"):
             label_map = gr.DownloadButton("Label map (PNG)", size="sm", elem_id="download-label-map")
             masks = gr.DownloadButton("Masks (ZIP)", size="sm", elem_id="download-masks")
@@ -278,4 +279,4 @@ def _or_message(function: Callable[..., PartSegmentation], *arguments: Any) -> P
 
 def _message(text: str) -> gr.Error:
     """gradio shows messages as HTML, and this one may quote what a visitor typed."""
-    return gr.Error(html.escape(text), title="That did not work", duration=None, print_exception=False)
+    return gr.Error(html.escape(text), title="That did not work", duration=20, print_exception=False)

@@ -64,6 +64,7 @@ class Ingredients:
             load_backbone(model, arguments.backbone)
         if arguments.prompts is not None:
             load_tuned_prompts(model.prompts, arguments.prompts)
+            model.forget_classes()  # which were encoded with other prompts
         model.set_trainable(arguments.trainable)
         ingredients = cls(model, processor, dataset, eval_dataset)
         if not ingredients._learns_own_words():

@@ -20,6 +20,7 @@ from ovparts_hf.tasks import get_task
 from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.ingredients import Ingredients
+from ovparts_hf.vocabulary import encode_vocabulary, own_classes
 
 PLAIN = {"object_mask_prompt": False, "prompt_lengths": None}
 SMALL = {"num_queries": 6, "region_size": 48}
@@ -93,6 +94,20 @@ def test_zsseg_plus(conditioned: bool, pascal_folder: Path, pascal: PartDataset,
         assert np.array_equal(alone.label_map, prediction.label_map)
         assert set(np.unique(prediction.label_map)) <= set(PASCAL_PART_116.parts_of(record.object_id))
     assert len({tuple(np.unique(prediction.label_map)) for prediction in together}) > 1
+
+
+def test_other_prompts_encode_stored_words_again(pascal_folder: Path, tmp_path: Path) -> None:
+    first = Ingredients.load(arguments(pascal_folder, tmp_path / "run"))
+    for each in (first.model, first.processor):
+        each.save_pretrained(tmp_path / "model")
+    prompts = tuned_prompts(tmp_path / "prompts", conditioned=False)
+    again = Ingredients.load(arguments(pascal_folder, tmp_path / "run", model=tmp_path / "model", prompts=prompts))
+    assert own_classes(again.model) == own_classes(first.model) == list(PASCAL_PART_116.part_classes)
+    kept = again.model.class_features
+    assert not torch.allclose(kept, first.model.class_features, atol=1e-3)
+    again.model.forget_classes()
+    fresh = encode_vocabulary(again.model, again.processor, PASCAL_PART_116.part_classes)
+    torch.testing.assert_close(kept, fresh, atol=1e-5, rtol=0)
 
 
 def test_plain_zsseg(pascal_folder: Path, pascal: PartDataset, tmp_path: Path) -> None:

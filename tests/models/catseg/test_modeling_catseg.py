@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -12,7 +13,7 @@ from ovparts_hf.label_maps import label_map
 from ovparts_hf.models.catseg import CATSegForPartSegmentation, chunks
 from ovparts_hf.models.catseg.convert_catseg import convert_catseg
 
-from ..tester import PartModelTester
+from ..tester import NAMES, PartModelTester
 from .goldens import FACTS, FOLDER, INPUTS, OUTPUTS, golden_config, prepared
 
 
@@ -65,6 +66,17 @@ class TestCATSeg(PartModelTester):
         plain = model(**inputs, labels=labels).loss
         model.gradient_checkpointing_enable()
         assert_close(model(**inputs, labels=labels).loss, plain)
+
+    @torch.no_grad()
+    def test_labels_follow_from_the_names_where_they_were_not_saved(self, model, inputs, tmp_path):
+        model.store_classes(NAMES, model.encode_classes(inputs["input_ids"]))
+        model.save_pretrained(tmp_path)
+        file = tmp_path / "config.json"
+        settings = json.loads(file.read_text())
+        del settings["id2label"], settings["label2id"]
+        file.write_text(json.dumps(settings))
+        loaded = CATSegForPartSegmentation.from_pretrained(tmp_path)
+        assert loaded.config.id2label == {**dict(enumerate(NAMES)), 4: "none"} == model.config.id2label
 
     def test_starts_from_stock_clip(self, model, tmp_path):
         stock = CLIPModel(golden_config())

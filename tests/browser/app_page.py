@@ -1,0 +1,107 @@
+"""The web page as a visitor's hands and eyes know it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+SECONDS = 120
+
+
+class AppPage:
+    """The page in a browser, freshly loaded."""
+
+    def __init__(self, browser, address: str):
+        self.browser = browser
+        browser.get(address)
+        self.until(lambda: len(self.all("#examples .thumbnail-item")) == 6 and self.all("#picture input[type=file]"))
+
+    def until(self, condition):
+        waiting = WebDriverWait(self.browser, SECONDS, 0.2, ignored_exceptions=[StaleElementReferenceException])
+        return waiting.until(lambda _: condition())
+
+    def all(self, selector: str) -> list:
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector: str):
+        [found] = self.all(selector)
+        return found
+
+    def pick(self, number: int) -> None:
+        self.all("#examples .thumbnail-item")[number].click()
+        self.until(lambda: self.words and self.all("#picture img"))
+
+    def upload(self, path: Path) -> None:
+        if self.all("#picture button[aria-label='Remove Image']"):
+            self.one("#picture button[aria-label='Remove Image']").click()
+        self.until(lambda: self.all("#picture input[type=file]"))
+        self.one("#picture input[type=file]").send_keys(str(path))
+
+    def upload_shown(self, path: Path) -> None:
+        self.upload(path)
+        self.until(lambda: self.all("#picture img"))
+
+    @property
+    def words(self) -> str:
+        return self.one("#words textarea").get_attribute("value")
+
+    def type(self, text: str) -> None:
+        self.one("#words textarea").clear()
+        self.one("#words textarea").send_keys(text)
+
+    def ask(self) -> None:
+        """Presses the button and waits for an answer that was not there before."""
+        before = self.found_picture
+        self.one("#ask").click()
+        self.until(lambda: self.found_picture not in (None, before))
+
+    def ask_in_vain(self, message: str) -> str:
+        """Presses the button and waits for a message."""
+        self.one("#ask").click()
+        return self.wait_for_message(message)
+
+    def wait_for_message(self, message: str) -> str:
+        try:
+            [found] = self.until(lambda: [text for text in self.messages if message in text])
+        except TimeoutException:
+            raise AssertionError(f"{message!r} is not among the messages {self.messages}") from None
+        self.browser.execute_script("document.querySelectorAll('.toast-close').forEach(each => each.click())")
+        self.until(lambda: not self.messages)
+        return found
+
+    @property
+    def messages(self) -> list[str]:
+        script = "return [...document.querySelectorAll('[data-testid=toast-text]')].map(each => each.innerText)"
+        return self.browser.execute_script(script)
+
+    @property
+    def found_picture(self) -> str | None:
+        """Address of the picture with painted parts."""
+        return self.browser.execute_script("return document.querySelector('#found img')?.src")
+
+    def found_size(self) -> tuple[int, int]:
+        script = (
+            "const i = document.querySelector('#found img'); return i.complete ? [i.naturalWidth, i.naturalHeight] : 0"
+        )
+        return tuple(self.until(lambda: self.browser.execute_script(script)))
+
+    @property
+    def switches(self) -> dict:
+        """Part -> its checkbox."""
+        return {each.text: each.find_element(By.TAG_NAME, "input") for each in self.all("#parts .wrap label")}
+
+    def table(self) -> dict[str, list[str]]:
+        """Part -> its other cells."""
+        rows = [row.find_elements(By.CSS_SELECTOR, "th, td") for row in self.all("#scores tbody tr")]
+        return {cells[0].text: [cell.text for cell in cells[1:]] for cells in rows}
+
+    def download(self, name: str, file_name: str) -> bytes:
+        path = self.browser.downloads / file_name
+        self.one(f"#download-{name}").click()
+        self.until(path.exists)
+        time.sleep(0.2)
+        return path.read_bytes()
