@@ -33,6 +33,8 @@ THEME = gr.themes.Base(
 ).set(
     button_primary_background_fill="*primary_700",
     button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_800",
     body_text_color_subdued="*neutral_500",
     block_info_text_color="*neutral_500",
     block_label_text_color="*neutral_600",
@@ -103,8 +105,8 @@ def serve(page: gr.Blocks, limits: Limits, host: str | None, port: int | None, b
             server_name=host,
             server_port=port,
             share=False,
-            prevent_thread_lock=not block,
-            quiet=not block,
+            prevent_thread_lock=True,
+            quiet=True,
             show_error=False,
             footer_links=[],
             max_file_size=limits.file_size,
@@ -119,6 +121,9 @@ def serve(page: gr.Blocks, limits: Limits, host: str | None, port: int | None, b
         )
     except OSError as error:
         raise ConfigurationError(f"The page cannot be served: {error} Choose another port.") from error
+    logger.info("The page is at %s; Ctrl-C ends it.", page.local_url)
+    if block:
+        page.block_thread()
     return page
 
 
@@ -170,11 +175,7 @@ def _question(limits: Limits) -> Question:
             0, 1, value=0, step=0.05, label="Lowest score", info="What scores less stays empty; 0 for no limit."
         )
         top_k = gr.Number(
-            None,
-            minimum=1,
-            precision=0,
-            label="At most so many parts",
-            info="Those with the highest scores; empty for all.",
+            0, minimum=0, precision=0, label="At most so many parts", info="Those with the highest scores; 0 for all."
         )
     ask = gr.Button("Find the parts", variant="primary", size="lg", elem_id="ask")
     gallery.select(

@@ -84,12 +84,13 @@ def test_parts_are_switched_off_and_on(page):
 
 
 def pixels(page):
-    """The painted picture, decoded by the browser."""
+    """The painted picture as the browser has decoded it."""
     script = """const i = document.querySelector('#found img'), c = document.createElement('canvas');
+    if (!i.complete || !i.naturalWidth) return null;
     c.width = i.naturalWidth; c.height = i.naturalHeight; c.getContext('2d').drawImage(i, 0, 0);
     return c.toDataURL('image/png').split(',')[1]"""
-    data = base64.b64decode(page.browser.execute_script(script))
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    data = page.until(lambda: page.browser.execute_script(script))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
 
 
 def test_an_upload_is_turned_upright_and_answers_what_was_typed(page, tmp_path):
