@@ -45,10 +45,10 @@ def folders(tmp_path_factory):
     return {family: save(tmp_path_factory.mktemp(family), family) for family in [*FAMILIES, "zsseg+"]}
 
 
-@pytest.fixture(scope="module")
-def cat():
+@pytest.fixture(scope="module", params=["chelsea", "coffee", "rocket"])
+def photograph(request):
     skimage = pytest.importorskip("skimage.data")
-    return Image.fromarray(skimage.chelsea())
+    return Image.fromarray(getattr(skimage, request.param)())
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +68,17 @@ def test_auto_classes_read_every_family(family, folders):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_both_tasks_agree_on_a_photograph(family, folders, cat, monkeypatch):
+def test_both_tasks_agree_on_a_photograph(family, folders, photograph, monkeypatch):
     complaints = []
     monkeypatch.setattr("transformers.pipelines.base.logger.error", complaints.append)
     folder = str(folders[family] / "with")
     by_task = {task: pipeline(task, model=folder, device="cpu") for task in TASKS}
-    found = {task: {each["label"]: each for each in pipe(cat)} for task, pipe in by_task.items()}
+    found = {task: {each["label"]: each for each in pipe(photograph)} for task, pipe in by_task.items()}
     labels = set(found["image-segmentation"]) - {"none"}
     assert labels == set(found["part-segmentation"]) <= set(NAMES)
     for name in labels:
         masks = [found[task][name]["mask"] for task in TASKS]
-        assert {(mask.mode, mask.size) for mask in masks} == {("L", cat.size)}
+        assert {(mask.mode, mask.size) for mask in masks} == {("L", photograph.size)}
         assert np.array_equal(*masks) and set(np.unique(masks[0])) <= {0, 255}
         assert 0 <= found["part-segmentation"][name]["score"] <= 1
     covered = sum(np.asarray(each["mask"]) > 0 for each in found["image-segmentation"].values())

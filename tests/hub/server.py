@@ -103,8 +103,8 @@ class HubHandler(BaseHTTPRequestHandler):
         self._answer({"name": user.name, "type": "user", "orgs": orgs, "auth": token})
 
     def _validate_yaml(self) -> None:
-        _, header, _ = json.loads(self._body())["content"].split("---\n", 2)
-        if not isinstance(yaml.safe_load(header).get("license", ""), str):
+        header = re.match(r"---\n(.*?)---\n", json.loads(self._body())["content"], re.DOTALL)
+        if header and not isinstance(yaml.safe_load(header[1]).get("license", ""), str):
             answer = {"errors": [{"message": '"license" must be a string'}], "warnings": []}
             self._answer(answer, 400)
         else:

@@ -77,11 +77,15 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
+from PIL import Image
 from transformers import AutoModel, AutoModelForSemanticSegmentation, AutoProcessor
+
+name, folder = "ovparts/clipseg-pascal-part-116-zero-shot", sys.argv[1]
+remote = AutoModel.from_pretrained(name, trust_remote_code=True)
 
 import ovparts_hf
 
-name, folder = "ovparts/clipseg-pascal-part-116-zero-shot", sys.argv[1]
+assert type(remote) is ovparts_hf.CLIPSegForPartSegmentation
 local = AutoModel.from_pretrained(folder).state_dict()
 for auto_class in (AutoModel, AutoModelForSemanticSegmentation):
     model = auto_class.from_pretrained(name)
@@ -90,7 +94,9 @@ for auto_class in (AutoModel, AutoModelForSemanticSegmentation):
 processor = AutoProcessor.from_pretrained(name)
 assert type(processor) is ovparts_hf.PartSegmentationProcessor
 assert processor(classes=["dog's ear"])["input_ids"].shape[0] == 1
-model, processor = ovparts_hf.load_model(name)
+segmenter = ovparts_hf.PartSegmenter.from_pretrained(name)
+answer = segmenter(Image.new("RGB", (60, 40)), {"dog": ["ear", "tail"]})
+assert answer.label_map.shape == (40, 60) and list(answer.classes) == ["dog's ear", "dog's tail"]
 dataset = ovparts_hf.PartDataset.load("ovparts/pascal-part-116")
 assert dataset.taxonomy == ovparts_hf.PASCAL_PART_116
 assert len(dataset.splits["validation"]) == 6
