@@ -3,9 +3,11 @@
 import json
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import RepoCard
 from PIL import Image
 
 from ovparts_hf import PartSegmentation, PartSegmenter
@@ -204,3 +206,13 @@ def test_without_gradio_it_says_what_to_install(segmenter, monkeypatch, capsys):
 def test_nothing_can_be_overridden_where_nothing_is_trained(capsys):
     assert main(["demo", "--app", "steps=3"]) == 1
     assert "Nothing is trained with --app" in capsys.readouterr().err
+
+
+def test_the_space_is_described_as_hugging_face_wants_it():
+    folder = Path(__file__).parents[1] / "examples" / "space"
+    card = RepoCard.load(folder / "README.md", repo_type="space").data.to_dict()
+    assert card.keys() >= {"title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app_file", "license"}
+    assert card["sdk"] == "gradio" and int(card["sdk_version"].split(".")[0]) >= 6
+    assert len(card["short_description"]) <= 60
+    compile((folder / card["app_file"]).read_text(), card["app_file"], "exec")
+    assert "ovparts_hf[demo]" in (folder / "requirements.txt").read_text()
