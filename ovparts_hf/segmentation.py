@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 from . import visualization
 from .errors import ConfigurationError
 from .files import atomic_write
+from .resize import resize_nearest
 
 NONE = -1
 """What a label map says where there is none of the classes."""
@@ -153,18 +154,23 @@ class PartSegmentation:
         Raises:
             ConfigurationError: A class was not asked for, or alpha is out of range.
         """
-        image, labels = self.image, self.label_map
-        if longest_edge is not None and max(image.size) > longest_edge:
-            image = image.resize(_fitted(image.size, longest_edge), Image.Resampling.BOX, reducing_gap=2.0)
-            rows = np.arange(image.height) * labels.shape[0] // image.height
-            columns = np.arange(image.width) * labels.shape[1] // image.width
-            labels = labels[rows[:, None], columns]
+        small = self if longest_edge is None else self.shrunk(longest_edge)
+        labels = small.label_map
         if only is not None:
             unknown = [name for name in only if name not in self.classes]
             if unknown:
                 raise ConfigurationError(f"{unknown} were not asked for; the classes are {list(self.classes)}.")
             labels = np.where(np.isin(labels, [self.classes.index(name) for name in only]), labels, NONE)
-        return visualization.overlay(image, labels, self.classes, alpha, legend)
+        return visualization.overlay(small.image, labels, self.classes, alpha, legend)
+
+    def shrunk(self, longest_edge: int) -> PartSegmentation:
+        """The same with picture and label map shrunk to so many pixels along the longer side, if they are larger."""
+        scale = longest_edge / max(self.image.size)
+        if scale >= 1:
+            return self
+        size = max(1, round(self.image.width * scale)), max(1, round(self.image.height * scale))
+        image = self.image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        return replace(self, image=image, label_map=resize_nearest(self.label_map, size[::-1]))
 
     def save(self, folder: str | Path, overlay: bool = True, details: bool = True) -> Path:
         """Writes `label_map.png` (see `label_image`), `overlay.png` and `parts.json` (see `to_json`).
@@ -187,8 +193,3 @@ class PartSegmentation:
             with atomic_write(folder / "parts.json") as temporary:
                 temporary.write_text(json.dumps(self.to_json(), indent=1), encoding="utf-8")
         return folder
-
-
-def _fitted(size: tuple[int, int], longest_edge: int) -> tuple[int, int]:
-    scale = longest_edge / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

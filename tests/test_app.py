@@ -133,17 +133,6 @@ def test_switches_have_the_colors_of_the_overlay(result):
     assert first == result.to_json()["classes"][0]["color"]
 
 
-def test_a_large_answer_is_kept_small(result):
-    assert work.preview(result) is result
-    labels = np.zeros((10, 4096), dtype=np.int16)
-    labels[:, 2048:] = -1
-    large = PartSegmentation(Image.new("RGB", (4096, 10)), labels, ("a", "b"), np.ones(2, np.float32))
-    small = work.preview(large)
-    assert small.image.size == (2048, 5)
-    assert small.areas() == {"a": 1024 * 5, "b": 0}
-    assert small.label_map.dtype == np.int16
-
-
 def test_examples_ask_for_the_parts_of_what_they_show(segmenter):
     for example in work.examples():
         parts = parse_parts(example.words)

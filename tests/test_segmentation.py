@@ -104,6 +104,17 @@ def test_overlays_of_large_pictures_are_shrunk():
     assert result.overlay(legend=False, longest_edge=None).size == (900, 600)
 
 
+def test_shrinking_keeps_labels_and_small_pictures():
+    label_map = np.full((10, 4096), 0)
+    label_map[:, 2048:] = -1
+    result = segmentation(label_map)
+    assert result.shrunk(4096) is result
+    small = result.shrunk(2048)
+    assert small.image.size == (2048, 5)
+    assert small.areas() == {"dog's head": 1024 * 5, "dog's ear": 0, "dog's tail": 0}
+    assert small.label_map.dtype == np.int16
+
+
 def test_saving_leaves_other_files_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     result = segmentation()

@@ -16,7 +16,7 @@ from gradio.utils import get_upload_folder
 
 from ..errors import ConfigurationError, OVPartsError
 from ..inference import PartSegmenter
-from ..segmentation import PartSegmentation
+from ..segmentation import OVERLAY_EDGE, PartSegmentation
 from . import work
 from .text import HINT, INTRO, PLACEHOLDER, known_words, note
 from .work import Limits
@@ -233,7 +233,7 @@ def _connect(segmenter: PartSegmenter, limits: Limits, question: Question, answe
     def find(*inputs: Any) -> dict[Any, Any]:
         result = _or_message(work.find_parts, segmenter, *inputs, limits)
         files = work.write_files(result, Path(tempfile.mkdtemp(dir=get_upload_folder())))
-        kept = work.preview(result)
+        kept = result.shrunk(OVERLAY_EDGE)
         return {
             answer.kept: kept,
             answer.hint: gr.Markdown(visible=False),

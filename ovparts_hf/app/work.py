@@ -17,8 +17,7 @@ from ..errors import OVPartsError
 from ..inference import PartSegmenter
 from ..loading import TOY_FOLDER
 from ..pictures import MAX_PIXELS, open_picture
-from ..resize import resize_nearest
-from ..segmentation import OVERLAY_EDGE, PartSegmentation
+from ..segmentation import PartSegmentation
 from ..taxonomy import split_part_class
 from ..visualization import class_colors
 from ..words import parse_parts
@@ -126,17 +125,6 @@ def read_words(text: str | None, limits: Limits) -> dict[str, list[str]]:
     if count > limits.parts:
         raise OVPartsError(f"{count} parts are named; at most {limits.parts} are allowed. Ask in several rounds.")
     return parts
-
-
-def preview(result: PartSegmentation) -> PartSegmentation:
-    """A result that is small enough to be kept while parts are switched on and off."""
-    if max(result.image.size) <= OVERLAY_EDGE:
-        return result
-    scale = OVERLAY_EDGE / max(result.image.size)
-    size = (max(1, round(result.image.width * scale)), max(1, round(result.image.height * scale)))
-    image = result.image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    labels = resize_nearest(result.label_map, (image.height, image.width))
-    return PartSegmentation(image, labels, result.classes, result.scores)
 
 
 def table(result: PartSegmentation) -> str:
