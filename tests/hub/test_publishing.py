@@ -12,7 +12,7 @@ from ovparts_hf.errors import ConfigurationError, HubError
 from ovparts_hf.publishing import push_folder
 
 from .conftest import ROOT, contents
-from .repositories import Refusal
+from .repositories import Refusal, User
 
 METRIC = ROOT / "ovparts_hf" / "metrics" / "part_miou"
 
@@ -99,6 +99,19 @@ def test_photographs_are_not_shown_to_everybody(hub, here, pascal_folder):
     push_folder(pascal_folder, "me/open", i_have_the_rights=True)
     push_folder(pascal_folder, "me/hidden")
     assert pushed(hub, "dataset", "me/open") == pushed(hub, "dataset", "me/hidden") == contents(pascal_folder)
+
+
+@pytest.mark.parametrize("token", [None, "hf_any"])
+def test_a_hub_without_accounts_calls_nothing_private(hub, here, pascal_folder, monkeypatch, token):
+    monkeypatch.setattr(hub, "everybody", User("somebody"))
+    here(token)
+    repo_id = f"anyone/pascal-{token}"
+    for _ in range(2):
+        push_folder(pascal_folder, repo_id)
+    assert not hub.find("dataset", repo_id).private
+    assert pushed(hub, "dataset", repo_id) == contents(pascal_folder)
+    with pytest.raises(ConfigurationError, match="--i-have-the-rights"):
+        push_folder(pascal_folder, repo_id, public=True)
 
 
 def test_a_web_page_is_a_space(hub, here):
