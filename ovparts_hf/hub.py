@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from typing import Literal, TypeAlias
 
 from huggingface_hub import HfApi, constants, get_session, get_token, try_to_load_from_cache
@@ -56,6 +57,10 @@ def explained(repo_id: str, repo_type: RepositoryType) -> Iterator[None]:
         yield
     except OVPartsError:
         raise
+    except JSONDecodeError as error:
+        raise HubError(
+            f"{constants.ENDPOINT} is not a Hub. Check HF_ENDPOINT, and whether the network asks for a login."
+        ) from error
     except (HTTPError, OSError, ValueError, RuntimeError) as error:
         reason = explain(error, repo_id, repo_type) or f"{repo_id!r}: {first_line(error)}"
         raise HubError(reason) from error

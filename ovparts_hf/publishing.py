@@ -10,8 +10,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from .data.repository import is_repository
 from .errors import ConfigurationError, HubError
@@ -71,8 +72,9 @@ class Destination:
             HubError: The Hub cannot be reached, the token is missing, wrong, or may not write there.
             ConfigurationError: The name is not one, or the photographs would be public.
         """
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo_id):
-            raise ConfigurationError(f"{self.repo_id!r} is not a name on the Hub, which has the form owner/name.")
+        _check_name(self.repo_id)
+        if constants.HF_HUB_OFFLINE:
+            raise HubError("HF_HUB_OFFLINE forbids to ask the Hub; unset it to push.")
         if self.public:
             self._check_rights(photographs, "asked for")
         api = HfApi(token=get_token())
@@ -169,6 +171,18 @@ def holds_photographs(folder: Path) -> bool:
     return is_repository(folder) and PartTaxonomy.from_json(folder / "taxonomy.json").name not in _FREE_DATASETS
 
 
+def _check_name(repo_id: str) -> None:
+    try:
+        validate_repo_id(repo_id)
+        known = "/" in repo_id
+    except HFValidationError:
+        known = False
+    if not known:
+        raise ConfigurationError(
+            f"{repo_id!r} is not a name on the Hub, which has the form owner/name, in A-Z, a-z, 0-9, '-', '_', '.'."
+        )
+
+
 def _check_token(api: HfApi, repo_id: str) -> None:
     """As far as the Hub tells beforehand; the groups of fine-grained tokens it may not tell."""
     if get_token() is None and not has_accounts():
@@ -184,11 +198,12 @@ def _check_token(api: HfApi, repo_id: str) -> None:
 
 def _space_sdk(folder: Path) -> str | None:
     readme = folder / "README.md"
-    header = re.match(r"---\n(.*?\n)---\n", readme.read_text(encoding="utf-8"), re.DOTALL) if readme.is_file() else None
     try:
+        text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+        header = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
         metadata = yaml.safe_load(header[1]) if header else None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"The header of {readme} is not YAML.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"The header of {readme} is not YAML in UTF-8.") from error
     return metadata.get("sdk") if isinstance(metadata, dict) else None
 
 
