@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from typing import Literal, TypeAlias
 
-from huggingface_hub import HfApi, constants, get_token, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, get_session, get_token, try_to_load_from_cache
 from huggingface_hub.errors import (
     DisabledRepoError,
     EntryNotFoundError,
@@ -56,6 +57,10 @@ def explained(repo_id: str, repo_type: RepositoryType) -> Iterator[None]:
         yield
     except OVPartsError:
         raise
+    except JSONDecodeError as error:
+        raise HubError(
+            f"{constants.ENDPOINT} is not a Hub. Check HF_ENDPOINT, and whether the network asks for a login."
+        ) from error
     except (HTTPError, OSError, ValueError, RuntimeError) as error:
         reason = explain(error, repo_id, repo_type) or f"{repo_id!r}: {first_line(error)}"
         raise HubError(reason) from error
@@ -77,6 +82,14 @@ def check_readable(repo_id: str, repo_type: RepositoryType, filename: str) -> No
     with explained(repo_id, repo_type):
         if try_to_load_from_cache(repo_id, filename, repo_type=repo_type) is None:
             HfApi().repo_info(repo_id, repo_type=repo_type)
+
+
+def has_accounts() -> bool:
+    """Whether the Hub tells its users apart, and so what is private from what is public.
+
+    One that says who you are without being shown a token, such as a server for tests, lets everybody do everything.
+    """
+    return not get_session().get(f"{constants.ENDPOINT}/api/whoami-v2").is_success
 
 
 def first_line(error: BaseException) -> str:

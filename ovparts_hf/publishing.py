@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import yaml
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from .data.repository import is_repository
 from .errors import ConfigurationError, HubError
-from .hub import RepositoryType, explained
+from .hub import RepositoryType, explained, has_accounts
 from .taxonomy import PartTaxonomy
 
 logger = logging.getLogger(__name__)
@@ -69,23 +69,25 @@ class Destination:
             The commit that its main revision points to, or None if it has to be made.
 
         Raises:
-            HubError: The Hub cannot be reached, the token is wrong, or may not write there.
+            HubError: The Hub cannot be reached, the token is missing, wrong, or may not write there.
             ConfigurationError: The name is not one, or the photographs would be public.
         """
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo_id):
-            raise ConfigurationError(f"{self.repo_id!r} is not a name on the Hub, which has the form owner/name.")
+        _check_name(self.repo_id)
+        if constants.HF_HUB_OFFLINE:
+            raise HubError("HF_HUB_OFFLINE forbids to ask the Hub; unset it to push.")
         if self.public:
             self._check_rights(photographs, "asked for")
         api = HfApi(token=get_token())
         with explained(self.repo_id, self.repo_type):
-            _check_token(api.whoami(), self.repo_id)
+            _check_token(api, self.repo_id)
             try:
                 found = api.repo_info(self.repo_id, repo_type=self.repo_type)
             except RepositoryNotFoundError:
                 return None
-        if not found.private:
+            shown = photographs and not found.private and has_accounts()
+        if shown:
             self._check_rights(photographs, "there already")
-        elif self.public:
+        if found.private and self.public:
             raise ConfigurationError(
                 f"{self.repo_id!r} exists and is private. Make it public in its settings, or push without --public."
             )
@@ -169,23 +171,39 @@ def holds_photographs(folder: Path) -> bool:
     return is_repository(folder) and PartTaxonomy.from_json(folder / "taxonomy.json").name not in _FREE_DATASETS
 
 
-def _check_token(identity: dict[str, Any], repo_id: str) -> None:
+def _check_name(repo_id: str) -> None:
+    try:
+        validate_repo_id(repo_id)
+        known = "/" in repo_id
+    except HFValidationError:
+        known = False
+    if not known:
+        raise ConfigurationError(
+            f"{repo_id!r} is not a name on the Hub, which has the form owner/name, in A-Z, a-z, 0-9, '-', '_', '.'."
+        )
+
+
+def _check_token(api: HfApi, repo_id: str) -> None:
     """As far as the Hub tells beforehand; the groups of fine-grained tokens it may not tell."""
+    if get_token() is None and not has_accounts():
+        return
+    identity = api.whoami()
     role = identity.get("auth", {}).get("accessToken", {}).get("role")
     if role == "read":
         raise HubError("Your token may only read. Make one that may write, and log in with `hf auth login`.")
     owners = [identity["name"], *(org["name"] for org in identity.get("orgs", []))]
-    if role == "write" and repo_id.split("/")[0] not in owners:
+    if role == "write" and repo_id.split("/")[0] not in owners and has_accounts():
         raise HubError(f"You may not push to {repo_id!r}: your token is for {owners}.")
 
 
 def _space_sdk(folder: Path) -> str | None:
     readme = folder / "README.md"
-    header = re.match(r"---\n(.*?\n)---\n", readme.read_text(encoding="utf-8"), re.DOTALL) if readme.is_file() else None
     try:
+        text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+        header = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
         metadata = yaml.safe_load(header[1]) if header else None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"The header of {readme} is not YAML.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"The header of {readme} is not YAML in UTF-8.") from error
     return metadata.get("sdk") if isinstance(metadata, dict) else None
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..data.toy_world import TOY_WORLD
-from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
+from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy, split_part_class
 
 Origin = Literal["released", "recipe", "stock", "trained", "unknown"]
 TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234, TOY_WORLD)}
-TITLES = {"pascal-part-116": "Pascal-Part-116", "ade20k-part-234": "ADE20K-Part-234", "toy-world": "toy world"}
+TITLES = {"pascal-part-116": "Pascal-Part-116", "ade20k-part-234": "ADE20K-Part-234", "toy-world": "Toy world"}
 TERMS = {
     "pascal-part-116": "http://host.robots.ox.ac.uk/pascal/VOC/",
     "ade20k-part-234": "https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
@@ -41,6 +41,7 @@ class ModelFacts:
         training: Command lines that train such a model.
         published: The paper's numbers, see `PublishedNumbers`.
         arguments: Training arguments that are not the defaults, if known.
+        vocabulary: Class names saved with the model, which answers with them when given no words.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ModelFacts:
     training: tuple[str, ...] = ()
     published: tuple[PublishedNumbers, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    vocabulary: tuple[str, ...] = ()
 
     @property
     def is_benchmark(self) -> bool:
@@ -75,7 +77,7 @@ class ModelFacts:
         """An object, of those that were not labelled in training if there is one, and three of its parts."""
         data = self.trained_on
         if data is None:
-            return {"dog": ["head", "ear", "tail"]}
+            return _first_object(self.vocabulary) or {"dog": ["head", "ear", "tail"]}
         first = (*data.unseen_part_ids, 0)[0]
         parts = data.parts_of(data.object_of(first))[:3]
         return {data.object_classes[data.object_of(first)]: [data.part_name(part) for part in parts]}
@@ -90,6 +92,12 @@ class ModelFacts:
         """Whether everything about it was drawn or trained by this library."""
         known = self.trained_on is not None and self.trained_on.name == TOY_WORLD.name
         return known and str(self.arguments.get("model", "")).startswith("toy")
+
+
+def _first_object(classes: Sequence[str]) -> dict[str, list[str]]:
+    """The object of the first class and up to three of its parts; empty if no class is a part of an object."""
+    pairs = [split_part_class(each) for each in classes if "'s " in each]
+    return {pairs[0][0]: [part for name, part in pairs if name == pairs[0][0]][:3]} if pairs else {}
 
 
 @dataclass(frozen=True)

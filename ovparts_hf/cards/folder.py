@@ -60,13 +60,18 @@ def write_folder_card(
     """
     path = Path(folder) / CARD_FILE
     card = folder_card(folder, results, name)
-    if path.exists() and not overwrite and path.read_bytes() != card.encode():
+    if path.exists() and not overwrite and path.read_bytes() not in _generated(folder, card, name):
         raise ConfigurationError(
             f"{path} exists and says something else. Move what you wrote elsewhere, or ask to overwrite it."
         )
     with atomic_write(path) as temporary:
         temporary.write_bytes(card.encode())
     return path
+
+
+def _generated(folder: str | Path, card: str, name: str | None) -> list[bytes]:
+    """What may lie in a folder that nobody has written into: this card, or one without results, or without a name."""
+    return [card.encode(), *(folder_card(folder, (), each).encode() for each in dict.fromkeys((name, None)))]
 
 
 def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None) -> str:
@@ -142,8 +147,9 @@ def _own_facts(
     plain = family == "zsseg" and not config.get("object_mask_prompt", True)
     model = "ZSseg" if plain else _MODEL_NAMES[family]
     title = name.split("/")[-1]
+    vocabulary = _vocabulary(family, config)
     if arguments is None:
-        return ModelFacts(name, title, family, "unknown", model, location)
+        return ModelFacts(name, title, family, "unknown", model, location, vocabulary=vocabulary)
     data = _taxonomy(arguments.data)
     tested = arguments.eval_data or arguments.data
     starts = [start for start in (arguments.model, arguments.backbone) if start in _STARTS]
@@ -159,7 +165,13 @@ def _own_facts(
         evaluations=((f"data/{Path(tested).name}" if Path(tested).is_absolute() else tested, arguments.task),),
         starts_from=tuple(starts),
         arguments=_chosen(arguments),
+        vocabulary=vocabulary,
     )
+
+
+def _vocabulary(family: str, config: dict[str, Any]) -> tuple[str, ...]:
+    names = config.get("id2label", {}).values() if family == "maskformer" else config.get("class_names")
+    return tuple(names or ())
 
 
 def _taxonomy(data: str) -> PartTaxonomy | None:

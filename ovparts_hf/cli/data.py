@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from dataset_builders import BUILDERS, RELEASES, get_builder
@@ -10,11 +11,14 @@ from dataset_builders import BUILDERS, RELEASES, get_builder
 from ..data.check import check
 from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
-from ..data.repository import write_repository
+from ..data.repository import is_repository, write_repository
 from ..errors import ConfigurationError, HubError
 from ..publishing import Destination, push_folder
+from ..taxonomy import PartTaxonomy
 from .command import Commands, command
 from .hub import add_visibility
+
+logger = logging.getLogger(__name__)
 
 
 def add_commands(commands: Commands) -> None:
@@ -30,7 +34,11 @@ def add_commands(commands: Commands) -> None:
     prepare.add_argument("out", type=Path, help="folder to make")
     prepare.add_argument("--num-proc", type=int, default=1, help="processes (default: %(default)s)")
     prepare.add_argument("--overwrite", action="store_true", help="replace a dataset prepared there before")
-    prepare.add_argument("--push-to-hub", metavar="REPO", help="push it there (owner/name on the Hub)")
+    prepare.add_argument(
+        "--push-to-hub",
+        metavar="REPO",
+        help="push it there (owner/name on the Hub); a dataset that OUT holds already is pushed as it is",
+    )
     add_visibility(prepare)
 
     checking = command(
@@ -64,11 +72,19 @@ def _prepare(options: argparse.Namespace) -> int:
     if options.push_to_hub is not None:
         Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name in RELEASES)
     builder = builder_class() if options.source is None else builder_class(data_dir=options.source)
-    out = write_repository(builder, options.out, options.num_proc, options.overwrite)
+    if options.push_to_hub is not None and not options.overwrite and _is_prepared(options.out, options.name):
+        out = options.out.resolve()
+        logger.warning("%s is prepared already and pushed as it is; --overwrite prepares it again.", out)
+    else:
+        out = write_repository(builder, options.out, options.num_proc, options.overwrite)
     print(out)
     if options.push_to_hub is not None:
         print(_push_prepared(out, options.push_to_hub, rights))
     return 0
+
+
+def _is_prepared(folder: Path, name: str) -> bool:
+    return is_repository(folder) and PartTaxonomy.from_json(folder / "taxonomy.json").name == name
 
 
 def _push_prepared(folder: Path, repo: str, rights: dict[str, bool]) -> str:

@@ -11,11 +11,10 @@ import datasets
 import numpy as np
 import pyarrow.parquet as pq
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HTTPError
 from PIL import Image
 
-from ..errors import DatasetError, TaxonomyError
-from ..hub import explain, first_line
+from ..errors import DatasetError, HubError, TaxonomyError
+from ..hub import explained
 from ..tasks import Task
 from ..taxonomy import PartTaxonomy
 from .card import FEW_SHOT_SHARDS, shard_paths
@@ -236,9 +235,9 @@ def _without_decoding(rows: datasets.Dataset) -> datasets.Dataset:
 def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) -> Path:
     cache = Path(cache_dir) / "hub" if cache_dir else None
     try:
-        return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
-    except (HTTPError, OSError, ValueError) as error:
-        reason = explain(error, repo_id, "dataset") or first_line(error)
+        with explained(repo_id, "dataset"):
+            return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
+    except HubError as error:
         raise DatasetError(
-            f"{repo_id!r} is neither a folder nor a dataset repository that can be read. {reason}"
+            f"{repo_id!r} is neither a folder nor a dataset repository that can be read. {error}"
         ) from error

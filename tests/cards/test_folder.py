@@ -15,7 +15,7 @@ from ovparts_hf.cards import BENCHMARK_MODELS, folder_card, model_card, write_fo
 from ovparts_hf.cli import main
 from ovparts_hf.data.toy_world import TOY_WORLD
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.loading import load_model
+from ovparts_hf.loading import TOY_FOLDER, load_model
 from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.training import TrainArguments
@@ -182,6 +182,8 @@ def test_the_snippets_of_a_card_run(family, saved, tmp_path, monkeypatch):
         exec(snippet, {})
     assert (tmp_path / "parts.png").exists()
     assert "not recorded what it was trained on" in card and "Not stated" in card
+    assert "ImageNet" not in section(card, "Licence")
+    assert ("| own vocabulary | 68 classes, such as `bench's seat`;" in card) == (family == "maskformer")
 
 
 def test_the_card_is_written_beside_the_model(folder, tmp_path, capsys):
@@ -196,6 +198,20 @@ def test_the_card_is_written_beside_the_model(folder, tmp_path, capsys):
     assert "overwrite" in capsys.readouterr().err and written.read_text() == "what I wrote"
     assert main(["card", str(folder), "--overwrite"]) == 0
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_results_go_into_a_card_that_nobody_has_changed(folder, tmp_path):
+    write_folder_card(folder)
+    write_folder_card(folder, name="me/mine")
+    write_folder_card(folder, [measured()], name="me/mine")
+    assert ModelCard.load(folder / "README.md").data.eval_results
+    with pytest.raises(ConfigurationError, match="says something else"):
+        write_folder_card(folder)
+
+
+def test_the_example_asks_for_what_the_model_knows():
+    card = folder_card(TOY_FOLDER / "trained", name="me/toy")
+    assert '{"bench": ["seat", "back", "leg"]}' in card and "| own vocabulary | 68 classes" in card
 
 
 def test_one_card_of_the_benchmark_with_results(tmp_path):

@@ -117,7 +117,7 @@ class HubHandler(BaseHTTPRequestHandler):
         repo_type = asked.get("type", "model")
         if user is None:
             raise Refusal(401, "", "Invalid username or password.")
-        if not user.may_write(repo_id):
+        if not (self.hub.everybody or user.may_write(repo_id)):
             owner = repo_id.split("/")[0]
             raise Refusal(403, "", f'You don\'t have the rights to create a {repo_type} under the namespace "{owner}"')
         self.hub.create(repo_type, repo_id, asked.get("visibility") == "private" or asked.get("private", False))

@@ -10,6 +10,7 @@ from ovparts_hf.loading import load_config, load_model
 from ovparts_hf.publishing import push_folder
 
 from .conftest import use_endpoint
+from .server import HubHandler
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,18 @@ def test_a_missing_file_and_a_full_cache(here):
     assert explain(OSError(28, "No space left on device"), "me/empty") is None
 
 
+def test_something_else_answers(here, monkeypatch, model_folder):
+    monkeypatch.setattr(HubHandler, "do_GET", lambda handler: handler._answer(b"<html>Welcome to the hotel</html>"))
+    for token in (None, "hf_writer"):
+        here(token)
+        with pytest.raises(HubError, match="is not a Hub. Check HF_ENDPOINT"):
+            push_folder(model_folder, "me/new")
+        with pytest.raises(ConfigurationError, match="is not a Hub"):
+            load_config("me/new")
+        with pytest.raises(DatasetError, match="is not a Hub"):
+            PartDataset.load("me/new")
+
+
 @pytest.mark.parametrize("offline", [True, False])
 def test_no_network(here, monkeypatch, model_folder, offline):
     use_endpoint(monkeypatch, "http://127.0.0.1:9")
@@ -96,7 +109,8 @@ def test_no_network(here, monkeypatch, model_folder, offline):
         load_config("me/bert")
     with pytest.raises(DatasetError, match=why):
         PartDataset.load("me/data")
-    with pytest.raises(HubError, match=why):
+    with pytest.raises(HubError, match=why) as caught:
         push_folder(model_folder, "me/bert")
+    assert "in the cache" not in str(caught.value)
     with pytest.raises(HubError, match=why), explained("me/empty", "model"):
         snapshot_download("me/empty")

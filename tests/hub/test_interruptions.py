@@ -80,6 +80,23 @@ def test_an_interrupted_push_leaves_the_main_revision_as_it_was(hub, machine, mo
     assert len(hub.uploads) == len(set(hub.uploads)) == 4
 
 
+def test_the_same_command_pushes_what_was_prepared(hub, machine, pascal_archive, tmp_path):
+    out = tmp_path / "pascal"
+    prepare = ["hf_writer", "prepare", "pascal-part-116", pascal_archive, out, "--push-to-hub", "me/again"]
+    hub.drop_uploads_after = len(hub.uploads)
+    [(code, _, error)] = run_all(machine, prepare)
+    hub.drop_uploads_after = None
+    assert (code, error.splitlines()[-1].endswith(f"`ovparts push {out} me/again` tries again.")) == (1, True), error
+    shards = contents(out)
+    other = ["hf_writer", "prepare", "toy-world", out, "--push-to-hub", "me/again"]
+    [(code, printed, error), (refused, _, why)] = run_all(machine, prepare, other)
+    assert (code, printed.splitlines()[0]) == (0, str(out)), error
+    assert f"{out} is prepared already and pushed as it is" in error
+    assert (refused, "is a prepared dataset already" in why) == (1, True)
+    pushed = dict(hub.find("dataset", "me/again").commit().files)
+    assert {**pushed, ".gitattributes": None} == {**shards, ".gitattributes": None}
+
+
 def test_one_line_for_what_cannot_begin(hub, machine, model_folder, pascal_archive, tmp_path):
     hub.create("dataset", "me/open", private=False)
     hub.create("model", "me/bert", private=False).add_commit("bert", {"config.json": b'{"model_type": "bert"}'})
