@@ -13,7 +13,7 @@ from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..evaluation import evaluate_model
 from ..gallery import build_galleries
-from ..loading import load_model
+from ..loading import load_config, load_model
 from ..metrics import PictureCounts
 from ..metrics.flavours import FLAVOURS
 from ..objects import get_objects, read_names
@@ -76,6 +76,7 @@ def add_commands(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=options.mixed_precision)
+    load_config(options.model)  # a wrong name is noticed before the data are read
     dataset = PartDataset.load(options.data)
     if options.few_shot_list is not None:
         FewShotList.from_json(options.few_shot_list).apply(dataset)
