@@ -185,18 +185,28 @@ class PartSegmenter:
                     painted = paint(layers, size, len(vocabulary.classes), self.processor, threshold, top_k)
                     yield PartSegmentation(asked.image, painted[0], vocabulary.classes, painted[1])
 
-    def prepare(self, parts: Words | None = None) -> tuple[str, ...]:
-        """Checks words and encodes them, before any picture is there.
+    def prepare(
+        self,
+        parts: Words | None = None,
+        background: bool | None = None,
+        threshold: float | None = None,
+        top_k: int | None = None,
+    ) -> tuple[str, ...]:
+        """Checks what will be asked and encodes the words, before any picture is there.
 
         Args:
             parts: As for calling the object.
+            background: Likewise.
+            threshold: Likewise.
+            top_k: Likewise.
 
         Returns:
             The classes.
 
         Raises:
-            OVPartsError: The words cannot be understood, or the model does not take them.
+            OVPartsError: The words cannot be understood, or the model does not take them, or something is out of range.
         """
+        self._check(background, threshold, top_k)
         vocabulary = self._vocabulary(parts)
         self._encode(vocabulary.classes)
         return vocabulary.classes
@@ -220,7 +230,7 @@ class PartSegmenter:
             self._words.popitem(last=False)
         return words
 
-    def _check(self, background: bool | None, threshold: float | None, top_k: int | None, batch_size: int) -> None:
+    def _check(self, background: bool | None, threshold: float | None, top_k: int | None, batch_size: int = 1) -> None:
         if background and not self.model.scores_none:
             raise ConfigurationError(
                 f"{type(self.model).__name__} has no score of 'none', so background=True cannot be had; set a "
