@@ -182,6 +182,20 @@ def test_threads_may_share_a_segmenter(segmenter, monkeypatch):
     assert not failures
 
 
+@pytest.mark.parametrize("name", ["clipseg", "zsseg+"])
+def test_words_that_are_too_long_are_not_repeated_in_full(name, models):
+    with pytest.raises(OVPartsError, match="dog's x{70}|dog x{70}") as caught:
+        PartSegmenter(*models(name)).prepare({"dog": ["x" * 5000]})
+    assert len(str(caught.value)) < 250
+
+
+def test_a_large_vocabulary_of_any_language(segmenter, picture):
+    words = {"собака": [f"часть {i}" for i in range(300)], "犬": [f"頭 {i}" for i in range(200)], "🐶": ["ñ"]}
+    result = segmenter(picture, words)
+    assert len(result.classes) == 501 and result.classes[300] == "犬's 頭 0"
+    assert result.label_image().mode == "I;16"
+
+
 def test_a_closed_vocabulary_needs_no_words_and_allows_no_others(models, picture):
     segmenter = PartSegmenter(*models("maskformer"))
     assert segmenter(picture).classes == CLASSES
