@@ -120,6 +120,18 @@ def test_several_objects_of_one_kind_and_of_several_kinds(models, picture):
     assert (result.label_map[left] == alone.label_map[left]).all()
 
 
+def test_a_model_is_told_whose_parts_are_looked_for(models, picture, monkeypatch):
+    model, processor = models("catseg")
+    forward, masks = model.forward, []
+    monkeypatch.setattr(model, "forward", lambda **inputs: masks.append(inputs["class_mask"]) or forward(**inputs))
+    words = {**BENCH, "duck": ["head"]}
+    regions = [{"bench": square(picture)}, {"duck": square(picture)}]
+    PartSegmenter(model, processor)([picture, picture], words, object_masks=regions)
+    PartSegmenter(model, processor)(picture, words)
+    assert masks[0].tolist() == [[True, True, True, False], [False, False, False, True]]
+    assert masks[1] is None
+
+
 # ---- words -----------------------------------------------------------------------------------------------------------
 
 
