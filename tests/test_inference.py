@@ -371,6 +371,14 @@ def test_loading_chooses_device_and_precision(picture):
     assert segmenter(picture, BENCH).label_map.shape == (picture.height, picture.width)
 
 
+def test_a_model_in_training_answers_as_when_trained(models, picture):
+    model, processor = models("clipseg")
+    expected = PartSegmenter(model, processor)(picture, BENCH).label_map
+    segmenter = PartSegmenter(model.train(), processor)
+    assert not model.training
+    assert (segmenter(picture, BENCH).label_map == expected).all()
+
+
 def test_precision_can_be_a_word(picture):
     assert PartSegmenter.from_pretrained(dtype="bfloat16").model.dtype == torch.bfloat16
 
