@@ -316,6 +316,14 @@ def test_boxes_leave_room_for_the_background(segmenter, picture):
     assert ((result.label_map >= 0) == expected).all()
 
 
+def test_boxes_between_pixels_are_rounded(segmenter, picture):
+    masks = [
+        segmenter(picture, BENCH, boxes=box, background=False).label_map >= 0
+        for box in [(9.6, 10.4, 50.5001, 59.7), (10, 10, 51, 60)]
+    ]
+    assert (masks[0] == masks[1]).all() and masks[1].sum() == 41 * 50
+
+
 def test_thresholds_and_top_k(segmenter, picture):
     everything = segmenter(picture, BENCH, background=False)
     assert (segmenter(picture, BENCH, threshold=1.0).label_map == -1).all()

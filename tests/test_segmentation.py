@@ -124,3 +124,9 @@ def test_files_of_two_results_never_lie_together(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         segmentation().save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"label_map.png"}
+
+
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])
+def test_overlays_of_very_thin_pictures(shape):
+    small = segmentation(np.zeros(shape, dtype=int)).overlay(legend=False, longest_edge=100)
+    assert sorted(small.size)[0] >= 1 and max(small.size) >= 100
