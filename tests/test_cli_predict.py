@@ -175,3 +175,22 @@ def test_names_that_a_terminal_cannot_show(photos, tmp_path):
     done = subprocess.run([*command, *words], env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert len(written(tmp_path / "out")) == 2
+
+
+def test_thresholds_and_top_k_count(photos, tmp_path):
+    for options in ([], ["--threshold", "1"], ["--top-k", "1"]):
+        out = tmp_path / "-".join(["out", *options])
+        assert main(["predict", str(photos / "first.png"), *WORDS, "--out", str(out), *options]) == 0
+    found = {path.parent.parent.name: set(np.unique(Image.open(path))) for path in tmp_path.glob("out*/first/*.png")}
+    assert found["out"] == {0, 1, 255}
+    assert found["out---threshold-1"] == {255}
+    assert found["out---top-k-1"] in ({0, 255}, {1, 255})
+
+
+def test_a_place_that_is_taken_does_not_stop_the_others(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "first").write_text("a file")
+    assert main(["predict", str(photos), *WORDS, "--out", str(out)]) == 1
+    assert "1 of 2 pictures failed" in capsys.readouterr().err
+    assert written(out) == ["first", "sub/second/label_map.png"]
