@@ -17,7 +17,16 @@ from transformers import PreTrainedModel
 
 from .errors import ConfigurationError, OVPartsError
 from .loading import TRAINED_TOY, is_stock, load_model
-from .object_masks import Boxes, FoundObject, Masks, ObjectFinder, PipelineFinder, WordFinder, given_objects
+from .object_masks import (
+    Boxes,
+    FoundObject,
+    Masks,
+    ObjectFinder,
+    PipelineFinder,
+    WordFinder,
+    found_objects,
+    given_objects,
+)
 from .painting import Layer, paint
 from .pictures import Source, open_picture
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
@@ -58,6 +67,7 @@ class PartSegmenter:
         processor: Its processor.
         object_segmenter: Finds the objects whose parts are asked for, if no masks or boxes of them are given; parts are
             then only looked for inside their objects. A model that must be told an object's mask (ZSseg+) needs it.
+            A function (see `ObjectFinder`), or another `PartSegmenter`, which is then asked for whole objects.
 
     Example:
         >>> segmenter = PartSegmenter.from_pretrained("models/clipseg-pascal")
@@ -69,11 +79,12 @@ class PartSegmenter:
         self,
         model: PreTrainedModel,
         processor: PartSegmentationProcessor | ClosedVocabularyProcessor,
-        object_segmenter: ObjectFinder | None = None,
+        object_segmenter: ObjectFinder | PartSegmenter | None = None,
     ) -> None:
         self.model = model.eval()
         self.processor = processor
-        self.object_segmenter = object_segmenter
+        found_by_words = isinstance(object_segmenter, PartSegmenter)
+        self.object_segmenter = WordFinder(object_segmenter) if found_by_words else object_segmenter
         self._words: OrderedDict[tuple[str, ...], dict[str, torch.Tensor]] = OrderedDict()
 
     @classmethod
@@ -81,8 +92,8 @@ class PartSegmenter:
         cls,
         name_or_path: str | Path = TRAINED_TOY,
         device: Any = None,
-        dtype: torch.dtype | None = None,
-        object_segmenter: str | Path | ObjectFinder | None = None,
+        dtype: torch.dtype | str | None = None,
+        object_segmenter: str | Path | ObjectFinder | PartSegmenter | None = None,
     ) -> PartSegmenter:
         """Loads a model.
 
@@ -90,15 +101,14 @@ class PartSegmenter:
             name_or_path: A folder or Hub repository that this library wrote, a stock model (an untrained beginning), or
                 one of `TOY_MODELS`; by default the toy model, which knows drawn objects only.
             device: Where it runs; None for the accelerator, if there is one.
-            dtype: Of the weights; None for float32.
+            dtype: Of the weights, such as `torch.bfloat16` or "bfloat16"; None for float32.
             object_segmenter: As for `PartSegmenter`, or the name of a model: of this library, which is then asked for
                 whole objects, or a segmentation model of transformers that knows their names.
 
         Raises:
-            ConfigurationError: There is no such model.
+            ConfigurationError: There is no such model, or no such device or precision.
         """
-        if device is None:
-            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+        device, dtype = _usable_device(device), _floating(dtype)
         model, processor = load_model(name_or_path)
         if is_stock(name_or_path):
             logger.warning(
@@ -141,7 +151,7 @@ class PartSegmenter:
         Raises:
             OVPartsError: A picture cannot be read, words or masks do not fit, or the model needs masks.
         """
-        if not isinstance(images, list | tuple):
+        if not isinstance(images, Sequence) or isinstance(images, str | bytes):
             images, object_masks, boxes = [images], [object_masks], [boxes]
             [result] = self.stream(images, parts, object_masks, boxes, background, threshold, top_k)
             return result
@@ -162,12 +172,12 @@ class PartSegmenter:
         batch_size: int = 1,
     ) -> Iterator[PartSegmentation]:
         """As calling the object with a list, for any number of pictures: results come one after the other."""
+        if isinstance(images, str | Path | Image.Image | np.ndarray):
+            raise ConfigurationError("Several pictures are streamed: give a list or a generator; of one, make a list.")
         vocabulary = self._vocabulary(parts)
-        self._check(background, threshold, top_k)
+        self._check(background, threshold, top_k, batch_size)
         words = self._encode(vocabulary.classes)
-        masks = repeat(None) if object_masks is None else object_masks
-        regions = repeat(None) if boxes is None else boxes
-        pictures = (self._ask(*each, vocabulary) for each in zip(images, masks, regions))
+        pictures = (self._ask(*each, vocabulary) for each in _with_regions(images, object_masks, boxes))
         while batch := list(islice(pictures, batch_size)):
             for group in _same_shape(batch, self.model.takes_object_masks):
                 for asked, layers in zip(group, self._score(group, vocabulary, words, background)):
@@ -175,18 +185,28 @@ class PartSegmenter:
                     painted = paint(layers, size, len(vocabulary.classes), self.processor, threshold, top_k)
                     yield PartSegmentation(asked.image, painted[0], vocabulary.classes, painted[1])
 
-    def prepare(self, parts: Words | None = None) -> tuple[str, ...]:
-        """Checks words and encodes them, before any picture is there.
+    def prepare(
+        self,
+        parts: Words | None = None,
+        background: bool | None = None,
+        threshold: float | None = None,
+        top_k: int | None = None,
+    ) -> tuple[str, ...]:
+        """Checks what will be asked and encodes the words, before any picture is there.
 
         Args:
             parts: As for calling the object.
+            background: Likewise.
+            threshold: Likewise.
+            top_k: Likewise.
 
         Returns:
             The classes.
 
         Raises:
-            OVPartsError: The words cannot be understood, or the model does not take them.
+            OVPartsError: The words cannot be understood, or the model does not take them, or something is out of range.
         """
+        self._check(background, threshold, top_k)
         vocabulary = self._vocabulary(parts)
         self._encode(vocabulary.classes)
         return vocabulary.classes
@@ -201,16 +221,16 @@ class PartSegmenter:
         return Vocabulary.of(parts)
 
     def _encode(self, classes: tuple[str, ...]) -> dict[str, torch.Tensor]:
-        if classes in self._words:
-            self._words.move_to_end(classes)
-            return self._words[classes]
-        with torch.no_grad():
-            self._words[classes] = encode_words(self.model, self.processor, classes)
+        words = self._words.pop(classes, None)  # one step, for threads that share the object
+        if words is None:
+            with torch.no_grad():
+                words = encode_words(self.model, self.processor, classes)
+        self._words[classes] = words  # as the latest
         if len(self._words) > _VOCABULARIES_KEPT:
             self._words.popitem(last=False)
-        return self._words[classes]
+        return words
 
-    def _check(self, background: bool | None, threshold: float | None, top_k: int | None) -> None:
+    def _check(self, background: bool | None, threshold: float | None, top_k: int | None, batch_size: int = 1) -> None:
         if background and not self.model.scores_none:
             raise ConfigurationError(
                 f"{type(self.model).__name__} has no score of 'none', so background=True cannot be had; set a "
@@ -220,6 +240,8 @@ class PartSegmenter:
             raise ConfigurationError(f"threshold is {threshold}; it must lie between 0 and 1.")
         if top_k is not None and top_k < 1:
             raise ConfigurationError(f"top_k is {top_k}; it must be at least 1.")
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size is {batch_size}; it must be at least 1.")
 
     # ---- pictures ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +249,7 @@ class PartSegmenter:
         image = open_picture(image)
         objects = given_objects(masks, boxes, vocabulary, (image.height, image.width))
         if objects is None and self.object_segmenter is not None:
-            objects = self.object_segmenter(image, vocabulary)
+            objects = found_objects(self.object_segmenter(image, vocabulary), vocabulary, (image.height, image.width))
         shown = None
         if self.model.takes_object_masks:
             if objects is None:
@@ -276,11 +298,45 @@ class PartSegmenter:
         return layers
 
 
+def _with_regions(
+    images: Iterable[Source], object_masks: Iterable[Masks | None] | None, boxes: Iterable[Boxes | None] | None
+) -> Iterator[tuple[Source, Masks | None, Boxes | None]]:
+    """Each picture with what belongs to it."""
+    masks = repeat(None) if object_masks is None else iter(object_masks)
+    regions = repeat(None) if boxes is None else iter(boxes)
+    for image in images:
+        try:
+            together = image, next(masks), next(regions)
+        except StopIteration:
+            raise ConfigurationError("There are more pictures than object_masks or boxes; give each its own.") from None
+        yield together
+
+
 def _same_shape(batch: list[_Asked], one_by_one: bool) -> list[list[_Asked]]:
     """Pictures that can go through the model together."""
     if one_by_one or len({asked.inputs["pixel_values"].shape for asked in batch}) > 1:
         return [[asked] for asked in batch]
     return [batch]
+
+
+def _usable_device(device: Any) -> Any:
+    if device is None:
+        return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(
+            f"The device {device!r} cannot be used here ({reason}). Name another, or none for the best there is."
+        ) from error
+    return device
+
+
+def _floating(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is not None and not (isinstance(found, torch.dtype) and found.is_floating_point):
+        raise ConfigurationError(f"dtype is {dtype!r}; give float32, bfloat16 or float16.")
+    return found
 
 
 def _load_finder(name_or_path: str, device: Any) -> ObjectFinder:

@@ -35,10 +35,10 @@ class FoundObject(NamedTuple):
 
 
 class ObjectFinder(Protocol):
-    """Finds objects by their names."""
+    """Finds objects by their names: any function like this."""
 
     def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[FoundObject]:
-        """The objects of a vocabulary that are in a picture."""
+        """The objects of a vocabulary (`vocabulary.objects`) that are in a picture, each with its name and mask."""
 
 
 def given_objects(
@@ -70,6 +70,28 @@ def given_objects(
     return found
 
 
+def found_objects(found: Any, vocabulary: Vocabulary, size: tuple[int, int]) -> list[FoundObject]:
+    """Checks what an `ObjectFinder` returned, as that may be a user's function.
+
+    Args:
+        found: A list of names and masks, or `Masks` by name.
+        vocabulary: Whose objects they are.
+        size: (height, width) of the picture.
+
+    Raises:
+        OVPartsError: It is something else, an object is unknown, or a mask does not fit the picture.
+    """
+    try:
+        pairs = [(name, mask) for name, mask in (found.items() if isinstance(found, Mapping) else found)]
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"An object_segmenter must return a list of (name, mask); this one returned {type(found).__name__}."
+        ) from error
+    for name, _ in pairs:
+        vocabulary.parts_of(name)
+    return [FoundObject(name, mask) for name, value in pairs for mask in _masks(name, value, size)]
+
+
 def _by_name(given: Any, vocabulary: Vocabulary) -> Mapping[str, Any]:
     if isinstance(given, Mapping):
         return given
@@ -91,8 +113,11 @@ def _masks(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
 
 
 def _box_masks(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
-    boxes = np.asarray(value, dtype=float)
-    if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4:
+    try:
+        boxes = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):  # words, or boxes of different lengths
+        boxes = np.empty(0)
+    if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4 or not np.isfinite(boxes).all():
         raise ConfigurationError(f"The box of {name!r} is {value!r}; give (left, top, right, bottom), or several.")
     height, width = size
     regions = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
 import warnings
 from http.client import HTTPException
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -26,9 +28,13 @@ MAX_DOWNLOAD = 2**27
 SECONDS = 30
 """How long a server may keep silent."""
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
+"""What Pillow identifies, but has no pixels, or only with other programs."""
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
 _BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error)
 _STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or of two lenses: the first one counts
+_URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning in an address; spaces and letters beyond ASCII are escaped
 _WHITE = (255, 255, 255, 255)
 
 
@@ -59,11 +65,19 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise PictureError(
             f"A picture is a PIL image, a numpy array, a path or a URL; a {type(source).__name__} was given."
         )
-    _check(image, name, max_pixels)
-    try:
-        return _upright_rgb(image)
-    except _BROKEN as error:
-        raise PictureError(f"{name} is not a whole picture ({error}). Save or download it again.") from error
+    with contextlib.nullcontext() if image is source else image:  # what was opened here is closed here
+        _check(image, name, max_pixels)
+        try:
+            return _upright_rgb(image)
+        except _BROKEN as error:
+            reason = str(error) or "its file was closed before it was read"
+            raise PictureError(f"{name} is not a whole picture ({reason}). Save or download it again.") from error
+
+
+def picture_suffixes() -> set[str]:
+    """Suffixes of files that can be opened, in lower case: ".jpg", ".png", ..."""
+    suffixes = Image.registered_extensions().items()  # which also registers what can be opened
+    return {suffix for suffix, kind in suffixes if kind in Image.OPEN and kind not in NO_PICTURES}
 
 
 # ---- where it comes from ---------------------------------------------------------------------------------------------
@@ -71,7 +85,7 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 def _from_array(array: np.ndarray) -> Image.Image:
     channels = array.shape[2] if array.ndim == 3 else 1
-    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype.name not in ("uint8", "uint16"):
         raise PictureError(
             f"An array must be uint8 or uint16 of shape (height, width), (height, width, 3) or (height, width, 4); "
             f"given was {array.dtype} of shape {array.shape}."
@@ -84,14 +98,15 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 def _existing(path: Path) -> Path:
     path = path.expanduser()
-    if not path.is_file():
-        what = "is a folder; name a picture in it" if path.is_dir() else "does not exist"
-        raise PictureError(f"{path} {what}.")
+    if os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
+        raise PictureError(f"{path} is a folder; name a picture in it.")
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise PictureError(f"{path} does not exist.")
     return path
 
 
 def _download(url: str) -> bytes:
-    request = Request(url, headers={"User-Agent": "ovparts_hf"})
+    request = Request(quote(url, safe=_URL), headers={"User-Agent": "ovparts_hf"})
     try:
         with urlopen(request, timeout=SECONDS) as response:
             data = response.read(MAX_DOWNLOAD + 1)
@@ -124,6 +139,8 @@ def _check(image: Image.Image, name: str, max_pixels: int) -> None:
         raise PictureError(
             f"{name} has {image.width} x {image.height} pixels; allowed are 1 to {max_pixels:,}. Give a smaller one."
         )
+    if image.format in NO_PICTURES:
+        raise PictureError(f"{name} is a {image.format} file, which is no picture. Save it as JPEG or PNG.")
     frames = 1 if image.format in _STILLS_OF_SEVERAL else getattr(image, "n_frames", 1)
     if frames > 1:
         raise PictureError(f"{name} has {frames} frames or pages. Save the one that you mean as a JPEG or PNG.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,9 @@ class PartSegmentationPipeline(Pipeline):
         """Finds parts.
 
         Args:
-            inputs: A picture as `PartSegmenter` takes it, or a list, a dataset or a generator of pictures. Instead of a
-                picture, a mapping of `image` to it and of `object_masks` or `boxes` to what belongs to it.
+            inputs: A picture as `PartSegmenter` takes it, or a list, a column of a dataset, a `KeyDataset` or a
+                generator of pictures. Instead of a picture, a mapping of `image` to it and of `object_masks` or `boxes`
+                to what belongs to it.
             **kwargs: Options of the class, and those of any pipeline (`batch_size`). `object_masks` and `boxes` are
                 lists for a list of pictures.
 
@@ -63,8 +64,12 @@ class PartSegmentationPipeline(Pipeline):
         Raises:
             OVPartsError: A picture cannot be read, words or masks do not fit, or the model needs masks or words.
         """
+        if isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes):
+            inputs = list(inputs)
+            if not inputs:
+                return []
         given = {name: kwargs.pop(name) for name in _REGIONS if kwargs.get(name) is not None}
-        if given and isinstance(inputs, list | tuple):
+        if given and isinstance(inputs, list):
             for name, values in given.items():
                 if not isinstance(values, list | tuple) or len(values) != len(inputs):
                     raise ConfigurationError(f"For {len(inputs)} pictures, give a list of {len(inputs)} {name}.")
@@ -89,6 +94,8 @@ class PartSegmentationPipeline(Pipeline):
     def preprocess(self, inputs: Source | Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(inputs, Mapping):
             inputs = {"image": inputs}
+        if "image" not in inputs:
+            raise ConfigurationError(f"A mapping needs the key 'image'; this one has {list(inputs)}.")
         return {"image": open_picture(inputs["image"]), **{name: inputs.get(name) for name in _REGIONS}}
 
     def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
             lengths = [sum(mask) for mask in tokens["attention_mask"]]
             prompt = prompts[lengths.index(max(lengths))]
             raise OVPartsError(
-                f"Class {prompt!r} has {longest} tokens; the text encoder takes at most {limit}. Shorten it."
+                f"Class {prompt[:80]!r} has {longest} tokens; the text encoder takes at most {limit}. Shorten it."
             )
         if self.templates is not None:
             count = len(self.templates)

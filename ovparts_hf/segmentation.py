@@ -176,7 +176,8 @@ class PartSegmentation:
         """Writes `label_map.png` (see `label_image`), `overlay.png` and `parts.json` (see `to_json`).
 
         Args:
-            folder: Is made if it is missing; of an existing one only these files are replaced.
+            folder: Is made if it is missing. Of an existing one these files are replaced, or removed if they are not
+                written now: they belong to an earlier result.
             overlay: Whether to write the overlay.
             details: Whether to write the JSON file.
 
@@ -184,6 +185,8 @@ class PartSegmentation:
             The folder.
         """
         folder = Path(folder)
+        for name in ("overlay.png", "parts.json"):
+            (folder / name).unlink(missing_ok=True)
         with atomic_write(folder / "label_map.png") as temporary:
             self.label_image().save(temporary)
         if overlay:

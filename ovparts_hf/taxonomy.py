@@ -120,6 +120,8 @@ class PartTaxonomy:
         parts, object_ids = [], []
         for object_id, (name, part_names) in enumerate(zip(objects, words.values())):
             for part_name in _strings(f"parts of {name!r}", part_names):
+                if not part_name.strip():
+                    raise TaxonomyError(f"An empty part was given to {name!r}: {part_names!r}.")
                 parts.append(f"{name}'s {part_name.strip()}")
                 object_ids.append(object_id)
         return cls(

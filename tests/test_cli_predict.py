@@ -1,6 +1,9 @@
 """`ovparts predict`, with the toy model in the package."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -84,6 +87,9 @@ def test_words_may_be_in_a_file(photos, tmp_path):
         (["--parts", "bench"], "'bench' does not name an object and its parts"),
         (["--parts", "gone.json"], "gone.json cannot be read"),
         (["--parts", "bench: seat", "--threshold", "3"], "threshold is 3.0; it must lie between 0 and 1"),
+        (["--parts", "bench", "--model", "no/such-model"], "'bench' does not name an object and its parts"),
+        (["--parts", "bench: seat", "--top-k", "0"], "top_k is 0; it must be at least 1"),
+        (["--parts", "bench: seat", "--device", "banana"], "The device 'banana' cannot be used here"),
         (["--parts", "bench: seat", "--model", "no/such-model"], "no/such-model"),
         (["--parts", "bench: seat", "--objects", "no/such-model"], "is not a model that finds objects"),
     ],
@@ -130,3 +136,61 @@ def test_brackets_in_a_name_are_no_pattern(tmp_path):
     path = tmp_path / "photo[1].png"
     path.touch()
     assert [source for source, _ in find_pictures([str(path)], tmp_path / "out")] == [str(path)]
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/below"])
+def test_a_place_that_cannot_be_written_is_said_once_and_first(place, photos, tmp_path, capsys, monkeypatch):
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setattr(PartSegmenter, "__call__", lambda *args, **kwargs: pytest.fail("worked in vain"))
+    assert main(["predict", str(photos), *WORDS, "--out", str(tmp_path / place)]) == 1
+    error = capsys.readouterr().err
+    assert "Nothing can be written to" in error and "Name another folder by --out" in error
+    assert (tmp_path / "taken").read_text() == "a file"
+
+
+def test_of_folders_only_what_can_be_opened_counts(photos, tmp_path):
+    for name in ("notes.pdf", "movie.mpg", "drawing.eps", "data.h5"):
+        (photos / name).write_bytes(b"none")
+    assert main(["predict", str(photos), *WORDS, "--out", str(tmp_path / "out")]) == 0
+
+
+def test_words_that_are_too_long_for_a_file(photos, tmp_path, capsys):
+    words = ["long" * 2000, str(photos / "first.png")]
+    assert main(["predict", *words, *WORDS, "--out", str(tmp_path / "out")]) == 1
+    assert "1 of 2 pictures failed" in capsys.readouterr().err
+    assert written(tmp_path / "out") == ["first/label_map.png"]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a/..", "/a/%2e%2e", "/..%2f.."])
+def test_results_of_urls_stay_below_the_folder(path, tmp_path):
+    [(_, name)] = find_pictures([f"http://host{path}"], tmp_path)
+    assert name.parts and name.parts[0] not in ("..", "/")
+
+
+def test_names_that_a_terminal_cannot_show(photos, tmp_path):
+    (photos / "first.png").rename(photos / "\udcff 犬.png")
+    command = [sys.executable, "-c", "import sys; from ovparts_hf.cli import main; sys.exit(main(sys.argv[1:]))"]
+    words = ["predict", str(photos), *WORDS, "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run([*command, *words], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(written(tmp_path / "out")) == 2
+
+
+def test_thresholds_and_top_k_count(photos, tmp_path):
+    for options in ([], ["--threshold", "1"], ["--top-k", "1"]):
+        out = tmp_path / "-".join(["out", *options])
+        assert main(["predict", str(photos / "first.png"), *WORDS, "--out", str(out), *options]) == 0
+    found = {path.parent.parent.name: set(np.unique(Image.open(path))) for path in tmp_path.glob("out*/first/*.png")}
+    assert found["out"] == {0, 1, 255}
+    assert found["out---threshold-1"] == {255}
+    assert found["out---top-k-1"] in ({0, 255}, {1, 255})
+
+
+def test_a_place_that_is_taken_does_not_stop_the_others(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "first").write_text("a file")
+    assert main(["predict", str(photos), *WORDS, "--out", str(out)]) == 1
+    assert "1 of 2 pictures failed" in capsys.readouterr().err
+    assert written(out) == ["first", "sub/second/label_map.png"]

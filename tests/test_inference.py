@@ -1,10 +1,15 @@
 """One picture, any words, every model."""
 
+import sys
+import threading
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from ovparts_hf import inference
 from ovparts_hf.data.toy_world import draw
 from ovparts_hf.errors import ConfigurationError, OVPartsError, PictureError
 from ovparts_hf.inference import PartSegmenter
@@ -115,6 +120,18 @@ def test_several_objects_of_one_kind_and_of_several_kinds(models, picture):
     assert (result.label_map[left] == alone.label_map[left]).all()
 
 
+def test_a_model_is_told_whose_parts_are_looked_for(models, picture, monkeypatch):
+    model, processor = models("catseg")
+    forward, masks = model.forward, []
+    monkeypatch.setattr(model, "forward", lambda **inputs: masks.append(inputs["class_mask"]) or forward(**inputs))
+    words = {**BENCH, "duck": ["head"]}
+    regions = [{"bench": square(picture)}, {"duck": square(picture)}]
+    PartSegmenter(model, processor)([picture, picture], words, object_masks=regions)
+    PartSegmenter(model, processor)(picture, words)
+    assert masks[0].tolist() == [[True, True, True, False], [False, False, False, True]]
+    assert masks[1] is None
+
+
 # ---- words -----------------------------------------------------------------------------------------------------------
 
 
@@ -136,6 +153,59 @@ def test_words_are_encoded_once(name, models, picture, monkeypatch):
     assert (second[1].label_map == first.label_map).all()
     segmenter(picture, {"duck": ["head"]})
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(("others", "calls"), [(15, 0), (16, 1)])
+def test_the_latest_words_are_kept(others, calls, models, picture, monkeypatch):
+    model, processor = models("clipseg")
+    segmenter = PartSegmenter(model, processor)
+    segmenter(picture, BENCH)
+    segmenter(picture, ["first"])
+    segmenter(picture, BENCH)  # later than "first" now
+    for number in range(others):
+        segmenter.prepare([f"word {number}"])
+    encode, encoded = model.encode_classes, []
+    monkeypatch.setattr(model, "encode_classes", lambda *args, **kwargs: encoded.append(1) or encode(*args, **kwargs))
+    segmenter(picture, BENCH)
+    assert len(encoded) == calls
+
+
+def test_threads_may_share_a_segmenter(segmenter, monkeypatch):
+    monkeypatch.setattr(inference, "encode_words", lambda model, processor, classes: {"class_features": classes})
+    words = [f"word {number}" for number in range(18)]  # more than are kept
+    failures = []
+
+    def work(stride):
+        try:
+            for number in range(100_000):
+                classes = (words[number * stride % 18],)
+                assert segmenter._encode(classes)["class_features"] == classes
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(stride,)) for stride in (1, 5, 7, 11)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(interval)
+    assert not failures
+
+
+@pytest.mark.parametrize("name", ["clipseg", "zsseg+"])
+def test_words_that_are_too_long_are_not_repeated_in_full(name, models):
+    with pytest.raises(OVPartsError, match="dog's x{70}|dog x{70}") as caught:
+        PartSegmenter(*models(name)).prepare({"dog": ["x" * 5000]})
+    assert len(str(caught.value)) < 250
+
+
+def test_a_large_vocabulary_of_any_language(segmenter, picture):
+    words = {"собака": [f"часть {i}" for i in range(300)], "犬": [f"頭 {i}" for i in range(200)], "🐶": ["ñ"]}
+    result = segmenter(picture, words)
+    assert len(result.classes) == 501 and result.classes[300] == "犬's 頭 0"
+    assert result.label_image().mode == "I;16"
 
 
 def test_a_closed_vocabulary_needs_no_words_and_allows_no_others(models, picture):
@@ -199,6 +269,31 @@ def test_results_stream(segmenter, picture, size):
     assert len(list(results)) == 3
 
 
+def test_any_sequence_of_pictures_is_a_list(segmenter, picture):
+    class Column(Sequence):  # as that of a data set
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, position):
+            return [picture, picture][position]
+
+    assert len(segmenter(Column(), BENCH)) == 2
+
+
+@pytest.mark.parametrize("single", [Image.new("L", (4, 3)), np.zeros((3, 4, 3), dtype=np.uint8), "photo.jpg"])
+def test_one_picture_is_no_stream(single, segmenter):
+    with pytest.raises(ConfigurationError, match="give a list or a generator"):
+        next(segmenter.stream(single, BENCH))
+
+
+def test_a_stream_loses_no_picture_for_lack_of_masks(segmenter, picture):
+    masks = [{"bench": square(picture)}]
+    results = segmenter.stream([picture, picture], BENCH, object_masks=masks)
+    assert next(results).areas() == segmenter(picture, BENCH, object_masks=masks[0]).areas()
+    with pytest.raises(ConfigurationError, match="more pictures than object_masks or boxes"):
+        next(results)
+
+
 # ---- choices ---------------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +316,14 @@ def test_boxes_leave_room_for_the_background(segmenter, picture):
     assert ((result.label_map >= 0) == expected).all()
 
 
+def test_boxes_between_pixels_are_rounded(segmenter, picture):
+    masks = [
+        segmenter(picture, BENCH, boxes=box, background=False).label_map >= 0
+        for box in [(9.6, 10.4, 50.5001, 59.7), (10, 10, 51, 60)]
+    ]
+    assert (masks[0] == masks[1]).all() and masks[1].sum() == 41 * 50
+
+
 def test_thresholds_and_top_k(segmenter, picture):
     everything = segmenter(picture, BENCH, background=False)
     assert (segmenter(picture, BENCH, threshold=1.0).label_map == -1).all()
@@ -241,11 +344,17 @@ def test_thresholds_and_top_k(segmenter, picture):
         ({"boxes": (0, 0, 5)}, "give .left, top, right, bottom."),
         ({"boxes": (5, 0, 5, 9)}, "is empty or leaves the picture, which is 160 wide and 120 high"),
         ({"boxes": (0, 0, 161, 9)}, "is empty or leaves the picture"),
+        ({"boxes": (0, 0, float("nan"), 9)}, "give .left, top, right, bottom."),
+        ({"boxes": {"bench": ["left"]}}, "give .left, top, right, bottom."),
+        ({"boxes": [(0, 0, 5, 5), (0, 0, 5)]}, "give .left, top, right, bottom."),
+        ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        ({"batch_size": -1}, "batch_size is -1; it must be at least 1"),
     ],
 )
 def test_bad_choices_are_refused(options, message, segmenter, picture):
+    several = {"object_masks", "boxes"} & set(options)
     with pytest.raises(ConfigurationError if "No part" not in message else OVPartsError, match=message):
-        segmenter(picture, BENCH, **options)
+        segmenter(picture if several else [picture], BENCH, **options)
 
 
 def test_masks_of_several_kinds_need_names(segmenter, picture):
@@ -270,6 +379,32 @@ def test_loading_chooses_device_and_precision(picture):
     assert segmenter(picture, BENCH).label_map.shape == (picture.height, picture.width)
 
 
+def test_a_model_in_training_answers_as_when_trained(models, picture):
+    model, processor = models("clipseg")
+    expected = PartSegmenter(model, processor)(picture, BENCH).label_map
+    segmenter = PartSegmenter(model.train(), processor)
+    assert not model.training
+    assert (segmenter(picture, BENCH).label_map == expected).all()
+
+
+def test_precision_can_be_a_word(picture):
+    assert PartSegmenter.from_pretrained(dtype="bfloat16").model.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "banana"}, "The device 'banana' cannot be used here"),
+        ({"device": "xpu:77"}, "The device 'xpu:77' cannot be used here"),
+        ({"dtype": "float99"}, "dtype is 'float99'; give float32"),
+        ({"dtype": torch.int8}, "dtype is torch.int8; give float32"),
+    ],
+)
+def test_devices_and_precisions_that_are_not_there(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        PartSegmenter.from_pretrained("is not even looked for", **options)
+
+
 def test_untrained_models_are_told_apart(caplog):
     PartSegmenter.from_pretrained()
     assert not caplog.records
@@ -285,6 +420,33 @@ def test_objects_can_be_found_by_any_function(models, picture):
         assert ((result.label_map >= 0) == mask).all()
     nothing = PartSegmenter(*models("zsseg+"), object_segmenter=lambda image, vocabulary: [])(picture, BENCH)
     assert (nothing.label_map == -1).all()
+
+
+def test_a_function_may_return_masks_in_several_forms(models, picture):
+    mask = square(picture)
+    for form in ([("bench", mask.astype(np.uint8))], [("bench", Image.fromarray(mask))], {"bench": np.stack([mask])}):
+        result = PartSegmenter(*models("clipseg"), lambda image, vocabulary, form=form: form)(picture, BENCH)
+        assert ((result.label_map >= 0) == mask).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        (None, "must return a list of .name, mask.; this one returned NoneType"),
+        (["bench"], "must return a list of .name, mask.; this one returned list"),
+        ([("duck", np.ones((120, 160)))], "No part of 'duck' is asked for"),
+        ([("bench", np.ones((4, 160)))], r"The mask of 'bench' has shape \(4, 160\)"),
+    ],
+)
+def test_what_a_function_returns_is_checked(form, message, models, picture):
+    with pytest.raises(OVPartsError, match=message):
+        PartSegmenter(*models("clipseg"), object_segmenter=lambda image, vocabulary: form)(picture, BENCH)
+
+
+def test_a_segmenter_can_find_the_objects_of_another(models, picture):
+    finder = PartSegmenter(*models("clipseg"))
+    result = PartSegmenter(*models("zsseg+"), object_segmenter=finder)(picture, BENCH)
+    assert ((result.label_map >= 0) == (finder(picture, ["bench"]).label_map == 0)).all()
 
 
 def test_objects_are_found_by_a_model_of_this_library(picture):

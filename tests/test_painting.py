@@ -71,8 +71,15 @@ def test_the_highest_scoring_classes_stay_and_take_over():
 
 
 def test_none_stays_among_the_highest():
-    maps = layer([[0.6, 0.1]], [[0.5, 0.1]], [[0.1, 0.3]], ids=(0, 1, -1))
-    assert paint([maps], (1, 2), 2, Processor(), top_k=1)[0].tolist() == [[0, -1]]
+    maps = layer([[0.6, 0.2, 0.1]], [[0.5, 0.4, 0.1]], [[0.1, 0.3, 0.3]], ids=(0, 1, -1))
+    assert paint([maps], (1, 3), 2, Processor())[0].tolist() == [[0, 1, -1]]
+    assert paint([maps], (1, 3), 2, Processor(), top_k=1)[0].tolist() == [[0, -1, -1]]
+
+
+def test_an_object_may_lose_all_of_its_parts():
+    left = layer([[0.5, 0.5]], ids=(0,), inside=np.array([[True, False]]))
+    right = layer([[0.4, 0.4]], ids=(1,), inside=np.array([[False, True]]))
+    assert paint([left, right], (1, 2), 2, Processor(), top_k=1)[0].tolist() == [[0, -1]]
 
 
 def test_regions_bound_their_layers_and_the_best_wins_where_they_overlap():

@@ -1,7 +1,10 @@
 """Opening what users call a picture."""
 
+import contextlib
+import gc
 import io
 import threading
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -87,6 +90,12 @@ def test_floating_point_pictures_between_zero_and_one(tmp_path):
         open_picture(path)
 
 
+@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def test_arrays_of_sixteen_bits_in_any_byte_order(order):
+    values = (np.arange(256).reshape(16, 16) << 8).astype(order)
+    assert (np.asarray(open_picture(values))[..., 0].ravel() == np.arange(256)).all()
+
+
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3), (20, 30, 4)])
 def test_arrays(shape):
     assert open_picture(np.zeros(shape, dtype=np.uint8)).size == (30, 20)
@@ -102,6 +111,8 @@ def test_arrays(shape):
         (b"bytes", "a bytes was given"),
         (None, "a NoneType was given"),
         ("no-such-file.jpg", "no-such-file.jpg does not exist"),
+        ("long" * 2000, "long does not exist"),
+        ("null\0.jpg", "does not exist"),
     ],
 )
 def test_what_is_no_picture_is_refused(source, message):
@@ -155,11 +166,64 @@ def test_large_pictures_are_refused_before_they_are_decoded(tmp_path, monkeypatc
         open_picture(Image.new("L", (11, 10)), max_pixels=100)
 
 
+@pytest.mark.parametrize("name", ["several.gif", "phone.mpo", "cut.jpg", "one.gif"])
+def test_files_are_closed_whatever_comes_of_them(name, tmp_path):
+    path = tmp_path / name
+    others = {} if name in ("cut.jpg", "one.gif") else {"save_all": True, "append_images": [picture().rotate(180)]}
+    picture(size=(300, 200)).save(path, **others)
+    if name == "cut.jpg":
+        path.write_bytes(path.read_bytes()[:-300])
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.suppress(PictureError):
+            open_picture(path)
+        gc.collect()
+    assert not [warning for warning in caught if warning.category is ResourceWarning]
+
+
+def test_a_picture_that_is_given_stays_open(tmp_path):
+    picture().save(tmp_path / "one.gif")
+    with Image.open(tmp_path / "one.gif") as image:
+        first = open_picture(image)
+        image.seek(0)
+        assert open_picture(image).tobytes() == first.tobytes()
+
+
+@pytest.mark.parametrize("way", ["with", "close"])
+def test_a_picture_that_was_closed_before_it_was_read(way, tmp_path):
+    picture().save(tmp_path / "picture.png")
+    image = Image.open(tmp_path / "picture.png")
+    image.__exit__() if way == "with" else image.close()
+    with pytest.raises(PictureError, match="was closed before it was read|closed image"):
+        open_picture(image)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("drawing.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"),
+        ("movie.mpg", b"\0\0\1\xb3" + b"1" * 100),
+        ("data.h5", b"\x89HDF\r\n\x1a\n" + b"1" * 100),
+    ],
+)
+def test_what_only_looks_like_a_picture_is_refused(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PictureError, match="file, which is no picture. Save it as JPEG or PNG"):
+        open_picture(tmp_path / name)
+    assert (tmp_path / name).suffix not in pictures.picture_suffixes()
+
+
+def test_suffixes_are_those_that_can_be_opened():
+    assert {".jpg", ".jpeg", ".png", ".webp", ".tif", ".gif", ".bmp"} < pictures.picture_suffixes()
+    assert ".pdf" not in pictures.picture_suffixes()  # Pillow only writes it
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         data = io.BytesIO()
         picture().save(data, "PNG")
-        found = self.path == "/picture.png"
+        found = self.path in ("/picture.png", "/a%20b/%C3%A4.png?c=%20")
         self.send_response(200 if found else 404)
         self.end_headers()
         self.wfile.write(data.getvalue() if found else b"")
@@ -179,6 +243,7 @@ def server():
 
 def test_pictures_come_from_the_web(server, monkeypatch):
     assert open_picture(f"{server}/picture.png").size == (30, 20)
+    assert open_picture(f"{server}/a b/ä.png?c=%20").size == (30, 20)
     with pytest.raises(PictureError, match="cannot be downloaded .*404"):
         open_picture(f"{server}/other.png")
     monkeypatch.setattr(pictures, "MAX_DOWNLOAD", 50)

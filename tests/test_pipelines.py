@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -190,3 +191,20 @@ def test_semantic_maps_in_bands_are_those_at_once(scores, monkeypatch):
     assert [tuple(each.shape) for each in semantic_maps(outputs, None, scores)] == [(9, 7)] * 2
     with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 pictures"):
         semantic_maps(outputs, sizes[:1], scores)
+
+
+def test_columns_tuples_and_nothing(folders, drawn, tmp_path):
+    drawn.save(tmp_path / "drawn.png")
+    pipe = pipeline("part-segmentation", model=str(folders["clipseg"] / "with"), device="cpu")
+    table = Dataset.from_dict({"image": [str(tmp_path / "drawn.png")] * 3}).cast_column("image", datasets.Image())
+    column = table["image"]
+    expected = [each["label"] for each in pipe(drawn)]
+    for pictures in (column, (drawn, drawn, drawn)):
+        assert [[each["label"] for each in found] for found in pipe(pictures, batch_size=2)] == [expected] * 3
+    assert pipe([]) == []
+
+
+def test_a_mapping_without_a_picture_is_refused(folders, drawn):
+    pipe = pipeline("part-segmentation", model=str(folders["clipseg"] / "with"), device="cpu")
+    with pytest.raises(ConfigurationError, match=r"needs the key 'image'; this one has \['picture'\]"):
+        pipe({"picture": drawn})

@@ -124,3 +124,20 @@ def test_saving_leaves_other_files_alone(tmp_path):
     assert (np.asarray(Image.open(tmp_path / "label_map.png")) == np.asarray(result.label_image())).all()
     result.save(tmp_path / "new", overlay=False, details=False)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["label_map.png"]
+
+
+def test_files_of_two_results_never_lie_together(tmp_path, monkeypatch):
+    segmentation().save(tmp_path)
+    segmentation([[0]]).save(tmp_path, overlay=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"label_map.png", "parts.json"}
+    assert json.loads((tmp_path / "parts.json").read_text())["classes"][0]["area"] == 1
+    monkeypatch.setattr(PartSegmentation, "overlay", lambda self: 1 / 0)  # an interruption
+    with pytest.raises(ZeroDivisionError):
+        segmentation().save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"label_map.png"}
+
+
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])
+def test_overlays_of_very_thin_pictures(shape):
+    small = segmentation(np.zeros(shape, dtype=int)).overlay(legend=False, longest_edge=100)
+    assert sorted(small.size)[0] >= 1 and max(small.size) >= 100

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ovparts_hf.errors import OVPartsError
+from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.loading import load_model
 from ovparts_hf.vocabulary import encode_vocabulary, learns_words, own_classes, store_vocabulary, stored_classes
 
@@ -63,3 +63,11 @@ def test_a_closed_vocabulary_is_the_model_s_own():
     model, processor = load_model("toy-maskformer", id2label=names, label2id={name: i for i, name in names.items()})
     store_vocabulary(model, processor, ["dog's ear"])
     assert own_classes(model) == list(names.values())
+
+
+@pytest.mark.parametrize(("names", "message"), [(["none"], "'none' is what pixels without"), (["x", "x"], "each name")])
+def test_names_that_labels_could_not_tell_apart_are_refused(names, message, toy):
+    model, processor = toy
+    with pytest.raises(ConfigurationError, match=message):
+        store_vocabulary(model, processor, names, progress=False)
+    assert own_classes(model) is None

@@ -55,6 +55,8 @@ def test_free_words_belong_to_no_object():
         (["dog's head", "dog's head "], "named twice"),
         ({"dog": "head"}, "must be a list of strings"),
         ({"dog": []}, "at least one part class"),
+        ({"dog": ["head", ""]}, "An empty part was given to 'dog'"),
+        ({"dog": [" "]}, "An empty part was given to 'dog'"),
         ({"dog": ["head", "head"]}, "Duplicate part class"),
         ("", "No parts are named"),
         (" ; \n", "No parts are named"),

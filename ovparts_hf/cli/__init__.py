@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import shlex
 import signal
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if overrides and not options.takes_overrides:
         parser.error(f"unrecognized arguments: {shlex.join(overrides)}")
     options.words, options.overrides = words, overrides
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what a terminal cannot show
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for name in ("httpx", "httpx2"):  # huggingface_hub 1 and 2
         logging.getLogger(name).setLevel(logging.WARNING)

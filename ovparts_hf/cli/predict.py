@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import glob
+import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from PIL import Image
 from tqdm import tqdm
 
 from ..errors import ConfigurationError, OVPartsError, PictureError
 from ..inference import PartSegmenter
 from ..loading import TRAINED_TOY
+from ..pictures import picture_suffixes
 from ..segmentation import PartSegmentation
 from ..taxonomy import PartTaxonomy
-from ..words import Words
+from ..words import Words, parse_parts
 from .command import Commands, command
 
 
@@ -58,9 +60,10 @@ def _predict(options: argparse.Namespace) -> int:
             for source, folder in targets.items()
             if not all((folder / name).is_file() for name in written)
         }
-    segmenter = PartSegmenter.from_pretrained(options.model, options.device, object_segmenter=options.objects)
     parts = _read_parts(options.parts)
-    segmenter.prepare(parts)
+    segmenter = PartSegmenter.from_pretrained(options.model, options.device, object_segmenter=options.objects)
+    segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
+    _make_writable(options.out)
     failed = 0
     for source, folder in tqdm(targets.items(), desc="Segmenting", unit="picture"):
         try:
@@ -99,13 +102,14 @@ def find_pictures(words: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]
     for word in words:
         path = Path(word).expanduser()
         if word.lower().startswith(("http://", "https://")):
-            yield word, Path(Path(unquote(urlsplit(word).path)).name or "picture")
-        elif path.is_dir():
+            name = Path(unquote(urlsplit(word).path)).name
+            yield word, Path(name if name.strip(".") else "picture")
+        elif os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
             files = [(str(file), file.relative_to(path)) for file in _pictures_below(path, out)]
             if not files:
                 raise ConfigurationError(f"There is no picture in {word}.")
             yield from files
-        elif path.exists() or not glob.has_magic(word):
+        elif os.path.exists(path) or not glob.has_magic(word):  # noqa: PTH110
             yield str(path), Path(path.name)
         else:
             files = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  patterns may be absolute
@@ -135,16 +139,29 @@ def name_targets(pictures: Sequence[tuple[str, Path]], out: Path) -> dict[str, P
 
 
 def _pictures_below(folder: Path, out: Path) -> list[Path]:
-    suffixes = Image.registered_extensions()
+    suffixes = picture_suffixes()
     files = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
     return sorted(path for path in visible if out.resolve() not in path.resolve().parents)
 
 
 def _read_parts(words: str | None) -> Words | None:
-    if words is None or not words.endswith(".json"):
-        return words
+    if words is None:
+        return None
+    if not words.endswith(".json"):
+        return parse_parts(words)
     try:
         return PartTaxonomy.from_json(words)
     except OSError as error:
         raise OVPartsError(f"{words} cannot be read: {error}") from error
+
+
+def _make_writable(folder: Path) -> None:
+    """Finds out before the work whether results can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"Nothing can be written to {folder} ({error}). Name another folder by --out."
+        ) from error

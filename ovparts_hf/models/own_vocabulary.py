@@ -75,8 +75,11 @@ class OwnVocabulary:
             class_features: (classes, ...) from `encode_classes`, for those names.
 
         Raises:
-            ConfigurationError: A name occurs twice, or there are not as many features as names.
+            ConfigurationError: A name occurs twice or is that of pixels without a class, or there are not as many
+                features as names.
         """
+        if self.config.scores_none and NONE in names:
+            raise ConfigurationError(f"{NONE!r} is what pixels without a class are called; name the class otherwise.")
         if len(set(names)) != len(names) or len(names) != len(class_features):
             raise ConfigurationError(
                 f"{len(names)} class names, {len(set(names))} of them different, were given with {len(class_features)} "

@@ -62,8 +62,8 @@ def tokenize_prompts(
     limit = tokenizer.model_max_length
     if len(longest) > limit:
         raise OVPartsError(
-            f"The prompt of {classes[rows.index(longest)]!r} has {len(longest)} tokens and learned vectors; the text "
-            f"encoder takes at most {limit}. Shorten the name or the prompt."
+            f"The prompt of {classes[rows.index(longest)][:80]!r} has {len(longest)} tokens and learned vectors; the "
+            f"text encoder takes at most {limit}. Shorten the name or the prompt."
         )
     return pad_rows(rows)
 
