@@ -255,7 +255,7 @@ class PartSegmenter:
             if objects is None:
                 raise ConfigurationError(
                     f"{type(self.model).__name__} answers only for an object whose mask it is told: give object_masks "
-                    "or boxes, or load it with an object_segmenter."
+                    "or boxes, or load it with an object_segmenter (`ovparts predict --objects`)."
                 )
             shown = np.array([each.mask for each in objects]).reshape(-1, image.height, image.width)
         [view] = BENCHMARK.views(self.processor, image, shown)
