@@ -24,6 +24,7 @@ from .object_masks import (
     ObjectFinder,
     PipelineFinder,
     WordFinder,
+    check_one_for_each,
     found_objects,
     given_objects,
 )
@@ -155,9 +156,7 @@ class PartSegmenter:
             images, object_masks, boxes = [images], [object_masks], [boxes]
             [result] = self.stream(images, parts, object_masks, boxes, background, threshold, top_k)
             return result
-        for name, given in (("object_masks", object_masks), ("boxes", boxes)):
-            if given is not None and (not isinstance(given, list | tuple) or len(given) != len(images)):
-                raise ConfigurationError(f"For {len(images)} pictures, give a list of {len(images)} {name}.")
+        check_one_for_each(len(images), object_masks=object_masks, boxes=boxes)
         return list(self.stream(images, parts, object_masks, boxes, background, threshold, top_k, batch_size))
 
     def stream(
@@ -272,26 +271,27 @@ class PartSegmenter:
             for asked in group
         ]
         rows = candidates[0] if self.model.takes_object_masks else [sorted(set().union(*each)) for each in candidates]
-        if not rows:
-            return [[]]
+        if not any(rows):  # no object was found
+            return [[] for _ in group]
+        may_be_none = [
+            self.model.scores_none and (asked.may_be_none if background is None else background) for asked in group
+        ]
         class_mask = torch.zeros(len(rows), len(everything), dtype=torch.bool, device=self.model.device)
         for row, allowed in enumerate(rows):
             class_mask[row, list(allowed)] = True
-        include_none = self.model.scores_none and background is not False
         inputs = {name: torch.cat([asked.inputs[name] for asked in group]) for name in group[0].inputs}
         inputs = {name: tensor.to(self.model.device, self.model.dtype) for name, tensor in inputs.items()}
-        outputs = self.model(
-            **inputs, **words, class_mask=None if class_mask.all() else class_mask, include_none=include_none
-        )
+        if class_mask.all():
+            class_mask = None
+        outputs = self.model(**inputs, **words, class_mask=class_mask, include_none=any(may_be_none))
 
         layers = []
         for number, (asked, choices) in enumerate(zip(group, candidates)):
-            none = include_none and (bool(background) or asked.may_be_none)
             of_picture = []
             for each, ids in enumerate(choices):
                 row = each if self.model.takes_object_masks else number
                 logits = outputs.logits[row, list(ids)].float()
-                if none:
+                if may_be_none[number]:
                     logits, ids = torch.cat([logits, outputs.none_logits[row].float()]), (*ids, NONE)
                 of_picture.append(Layer(logits, tuple(ids), asked.objects[each].mask if asked.objects else None))
             layers.append(of_picture)

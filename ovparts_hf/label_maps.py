@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 SCORES = ("logits", "probabilities", "plain")
 """What is resized to a picture's size: scores, from which probabilities are then made; probabilities; or scores that
 are compared as they are."""
-_SCORES_AT_ONCE = 2**24
+BAND = 2**24
+"""How many scores of a large picture are held at once, about."""
 
 
 def label_map(
@@ -71,6 +72,14 @@ def score_maps(logits: torch.Tensor, size: tuple[int, int] | None = None, scores
     return maps.sigmoid() if scores == "logits" else maps
 
 
+def row_bands(size: tuple[int, int], num_classes: int) -> Iterator[slice]:
+    """Cuts a picture (height, width) into bands of rows whose scores fit into memory together, for `score_band`."""
+    height, width = size
+    count = max(1, BAND // (num_classes * width))
+    for start in range(0, height, count):
+        yield slice(start, min(start + count, height))
+
+
 def score_band(logits: torch.Tensor, size: tuple[int, int], rows: slice, scores: str = "logits") -> torch.Tensor:
     """Some rows of what `score_maps` gives, for pictures whose scores would not fit into memory at once.
 
@@ -81,9 +90,11 @@ def score_band(logits: torch.Tensor, size: tuple[int, int], rows: slice, scores:
         scores: One of `SCORES`.
 
     Returns:
-        (classes, rows, width), equal to `score_maps` up to rounding.
+        (classes, rows, width), equal to `score_maps` up to rounding, and exactly if all rows are asked for.
     """
     height, width = size
+    if rows == slice(0, height):
+        return score_maps(logits, size, scores)
     maps = logits.sigmoid() if scores == "probabilities" else logits
     wanted = torch.arange(rows.start, rows.stop, device=maps.device, dtype=torch.float64)
     source = ((wanted + 0.5) * (maps.shape[1] / height) - 0.5).clamp(min=0)  # where bilinear interpolation looks
@@ -210,13 +221,7 @@ def semantic_maps(
     none_logits = outputs.get("none_logits")  # pipelines make another `ModelOutput`, without what is None
     maps = outputs.logits if none_logits is None else torch.cat([outputs.logits, none_logits], dim=1)
     sizes = [maps.shape[-2:]] * len(maps) if target_sizes is None else target_sizes
-    return [_best_in_bands(each.float(), tuple(size), scores) for each, size in zip(maps, sizes)]
-
-
-def _best_in_bands(logits: torch.Tensor, size: tuple[int, int], scores: str) -> torch.Tensor:
-    height, width = size
-    count = max(1, _SCORES_AT_ONCE // (len(logits) * width))
-    if count >= height:
-        return score_maps(logits, size, scores).argmax(0)
-    bands = (slice(start, min(start + count, height)) for start in range(0, height, count))
-    return torch.cat([score_band(logits, size, rows, scores).argmax(0) for rows in bands])
+    return [
+        torch.cat([score_band(each, size, rows, scores).argmax(0) for rows in row_bands(size, len(each))])
+        for each, size in zip(maps.float(), sizes)
+    ]

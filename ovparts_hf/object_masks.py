@@ -41,6 +41,21 @@ class ObjectFinder(Protocol):
         """The objects of a vocabulary (`vocabulary.objects`) that are in a picture, each with its name and mask."""
 
 
+def check_one_for_each(count: int, **regions: Any) -> None:
+    """Makes sure that a list of pictures comes with as long a list of each kind of regions.
+
+    Args:
+        count: How many pictures there are.
+        **regions: `object_masks`, `boxes`; None counts as not given.
+
+    Raises:
+        ConfigurationError: Something is no list, or of another length.
+    """
+    for name, given in regions.items():
+        if given is not None and (not isinstance(given, list | tuple) or len(given) != count):
+            raise ConfigurationError(f"For {count} pictures, give a list of {count} {name}.")
+
+
 def given_objects(
     masks: Masks | None, boxes: Boxes | None, vocabulary: Vocabulary, size: tuple[int, int]
 ) -> list[FoundObject] | None:

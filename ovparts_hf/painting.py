@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from .label_maps import LabelMaps
-
-BAND = 2**24
-"""How many scores are held at once, about."""
+from .label_maps import LabelMaps, row_bands
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def _paint(
 ) -> tuple[np.ndarray, np.ndarray]:
     label_map = np.full(size, -1, dtype=np.int16)
     sums, counts = np.zeros(num_classes + 1), np.zeros(num_classes + 1)
-    for rows in _bands(size, max((len(layer.ids) for layer in layers), default=1)):
+    for rows in row_bands(size, max((len(layer.ids) for layer in layers), default=1)):
         ids, best = _paint_band(layers, size, rows, processor, threshold)
         label_map[rows] = ids
         sums += np.bincount(ids.ravel() + 1, np.maximum(best, 0).ravel(), num_classes + 1)
@@ -87,20 +84,11 @@ def _paint_band(
     shape = (rows.stop - rows.start, size[1])
     ids = np.full(shape, -1)
     best = np.full(shape, -np.inf if threshold is None else threshold, dtype=np.float32)
-    whole = rows == slice(0, size[0])
     for layer in layers:
-        maps = processor.score_maps(layer.logits, size) if whole else processor.score_band(layer.logits, size, rows)
-        value, winner = (tensor.cpu().numpy() for tensor in maps.max(0))
+        value, winner = (each.cpu().numpy() for each in processor.score_band(layer.logits, size, rows).max(0))
         found = np.array(layer.ids)[winner]
         wins = (found >= 0) & (value > best)
         if layer.inside is not None:
             wins &= layer.inside[rows]
         ids[wins], best[wins] = found[wins], value[wins]
     return ids, best
-
-
-def _bands(size: tuple[int, int], num_classes: int) -> Iterator[slice]:
-    height, width = size
-    count = max(1, BAND // (num_classes * width))
-    for start in range(0, height, count):
-        yield slice(start, min(start + count, height))

@@ -12,6 +12,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from .errors import ConfigurationError
 from .inference import PartSegmenter
+from .object_masks import check_one_for_each
 from .pictures import Source, open_picture
 
 TASK = "part-segmentation"
@@ -70,9 +71,7 @@ class PartSegmentationPipeline(Pipeline):
                 return []
         given = {name: kwargs.pop(name) for name in _REGIONS if kwargs.get(name) is not None}
         if given and isinstance(inputs, list):
-            for name, values in given.items():
-                if not isinstance(values, list | tuple) or len(values) != len(inputs):
-                    raise ConfigurationError(f"For {len(inputs)} pictures, give a list of {len(inputs)} {name}.")
+            check_one_for_each(len(inputs), **given)
             inputs = [
                 {"image": image, **dict(zip(given, each))} for image, *each in zip(inputs, *given.values(), strict=True)
             ]

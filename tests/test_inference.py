@@ -449,6 +449,13 @@ def test_a_segmenter_can_find_the_objects_of_another(models, picture):
     assert ((result.label_map >= 0) == (finder(picture, ["bench"]).label_map == 0)).all()
 
 
+@pytest.mark.parametrize("background", [None, False])
+@pytest.mark.parametrize("name", MODELS)
+def test_where_no_object_is_found_there_is_no_part(name, background, models, picture):
+    segmenter = PartSegmenter(*models(name), object_segmenter=lambda image, vocabulary: [])
+    assert (segmenter(picture, BENCH, background=background).label_map == -1).all()
+
+
 def test_objects_are_found_by_a_model_of_this_library(picture):
     segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter="toy")
     found = segmenter.object_segmenter.segmenter(picture, ["bench"])

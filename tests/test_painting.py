@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovparts_hf import painting
+from ovparts_hf import label_maps
 from ovparts_hf.label_maps import SCORES, LabelMaps, score_band, score_maps
 from ovparts_hf.painting import Layer, paint
 
@@ -42,15 +42,15 @@ def test_one_layer_gives_what_the_processor_gives(scores, monkeypatch):
     label_map, _ = paint(layers, size, 5, processor)
     assert label_map.dtype == np.int16
     assert (label_map == expected).all()
-    monkeypatch.setattr(painting, "BAND", 6 * 50 * 7)  # seven rows at once
+    monkeypatch.setattr(label_maps, "BAND", 6 * 50 * 7)  # seven rows at once
     banded, _ = paint(layers, size, 5, processor)
     assert (banded == expected).mean() > 0.999  # equal up to ties
 
 
 def test_scores_are_means_over_the_pixels_of_a_class(monkeypatch):
     wide = layer([[0.5, 0.9, 0.1, 0.2]], [[0.4, 0.1, 0.8, 1.7]], [[0.0, 0.0, 0.0, 0.0]])
-    for band in (painting.BAND, 1):
-        monkeypatch.setattr(painting, "BAND", band)
+    for band in (label_maps.BAND, 1):
+        monkeypatch.setattr(label_maps, "BAND", band)
         label_map, scores = paint([wide], (1, 4), 3, Processor())
         assert label_map.tolist() == [[0, 0, 1, 1]]
         assert scores.tolist() == pytest.approx([0.7, 1.0, 0.0])  # sums of probabilities can exceed 1
@@ -105,7 +105,7 @@ def test_only_so_many_scores_are_held_at_once(size, monkeypatch):
             held.append(maps.numel())
             return maps
 
-    monkeypatch.setattr(painting, "BAND", 2**20)
+    monkeypatch.setattr(label_maps, "BAND", 2**20)
     label_map, _ = paint([layer([[0.1, 0.2]], [[0.2, 0.1]], [[0, 0]])], size, 3, Watched())
     assert label_map.shape == size
     assert max(held) <= 2**20

@@ -183,7 +183,7 @@ def test_semantic_maps_in_bands_are_those_at_once(scores, monkeypatch):
     outputs = PartSegmentationOutput(logits=logits, none_logits=none)
     sizes = [(37, 50), (23, 20)]
     whole = semantic_maps(outputs, sizes, scores)
-    monkeypatch.setattr("ovparts_hf.label_maps._SCORES_AT_ONCE", 1000)
+    monkeypatch.setattr("ovparts_hf.label_maps.BAND", 1000)
     for number, (size, expected, found) in enumerate(zip(sizes, whole, semantic_maps(outputs, sizes, scores))):
         by_ids = label_map(logits[number], size, none_logits=none[number], scores=scores)
         assert torch.equal(expected, torch.where(by_ids < 0, 4, by_ids))

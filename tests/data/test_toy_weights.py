@@ -9,6 +9,7 @@ from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
 from ovparts_hf import CLIPSegForPartSegmentation, PartSegmenter
 from ovparts_hf.data.toy_world import TOY_WORLD, draw
+from ovparts_hf.models.auto_map import SHIM
 
 TOY = resources.files("ovparts_hf") / "toy"
 MODELS = {"clip": CLIPModel, "clipseg": CLIPSegForImageSegmentation}
@@ -73,6 +74,10 @@ def test_the_trained_model_is_small_complete_and_built_on_the_same_clip(trained)
     assert {parameter.dtype for parameter in trained.model.parameters()} == {torch.float32}
     clip, learned = CLIPModel.from_pretrained(TOY / "clip").state_dict(), trained.model.clip.state_dict()
     assert all(torch.equal(clip[key], learned[key]) for key in clip)
+
+
+def test_the_trained_model_carries_the_file_of_this_version():
+    assert (TOY / "trained" / SHIM.name).read_bytes() == SHIM.read_bytes()
 
 
 @pytest.mark.parametrize("number", [13, 19])
