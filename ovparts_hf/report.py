@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
 
@@ -22,6 +22,7 @@ from .paper import paper_tables, published
 from .resize import resize_nearest
 from .results import COLUMNS, BenchmarkResult, format_interval, format_percent
 from .tasks import TASKS
+from .templating import template_environment
 from .visualization import class_colors, comparison_panels
 
 _LONGEST_SIDE = 480  # of an embedded picture, in pixels
@@ -116,13 +117,7 @@ def write_report(
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("ovparts_hf"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment(autoescape=True)
     environment.filters["percent"] = lambda value: format_percent(value).replace("-", "–")
     environment.filters["interval"] = lambda ends: format_interval(ends).replace("-", "–")
     return environment

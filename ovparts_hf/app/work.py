@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from ..data.toy_world import TOY_WORLD, draw
@@ -19,15 +18,14 @@ from ..loading import TOY_FOLDER
 from ..pictures import MAX_PIXELS, open_picture
 from ..segmentation import PartSegmentation
 from ..taxonomy import split_part_class
+from ..templating import template_environment
 from ..visualization import class_colors
 from ..words import parse_parts
 
 EXAMPLES = (0, 13, 19, 16, 17, 12)
 """Numbers of toy-world pictures, of a split of their own."""
 _ENLARGED = 4
-_PAGES = Environment(
-    loader=PackageLoader("ovparts_hf"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
+_PAGES = template_environment(autoescape=True)
 
 
 @dataclass(frozen=True)

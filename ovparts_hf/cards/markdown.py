@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..templating import template_environment
 
 _WIDTH = 120
 _LIST_ITEM = re.compile(r"(?m)^(?=- )")
@@ -25,13 +26,7 @@ def render(template: str, **values: Any) -> str:
         template: File name.
         **values: What it needs; anything missing is an error. Nothing is escaped.
     """
-    environment = Environment(
-        loader=PackageLoader("ovparts_hf"),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment(autoescape=False)
     environment.filters["listed"] = lambda names: ", ".join(f"`{name}`" for name in names)
     environment.filters["quoted"] = shlex.quote
     environment.filters["options"] = _options
