@@ -6,7 +6,7 @@ from typing import Any
 
 from huggingface_hub import DatasetCardData
 
-from .facts import TAXONOMIES
+from .facts import TAXONOMIES, TERMS
 from .markdown import render
 
 _COMMON: dict[str, Any] = {
@@ -19,13 +19,13 @@ _METADATA: dict[str, dict[str, Any]] = {
         "pretty_name": "Pascal-Part-116",
         "license": "other",
         "license_name": "flickr-terms-research-only",
-        "license_link": "http://host.robots.ox.ac.uk/pascal/VOC/",
+        "license_link": TERMS["pascal-part-116"],
     },
     "ade20k-part-234": {
         "pretty_name": "ADE20K-Part-234",
         "license": "other",
         "license_name": "ade20k-research-only",
-        "license_link": "https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
+        "license_link": TERMS["ade20k-part-234"],
     },
     "toy-world": {
         "pretty_name": "Toy world of parts",
