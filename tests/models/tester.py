@@ -95,7 +95,8 @@ class PartModelTester:
         model.save_pretrained(tmp_path)
         loaded = self.model_class.from_pretrained(tmp_path)
         assert loaded.config.class_names == NAMES
-        assert list(loaded.config.id2label.values()) == [*NAMES, "none"] if model.scores_none else NAMES
+        labels = [*NAMES, "none"] if model.scores_none else NAMES
+        assert list(loaded.config.id2label.values()) == labels
         assert loaded.config.label2id[NAMES[2]] == 2
         outputs = loaded(**inputs)
         assert torch.equal(outputs.logits, expected.logits)
