@@ -89,33 +89,19 @@ class RandomCrop:
     Args:
         height: Window height in pixels.
         width: Window width in pixels.
-        ignore_index: Value of both maps that is no category.
-        max_category_share: Below 1, up to 10 windows are drawn until one shows several objects of which the largest
-            covers less than this share of the labelled object pixels; the last draw is kept otherwise. At 1, as in
-            every recipe of the benchmark, the first draw is.
 
     Raises:
-        ConfigurationError: A side or the share is out of range.
+        ConfigurationError: A side is out of range.
     """
 
-    tries = 10
-
-    def __init__(self, height: int, width: int, ignore_index: int, max_category_share: float = 1.0) -> None:
-        if min(height, width) < 1 or not 0 < max_category_share <= 1:
-            raise ConfigurationError(
-                f"RandomCrop({height}, {width}, max_category_share={max_category_share}): sides must be at least 1 and "
-                "the share lie in (0, 1]."
-            )
+    def __init__(self, height: int, width: int) -> None:
+        if min(height, width) < 1:
+            raise ConfigurationError(f"RandomCrop({height}, {width}): sides must be at least 1.")
         self.height = height
         self.width = width
-        self.ignore_index = ignore_index
-        self.max_category_share = max_category_share
 
     def __call__(self, views: Views, generator: np.random.Generator) -> Views:
-        for _ in range(self.tries if self.max_category_share < 1 else 1):
-            rows, columns = self._draw(views.object_map.shape, generator)
-            if self._is_mixed(views.object_map[rows, columns]):
-                break
+        rows, columns = self._draw(views.object_map.shape, generator)
         return Views(
             views.image.crop((columns.start, rows.start, columns.stop, rows.stop)),
             views.part_map[rows, columns],
@@ -127,10 +113,6 @@ class RandomCrop:
         top = int(generator.integers(shape[0] - height + 1))
         left = int(generator.integers(shape[1] - width + 1))
         return slice(top, top + height), slice(left, left + width)
-
-    def _is_mixed(self, object_map: np.ndarray) -> bool:
-        _, counts = np.unique(object_map[object_map != self.ignore_index], return_counts=True)
-        return len(counts) > 1 and counts.max() < self.max_category_share * counts.sum()
 
 
 class RandomFlip:

@@ -152,7 +152,7 @@ def build_transform(arguments: TrainArguments, ignore_index: int) -> Transform:
     transforms: list[Transform] = [ResizeShortEdge(arguments.short_edges, arguments.max_size)]
     side = arguments.crop_size
     if side is not None:
-        transforms.append(RandomCrop(side, side, ignore_index))
+        transforms.append(RandomCrop(side, side))
     if arguments.color_jitter:
         transforms.append(ColorJitter())
     transforms.append(RandomFlip(arguments.flip))

@@ -72,7 +72,7 @@ def test_scored_classes_are_those_of_the_labelled_objects_and_random_others(pasc
 
 
 @pytest.mark.parametrize("name", ["pascal", "ade"])
-@pytest.mark.parametrize("transform", [Compose([]), Compose([RandomCrop(40, 30, 255), RandomFlip()])])
+@pytest.mark.parametrize("transform", [Compose([]), Compose([RandomCrop(40, 30), RandomFlip()])])
 def test_object_masks_go_with_the_labels(name: str, transform: Transform, request: pytest.FixtureRequest) -> None:
     dataset = request.getfixturevalue(name)
     records, target = dataset.training_records(ZERO_SHOT, "object"), ZERO_SHOT.train_taxonomy(dataset.taxonomy)
@@ -97,7 +97,7 @@ def test_object_masks_go_with_the_labels(name: str, transform: Transform, reques
 
 
 def test_augmentation_depends_on_seed_epoch_and_record_alone(pascal: PartDataset) -> None:
-    transform = Compose([RandomCrop(40, 30, 255), RandomFlip()])
+    transform = Compose([RandomCrop(40, 30), RandomFlip()])
     examples = training_set(pascal, transform)
     draws = [Draw(epoch, index) for epoch in range(3) for index in (0, 3)]
     forward = {draw: examples[draw] for draw in draws}
