@@ -16,6 +16,7 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from .errors import ConfigurationError, OVPartsError
+from .hub import first_line
 from .loading import TRAINED_TOY, is_stock, load_model
 from .object_masks import (
     Boxes,
@@ -325,7 +326,7 @@ def _usable_device(device: Any) -> Any:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ConfigurationError(
             f"The device {device!r} cannot be used here ({reason}). Name another, or none for the best there is."
         ) from error

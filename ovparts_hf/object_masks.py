@@ -10,6 +10,7 @@ from PIL import Image
 from transformers import pipeline
 
 from .errors import ConfigurationError
+from .hub import first_line
 from .objects import SegmenterObjects
 from .taxonomy import PartTaxonomy
 from .whole_pictures import refuse_object_masks
@@ -191,7 +192,7 @@ class PipelineFinder:
         try:
             self.segmenter = pipeline("image-segmentation", model=name_or_path, device=device)
         except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise ConfigurationError(f"{name_or_path!r} is not a model that finds objects: {reason}") from error
         self.name = name_or_path
 

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, pipeline
 from .data.masks import LabelMap
 from .data.part_dataset import PartDataset, PartSample
 from .errors import ConfigurationError, DatasetError
+from .hub import first_line
 from .prediction import ObjectSource, best_class
 from .processing import PartSegmentationProcessor
 from .taxonomy import PartTaxonomy
@@ -106,8 +107,7 @@ class SegmenterObjects:
             segmenter = pipeline("image-segmentation", model=name_or_path, device=device)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
-                f"{name_or_path!r} is neither a folder of object maps nor a segmentation model: "
-                f"{str(error).splitlines()[0]}"
+                f"{name_or_path!r} is neither a folder of object maps nor a segmentation model: {first_line(error)}"
             ) from error
         labels = list(segmenter.model.config.id2label.values())
         return cls(segmenter, labels, taxonomy, names, name_or_path)

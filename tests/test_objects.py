@@ -267,3 +267,12 @@ def test_models_of_transformers_find_objects(save, model, processor, pascal, tmp
     assert set(np.unique(found)) <= wanted | {-1}
     if save is save_semantic:
         assert set(np.unique(found)) & wanted
+
+
+def test_an_error_without_message_is_named(monkeypatch) -> None:
+    def fail(*_args, **_options):
+        raise OSError
+
+    monkeypatch.setattr("ovparts_hf.objects.pipeline", fail)
+    with pytest.raises(ConfigurationError, match="nowhere.*OSError"):
+        SegmenterObjects.load("nowhere", WORDS)

@@ -12,11 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..errors import CheckpointError
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, without the pages that some append."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+from ..hub import first_line
 
 
 @dataclass
