@@ -21,9 +21,9 @@ from dataset_builders import ToyWorld
 from ovparts_hf import PartDataset, evaluate_model, load_model
 from ovparts_hf.data.repository import write_repository
 from ovparts_hf.demo import RECIPES
-from ovparts_hf.files import atomic_folder
 from ovparts_hf.processing import PartSegmentationProcessor
 from ovparts_hf.training import TrainArguments, train
+from ovparts_hf.utils.files import atomic_folder
 
 
 def main() -> None:

@@ -17,9 +17,9 @@ from accelerate import PartialState
 
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import OVPartsError
-from ovparts_hf.files import atomic_write
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.training import PromptTuningArguments, StockCLIP, classify_parts, tune_prompts
+from ovparts_hf.utils.files import atomic_write
 
 HAND_WRITTEN = ("a photo of the {part} of a {object}.", "{object} {part}")
 

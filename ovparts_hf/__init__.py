@@ -12,12 +12,12 @@ from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
 from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
 from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
 from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
-from .pictures import open_picture
 from .pipelines import PartSegmentationPipeline, register_pipelines
 from .processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
 from .results import BenchmarkResult
 from .segmentation import PartSegmentation
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
+from .utils.images import open_picture
 
 __version__ = "0.1.0"
 

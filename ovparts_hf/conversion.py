@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigurationError
-from .files import atomic_folder
 from .loading import load_config, load_processor
 from .models.catseg.convert_catseg import convert_catseg
 from .models.clipseg.convert_clipseg import convert_clipseg
@@ -16,6 +15,7 @@ from .models.maskformer.convert_maskformer import convert_maskformer
 from .models.resnet import RESNETS
 from .models.zsseg.convert_zsseg import convert_zsseg
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116
+from .utils.files import atomic_folder
 from .vocabulary import store_vocabulary
 
 CONVERTERS = {

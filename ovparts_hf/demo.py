@@ -11,13 +11,13 @@ from accelerate.utils import set_seed
 
 from .data.part_dataset import PartDataset
 from .evaluation import evaluate_model
-from .files import atomic_write
 from .gallery import build_galleries, contact_sheet
 from .loading import load_model
 from .report import write_report
 from .results import BenchmarkResult
 from .training import PromptTuningArguments, TrainArguments, train, tune_prompts
 from .training.ingredients import Ingredients
+from .utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 

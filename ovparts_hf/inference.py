@@ -16,7 +16,6 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from .errors import ConfigurationError, OVPartsError
-from .hub import first_line
 from .loading import TRAINED_TOY, is_stock, load_model
 from .object_masks import (
     Boxes,
@@ -30,10 +29,11 @@ from .object_masks import (
     given_objects,
 )
 from .painting import Layer, paint
-from .pictures import Source, open_picture
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from .segmentation import NONE, PartSegmentation
 from .test_time import BENCHMARK
+from .utils.hub import first_line
+from .utils.images import Source, open_picture
 from .vocabulary import encode_words, own_classes
 from .words import Vocabulary, Words
 

@@ -16,13 +16,13 @@ from transformers.utils import logging
 
 from .auto import FAMILIES
 from .errors import CheckpointError, ConfigurationError
-from .hub import check_readable, explain, first_line
 from .models.clipseg import CLIPSegPartConfig
 from .models.conversion import read_checkpoint
 from .models.maskformer import MaskFormerPartConfig
 from .models.resnet import PartResNet, resnet_state
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from .stock_processors import stock_processor
+from .utils.hub import check_readable, explain, first_line
 
 _RESNET_FIELDS = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
 TOY_FOLDER = resources.files(__package__) / "toy"

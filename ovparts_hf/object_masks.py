@@ -10,9 +10,9 @@ from PIL import Image
 from transformers import pipeline
 
 from .errors import ConfigurationError
-from .hub import first_line
 from .objects import SegmenterObjects
 from .taxonomy import PartTaxonomy
+from .utils.hub import first_line
 from .whole_pictures import refuse_object_masks
 from .words import Vocabulary
 

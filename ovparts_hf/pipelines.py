@@ -13,7 +13,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from .errors import ConfigurationError
 from .inference import PartSegmenter
 from .object_masks import check_one_for_each
-from .pictures import Source, open_picture
+from .utils.images import Source, open_picture
 
 TASK = "part-segmentation"
 _OPTIONS = ("parts", "background", "threshold", "top_k")

@@ -17,12 +17,12 @@ from markupsafe import Markup
 from PIL import Image
 
 from .errors import ConfigurationError
-from .files import atomic_write
 from .paper import paper_tables, published
-from .resize import resize_nearest
 from .results import COLUMNS, BenchmarkResult, format_interval, format_percent
 from .tasks import TASKS
-from .templating import template_environment
+from .utils.files import atomic_write
+from .utils.resize import resize_nearest
+from .utils.templating import template_environment
 from .visualization import class_colors, comparison_panels
 
 _LONGEST_SIDE = 480  # of an embedded picture, in pixels
@@ -117,7 +117,7 @@ def write_report(
 
 
 def _environment() -> Environment:
-    environment = template_environment(autoescape=True)
+    environment = template_environment("ovparts_hf", autoescape=True)
     environment.filters["percent"] = lambda value: format_percent(value).replace("-", "–")
     environment.filters["interval"] = lambda ends: format_interval(ends).replace("-", "–")
     return environment

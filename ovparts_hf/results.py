@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigurationError
-from .files import atomic_write
 from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.breakdowns import confusions, mean_by, mean_iou_by_size
 from .metrics.flavours import FlavourName
 from .taxonomy import PartTaxonomy
+from .utils.files import atomic_write
 
 SCHEMA_VERSION = 2
 COLUMNS = {"mIoU": "mIoU", "mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU": "harmonic", "fwIoU": "fwIoU"}

@@ -17,10 +17,10 @@ from .data.records import Record
 from .errors import ConfigurationError, DatasetError
 from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.flavours import FlavourName
-from .resize import resize_nearest, shortest_edge_size
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .submission import read_manifest
 from .tasks import Setting, get_setting, get_task
+from .utils.resize import resize_nearest, shortest_edge_size
 
 
 def score_folder(

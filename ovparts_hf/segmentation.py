@@ -15,8 +15,8 @@ from pycocotools import mask as coco_mask
 
 from . import visualization
 from .errors import ConfigurationError
-from .files import atomic_write
-from .resize import resize_nearest
+from .utils.files import atomic_write
+from .utils.resize import resize_nearest
 
 NONE = -1
 """What a label map says where there is none of the classes."""

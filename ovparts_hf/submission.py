@@ -20,10 +20,10 @@ from .data.masks import LabelMap
 from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
-from .files import atomic_folder, atomic_write
 from .metrics.confusion import as_map, with_none
 from .tasks import Setting, Task, get_setting, get_task
 from .taxonomy import PartTaxonomy
+from .utils.files import atomic_folder, atomic_write
 
 MANIFEST = "manifest.json"
 FORMAT = "ovparts-predictions"

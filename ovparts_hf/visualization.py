@@ -175,7 +175,7 @@ def _checked(image: Image.Image, label_map: np.ndarray, alpha: float) -> np.ndar
     if label_map.shape != (image.height, image.width):
         raise ConfigurationError(
             f"The label map has shape {label_map.shape}, the picture (height, width) {(image.height, image.width)}; "
-            "they must be equal. Resize the map with ovparts_hf.resize.resize_nearest."
+            "they must be equal. Resize the map with ovparts_hf.utils.resize.resize_nearest."
         )
     if label_map.dtype.kind not in "iu":
         raise ConfigurationError(f"The label map is of dtype {label_map.dtype}; class ids must be integers.")

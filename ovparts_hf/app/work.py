@@ -15,17 +15,17 @@ from ..data.toy_world import TOY_WORLD, draw
 from ..errors import OVPartsError
 from ..inference import PartSegmenter
 from ..loading import TOY_FOLDER
-from ..pictures import MAX_PIXELS, open_picture
 from ..segmentation import PartSegmentation
 from ..taxonomy import split_part_class
-from ..templating import template_environment
+from ..utils.images import MAX_PIXELS, open_picture
+from ..utils.templating import template_environment
 from ..visualization import class_colors
 from ..words import parse_parts
 
 EXAMPLES = (0, 13, 19, 16, 17, 12)
 """Numbers of toy-world pictures, of a split of their own."""
 _ENLARGED = 4
-_PAGES = template_environment(autoescape=True)
+_PAGES = template_environment("ovparts_hf", autoescape=True)
 
 
 @dataclass(frozen=True)

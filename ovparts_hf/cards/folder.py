@@ -14,10 +14,10 @@ from huggingface_hub.utils import validate_repo_id
 
 from ..auto import FAMILIES
 from ..errors import ConfigurationError
-from ..files import atomic_write
 from ..results import BenchmarkResult
 from ..taxonomy import PartTaxonomy
 from ..training import TrainArguments
+from ..utils.files import atomic_write
 from .benchmark import BENCHMARK_MODELS, CLIP
 from .facts import TAXONOMIES, ModelFacts
 from .markdown import without_machine

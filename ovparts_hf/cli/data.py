@@ -13,8 +13,8 @@ from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.repository import is_repository, write_repository
 from ..errors import ConfigurationError, HubError
-from ..publishing import Destination, push_folder
 from ..taxonomy import PartTaxonomy
+from ..utils.push import Destination, push_folder
 from .command import Commands, command
 from .hub import add_visibility
 

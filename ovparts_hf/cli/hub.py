@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..publishing import push_folder
+from ..utils.push import push_folder
 from .command import Commands, command
 
 

@@ -17,9 +17,9 @@ from tqdm import tqdm
 from ..errors import ConfigurationError, OVPartsError, PictureError
 from ..inference import PartSegmenter
 from ..loading import TRAINED_TOY
-from ..pictures import picture_suffixes
 from ..segmentation import PartSegmentation
 from ..taxonomy import PartTaxonomy
+from ..utils.images import picture_suffixes
 from ..words import Words, parse_parts
 from .command import Commands, command
 

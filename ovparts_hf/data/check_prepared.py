@@ -13,10 +13,10 @@ from tqdm.auto import tqdm
 
 from ..errors import OVPartsError
 from ..taxonomy import PartTaxonomy
+from ..utils.row_images import picture_size
 from .card import DATA_FOLDER, config_files, content_description, content_hash, shard_paths, split_card
 from .check_result import CheckResult, SplitCheck
 from .masks import LabelMap, check_labels, encode_segmentation
-from .pictures import picture_size
 from .problems import Problems
 from .processes import map_in_processes
 from .rows import Instance, instance_row, semantic_row

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..files import atomic_write
+from ..utils.files import atomic_write
 from .part_dataset import PartDataset
 from .records import Record
 

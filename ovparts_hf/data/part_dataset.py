@@ -14,12 +14,12 @@ from huggingface_hub import snapshot_download
 from PIL import Image
 
 from ..errors import DatasetError, HubError, TaxonomyError
-from ..hub import explained
 from ..tasks import Task
 from ..taxonomy import PartTaxonomy
+from ..utils.hub import explained
+from ..utils.row_images import open_picture
 from .card import FEW_SHOT_SHARDS, shard_paths
 from .masks import decode_label_map, decode_rle
-from .pictures import open_picture
 from .records import Level, Record, RowLabels, evaluation_records, training_records
 
 _LABEL_COLUMNS = {

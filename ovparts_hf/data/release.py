@@ -8,10 +8,10 @@ from typing import Any
 
 from ..errors import DatasetError
 from ..taxonomy import PartTaxonomy
+from ..utils.row_images import picture_size
 from .layout import ReleaseLayout
 from .listing import Picture
 from .masks import LabelMap, check_labels
-from .pictures import picture_size
 from .problems import Problems
 from .rows import Instance, instance_row, semantic_row
 

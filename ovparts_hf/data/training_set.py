@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from ..errors import ConfigurationError, DatasetError
-from ..resize import resize_nearest
 from ..taxonomy import PartTaxonomy
+from ..utils.resize import resize_nearest
 from .transforms import Transform, Views
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ConfigurationError
-from ..resize import resize_nearest, shortest_edge_size
+from ..utils.resize import resize_nearest, shortest_edge_size
 
 _PADDING_GREY = 128
 

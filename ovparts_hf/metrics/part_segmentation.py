@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..resize import resize_nearest
+from ..utils.resize import resize_nearest
 from .boundary import boundary_counts, label_difference_matrix
 from .confusion import as_map, confusion_matrix, with_none
 from .flavours import LABEL_DIFFERENCE, STRICT, FlavourName, answered_counts, every_count, get_flavour

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..files import atomic_write
+from ..utils.files import atomic_write
 
 
 class PictureCounts:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..errors import CheckpointError
-from ..hub import first_line
+from ..utils.hub import first_line
 
 
 @dataclass

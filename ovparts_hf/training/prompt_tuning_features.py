@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from ..data.part_dataset import PartDataset
 from ..data.records import Record
-from ..files import atomic_write
 from ..models.regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+from ..utils.files import atomic_write
 from .prompt_tuning_clip import StockCLIP
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from ..errors import ConfigurationError
-from ..files import atomic_write
+from ..utils.files import atomic_write
 from .arguments import LoopArguments
 
 _MAY_CHANGE = {

@@ -14,7 +14,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from ...errors import OVPartsError
 from ...label_maps import SemanticLabelMaps
-from ...resize import shortest_edge_size
+from ...utils.resize import shortest_edge_size
 from ..auto_map import AutoMapped
 from .sliding_window import cut_windows, window_stride
 

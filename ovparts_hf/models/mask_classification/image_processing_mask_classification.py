@@ -11,7 +11,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from ...errors import OVPartsError
 from ...label_maps import SemanticLabelMaps
-from ...resize import resize_nearest, shortest_edge_size
+from ...utils.resize import resize_nearest, shortest_edge_size
 from ..auto_map import AutoMapped
 
 

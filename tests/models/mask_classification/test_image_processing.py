@@ -8,7 +8,7 @@ from ovparts_hf.errors import OVPartsError
 from ovparts_hf.models.mask_classification.image_processing_mask_classification import (
     MaskClassificationImageProcessor,
 )
-from ovparts_hf.resize import resize_nearest
+from ovparts_hf.utils.resize import resize_nearest
 
 SIZE = {"shortest_edge": 40, "longest_edge": 60}
 

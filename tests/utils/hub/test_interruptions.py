@@ -17,7 +17,7 @@ def machine(endpoint, tmp_path):
 def run_all(machine, *commands):
     """Runs commands, each after the token that it has; returns exit codes, outputs and error outputs."""
     as_json = [{"token": token, "words": [str(word) for word in words]} for token, *words in commands]
-    return json.loads(machine.run("-m", "tests.hub.commands", stdin=json.dumps(as_json)))
+    return json.loads(machine.run("-m", "tests.utils.hub.commands", stdin=json.dumps(as_json)))
 
 
 def check_refusals(machine, cases):

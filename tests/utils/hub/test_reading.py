@@ -32,7 +32,7 @@ def prepared(hub, machine, pascal_archive, model_folder, tmp_path_factory):
         ["push", str(ROOT / "ovparts_hf" / "metrics" / "part_miou"), METRIC, "--public"],
     ]
     commands = [{"words": words, "token": "hf_writer"} for words in pushes]
-    results = json.loads(machine.run("-m", "tests.hub.commands", stdin=json.dumps(commands)))
+    results = json.loads(machine.run("-m", "tests.utils.hub.commands", stdin=json.dumps(commands)))
     assert [(code, error) for code, _, error in results] == [(0, ""), (0, "")]
     return folder
 

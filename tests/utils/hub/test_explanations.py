@@ -5,9 +5,9 @@ from huggingface_hub import constants, hf_hub_download, snapshot_download
 
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError, DatasetError, HubError
-from ovparts_hf.hub import explain, explained
 from ovparts_hf.loading import load_config, load_model
-from ovparts_hf.publishing import push_folder
+from ovparts_hf.utils.hub import explain, explained
+from ovparts_hf.utils.push import push_folder
 
 from .conftest import use_endpoint
 from .server import HubHandler

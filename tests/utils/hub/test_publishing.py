@@ -9,7 +9,7 @@ from huggingface_hub import constants
 from dataset_builders import ToyWorld
 from ovparts_hf.data.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, HubError
-from ovparts_hf.publishing import push_folder
+from ovparts_hf.utils.push import push_folder
 
 from .conftest import ROOT, contents
 from .repositories import Refusal, User

@@ -14,11 +14,11 @@ from huggingface_hub import constants
 
 from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation
 
-from ..models.clipseg.goldens import golden_config, golden_processor
+from ...models.clipseg.goldens import golden_config, golden_processor
 from .repositories import Hub, User
 from .server import serve
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OVPARTS = ("-c", "import sys; from ovparts_hf.cli import main; sys.exit(main())")
 USERS = {"hf_writer": User("me", ("ovparts",)), "hf_reader": User("me", role="read"), "hf_other": User("other")}
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ovparts_hf import pictures
 from ovparts_hf.errors import PictureError
-from ovparts_hf.pictures import open_picture
+from ovparts_hf.utils import images as pictures
+from ovparts_hf.utils.images import open_picture
 
 ORIENTATION = 0x0112
 

@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import PictureError
+from ..errors import PictureError
 
 Source: TypeAlias = "Image.Image | np.ndarray | str | Path"
 """A PIL picture; an array (height, width), (height, width, 3 or 4); a path; or a URL."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovparts_hf.data.pictures import open_picture, picture_size
 from ovparts_hf.errors import DatasetError
+from ovparts_hf.utils.row_images import open_picture, picture_size
 
 
 def jpeg(orientation=None, mode="RGB", exif=None):

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovparts_hf.resize import resize_nearest, shortest_edge_size
+from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 
 SIDE = st.integers(1, 1400)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ovparts_hf.files import atomic_folder, atomic_write
+from ovparts_hf.utils.files import atomic_folder, atomic_write
 
 
 def test_atomic_write_makes_folders_and_leaves_only_the_file(tmp_path):

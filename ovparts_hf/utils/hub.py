@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from .errors import HubError, OVPartsError
+from ..errors import HubError, OVPartsError
 
 RepositoryType: TypeAlias = Literal["model", "dataset", "space"]
 
