@@ -26,7 +26,7 @@ from .predictor import Compat, Predictor
 from .processing import PartSegmentationProcessor
 from .ranking import RecordScore, score_record
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
-from .tasks import Setting, Task, get_setting, get_task
+from .taxonomy.tasks import Setting, Task, get_setting, get_task
 from .test_time import BENCHMARK, TestTime
 from .utils.resize import resize_nearest, shortest_edge_size
 

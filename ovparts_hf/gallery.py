@@ -18,7 +18,7 @@ from .predictor import Predictor
 from .processing import PartSegmentationProcessor
 from .ranking import RecordScore, rank, score_record
 from .report import Gallery, GalleryItem
-from .tasks import Task, get_task
+from .taxonomy.tasks import Task, get_task
 from .visualization import comparison
 
 _RANKED = {

@@ -31,11 +31,11 @@ from .object_masks import (
 from .painting import Layer, paint
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from .segmentation import NONE, PartSegmentation
+from .taxonomy.vocabulary import Vocabulary, Words
 from .test_time import BENCHMARK
 from .utils.hub import first_line
 from .utils.images import Source, open_picture
 from .vocabulary import encode_words, own_classes
-from .words import Vocabulary, Words
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from .errors import ConfigurationError
 from .metrics.flavours import FlavourName
 from .prediction import ObjectSource, Prediction, predict_records
 from .processing import PartSegmentationProcessor
-from .tasks import Setting, get_setting
+from .taxonomy.tasks import Setting, get_setting
 from .test_time import BENCHMARK, TestTime, takes_any_size
 from .vocabulary import encode_words
 from .whole_pictures import predict_pictures, refuse_object_masks

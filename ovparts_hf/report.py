@@ -19,7 +19,7 @@ from PIL import Image
 from .errors import ConfigurationError
 from .paper import paper_tables, published
 from .results import COLUMNS, BenchmarkResult, format_interval, format_percent
-from .tasks import TASKS
+from .taxonomy.tasks import TASKS
 from .utils.files import atomic_write
 from .utils.resize import resize_nearest
 from .utils.templating import template_environment

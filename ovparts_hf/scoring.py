@@ -19,7 +19,7 @@ from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.flavours import FlavourName
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .submission import read_manifest
-from .tasks import Setting, get_setting, get_task
+from .taxonomy.tasks import Setting, get_setting, get_task
 from .utils.resize import resize_nearest, shortest_edge_size
 
 

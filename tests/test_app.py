@@ -14,7 +14,7 @@ from ovparts_hf import PartSegmentation, PartSegmenter
 from ovparts_hf.app import Limits, build_app, work
 from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.words import parse_parts
+from ovparts_hf.taxonomy.vocabulary import parse_parts
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 

@@ -19,8 +19,8 @@ from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.prediction import predict_records
 from ovparts_hf.processing import PartSegmentationProcessor
 from ovparts_hf.results import BenchmarkResult
-from ovparts_hf.tasks import get_task
 from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.vocabulary import encode_vocabulary
 
 from .models.catseg import goldens as catseg_goldens

@@ -23,8 +23,8 @@ from ovparts_hf.loading import load_model
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.objects import FolderObjects, ModelObjects, SegmenterObjects, get_objects, read_names
 from ovparts_hf.prediction import predict_records
-from ovparts_hf.tasks import get_task
 from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.taxonomy.tasks import get_task
 
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
 

@@ -7,7 +7,7 @@ from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.scoring import score_folder
 from ovparts_hf.submission import read_manifest, write_predictions
-from ovparts_hf.tasks import get_task
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 
 

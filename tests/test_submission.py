@@ -6,7 +6,7 @@ from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.submission import MANIFEST, read_manifest, write_manifest, write_predictions
-from ovparts_hf.tasks import get_task
+from ovparts_hf.taxonomy.tasks import get_task
 
 
 @pytest.fixture(params=["pascal", "ade"])

@@ -12,7 +12,7 @@ from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.mask_classification import MaskClassificationImageProcessor
 from ovparts_hf.prediction import predict_records
 from ovparts_hf.processing import ClosedVocabularyProcessor
-from ovparts_hf.tasks import get_task
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.test_time import SHORT_EDGES, TestTime, takes_any_size
 from ovparts_hf.whole_pictures import predict_pictures
 

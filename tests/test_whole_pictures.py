@@ -10,7 +10,7 @@ from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.mask_classification import MaskClassificationImageProcessor
 from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation
 from ovparts_hf.processing import ClosedVocabularyProcessor
-from ovparts_hf.tasks import get_task
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.whole_pictures import predict_pictures
 
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor

@@ -17,10 +17,10 @@ from ..inference import PartSegmenter
 from ..loading import TOY_FOLDER
 from ..segmentation import PartSegmentation
 from ..taxonomy import split_part_class
+from ..taxonomy.vocabulary import parse_parts
 from ..utils.images import MAX_PIXELS, open_picture
 from ..utils.templating import template_environment
 from ..visualization import class_colors
-from ..words import parse_parts
 
 EXAMPLES = (0, 13, 19, 16, 17, 12)
 """Numbers of toy-world pictures, of a split of their own."""

@@ -19,7 +19,7 @@ from ..metrics.flavours import FLAVOURS
 from ..objects import get_objects, read_names
 from ..ranking import RecordScore
 from ..report import write_report
-from ..tasks import TASKS, Setting
+from ..taxonomy.tasks import TASKS, Setting
 from ..test_time import TestTime
 from ..vocabulary import store_vocabulary
 from .command import Commands, command

@@ -19,8 +19,8 @@ from ..inference import PartSegmenter
 from ..loading import TRAINED_TOY
 from ..segmentation import PartSegmentation
 from ..taxonomy import PartTaxonomy
+from ..taxonomy.vocabulary import Words, parse_parts
 from ..utils.images import picture_suffixes
-from ..words import Words, parse_parts
 from .command import Commands, command
 
 

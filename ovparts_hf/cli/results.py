@@ -12,7 +12,7 @@ from ..report import write_report
 from ..results import BenchmarkResult
 from ..scoring import score_folder
 from ..submission import write_manifest
-from ..tasks import TASKS, Setting
+from ..taxonomy.tasks import TASKS, Setting
 from .command import Commands, command
 
 

@@ -14,8 +14,8 @@ from huggingface_hub import snapshot_download
 from PIL import Image
 
 from ..errors import DatasetError, HubError, TaxonomyError
-from ..tasks import Task
 from ..taxonomy import PartTaxonomy
+from ..taxonomy.tasks import Task
 from ..utils.hub import explained
 from ..utils.row_images import open_picture
 from .card import FEW_SHOT_SHARDS, shard_paths

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..tasks import Task
 from ..taxonomy import PartTaxonomy
+from ..taxonomy.tasks import Task
 
 Level = Literal["picture", "object"]
 

@@ -19,7 +19,7 @@ from PIL import Image
 from ..taxonomy import PartTaxonomy
 from .toy.scene import Scene, draw_scene
 
-TOY_WORLD = PartTaxonomy.from_json(Path(__file__).parents[1] / "taxonomies" / "toy_world.json")
+TOY_WORLD = PartTaxonomy.from_json(Path(__file__).parents[1] / "taxonomy" / "toy_world.json")
 SPLIT_SIZES = {"train": 2000, "validation": 300}
 SHOTS = 16
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..errors import ConfigurationError
 from ..models.losses import LOSSES
-from ..tasks import get_task
+from ..taxonomy.tasks import get_task
 from .recipe import Recipe
 
 SCHEDULES = ("poly", "cosine", "constant")

@@ -22,8 +22,8 @@ from ..loading import load_backbone, load_config, load_model
 from ..models.maskformer import MaskFormerPartConfig
 from ..models.prompts import load_tuned_prompts
 from ..models.zsseg import ZSSegConfig
-from ..tasks import get_task
 from ..taxonomy import PartTaxonomy
+from ..taxonomy.tasks import get_task
 from ..vocabulary import encode_vocabulary, learns_words, own_classes, store_vocabulary
 from .arguments import TrainArguments
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ..data.training_set import TrainingOrder
 from ..errors import ConfigurationError, OVPartsError
 from ..evaluation import evaluate_model
-from ..tasks import get_task
+from ..taxonomy.tasks import get_task
 from .arguments import LoopArguments
 from .ingredients import Ingredients
 from .interruption import StopRequest, TrainingInterrupted, leave_signals_to_parent, signals_held

@@ -24,8 +24,8 @@ from ..data.training_set import Draw
 from ..errors import DatasetError
 from ..models.prompt_classifier import PromptClassifier
 from ..models.prompts import LearnedPrompts, tokenize_prompts
-from ..tasks import get_task
 from ..taxonomy import PartTaxonomy
+from ..taxonomy.tasks import get_task
 from .loop import train
 from .prompt_tuning_arguments import PromptTuningArguments
 from .prompt_tuning_clip import StockCLIP

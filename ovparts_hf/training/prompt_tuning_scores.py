@@ -16,8 +16,8 @@ from ..errors import ConfigurationError, DatasetError
 from ..metrics.scores import harmonic_mean
 from ..models.prompt_classifier import PromptClassifier
 from ..models.prompts import LearnedPrompts, pad_rows, tokenize_prompts
-from ..tasks import Task, get_task
 from ..taxonomy import PartTaxonomy
+from ..taxonomy.tasks import Task, get_task
 from .prompt_tuning_clip import StockCLIP
 from .prompt_tuning_features import FeatureCache, PartFeatures
 

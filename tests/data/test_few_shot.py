@@ -8,7 +8,7 @@ from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.records import Record
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.tasks import get_task
+from ovparts_hf.taxonomy.tasks import get_task
 
 FEW_SHOT = get_task("few_shot")
 

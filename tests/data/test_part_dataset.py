@@ -11,8 +11,8 @@ import pytest
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.records import Record
 from ovparts_hf.errors import DatasetError, TaxonomyError
-from ovparts_hf.tasks import get_task
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 
 GOLDENS = Path(__file__).parents[1] / "goldens"

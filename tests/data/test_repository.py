@@ -17,8 +17,8 @@ from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.repository import write_repository
 from ovparts_hf.data.rows import instance_features, semantic_features
 from ovparts_hf.errors import ConfigurationError, DatasetError
-from ovparts_hf.tasks import get_task
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
+from ovparts_hf.taxonomy.tasks import get_task
 
 SPLIT_FOLDERS = {"pascal": {"train": "train", "validation": "val"}, "ade": {"train": "training"}}
 MAP_FOLDERS = {"object_map": "annotations_detectron2_obj", "part_map": "annotations_detectron2_part"}

@@ -5,8 +5,8 @@ import numpy as np
 from ovparts_hf.data.masks import LabelMap, encode_mask
 from ovparts_hf.data.records import RowLabels, evaluation_records, training_records
 from ovparts_hf.data.rows import Instance, instance_features, instance_row, semantic_features, semantic_row
-from ovparts_hf.tasks import get_task
 from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.taxonomy.tasks import get_task
 
 TAXONOMY = PartTaxonomy.from_dict(
     {

@@ -16,7 +16,7 @@ from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import Draw, TrainingOrder, TrainingSet
 from ovparts_hf.data.transforms import Compose, RandomCrop, RandomFlip, Transform
 from ovparts_hf.errors import ConfigurationError, DatasetError
-from ovparts_hf.tasks import get_task
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest
 
 ZERO_SHOT = get_task("zero_shot")

@@ -22,7 +22,7 @@ from ovparts_hf.data.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, DatasetError, OVPartsError
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.models.regions import object_and_part_features
-from ovparts_hf.tasks import get_task
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.training import PromptTuningArguments, StockCLIP, TrainingInterrupted, classify_parts, tune_prompts
 from ovparts_hf.training import prompt_tuning_features as features_module
 from ovparts_hf.training.prompt_tuning import PromptTuningIngredients, RegionSet, choose_samples

@@ -16,8 +16,8 @@ from ovparts_hf.evaluation import evaluate_model
 from ovparts_hf.loading import load_model
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.prediction import predict_records
-from ovparts_hf.tasks import get_task
 from ovparts_hf.taxonomy import PASCAL_PART_116
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.ingredients import Ingredients
 from ovparts_hf.vocabulary import encode_vocabulary, own_classes

@@ -18,8 +18,8 @@ from transformers import BatchFeature
 
 from ovparts_hf.data.part_dataset import PartSample
 from ovparts_hf.data.records import Record
-from ovparts_hf.tasks import Task
 from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.taxonomy.tasks import Task
 from ovparts_hf.training import TrainArguments
 from ovparts_hf.training.ingredients import Ingredients
 

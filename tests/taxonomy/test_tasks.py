@@ -1,8 +1,8 @@
 import pytest
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.tasks import Setting, get_setting, get_task
 from ovparts_hf.taxonomy import ADE20K_PART_234
+from ovparts_hf.taxonomy.tasks import Setting, get_setting, get_task
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ovparts_hf.errors import OVPartsError
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
-from ovparts_hf.words import Vocabulary, parse_parts
+from ovparts_hf.taxonomy.vocabulary import Vocabulary, parse_parts
 
 DOG = ("dog's head", "dog's ear", "bus's wheel")
 

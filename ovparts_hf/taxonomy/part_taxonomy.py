@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import TaxonomyError
+from ..errors import TaxonomyError
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
 _LARGEST_IGNORE_INDEX = 65535  # part maps are stored in 8 or 16 bits
@@ -294,7 +294,7 @@ def _lookup(source: tuple[str, ...], target: tuple[str, ...], source_ignore: int
 
 
 def _built_in(name: str) -> PartTaxonomy:
-    path = resources.files(__package__) / "taxonomies" / f"{name}.json"
+    path = resources.files(__package__) / f"{name}.json"
     return PartTaxonomy.from_dict(json.loads(path.read_text(encoding="utf-8")))
 
 

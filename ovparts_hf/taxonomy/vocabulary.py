@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .errors import OVPartsError
-from .taxonomy import PartTaxonomy, split_part_class
+from ..errors import OVPartsError
+from . import PartTaxonomy, split_part_class
 
 Words: TypeAlias = "Mapping[str, Sequence[str]] | Sequence[str] | PartTaxonomy | str"
 """`{"dog": ["head", "ear"]}`, `["dog's head", "dog's ear"]`, a taxonomy, or "dog: head, ear; bus: wheel"."""

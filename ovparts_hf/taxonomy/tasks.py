@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from .errors import ConfigurationError
-from .taxonomy import PartTaxonomy
+from ..errors import ConfigurationError
+from . import PartTaxonomy
 
 
 class Setting(str, Enum):
