@@ -11,8 +11,8 @@ from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 
 from ovparts_hf import CLIPSegForPartSegmentation, CLIPSegPartConfig
-from ovparts_hf.label_maps import label_map
-from ovparts_hf.processing import PartSegmentationImageProcessor
+from ovparts_hf.models.post_processing import label_map
+from ovparts_hf.models.processing import PartSegmentationImageProcessor
 
 BASE = {"vision_config": {"patch_size": 16}, "use_complex_transposed_convolution": True}
 

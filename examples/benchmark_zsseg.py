@@ -10,15 +10,11 @@ from benchmark_workload import TAXONOMY, parts_of, random_picture, random_prompt
 from PIL import Image
 
 from ovparts_hf import ZSSegConfig, ZSSegForPartSegmentation
-from ovparts_hf.label_maps import label_map
-from ovparts_hf.models.mask_classification import (
-    class_probabilities,
-    mask_probabilities,
-    pad_to_multiple,
-    sum_of_queries,
-)
-from ovparts_hf.models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
-from ovparts_hf.models.regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+from ovparts_hf.models.clip_regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
+from ovparts_hf.models.maskformer.modules import pad_to_multiple
+from ovparts_hf.models.maskformer.proposals import class_probabilities, mask_probabilities, sum_of_queries
+from ovparts_hf.models.post_processing import label_map
 from ovparts_hf.models.zsseg.clip_branch import ensemble
 
 LEARNED = range(8)

@@ -1,19 +1,19 @@
 """Open-vocabulary part segmentation: name the parts of an object in words and get their pixels."""
 
-from .auto import register_auto_classes
 from .data.part_dataset import PartDataset
 from .evaluation import evaluate_model
 from .inference import PartSegmenter
-from .loading import load_model
 from .metrics import PartSegmentationMetric
+from .models.auto import register_auto_classes
 from .models.catseg import CATSegConfig, CATSegForPartSegmentation
 from .models.catseg.image_processing_catseg import CATSegImageProcessor
 from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
-from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
+from .models.loading import load_model
 from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from .models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
+from .models.processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
 from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
 from .pipelines import PartSegmentationPipeline, register_pipelines
-from .processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
 from .results import BenchmarkResult
 from .segmentation import PartSegmentation
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy

@@ -12,7 +12,7 @@ from accelerate.utils import set_seed
 from .data.part_dataset import PartDataset
 from .evaluation import evaluate_model
 from .gallery import build_galleries, contact_sheet
-from .loading import load_model
+from .models.loading import load_model
 from .report import write_report
 from .results import BenchmarkResult
 from .training import PromptTuningArguments, TrainArguments, train, tune_prompts

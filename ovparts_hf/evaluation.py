@@ -21,9 +21,9 @@ from .data.records import Record
 from .errors import ConfigurationError
 from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.flavours import FlavourName
+from .models.processing import PartSegmentationProcessor
 from .prediction import ObjectSource, Prediction
 from .predictor import Compat, Predictor
-from .processing import PartSegmentationProcessor
 from .ranking import RecordScore, score_record
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .taxonomy.tasks import Setting, Task, get_setting, get_task

@@ -13,9 +13,9 @@ from .data.part_dataset import PartDataset
 from .data.records import Record
 from .evaluation import score
 from .metrics import PartSegmentationMetric
+from .models.processing import PartSegmentationProcessor
 from .prediction import Prediction
 from .predictor import Predictor
-from .processing import PartSegmentationProcessor
 from .ranking import RecordScore, rank, score_record
 from .report import Gallery, GalleryItem
 from .taxonomy.tasks import Task, get_task

@@ -16,7 +16,9 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from .errors import ConfigurationError, OVPartsError
-from .loading import TRAINED_TOY, is_stock, load_model
+from .models.loading import TRAINED_TOY, is_stock, load_model
+from .models.painting import Layer, paint
+from .models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from .object_masks import (
     Boxes,
     FoundObject,
@@ -28,8 +30,6 @@ from .object_masks import (
     found_objects,
     given_objects,
 )
-from .painting import Layer, paint
-from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from .segmentation import NONE, PartSegmentation
 from .taxonomy.vocabulary import Vocabulary, Words
 from .test_time import BENCHMARK

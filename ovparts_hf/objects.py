@@ -20,8 +20,8 @@ from transformers import PreTrainedModel, pipeline
 from .data.masks import LabelMap
 from .data.part_dataset import PartDataset, PartSample
 from .errors import ConfigurationError, DatasetError
+from .models.processing import PartSegmentationProcessor
 from .prediction import ObjectSource, best_class
-from .processing import PartSegmentationProcessor
 from .taxonomy import PartTaxonomy
 from .test_time import BENCHMARK
 from .utils.hub import first_line

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset, PartSample
 from .data.records import Record
-from .processing import PartSegmentationProcessor
+from .models.processing import PartSegmentationProcessor
 from .questions import Question, Questions, joined
 from .test_time import BENCHMARK, Asked, TestTime, mean_scores
 from .vocabulary import encode_words

@@ -14,8 +14,8 @@ from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
 from .metrics.flavours import FlavourName
+from .models.processing import PartSegmentationProcessor
 from .prediction import ObjectSource, Prediction, predict_records
-from .processing import PartSegmentationProcessor
 from .taxonomy.tasks import Setting, get_setting
 from .test_time import BENCHMARK, TestTime, takes_any_size
 from .vocabulary import encode_words

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from .data.part_dataset import PartSample
 from .data.records import Record
-from .processing import PartSegmentationProcessor
+from .models.processing import PartSegmentationProcessor
 from .test_time import TestTime, View
 
 Reader = Callable[[list[Record]], list[tuple[Record, PartSample]]]

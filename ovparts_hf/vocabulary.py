@@ -9,7 +9,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from .errors import OVPartsError
-from .processing import PartSegmentationProcessor
+from .models.processing import PartSegmentationProcessor
 
 _PROMPTS_AT_ONCE = 1280
 

@@ -7,17 +7,17 @@ import torch
 from transformers import CLIPConfig, CLIPSegConfig, CLIPSegForImageSegmentation, ResNetConfig
 
 from ovparts_hf.cli import main
-from ovparts_hf.conversion import VOCABULARIES
-from ovparts_hf.loading import load_model
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
-from ovparts_hf.processing import PartSegmentationProcessor
+from ovparts_hf.models.convert import VOCABULARIES
+from ovparts_hf.models.loading import load_model
+from ovparts_hf.models.processing import PartSegmentationProcessor
 from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
 from ovparts_hf.vocabulary import stored_classes
 
 from .models.catseg import goldens as catseg_goldens
 from .models.clipseg.goldens import FACTS, FOLDER, golden_processor
-from .models.mask_classification.goldens import Golden
+from .models.maskformer.goldens import Golden
 from .models.zsseg.goldens import PLAIN, PLUS
 from .models.zsseg.goldens import golden_config as zsseg_golden_config
 from .models.zsseg.test_convert_zsseg import prompt_checkpoint

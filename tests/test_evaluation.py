@@ -16,8 +16,8 @@ from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.models.catseg import CATSegForPartSegmentation
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
+from ovparts_hf.models.processing import PartSegmentationProcessor
 from ovparts_hf.prediction import predict_records
-from ovparts_hf.processing import PartSegmentationProcessor
 from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task

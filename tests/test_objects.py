@@ -19,8 +19,8 @@ from transformers import (
 from ovparts_hf.data.part_dataset import PartSample
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation import evaluate_model
-from ovparts_hf.loading import load_model
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
+from ovparts_hf.models.loading import load_model
 from ovparts_hf.objects import FolderObjects, ModelObjects, SegmenterObjects, get_objects, read_names
 from ovparts_hf.prediction import predict_records
 from ovparts_hf.taxonomy import PartTaxonomy

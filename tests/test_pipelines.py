@@ -12,11 +12,11 @@ from transformers import AutoImageProcessor, AutoModel, AutoModelForSemanticSegm
 from transformers.pipelines.pt_utils import KeyDataset
 
 from ovparts_hf import PartSegmenter
-from ovparts_hf.auto import FAMILIES
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.label_maps import label_map, semantic_maps
-from ovparts_hf.loading import load_model
+from ovparts_hf.models.auto import FAMILIES
+from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.outputs import PartSegmentationOutput
+from ovparts_hf.models.post_processing import label_map, semantic_maps
 from ovparts_hf.vocabulary import own_classes, store_vocabulary
 
 NAMES = ["cat's ear", "cat's head", "bus's wheel"]
@@ -183,7 +183,7 @@ def test_semantic_maps_in_bands_are_those_at_once(scores, monkeypatch):
     outputs = PartSegmentationOutput(logits=logits, none_logits=none)
     sizes = [(37, 50), (23, 20)]
     whole = semantic_maps(outputs, sizes, scores)
-    monkeypatch.setattr("ovparts_hf.label_maps.BAND", 1000)
+    monkeypatch.setattr("ovparts_hf.models.post_processing.BAND", 1000)
     for number, (size, expected, found) in enumerate(zip(sizes, whole, semantic_maps(outputs, sizes, scores))):
         by_ids = label_map(logits[number], size, none_logits=none[number], scores=scores)
         assert torch.equal(expected, torch.where(by_ids < 0, 4, by_ids))

@@ -9,9 +9,9 @@ from PIL import ImageOps
 
 from ovparts_hf.evaluation import evaluate_model
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
-from ovparts_hf.models.mask_classification import MaskClassificationImageProcessor
+from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
+from ovparts_hf.models.processing import ClosedVocabularyProcessor
 from ovparts_hf.prediction import predict_records
-from ovparts_hf.processing import ClosedVocabularyProcessor
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.test_time import SHORT_EDGES, TestTime, takes_any_size
 from ovparts_hf.whole_pictures import predict_pictures

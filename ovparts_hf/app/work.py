@@ -14,7 +14,7 @@ from PIL import Image
 from ..data.toy_world import TOY_WORLD, draw
 from ..errors import OVPartsError
 from ..inference import PartSegmenter
-from ..loading import TOY_FOLDER
+from ..models.loading import TOY_FOLDER
 from ..segmentation import PartSegmentation
 from ..taxonomy import split_part_class
 from ..taxonomy.vocabulary import parse_parts

@@ -12,8 +12,8 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from ..auto import FAMILIES
 from ..errors import ConfigurationError
+from ..models.auto import FAMILIES
 from ..results import BenchmarkResult
 from ..taxonomy import PartTaxonomy
 from ..training import TrainArguments

@@ -8,8 +8,8 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from ..auto import FAMILIES
 from ..errors import ConfigurationError
+from ..models.auto import FAMILIES
 from ..paper import published
 from ..results import COLUMNS, BenchmarkResult, markdown_table
 from .facts import TERMS, TITLES, ModelFacts

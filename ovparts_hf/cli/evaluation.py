@@ -13,9 +13,9 @@ from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..evaluation import evaluate_model
 from ..gallery import build_galleries
-from ..loading import load_config, load_model
 from ..metrics import PictureCounts
 from ..metrics.flavours import FLAVOURS
+from ..models.loading import load_config, load_model
 from ..objects import get_objects, read_names
 from ..ranking import RecordScore
 from ..report import write_report

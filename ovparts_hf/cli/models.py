@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..conversion import CONVERTERS, VOCABULARIES, convert
+from ..models.convert import CONVERTERS, VOCABULARIES, convert
 from ..models.resnet import RESNETS
 from ..training.recipe import parse_overrides
 from .command import Commands, command

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..errors import ConfigurationError, OVPartsError, PictureError
 from ..inference import PartSegmenter
-from ..loading import TRAINED_TOY
+from ..models.loading import TRAINED_TOY
 from ..segmentation import PartSegmentation
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.vocabulary import Words, parse_parts

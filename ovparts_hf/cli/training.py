@@ -14,7 +14,7 @@ from ..data.repository import write_repository
 from ..demo import RECIPES, demo_table, run_demo
 from ..errors import ConfigurationError
 from ..inference import PartSegmenter
-from ..loading import TRAINED_TOY
+from ..models.loading import TRAINED_TOY
 from ..training import TrainArguments, train
 from .command import Commands, command
 

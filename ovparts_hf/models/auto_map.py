@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar
 
-SHIM = resources.files("ovparts_hf") / "ovparts_auto.py"
+SHIM = resources.files(__package__) / "ovparts_auto.py"
 """The file that is saved along: it imports this package, and says what to do where it is missing."""
 
 

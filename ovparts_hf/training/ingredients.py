@@ -18,7 +18,7 @@ from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..data.transforms import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
 from ..errors import ConfigurationError, DatasetError
-from ..loading import load_backbone, load_config, load_model
+from ..models.loading import load_backbone, load_config, load_model
 from ..models.maskformer import MaskFormerPartConfig
 from ..models.prompts import load_tuned_prompts
 from ..models.zsseg import ZSSegConfig

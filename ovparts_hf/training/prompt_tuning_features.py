@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..data.part_dataset import PartDataset
 from ..data.records import Record
-from ..models.regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+from ..models.clip_regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
 from ..utils.files import atomic_write
 from .prompt_tuning_clip import StockCLIP
 

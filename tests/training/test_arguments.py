@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ovparts_hf.auto import FAMILIES
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.loading import load_config
+from ovparts_hf.models.auto import FAMILIES
+from ovparts_hf.models.loading import load_config
 from ovparts_hf.models.resnet import RESNETS, PartResNetConfig
 from ovparts_hf.models.zsseg import ZSSegConfig
 from ovparts_hf.training import PromptTuningArguments, TrainArguments

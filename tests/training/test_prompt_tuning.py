@@ -20,8 +20,8 @@ from dataset_builders import ToyWorld
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, DatasetError, OVPartsError
+from ovparts_hf.models.clip_regions import object_and_part_features
 from ovparts_hf.models.prompts import LearnedPrompts
-from ovparts_hf.models.regions import object_and_part_features
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.training import PromptTuningArguments, StockCLIP, TrainingInterrupted, classify_parts, tune_prompts
 from ovparts_hf.training import prompt_tuning_features as features_module

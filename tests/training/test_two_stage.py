@@ -13,7 +13,7 @@ import torch
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation import evaluate_model
-from ovparts_hf.loading import load_model
+from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.prediction import predict_records
 from ovparts_hf.taxonomy import PASCAL_PART_116

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from ...errors import CheckpointError
-from ..clip_names import translate_clip
-from ..conversion import KeyReport, load_accounted, read_checkpoint
+from ..checkpoints import KeyReport, load_accounted, read_checkpoint
+from ..convert_clip import translate_clip
 from ..resnet import resnet_name
 from .configuration_catseg import CATSegConfig
 from .modeling_catseg import CATSegForPartSegmentation

@@ -13,9 +13,9 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 from ...errors import OVPartsError
-from ...label_maps import SemanticLabelMaps
 from ...utils.resize import shortest_edge_size
 from ..auto_map import AutoMapped
+from ..post_processing import SemanticLabelMaps
 from .sliding_window import cut_windows, window_stride
 
 

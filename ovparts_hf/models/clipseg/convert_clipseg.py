@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ...errors import CheckpointError
-from ..conversion import KeyReport, load_accounted, read_checkpoint
+from ..checkpoints import KeyReport, load_accounted, read_checkpoint
 from .configuration_clipseg import CLIPSegPartConfig
 from .modeling_clipseg import CLIPSegForPartSegmentation
 

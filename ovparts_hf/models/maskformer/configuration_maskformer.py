@@ -5,7 +5,7 @@ from __future__ import annotations
 from huggingface_hub.dataclasses import strict
 
 from ..auto_map import AutoMapped
-from ..mask_classification import MaskClassificationConfig
+from .configuration_mask_classification import MaskClassificationConfig
 
 
 @strict

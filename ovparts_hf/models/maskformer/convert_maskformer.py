@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from ..conversion import KeyReport, load_accounted, read_checkpoint
-from ..mask_classification.names import account_mask_classification
+from ..checkpoints import KeyReport, load_accounted, read_checkpoint
 from .configuration_maskformer import MaskFormerPartConfig
 from .modeling_maskformer import MaskFormerForPartSegmentation
+from .names import account_mask_classification
 
 
 def convert_maskformer(

@@ -15,22 +15,12 @@ from transformers import PreTrainedModel
 from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPredictionHead
 
 from ...errors import ConfigurationError
-from ..mask_classification import (
-    PixelFeatures,
-    PixelLevelModule,
-    Proposals,
-    QueryDecoder,
-    check_request,
-    class_probabilities,
-    init_mask_classification_layer,
-    mask_classification_loss,
-    mask_probabilities,
-    masks_from_labels,
-    pad_to_multiple,
-    sum_of_queries,
-)
 from ..outputs import PartSegmentationOutput
+from .checks import check_request
 from .configuration_maskformer import MaskFormerPartConfig
+from .losses import mask_classification_loss, masks_from_labels
+from .modules import PixelFeatures, PixelLevelModule, QueryDecoder, init_mask_classification_layer, pad_to_multiple
+from .proposals import Proposals, class_probabilities, mask_probabilities, sum_of_queries
 
 TRAINABLE_SETS = ("none", "all")
 

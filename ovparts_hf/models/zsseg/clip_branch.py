@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..regions import masked_crops, object_and_part_features
+from ..clip_regions import masked_crops, object_and_part_features
 from .configuration_zsseg import ZSSegConfig
 
 CROPS_AT_ONCE = 32

@@ -7,7 +7,7 @@ from transformers import CLIPTextConfig, CLIPVisionConfig
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from ..auto_map import AutoMapped
-from ..mask_classification import MaskClassificationConfig
+from ..maskformer.configuration_mask_classification import MaskClassificationConfig
 from ..own_vocabulary import OwnVocabularyConfig
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from ...errors import CheckpointError
-from ..clip_names import translate_clip
-from ..conversion import KeyReport, load_accounted, read_checkpoint
-from ..mask_classification.names import account_mask_classification
+from ..checkpoints import KeyReport, load_accounted, read_checkpoint
+from ..convert_clip import translate_clip
+from ..maskformer.names import account_mask_classification
 from ..prompts import LearnedPrompts
 from .configuration_zsseg import ZSSegConfig
 from .modeling_zsseg import ZSSegForPartSegmentation

@@ -19,25 +19,21 @@ from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPred
 
 from ...errors import ConfigurationError
 from ..clip import text_features
-from ..mask_classification import (
+from ..clip_regions import clip_normalized
+from ..maskformer.checks import check_request
+from ..maskformer.losses import mask_classification_loss, masks_from_labels
+from ..maskformer.modules import (
+    SIZE_DIVISOR,
     PixelFeatures,
     PixelLevelModule,
-    Proposals,
     QueryDecoder,
-    check_request,
-    class_probabilities,
     init_mask_classification_layer,
-    mask_classification_loss,
-    mask_probabilities,
-    masks_from_labels,
     pad_to_multiple,
-    sum_of_queries,
 )
-from ..mask_classification.modules import SIZE_DIVISOR
+from ..maskformer.proposals import Proposals, class_probabilities, mask_probabilities, sum_of_queries
 from ..outputs import PartSegmentationOutput
 from ..own_vocabulary import OwnVocabulary
 from ..prompts import LearnedPrompts, prompt_features
-from ..regions import clip_normalized
 from .clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from .configuration_zsseg import ZSSegConfig
 from .object_prompt import attention_bias, check_object_masks, object_mask_features

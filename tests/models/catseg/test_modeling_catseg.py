@@ -9,9 +9,9 @@ from torch.testing import assert_close
 from transformers import CLIPModel
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.label_maps import label_map
 from ovparts_hf.models.catseg import CATSegForPartSegmentation, chunks
 from ovparts_hf.models.catseg.convert_catseg import convert_catseg
+from ovparts_hf.models.post_processing import label_map
 
 from ..tester import NAMES, PartModelTester
 from .goldens import FACTS, FOLDER, INPUTS, OUTPUTS, golden_config, prepared

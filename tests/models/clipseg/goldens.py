@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, ViTImageProcessor
 
 from ovparts_hf.models.clipseg import CLIPSegPartConfig
-from ovparts_hf.processing import PartSegmentationProcessor
+from ovparts_hf.models.processing import PartSegmentationProcessor
 
 FOLDER = Path(__file__).parents[2] / "goldens" / "clipseg"
 FACTS = json.loads((FOLDER / "config.json").read_text())

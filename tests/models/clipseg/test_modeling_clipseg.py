@@ -7,10 +7,10 @@ from torch.testing import assert_close
 from transformers import CLIPSegForImageSegmentation
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.label_maps import label_map
 from ovparts_hf.models.clip import picture_activations
 from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, modeling_clipseg
 from ovparts_hf.models.clipseg.convert_clipseg import PREFIX, RENAMED, convert_clipseg
+from ovparts_hf.models.post_processing import label_map
 
 from ..tester import PartModelTester
 from .goldens import FACTS, FOLDER, INPUTS, OUTPUTS, golden_config, golden_processor

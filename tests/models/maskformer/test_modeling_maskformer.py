@@ -4,17 +4,13 @@ from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch.testing import assert_close
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.models.mask_classification import (
-    class_probabilities,
-    mask_probabilities,
-    pad_to_multiple,
-    sum_of_queries,
-)
 from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
 from ovparts_hf.models.maskformer.convert_maskformer import convert_maskformer
+from ovparts_hf.models.maskformer.modules import pad_to_multiple
+from ovparts_hf.models.maskformer.proposals import class_probabilities, mask_probabilities, sum_of_queries
 
-from ..mask_classification.goldens import Golden, resized
 from ..tester import PartModelTester
+from .goldens import Golden, resized
 
 GOLDEN = Golden("maskformer")
 

@@ -7,7 +7,7 @@ from ovparts_hf.models.prompts import pad_rows
 from ovparts_hf.models.zsseg import ZSSegConfig
 from ovparts_hf.taxonomy import split_part_class
 
-from ..mask_classification.goldens import Golden
+from ..maskformer.goldens import Golden
 
 PLUS, PLAIN = Golden("zsseg"), Golden("zsseg_plain")
 

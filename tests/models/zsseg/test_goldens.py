@@ -5,13 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from ovparts_hf.models.clip import dense_features
-from ovparts_hf.models.mask_classification import (
-    class_probabilities,
-    mask_probabilities,
-    pad_to_multiple,
-    sum_of_queries,
-)
-from ovparts_hf.models.regions import (
+from ovparts_hf.models.clip_regions import (
     clip_normalized,
     expand_box,
     mask_box,
@@ -21,12 +15,14 @@ from ovparts_hf.models.regions import (
     patch_features,
     patch_masks,
 )
+from ovparts_hf.models.maskformer.modules import pad_to_multiple
+from ovparts_hf.models.maskformer.proposals import class_probabilities, mask_probabilities, sum_of_queries
 from ovparts_hf.models.zsseg.clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.models.zsseg.modeling_zsseg import Words
 from ovparts_hf.models.zsseg.object_prompt import attention_bias, object_mask_features
 
-from ..mask_classification.goldens import resized
+from ..maskformer.goldens import resized
 from .goldens import PLAIN, PLUS, class_ids, every, golden_config, same_substring, seen
 
 

@@ -6,7 +6,7 @@ from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch.testing import assert_close
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.models import regions
+from ovparts_hf.models import clip_regions as regions
 from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 

@@ -5,7 +5,7 @@ from huggingface_hub import constants, hf_hub_download, snapshot_download
 
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError, DatasetError, HubError
-from ovparts_hf.loading import load_config, load_model
+from ovparts_hf.models.loading import load_config, load_model
 from ovparts_hf.utils.hub import explain, explained
 from ovparts_hf.utils.push import push_folder
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-from .models.catseg import CATSegConfig
-from .models.catseg.image_processing_catseg import CATSegImageProcessor
-from .models.catseg.templates import IMAGENET_TEMPLATES
-from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
-from .models.maskformer import MaskFormerPartConfig
-from .models.zsseg import ZSSegConfig
+from .catseg import CATSegConfig
+from .catseg.image_processing_catseg import CATSegImageProcessor
+from .catseg.templates import IMAGENET_TEMPLATES
+from .maskformer import MaskFormerPartConfig
+from .maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
+from .zsseg import ZSSegConfig
 
 ZSSEG_TEMPLATES = ("a photo of a {}.",)
 """For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""

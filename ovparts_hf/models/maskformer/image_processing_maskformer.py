@@ -10,9 +10,9 @@ from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from ...errors import OVPartsError
-from ...label_maps import SemanticLabelMaps
 from ...utils.resize import resize_nearest, shortest_edge_size
 from ..auto_map import AutoMapped
+from ..post_processing import SemanticLabelMaps
 
 
 class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):

@@ -17,13 +17,13 @@ from transformers import (
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES
 
-from .models.catseg import CATSegConfig, CATSegForPartSegmentation
-from .models.catseg.image_processing_catseg import CATSegImageProcessor
-from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
-from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
-from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
-from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
+from .catseg import CATSegConfig, CATSegForPartSegmentation
+from .catseg.image_processing_catseg import CATSegImageProcessor
+from .clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
+from .maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from .maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from .processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
+from .zsseg import ZSSegConfig, ZSSegForPartSegmentation
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from .errors import OVPartsError
+from ..errors import OVPartsError
 
 if TYPE_CHECKING:
-    from .models.outputs import PartSegmentationOutput
+    from .outputs import PartSegmentationOutput
 
 SCORES = ("logits", "probabilities", "plain")
 """What is resized to a picture's size: scores, from which probabilities are then made; probabilities; or scores that

@@ -14,15 +14,15 @@ from transformers import (
 )
 
 from ovparts_hf.errors import CheckpointError, ConfigurationError
-from ovparts_hf.loading import load_backbone, load_config, load_model, load_processor
 from ovparts_hf.models.catseg import CATSegForPartSegmentation
 from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
-from ovparts_hf.models.mask_classification import pad_to_multiple
+from ovparts_hf.models.loading import load_backbone, load_config, load_model, load_processor
 from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from ovparts_hf.models.maskformer.modules import pad_to_multiple
 from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
 
-from .models.clipseg.goldens import FACTS, golden_config, golden_processor
-from .models.mask_classification.goldens import Golden
+from .clipseg.goldens import FACTS, golden_config, golden_processor
+from .maskformer.goldens import Golden
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 from transformers.models.maskformer import modeling_maskformer
 
-from ovparts_hf.models.mask_classification import mask_classification_loss
+from ovparts_hf.models.maskformer.losses import mask_classification_loss
 
 FOLDER = Path(__file__).parents[2] / "goldens"
 

@@ -5,9 +5,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from ovparts_hf.errors import OVPartsError
-from ovparts_hf.models.mask_classification.image_processing_mask_classification import (
-    MaskClassificationImageProcessor,
-)
+from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from ovparts_hf.utils.resize import resize_nearest
 
 SIZE = {"shortest_edge": 40, "longest_edge": 60}

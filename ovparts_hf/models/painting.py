@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .label_maps import LabelMaps, row_bands
+from .post_processing import LabelMaps, row_bands
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 from transformers.utils import hub
 
-from ovparts_hf import ovparts_auto
-from ovparts_hf.auto import FAMILIES
-from ovparts_hf.loading import load_model
+from ovparts_hf.models import ovparts_auto
+from ovparts_hf.models.auto import FAMILIES
 from ovparts_hf.models.auto_map import SHIM
+from ovparts_hf.models.loading import load_model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TOY = {family: "toy" if family == "clipseg" else f"toy-{family}" for family in FAMILIES}
 
 
@@ -35,7 +35,7 @@ def load_elsewhere(how, folders, home):
     environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(ROOT)
     process = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", str(ROOT / "tests" / "load_remote_code.py"), how]
+        [sys.executable, "-W", "error::UserWarning", str(Path(__file__).with_name("load_remote_code.py")), how]
         + [str(folder) for folder in folders.values()],
         env=environment,
         stdin=subprocess.DEVNULL,  # who is asked a question fails

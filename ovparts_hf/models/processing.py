@@ -9,12 +9,12 @@ from PIL import Image
 from transformers import BatchEncoding, BatchFeature, ProcessorMixin
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from .errors import OVPartsError
-from .label_maps import SCORES, LabelMaps, SemanticLabelMaps
-from .models.auto_map import AutoMapped
-from .models.catseg.image_processing_catseg import CATSegImageProcessor
-from .models.mask_classification.image_processing_mask_classification import MaskClassificationImageProcessor
-from .models.prompts import tokenize_prompts
+from ..errors import OVPartsError
+from .auto_map import AutoMapped
+from .catseg.image_processing_catseg import CATSegImageProcessor
+from .maskformer.image_processing_maskformer import MaskClassificationImageProcessor
+from .post_processing import SCORES, LabelMaps, SemanticLabelMaps
+from .prompts import tokenize_prompts
 
 
 class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):

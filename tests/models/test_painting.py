@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovparts_hf import label_maps
-from ovparts_hf.label_maps import SCORES, LabelMaps, score_band, score_maps
-from ovparts_hf.painting import Layer, paint
+from ovparts_hf.models import post_processing as label_maps
+from ovparts_hf.models.painting import Layer, paint
+from ovparts_hf.models.post_processing import SCORES, LabelMaps, score_band, score_maps
 
 
 class Processor(LabelMaps):

@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 from transformers import AutoProcessor, CLIPSegConfig, ViTImageProcessor
 
 from ovparts_hf.errors import OVPartsError
-from ovparts_hf.label_maps import label_map
 from ovparts_hf.models.outputs import PartSegmentationOutput
-from ovparts_hf.processing import PartSegmentationImageProcessor, PartSegmentationProcessor
+from ovparts_hf.models.post_processing import label_map
+from ovparts_hf.models.processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 
-from .models.clipseg.goldens import FACTS, FOLDER, INPUTS, golden_config, golden_processor
+from .clipseg.goldens import FACTS, FOLDER, INPUTS, golden_config, golden_processor
 
 NORMALISATION = {
     "imagenet_mean": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from ovparts_hf.models.regions import (
+from ovparts_hf.models.clip_regions import (
     clip_normalized,
     crop,
     expand_box,

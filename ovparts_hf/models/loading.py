@@ -14,18 +14,18 @@ from huggingface_hub.errors import HTTPError, StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, ResNetModel
 from transformers.utils import logging
 
+from ..errors import CheckpointError, ConfigurationError
+from ..utils.hub import check_readable, explain, first_line
 from .auto import FAMILIES
-from .errors import CheckpointError, ConfigurationError
-from .models.clipseg import CLIPSegPartConfig
-from .models.conversion import read_checkpoint
-from .models.maskformer import MaskFormerPartConfig
-from .models.resnet import PartResNet, resnet_state
+from .checkpoints import read_checkpoint
+from .clipseg import CLIPSegPartConfig
+from .maskformer import MaskFormerPartConfig
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
+from .resnet import PartResNet, resnet_state
 from .stock_processors import stock_processor
-from .utils.hub import check_readable, explain, first_line
 
 _RESNET_FIELDS = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
-TOY_FOLDER = resources.files(__package__) / "toy"
+TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
 TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
 """Small models in this package: one trained for parts, a pretrained CLIPSeg, others of which only the CLIP is, and one

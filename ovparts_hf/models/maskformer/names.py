@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from ...errors import CheckpointError
-from ..conversion import KeyReport
+from ..checkpoints import KeyReport
 from ..resnet import resnet_name
 from .configuration_mask_classification import MaskClassificationConfig
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
+from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116
+from ..utils.files import atomic_folder
+from ..vocabulary import store_vocabulary
+from .catseg.convert_catseg import convert_catseg
+from .checkpoints import KeyReport
+from .clipseg.convert_clipseg import convert_clipseg
 from .loading import load_config, load_processor
-from .models.catseg.convert_catseg import convert_catseg
-from .models.clipseg.convert_clipseg import convert_clipseg
-from .models.conversion import KeyReport
-from .models.maskformer.convert_maskformer import convert_maskformer
-from .models.resnet import RESNETS
-from .models.zsseg.convert_zsseg import convert_zsseg
-from .taxonomy import ADE20K_PART_234, PASCAL_PART_116
-from .utils.files import atomic_folder
-from .vocabulary import store_vocabulary
+from .maskformer.convert_maskformer import convert_maskformer
+from .resnet import RESNETS
+from .zsseg.convert_zsseg import convert_zsseg
 
 CONVERTERS = {
     "clipseg": convert_clipseg,
