@@ -42,9 +42,9 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from ovparts_hf.data.toy.captions import caption, phrases
-from ovparts_hf.data.toy.palette import COLOURS
-from ovparts_hf.data.toy_world import TOY_WORLD, draw
+from ovparts_hf.toy.drawing.captions import caption, phrases
+from ovparts_hf.toy.drawing.palette import COLOURS
+from ovparts_hf.toy.world import TOY_WORLD, draw
 
 logger = logging.getLogger("pretrain_toy")
 

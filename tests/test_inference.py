@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from ovparts_hf import inference
-from ovparts_hf.data.toy_world import draw
 from ovparts_hf.errors import ConfigurationError, OVPartsError, PictureError
 from ovparts_hf.inference import PartSegmenter
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.object_masks import FoundObject
 from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.toy.world import draw
 
 from .test_objects import save_semantic
 

@@ -10,8 +10,8 @@ import datasets
 from ovparts_hf import __version__
 from ovparts_hf.data.rows import semantic_features
 from ovparts_hf.data.shards import RowSource
-from ovparts_hf.data.toy_world import SPLIT_SIZES, TOY_WORLD, few_shot_image_ids, image_id, row
 from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.toy.world import SPLIT_SIZES, TOY_WORLD, few_shot_image_ids, image_id, row
 
 
 class ToyWorld:

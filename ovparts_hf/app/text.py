@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 
-from ..data.toy_world import TOY_WORLD
 from ..inference import PartSegmenter
+from ..toy.world import TOY_WORLD
 from ..vocabulary import own_classes
 from .work import is_toy, parts_by_object
 

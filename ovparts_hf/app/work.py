@@ -11,13 +11,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..data.toy_world import TOY_WORLD, draw
 from ..errors import OVPartsError
 from ..inference import PartSegmenter
 from ..models.loading import TOY_FOLDER
 from ..segmentation import PartSegmentation
 from ..taxonomy import split_part_class
 from ..taxonomy.vocabulary import parse_parts
+from ..toy.world import TOY_WORLD, draw
 from ..utils.images import MAX_PIXELS, open_picture
 from ..utils.templating import template_environment
 from ..visualization import class_colors

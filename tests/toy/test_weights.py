@@ -8,8 +8,8 @@ import torch
 from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
 from ovparts_hf import CLIPSegForPartSegmentation, PartSegmenter
-from ovparts_hf.data.toy_world import TOY_WORLD, draw
 from ovparts_hf.models.auto_map import SHIM
+from ovparts_hf.toy.world import TOY_WORLD, draw
 
 TOY = resources.files("ovparts_hf") / "toy"
 MODELS = {"clip": CLIPModel, "clipseg": CLIPSegForImageSegmentation}

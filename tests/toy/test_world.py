@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ovparts_hf.data import toy_world
 from ovparts_hf.data.rows import semantic_features
-from ovparts_hf.data.toy.captions import caption, phrases
-from ovparts_hf.data.toy.palette import COLOURS
-from ovparts_hf.data.toy.scene import OBJECTS
-from ovparts_hf.data.toy_world import TOY_WORLD, draw, few_shot_image_ids, row
+from ovparts_hf.toy import world as toy_world
+from ovparts_hf.toy.drawing.captions import caption, phrases
+from ovparts_hf.toy.drawing.palette import COLOURS
+from ovparts_hf.toy.drawing.scene import OBJECTS
+from ovparts_hf.toy.world import TOY_WORLD, draw, few_shot_image_ids, row
 
 IGNORE = TOY_WORLD.ignore_index
 KINDS = {"whole": {}, "close-up": {"close_up": True}, "incomplete": {"incomplete": True}}

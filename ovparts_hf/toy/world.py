@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ..taxonomy import PartTaxonomy
-from .toy.scene import Scene, draw_scene
+from .drawing.scene import Scene, draw_scene
 
 TOY_WORLD = PartTaxonomy.from_json(Path(__file__).parents[1] / "taxonomy" / "toy_world.json")
 SPLIT_SIZES = {"train": 2000, "validation": 300}
