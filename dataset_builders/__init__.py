@@ -4,7 +4,7 @@
 `datasets` users import the classes themselves.
 """
 
-from ovparts_hf.data.builder import ReleaseBuilder
+from ovparts_hf.data.preparation.builder import ReleaseBuilder
 from ovparts_hf.errors import ConfigurationError
 
 from .ade20k_part_234 import ADE20KPart234

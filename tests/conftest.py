@@ -13,7 +13,7 @@ import pytest  # noqa: E402
 
 from dataset_builders import ADE20KPart234, PascalPart116  # noqa: E402
 from ovparts_hf.data.part_dataset import PartDataset  # noqa: E402
-from ovparts_hf.data.repository import write_repository  # noqa: E402
+from ovparts_hf.data.preparation.repository import write_repository  # noqa: E402
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ovparts_hf.data.builder import ReleaseBuilder
-from ovparts_hf.data.layout import ReleaseLayout
+from ovparts_hf.data.preparation.builder import ReleaseBuilder
+from ovparts_hf.data.preparation.layout import ReleaseLayout
 from ovparts_hf.taxonomy import ADE20K_PART_234
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import datasets
 
 from ovparts_hf import __version__
+from ovparts_hf.data.preparation.shards import RowSource
 from ovparts_hf.data.rows import semantic_features
-from ovparts_hf.data.shards import RowSource
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.toy.world import SPLIT_SIZES, TOY_WORLD, few_shot_image_ids, image_id, row
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from dataset_builders import BUILDERS, RELEASES, get_builder
 
-from ..data.check import check
 from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
-from ..data.repository import is_repository, write_repository
+from ..data.preparation.check import check
+from ..data.preparation.repository import is_repository, write_repository
 from ..errors import ConfigurationError, HubError
 from ..taxonomy import PartTaxonomy
 from ..utils.push import Destination, push_folder

@@ -10,7 +10,7 @@ from accelerate import PartialState
 from dataset_builders import get_builder
 
 from ..app import check_gradio, launch_app
-from ..data.repository import write_repository
+from ..data.preparation.repository import write_repository
 from ..demo import RECIPES, demo_table, run_demo
 from ..errors import ConfigurationError
 from ..inference import PartSegmenter

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from .transforms import Views
+from .augmentation import Views
 
 _HUES = 180
 _SHIFT = 12  # fixed-point digits of the divisions

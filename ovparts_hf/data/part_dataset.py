@@ -18,8 +18,8 @@ from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
 from ..utils.hub import explained
 from ..utils.row_images import open_picture
-from .card import FEW_SHOT_SHARDS, shard_paths
 from .masks import decode_label_map, decode_rle
+from .preparation.dataset_card import FEW_SHOT_SHARDS, shard_paths
 from .records import Level, Record, RowLabels, evaluation_records, training_records
 
 _LABEL_COLUMNS = {

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 from ..errors import ConfigurationError, DatasetError
 from ..taxonomy import PartTaxonomy
 from ..utils.resize import resize_nearest
-from .transforms import Transform, Views
+from .augmentation import Transform, Views
 
 if TYPE_CHECKING:
     from .part_dataset import PartDataset

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from ..data.augmentation import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
 from ..data.color import ColorJitter
 from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
-from ..data.transforms import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
 from ..errors import ConfigurationError, DatasetError
 from ..models.loading import load_backbone, load_config, load_model
 from ..models.maskformer import MaskFormerPartConfig

@@ -14,7 +14,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
-from ..data.repository import is_repository
+from ..data.preparation.repository import is_repository
 from ..errors import ConfigurationError, HubError
 from ..taxonomy import PartTaxonomy
 from .hub import RepositoryType, explained, has_accounts

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ovparts_hf.data.augmentation import Compose, RandomCrop, RandomFlip, Transform
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import Draw, TrainingOrder, TrainingSet
-from ovparts_hf.data.transforms import Compose, RandomCrop, RandomFlip, Transform
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest

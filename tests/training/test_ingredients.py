@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
+from ovparts_hf.data.augmentation import PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels
 from ovparts_hf.data.color import ColorJitter
 from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import Draw
-from ovparts_hf.data.transforms import PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.training import TrainArguments, train

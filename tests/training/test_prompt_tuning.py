@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 
 from dataset_builders import ToyWorld
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.data.repository import write_repository
+from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, DatasetError, OVPartsError
 from ovparts_hf.models.clip_regions import object_and_part_features
 from ovparts_hf.models.prompts import LearnedPrompts

@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from dataset_builders import ToyWorld
-from ovparts_hf.data.repository import write_repository
+from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, HubError
 from ovparts_hf.utils.push import push_folder
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ..errors import DatasetError
+from ...errors import DatasetError
 
 
 @dataclass(frozen=True)

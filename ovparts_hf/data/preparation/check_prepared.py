@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from ..errors import OVPartsError
-from ..taxonomy import PartTaxonomy
-from ..utils.row_images import picture_size
-from .card import DATA_FOLDER, config_files, content_description, content_hash, shard_paths, split_card
+from ...errors import OVPartsError
+from ...taxonomy import PartTaxonomy
+from ...utils.row_images import picture_size
+from ..masks import LabelMap, check_labels, encode_segmentation
+from ..rows import Instance, instance_row, semantic_row
 from .check_result import CheckResult, SplitCheck
-from .masks import LabelMap, check_labels, encode_segmentation
+from .dataset_card import DATA_FOLDER, config_files, content_description, content_hash, shard_paths, split_card
 from .problems import Problems
 from .processes import map_in_processes
-from .rows import Instance, instance_row, semantic_row
 
 _LABEL_COLUMNS = ("objects", "object_parts", "parts", "instances")
 

@@ -11,7 +11,7 @@ import datasets
 import pyarrow.parquet as pq
 import yaml
 
-from ..errors import DatasetError
+from ...errors import DatasetError
 
 DATA_FOLDER = "data"
 FEW_SHOT_SHARDS = "train-few_shot-*.parquet"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ..errors import DatasetError
+from ...errors import DatasetError
 from .annotations import AnnotatedPicture, read_few_shot_list, read_instances
 from .archives import is_junk
 from .layout import ReleaseLayout

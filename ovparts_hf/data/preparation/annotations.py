@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..errors import DatasetError
-from .masks import box_of, encode_segmentation, is_box
-from .rows import Instance
+from ...errors import DatasetError
+from ..masks import box_of, encode_segmentation, is_box
+from ..rows import Instance
 
 _PICTURE_KEYS = {"id": int, "file_name": str, "height": int, "width": int}
 _ANNOTATION_KEYS = {"id": int, "image_id": int, "category_id": int}

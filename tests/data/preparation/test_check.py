@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataset_builders import RELEASES
-from ovparts_hf.data.check import check
+from ovparts_hf.data.preparation.check import check
 
 
 def run(path, **options):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ovparts_hf.data.annotations import read_few_shot_list, read_instances
+from ovparts_hf.data.preparation.annotations import read_few_shot_list, read_instances
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 
 import datasets
 
-from ..errors import DatasetError
-from ..taxonomy import PartTaxonomy
+from ...errors import DatasetError
+from ...taxonomy import PartTaxonomy
+from ..rows import instance_features, semantic_features
 from .archives import fingerprint, unpack
 from .layout import ReleaseLayout
 from .listing import Picture, list_few_shot, list_split
 from .release import Release
-from .rows import instance_features, semantic_features
 from .shards import RowSource
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..errors import DatasetError
+from ...errors import DatasetError
 from .builder import ReleaseBuilder, unpacked
-from .card import shard_paths
 from .check_prepared import check_prepared
 from .check_result import CheckResult, SplitCheck
+from .dataset_card import shard_paths
 from .listing import Picture, SplitListing, list_few_shot, list_split
 from .processes import map_in_processes
 from .release import Release

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from dataset_builders import ADE20KPart234, PascalPart116, get_builder
-from ovparts_hf.data import repository, shards
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.data.repository import write_repository
+from ovparts_hf.data.preparation import repository, shards
+from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.data.rows import instance_features, semantic_features
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from ..errors import DatasetError
+from ...errors import DatasetError
 
 _BROKEN_ARCHIVE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
 _BLOCK = 1 << 20

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import DatasetError
-from ..taxonomy import PartTaxonomy
-from ..utils.row_images import picture_size
+from ...errors import DatasetError
+from ...taxonomy import PartTaxonomy
+from ...utils.row_images import picture_size
+from ..masks import LabelMap, check_labels
+from ..rows import Instance, instance_row, semantic_row
 from .layout import ReleaseLayout
 from .listing import Picture
-from .masks import LabelMap, check_labels
 from .problems import Problems
-from .rows import Instance, instance_row, semantic_row
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Protocol
 
 import datasets
 
-from ..errors import ConfigurationError, DatasetError, OVPartsError
-from ..taxonomy import PartTaxonomy
-from .card import DATA_FOLDER, render_card
+from ...errors import ConfigurationError, DatasetError, OVPartsError
+from ...taxonomy import PartTaxonomy
+from .dataset_card import DATA_FOLDER, render_card
 from .shards import ROWS_PER_SHARD, RowSource, write_shards
 
 logger = logging.getLogger(__name__)
