@@ -2,7 +2,9 @@
 
 from .data.part_dataset import PartDataset
 from .evaluation import evaluate_model
-from .inference import PartSegmenter
+from .inference.pipelines import PartSegmentationPipeline, register_pipelines
+from .inference.result import PartSegmentation
+from .inference.segmenter import PartSegmenter
 from .metrics import PartSegmentationMetric
 from .models.auto import register_auto_classes
 from .models.catseg import CATSegConfig, CATSegForPartSegmentation
@@ -13,9 +15,7 @@ from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConf
 from .models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from .models.processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
 from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
-from .pipelines import PartSegmentationPipeline, register_pipelines
 from .results import BenchmarkResult
-from .segmentation import PartSegmentation
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
 from .utils.images import open_picture
 

@@ -19,6 +19,7 @@ from .comparison import bootstrap
 from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
+from .inference.engine import BENCHMARK, TestTime
 from .metrics import PartSegmentationMetric, PictureCounts
 from .metrics.flavours import FlavourName
 from .models.processing import PartSegmentationProcessor
@@ -27,7 +28,6 @@ from .predictor import Compat, Predictor
 from .ranking import RecordScore, score_record
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .taxonomy.tasks import Setting, Task, get_setting, get_task
-from .test_time import BENCHMARK, TestTime
 from .utils.resize import resize_nearest, shortest_edge_size
 
 logger = logging.getLogger(__name__)

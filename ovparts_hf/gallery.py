@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from .data.part_dataset import PartDataset
 from .data.records import Record
 from .evaluation import score
+from .inference.visualization import comparison
 from .metrics import PartSegmentationMetric
 from .models.processing import PartSegmentationProcessor
 from .prediction import Prediction
@@ -19,7 +20,6 @@ from .predictor import Predictor
 from .ranking import RecordScore, rank, score_record
 from .report import Gallery, GalleryItem
 from .taxonomy.tasks import Task, get_task
-from .visualization import comparison
 
 _RANKED = {
     "best": ("Best answers", "The best record of each object that has several parts."),

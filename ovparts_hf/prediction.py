@@ -13,10 +13,10 @@ from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset, PartSample
 from .data.records import Record
+from .inference.engine import BENCHMARK, Asked, TestTime, mean_scores
+from .inference.vocabulary import encode_words
 from .models.processing import PartSegmentationProcessor
 from .questions import Question, Questions, joined
-from .test_time import BENCHMARK, Asked, TestTime, mean_scores
-from .vocabulary import encode_words
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from transformers import PreTrainedModel
 from .data.part_dataset import PartDataset
 from .data.records import Record
 from .errors import ConfigurationError
+from .inference.engine import BENCHMARK, TestTime, takes_any_size
+from .inference.vocabulary import encode_words
 from .metrics.flavours import FlavourName
 from .models.processing import PartSegmentationProcessor
 from .prediction import ObjectSource, Prediction, predict_records
 from .taxonomy.tasks import Setting, get_setting
-from .test_time import BENCHMARK, TestTime, takes_any_size
-from .vocabulary import encode_words
 from .whole_pictures import predict_pictures, refuse_object_masks
 
 Compat = Literal["ov_parts"]

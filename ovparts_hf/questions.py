@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from .data.part_dataset import PartSample
 from .data.records import Record
+from .inference.engine import TestTime, View
 from .models.processing import PartSegmentationProcessor
-from .test_time import TestTime, View
 
 Reader = Callable[[list[Record]], list[tuple[Record, PartSample]]]
 """From the records of one picture to what is asked about it."""

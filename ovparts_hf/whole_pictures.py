@@ -11,11 +11,11 @@ from transformers import PreTrainedModel
 from .data.part_dataset import PartDataset, PartSample
 from .data.records import Record
 from .errors import ConfigurationError
+from .inference.engine import BENCHMARK, Asked, TestTime, View, mean_scores
+from .inference.vocabulary import encode_words
 from .models.processing import PartSegmentationProcessor
 from .prediction import Prediction, best_class
 from .questions import Questions
-from .test_time import BENCHMARK, Asked, TestTime, View, mean_scores
-from .vocabulary import encode_words
 
 
 def predict_pictures(

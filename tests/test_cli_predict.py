@@ -11,7 +11,7 @@ from PIL import Image
 
 from ovparts_hf.cli import main
 from ovparts_hf.cli.predict import find_pictures, name_targets
-from ovparts_hf.inference import PartSegmenter
+from ovparts_hf.inference.segmenter import PartSegmenter
 from ovparts_hf.toy.world import draw
 
 WORDS = ["--parts", "bench: seat, back"]

@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation import evaluate_model, score
+from ovparts_hf.inference.vocabulary import encode_vocabulary
 from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.models.catseg import CATSegForPartSegmentation
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
@@ -21,7 +22,6 @@ from ovparts_hf.prediction import predict_records
 from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
-from ovparts_hf.vocabulary import encode_vocabulary
 
 from .models.catseg import goldens as catseg_goldens
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..inference import PartSegmenter
+from ..inference.segmenter import PartSegmenter
 from .work import Limits
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from ..errors import ConfigurationError, OVPartsError
-from ..inference import PartSegmenter
-from ..segmentation import OVERLAY_EDGE, PartSegmentation
+from ..inference.result import OVERLAY_EDGE, PartSegmentation
+from ..inference.segmenter import PartSegmenter
 from . import work
 from .text import HINT, INTRO, PLACEHOLDER, known_words, note
 from .work import Limits

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 
-from ..inference import PartSegmenter
+from ..inference.segmenter import PartSegmenter
+from ..inference.vocabulary import own_classes
 from ..toy.world import TOY_WORLD
-from ..vocabulary import own_classes
 from .work import is_toy, parts_by_object
 
 INTRO = """# Find the parts of things, in your words

@@ -12,15 +12,15 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import OVPartsError
-from ..inference import PartSegmenter
+from ..inference.result import PartSegmentation
+from ..inference.segmenter import PartSegmenter
+from ..inference.visualization import class_colors
 from ..models.loading import TOY_FOLDER
-from ..segmentation import PartSegmentation
 from ..taxonomy import split_part_class
 from ..taxonomy.vocabulary import parse_parts
 from ..toy.world import TOY_WORLD, draw
 from ..utils.images import MAX_PIXELS, open_picture
 from ..utils.templating import template_environment
-from ..visualization import class_colors
 
 EXAMPLES = (0, 13, 19, 16, 17, 12)
 """Numbers of toy-world pictures, of a split of their own."""

@@ -13,6 +13,8 @@ from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..evaluation import evaluate_model
 from ..gallery import build_galleries
+from ..inference.engine import TestTime
+from ..inference.vocabulary import store_vocabulary
 from ..metrics import PictureCounts
 from ..metrics.flavours import FLAVOURS
 from ..models.loading import load_config, load_model
@@ -20,8 +22,6 @@ from ..objects import get_objects, read_names
 from ..ranking import RecordScore
 from ..report import write_report
 from ..taxonomy.tasks import TASKS, Setting
-from ..test_time import TestTime
-from ..vocabulary import store_vocabulary
 from .command import Commands, command
 
 

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 from tqdm import tqdm
 
 from ..errors import ConfigurationError, OVPartsError, PictureError
-from ..inference import PartSegmenter
+from ..inference.result import PartSegmentation
+from ..inference.segmenter import PartSegmenter
 from ..models.loading import TRAINED_TOY
-from ..segmentation import PartSegmentation
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.vocabulary import Words, parse_parts
 from ..utils.images import picture_suffixes

@@ -13,7 +13,7 @@ from ..app import check_gradio, launch_app
 from ..data.preparation.repository import write_repository
 from ..demo import RECIPES, demo_table, run_demo
 from ..errors import ConfigurationError
-from ..inference import PartSegmenter
+from ..inference.segmenter import PartSegmenter
 from ..models.loading import TRAINED_TOY
 from ..training import TrainArguments, train
 from .command import Commands, command

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..inference.vocabulary import store_vocabulary
 from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116
 from ..utils.files import atomic_folder
-from ..vocabulary import store_vocabulary
 from .catseg.convert_catseg import convert_catseg
 from .checkpoints import KeyReport
 from .clipseg.convert_clipseg import convert_clipseg

@@ -111,7 +111,7 @@ class OwnVocabulary:
         if self.class_features is None:
             raise ConfigurationError(
                 "Pass class_features (from encode_classes) or input_ids; both are missing, and this model has no "
-                "vocabulary of its own (ovparts_hf.vocabulary.store_vocabulary gives it one)."
+                "vocabulary of its own (ovparts_hf.inference.vocabulary.store_vocabulary gives it one)."
             )
         return self.class_features
 

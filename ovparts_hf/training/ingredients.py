@@ -18,13 +18,13 @@ from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..errors import ConfigurationError, DatasetError
+from ..inference.vocabulary import encode_vocabulary, learns_words, own_classes, store_vocabulary
 from ..models.loading import load_backbone, load_config, load_model
 from ..models.maskformer import MaskFormerPartConfig
 from ..models.prompts import load_tuned_prompts
 from ..models.zsseg import ZSSegConfig
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import get_task
-from ..vocabulary import encode_vocabulary, learns_words, own_classes, store_vocabulary
 from .arguments import TrainArguments
 
 

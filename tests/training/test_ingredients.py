@@ -16,10 +16,10 @@ from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import Draw
 from ovparts_hf.errors import ConfigurationError, DatasetError
+from ovparts_hf.inference.vocabulary import encode_vocabulary, own_classes
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.ingredients import Ingredients, build_transform
-from ovparts_hf.vocabulary import encode_vocabulary, own_classes
 
 from ..models.clipseg.goldens import FACTS, golden_processor
 

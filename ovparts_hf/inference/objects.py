@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 from transformers import pipeline
 
-from .errors import ConfigurationError
-from .objects import SegmenterObjects
-from .taxonomy import PartTaxonomy
-from .taxonomy.vocabulary import Vocabulary
-from .utils.hub import first_line
-from .whole_pictures import refuse_object_masks
+from ..errors import ConfigurationError
+from ..objects import SegmenterObjects
+from ..taxonomy import PartTaxonomy
+from ..taxonomy.vocabulary import Vocabulary
+from ..utils.hub import first_line
+from ..whole_pictures import refuse_object_masks
 
 Masks: TypeAlias = "Mapping[str, np.ndarray] | np.ndarray"
 """By object (height, width) bool, or (n, height, width) for several of it. An only object needs no name."""

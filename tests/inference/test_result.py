@@ -11,8 +11,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.segmentation import PartSegmentation
-from ovparts_hf.visualization import class_colors
+from ovparts_hf.inference.result import PartSegmentation
+from ovparts_hf.inference.visualization import class_colors
 
 CLASSES = ("dog's head", "dog's ear", "dog's tail")
 

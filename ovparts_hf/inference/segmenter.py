@@ -15,11 +15,15 @@ import torch
 from PIL import Image
 from transformers import PreTrainedModel
 
-from .errors import ConfigurationError, OVPartsError
-from .models.loading import TRAINED_TOY, is_stock, load_model
-from .models.painting import Layer, paint
-from .models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
-from .object_masks import (
+from ..errors import ConfigurationError, OVPartsError
+from ..models.loading import TRAINED_TOY, is_stock, load_model
+from ..models.painting import Layer, paint
+from ..models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
+from ..taxonomy.vocabulary import Vocabulary, Words
+from ..utils.hub import first_line
+from ..utils.images import Source, open_picture
+from .engine import BENCHMARK
+from .objects import (
     Boxes,
     FoundObject,
     Masks,
@@ -30,11 +34,7 @@ from .object_masks import (
     found_objects,
     given_objects,
 )
-from .segmentation import NONE, PartSegmentation
-from .taxonomy.vocabulary import Vocabulary, Words
-from .test_time import BENCHMARK
-from .utils.hub import first_line
-from .utils.images import Source, open_picture
+from .result import NONE, PartSegmentation
 from .vocabulary import encode_words, own_classes
 
 logger = logging.getLogger(__name__)

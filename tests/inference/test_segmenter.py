@@ -9,15 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ovparts_hf import inference
 from ovparts_hf.errors import ConfigurationError, OVPartsError, PictureError
-from ovparts_hf.inference import PartSegmenter
+from ovparts_hf.inference import segmenter as inference
+from ovparts_hf.inference.objects import FoundObject
+from ovparts_hf.inference.segmenter import PartSegmenter
 from ovparts_hf.models.loading import load_model
-from ovparts_hf.object_masks import FoundObject
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.toy.world import draw
 
-from .test_objects import save_semantic
+from ..test_objects import save_semantic
 
 BENCH = {"bench": ["seat", "back", "leg"]}
 CLASSES = ("bench's seat", "bench's back", "bench's leg")

@@ -9,8 +9,8 @@ from zlib import crc32
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .errors import ConfigurationError, TaxonomyError
-from .taxonomy import split_part_class
+from ..errors import ConfigurationError, TaxonomyError
+from ..taxonomy import split_part_class
 
 SMALLEST_SIDE = 320
 """Pictures whose long side is shorter (pixels) are enlarged by a whole factor before anything is drawn on them."""

@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ovparts_hf.crf import load_crf, refine
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.test_time import TestTime
+from ovparts_hf.inference.crf import load_crf, refine
+from ovparts_hf.inference.engine import TestTime
 
 
 class Field:

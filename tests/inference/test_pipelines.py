@@ -13,11 +13,11 @@ from transformers.pipelines.pt_utils import KeyDataset
 
 from ovparts_hf import PartSegmenter
 from ovparts_hf.errors import ConfigurationError, OVPartsError
+from ovparts_hf.inference.vocabulary import own_classes, store_vocabulary
 from ovparts_hf.models.auto import FAMILIES
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.outputs import PartSegmentationOutput
 from ovparts_hf.models.post_processing import label_map, semantic_maps
-from ovparts_hf.vocabulary import own_classes, store_vocabulary
 
 NAMES = ["cat's ear", "cat's head", "bus's wheel"]
 PLAIN_ZSSEG = {"object_mask_prompt": False, "prompt_lengths": None}

@@ -10,10 +10,10 @@ from PIL import Image
 from transformers import AutoModelForSemanticSegmentation, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from .errors import ConfigurationError
-from .inference import PartSegmenter
-from .object_masks import check_one_for_each
-from .utils.images import Source, open_picture
+from ..errors import ConfigurationError
+from ..utils.images import Source, open_picture
+from .objects import check_one_for_each
+from .segmenter import PartSegmenter
 
 TASK = "part-segmentation"
 _OPTIONS = ("parts", "background", "threshold", "top_k")

@@ -2,8 +2,14 @@ import pytest
 import torch
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
+from ovparts_hf.inference.vocabulary import (
+    encode_vocabulary,
+    learns_words,
+    own_classes,
+    store_vocabulary,
+    stored_classes,
+)
 from ovparts_hf.models.loading import load_model
-from ovparts_hf.vocabulary import encode_vocabulary, learns_words, own_classes, store_vocabulary, stored_classes
 
 WORDS = ["dog's ear", "bus's wheel", "dog's ear", "cat's tail"]
 

@@ -8,17 +8,17 @@ import torch.nn.functional as F
 from PIL import ImageOps
 
 from ovparts_hf.evaluation import evaluate_model
+from ovparts_hf.inference.engine import SHORT_EDGES, TestTime, takes_any_size
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from ovparts_hf.models.processing import ClosedVocabularyProcessor
 from ovparts_hf.prediction import predict_records
 from ovparts_hf.taxonomy.tasks import get_task
-from ovparts_hf.test_time import SHORT_EDGES, TestTime, takes_any_size
 from ovparts_hf.whole_pictures import predict_pictures
 
-from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
+from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
+from ..test_whole_pictures import maskformer
 from .test_crf import Field
-from .test_whole_pictures import maskformer
 
 TTA = TestTime(tta=True)
 
@@ -84,7 +84,7 @@ def test_sizes_and_masks_of_models_that_take_any_size(pascal):
 
 
 def test_any_size_model_end_to_end(pascal, monkeypatch):
-    monkeypatch.setattr("ovparts_hf.test_time.SHORT_EDGES", (32, 48))
+    monkeypatch.setattr("ovparts_hf.inference.engine.SHORT_EDGES", (32, 48))
     model, processor = maskformer(pascal.taxonomy.part_classes)
     result = evaluate_model(model, processor, pascal, test_time=TTA, max_pictures=1, progress=False)
     assert result.config["tta"] == "scales and flip"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 STEPS = 5
 SMOOTHNESS = {"sxy": (3, 3), "compat": 3}

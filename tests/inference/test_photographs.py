@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ovparts_hf.cli import main
-from ovparts_hf.inference import PartSegmenter
+from ovparts_hf.inference.segmenter import PartSegmenter
 
 skimage_data = pytest.importorskip("skimage.data", reason="needs scikit-image's photographs")
 

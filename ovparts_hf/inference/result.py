@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from ..errors import ConfigurationError
+from ..utils.files import atomic_write
+from ..utils.resize import resize_nearest
 from . import visualization
-from .errors import ConfigurationError
-from .utils.files import atomic_write
-from .utils.resize import resize_nearest
 
 NONE = -1
 """What a label map says where there is none of the classes."""

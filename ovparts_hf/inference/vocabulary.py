@@ -8,8 +8,8 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from .errors import OVPartsError
-from .models.processing import PartSegmentationProcessor
+from ..errors import OVPartsError
+from ..models.processing import PartSegmentationProcessor
 
 _PROMPTS_AT_ONCE = 1280
 

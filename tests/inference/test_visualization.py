@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.inference.visualization import SMALLEST_SIDE, class_colors, comparison, overlay
 from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116
-from ovparts_hf.visualization import SMALLEST_SIDE, class_colors, comparison, overlay
 
 NAMES = ["cat's ear", "cat's head", "cat's tail"]
 

@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageOps
 from transformers import PreTrainedModel
 
+from ..models.processing import PartSegmentationProcessor
 from .crf import load_crf, refine
-from .models.processing import PartSegmentationProcessor
 
 SHORT_EDGES = (256, 384, 512, 640, 768, 896)
 """Lengths of the short side in the original's test-time augmentation."""
