@@ -1,7 +1,8 @@
 """Open-vocabulary part segmentation: name the parts of an object in words and get their pixels."""
 
 from .data.part_dataset import PartDataset
-from .evaluation import evaluate_model
+from .evaluation.evaluator import evaluate_model
+from .evaluation.results import BenchmarkResult
 from .inference.pipelines import PartSegmentationPipeline, register_pipelines
 from .inference.result import PartSegmentation
 from .inference.segmenter import PartSegmenter
@@ -15,7 +16,6 @@ from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConf
 from .models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from .models.processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
 from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
-from .results import BenchmarkResult
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
 from .utils.images import open_picture
 

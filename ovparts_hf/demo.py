@@ -10,11 +10,11 @@ from pathlib import Path
 from accelerate.utils import set_seed
 
 from .data.part_dataset import PartDataset
-from .evaluation import evaluate_model
+from .evaluation.evaluator import evaluate_model
+from .evaluation.results import BenchmarkResult
 from .gallery import build_galleries, contact_sheet
 from .models.loading import load_model
 from .report import write_report
-from .results import BenchmarkResult
 from .training import PromptTuningArguments, TrainArguments, train, tune_prompts
 from .training.ingredients import Ingredients
 from .utils.files import atomic_write

@@ -11,13 +11,13 @@ from transformers import PreTrainedModel
 
 from .data.part_dataset import PartDataset
 from .data.records import Record
-from .evaluation import score
+from .evaluation.evaluator import score
+from .evaluation.prediction import Prediction
+from .evaluation.predictor import Predictor
+from .evaluation.ranking import RecordScore, rank, score_record
 from .inference.visualization import comparison
 from .metrics import PartSegmentationMetric
 from .models.processing import PartSegmentationProcessor
-from .prediction import Prediction
-from .predictor import Predictor
-from .ranking import RecordScore, rank, score_record
 from .report import Gallery, GalleryItem
 from .taxonomy.tasks import Task, get_task
 

@@ -17,9 +17,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from .errors import ConfigurationError
+from .evaluation.results import COLUMNS, BenchmarkResult, format_interval, format_percent
 from .inference.visualization import class_colors, comparison_panels
 from .paper import paper_tables, published
-from .results import COLUMNS, BenchmarkResult, format_interval, format_percent
 from .taxonomy.tasks import TASKS
 from .utils.files import atomic_write
 from .utils.resize import resize_nearest

@@ -7,12 +7,12 @@ import torch
 from transformers import CLIPConfig, CLIPSegConfig, CLIPSegForImageSegmentation, ResNetConfig
 
 from ovparts_hf.cli import main
+from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.inference.vocabulary import stored_classes
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.models.convert import VOCABULARIES
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.processing import PartSegmentationProcessor
-from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
 
 from .models.catseg import goldens as catseg_goldens

@@ -7,8 +7,8 @@ from PIL import Image
 
 from ovparts_hf.cli import main
 from ovparts_hf.data.few_shot import FewShotList
+from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
-from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.taxonomy.tasks import TASKS
 
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.evaluation import evaluate_model
+from ovparts_hf.evaluation.evaluator import evaluate_model
+from ovparts_hf.evaluation.ranking import rank
 from ovparts_hf.gallery import build_galleries, contact_sheet
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
-from ovparts_hf.ranking import rank
 
 from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
 

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
+from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.paper import paper_tables, published
-from ovparts_hf.results import BenchmarkResult
 
 
 def result(task="zero_shot", dataset="pascal-part-116", setting="oracle_obj", flavour="ov_parts", start=1.0):

@@ -13,8 +13,8 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from ..errors import ConfigurationError
+from ..evaluation.results import BenchmarkResult
 from ..models.auto import FAMILIES
-from ..results import BenchmarkResult
 from ..taxonomy import PartTaxonomy
 from ..training import TrainArguments
 from ..utils.files import atomic_write

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from ..cards import BENCHMARK_MODELS, DATASET_CARDS, dataset_card, model_card, write_folder_card
-from ..comparison import RESULT_FILE
 from ..errors import ConfigurationError
-from ..results import BenchmarkResult
+from ..evaluation.bootstrap import RESULT_FILE
+from ..evaluation.results import BenchmarkResult
 from ..utils.files import atomic_write
 from .command import Commands, command
 

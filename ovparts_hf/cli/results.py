@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..comparison import PICTURES_FILE, RESULT_FILE, compare_results, comparison_table
 from ..data.part_dataset import PartDataset
+from ..evaluation.bootstrap import PICTURES_FILE, RESULT_FILE, compare_results, comparison_table
+from ..evaluation.results import BenchmarkResult
+from ..evaluation.scoring import score_folder
+from ..evaluation.submission import write_manifest
 from ..metrics.flavours import FLAVOURS
 from ..report import write_report
-from ..results import BenchmarkResult
-from ..scoring import score_folder
-from ..submission import write_manifest
 from ..taxonomy.tasks import TASKS, Setting
 from .command import Commands, command
 

@@ -10,11 +10,11 @@ from PIL import Image
 from transformers import pipeline
 
 from ..errors import ConfigurationError
-from ..objects import SegmenterObjects
+from ..evaluation.objects import SegmenterObjects
+from ..evaluation.whole_pictures import refuse_object_masks
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.vocabulary import Vocabulary
 from ..utils.hub import first_line
-from ..whole_pictures import refuse_object_masks
 
 Masks: TypeAlias = "Mapping[str, np.ndarray] | np.ndarray"
 """By object (height, width) bool, or (n, height, width) for several of it. An only object needs no name."""

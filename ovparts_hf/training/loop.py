@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ..data.training_set import TrainingOrder
 from ..errors import ConfigurationError, OVPartsError
-from ..evaluation import evaluate_model
+from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
 from .arguments import LoopArguments
 from .ingredients import Ingredients

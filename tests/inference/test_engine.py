@@ -7,17 +7,17 @@ import torch
 import torch.nn.functional as F
 from PIL import ImageOps
 
-from ovparts_hf.evaluation import evaluate_model
+from ovparts_hf.evaluation.evaluator import evaluate_model
+from ovparts_hf.evaluation.prediction import predict_records
+from ovparts_hf.evaluation.whole_pictures import predict_pictures
 from ovparts_hf.inference.engine import SHORT_EDGES, TestTime, takes_any_size
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from ovparts_hf.models.processing import ClosedVocabularyProcessor
-from ovparts_hf.prediction import predict_records
 from ovparts_hf.taxonomy.tasks import get_task
-from ovparts_hf.whole_pictures import predict_pictures
 
+from ..evaluation.test_whole_pictures import maskformer
 from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
-from ..test_whole_pictures import maskformer
 from .test_crf import Field
 
 TTA = TestTime(tta=True)

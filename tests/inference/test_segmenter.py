@@ -17,7 +17,7 @@ from ovparts_hf.models.loading import load_model
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.toy.world import draw
 
-from ..test_objects import save_semantic
+from ..evaluation.test_objects import save_semantic
 
 BENCH = {"bench": ["seat", "back", "leg"]}
 CLASSES = ("bench's seat", "bench's back", "bench's leg")

@@ -12,11 +12,11 @@ import torch
 
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.evaluation import evaluate_model
+from ovparts_hf.evaluation.evaluator import evaluate_model
+from ovparts_hf.evaluation.prediction import predict_records
 from ovparts_hf.inference.vocabulary import encode_vocabulary, own_classes
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.prompts import LearnedPrompts
-from ovparts_hf.prediction import predict_records
 from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.training import TrainArguments, train

@@ -17,15 +17,15 @@ from datasets import Image as ImageFeature
 from PIL import Image
 from transformers import PreTrainedModel, pipeline
 
-from .data.masks import LabelMap
-from .data.part_dataset import PartDataset, PartSample
-from .errors import ConfigurationError, DatasetError
-from .inference.engine import BENCHMARK
-from .inference.vocabulary import encode_words
-from .models.processing import PartSegmentationProcessor
+from ..data.masks import LabelMap
+from ..data.part_dataset import PartDataset, PartSample
+from ..errors import ConfigurationError, DatasetError
+from ..inference.engine import BENCHMARK
+from ..inference.vocabulary import encode_words
+from ..models.processing import PartSegmentationProcessor
+from ..taxonomy import PartTaxonomy
+from ..utils.hub import first_line
 from .prediction import ObjectSource, best_class
-from .taxonomy import PartTaxonomy
-from .utils.hub import first_line
 from .whole_pictures import refuse_object_masks, whole_scores
 
 _COLUMN = "column:"

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from .data.records import Record
-from .metrics.flavours import STRICT
-from .taxonomy import PartTaxonomy
+from ..data.records import Record
+from ..metrics.flavours import STRICT
+from ..taxonomy import PartTaxonomy
 
 Order = Literal["best", "worst", "confused"]
 

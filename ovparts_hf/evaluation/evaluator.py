@@ -15,20 +15,20 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel
 
-from .comparison import bootstrap
-from .data.part_dataset import PartDataset
-from .data.records import Record
-from .errors import ConfigurationError
-from .inference.engine import BENCHMARK, TestTime
-from .metrics import PartSegmentationMetric, PictureCounts
-from .metrics.flavours import FlavourName
-from .models.processing import PartSegmentationProcessor
+from ..data.part_dataset import PartDataset
+from ..data.records import Record
+from ..errors import ConfigurationError
+from ..inference.engine import BENCHMARK, TestTime
+from ..metrics import PartSegmentationMetric, PictureCounts
+from ..metrics.flavours import FlavourName
+from ..models.processing import PartSegmentationProcessor
+from ..taxonomy.tasks import Setting, Task, get_setting, get_task
+from ..utils.resize import resize_nearest, shortest_edge_size
+from .bootstrap import bootstrap
 from .prediction import ObjectSource, Prediction
 from .predictor import Compat, Predictor
 from .ranking import RecordScore, score_record
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
-from .taxonomy.tasks import Setting, Task, get_setting, get_task
-from .utils.resize import resize_nearest, shortest_edge_size
 
 logger = logging.getLogger(__name__)
 

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .comparison import bootstrap
-from .data.masks import LabelMap
-from .data.part_dataset import PartDataset, PartSample
-from .data.records import Record
-from .errors import ConfigurationError, DatasetError
-from .metrics import PartSegmentationMetric, PictureCounts
-from .metrics.flavours import FlavourName
+from ..data.masks import LabelMap
+from ..data.part_dataset import PartDataset, PartSample
+from ..data.records import Record
+from ..errors import ConfigurationError, DatasetError
+from ..metrics import PartSegmentationMetric, PictureCounts
+from ..metrics.flavours import FlavourName
+from ..taxonomy.tasks import Setting, get_setting, get_task
+from ..utils.resize import resize_nearest, shortest_edge_size
+from .bootstrap import bootstrap
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .submission import read_manifest
-from .taxonomy.tasks import Setting, get_setting, get_task
-from .utils.resize import resize_nearest, shortest_edge_size
 
 
 def score_folder(

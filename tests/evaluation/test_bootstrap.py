@@ -1,11 +1,18 @@
 import numpy as np
 import pytest
 
-from ovparts_hf.comparison import PICTURES_FILE, RESULT_FILE, bootstrap, compare, compare_results, comparison_table
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.evaluation.bootstrap import (
+    PICTURES_FILE,
+    RESULT_FILE,
+    bootstrap,
+    compare,
+    compare_results,
+    comparison_table,
+)
+from ovparts_hf.evaluation.results import BenchmarkResult, describe_classes
 from ovparts_hf.metrics import PartSegmentationMetric, PictureCounts
 from ovparts_hf.metrics.scores import MEANS
-from ovparts_hf.results import BenchmarkResult, describe_classes
 from ovparts_hf.taxonomy import PartTaxonomy
 
 TAXONOMY = PartTaxonomy.from_dict(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.submission import MANIFEST, read_manifest, write_manifest, write_predictions
+from ovparts_hf.evaluation.submission import MANIFEST, read_manifest, write_manifest, write_predictions
 from ovparts_hf.taxonomy.tasks import get_task
 
 

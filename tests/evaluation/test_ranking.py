@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ovparts_hf.data.records import Record
-from ovparts_hf.ranking import RecordScore, rank, score_record
+from ovparts_hf.evaluation.ranking import RecordScore, rank, score_record
 from ovparts_hf.taxonomy import PartTaxonomy
 
 WORDS = PartTaxonomy.from_dict({"cat": ["ear", "leg"], "bus": ["wheel"], "dog": ["ear", "leg"]})

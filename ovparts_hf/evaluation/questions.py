@@ -11,10 +11,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from .data.part_dataset import PartSample
-from .data.records import Record
-from .inference.engine import TestTime, View
-from .models.processing import PartSegmentationProcessor
+from ..data.part_dataset import PartSample
+from ..data.records import Record
+from ..inference.engine import TestTime, View
+from ..models.processing import PartSegmentationProcessor
 
 Reader = Callable[[list[Record]], list[tuple[Record, PartSample]]]
 """From the records of one picture to what is asked about it."""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.evaluation.results import BenchmarkResult, describe_breakdowns, describe_classes
 from ovparts_hf.metrics import PartSegmentationMetric, PictureCounts
-from ovparts_hf.results import BenchmarkResult, describe_breakdowns, describe_classes
 from ovparts_hf.taxonomy import PartTaxonomy
 
 TAXONOMY = PartTaxonomy.from_dict(

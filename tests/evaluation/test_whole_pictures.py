@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.evaluation import evaluate_model
+from ovparts_hf.evaluation.evaluator import evaluate_model
+from ovparts_hf.evaluation.whole_pictures import predict_pictures
 from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation
 from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from ovparts_hf.models.processing import ClosedVocabularyProcessor
 from ovparts_hf.taxonomy.tasks import get_task
-from ovparts_hf.whole_pictures import predict_pictures
 
-from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
-from .models.maskformer.test_modeling_maskformer import golden_config as maskformer_config
+from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
+from ..models.maskformer.test_modeling_maskformer import golden_config as maskformer_config
 
 
 @pytest.fixture(scope="module")

@@ -11,20 +11,20 @@ from accelerate.state import AcceleratorState
 
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.evaluation import evaluate_model, score
+from ovparts_hf.evaluation.evaluator import evaluate_model, score
+from ovparts_hf.evaluation.prediction import predict_records
+from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.inference.vocabulary import encode_vocabulary
 from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.models.catseg import CATSegForPartSegmentation
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.processing import PartSegmentationProcessor
-from ovparts_hf.prediction import predict_records
-from ovparts_hf.results import BenchmarkResult
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
 
-from .models.catseg import goldens as catseg_goldens
-from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
+from ..models.catseg import goldens as catseg_goldens
+from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_refuses_what_it_cannot_evaluate(model, processor, dataset):
 def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, tmp_path):
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
-    script = Path(__file__).parents[1] / "examples" / "evaluate.py"
+    script = Path(__file__).parents[2] / "examples" / "evaluate.py"
     arguments = [str(tmp_path / "model"), str(pascal_folder), "--device", "cpu", "--batch-size", "1"]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
     for count in (1, 2):

@@ -13,12 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigurationError
-from .metrics import PartSegmentationMetric, PictureCounts
-from .metrics.breakdowns import confusions, mean_by, mean_iou_by_size
-from .metrics.flavours import FlavourName
-from .taxonomy import PartTaxonomy
-from .utils.files import atomic_write
+from ..errors import ConfigurationError
+from ..metrics import PartSegmentationMetric, PictureCounts
+from ..metrics.breakdowns import confusions, mean_by, mean_iou_by_size
+from ..metrics.flavours import FlavourName
+from ..taxonomy import PartTaxonomy
+from ..utils.files import atomic_write
 
 SCHEMA_VERSION = 2
 COLUMNS = {"mIoU": "mIoU", "mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU": "harmonic", "fwIoU": "fwIoU"}
@@ -27,7 +27,7 @@ COLUMNS = {"mIoU": "mIoU", "mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU":
 
 def current_versions() -> dict[str, str]:
     """Versions of this library, of what it computes with, and of Python."""
-    from . import __version__
+    from .. import __version__
 
     found = {"ovparts_hf": __version__, "python": platform.python_version()}
     for name in ("torch", "transformers", "datasets", "accelerate", "numpy", "pillow"):

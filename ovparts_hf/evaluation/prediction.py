@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from .data.part_dataset import PartDataset, PartSample
-from .data.records import Record
-from .inference.engine import BENCHMARK, Asked, TestTime, mean_scores
-from .inference.vocabulary import encode_words
-from .models.processing import PartSegmentationProcessor
+from ..data.part_dataset import PartDataset, PartSample
+from ..data.records import Record
+from ..inference.engine import BENCHMARK, Asked, TestTime, mean_scores
+from ..inference.vocabulary import encode_words
+from ..models.processing import PartSegmentationProcessor
 from .questions import Question, Questions, joined
 
 

@@ -3,10 +3,10 @@ import pytest
 from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.evaluation.results import BenchmarkResult
+from ovparts_hf.evaluation.scoring import score_folder
+from ovparts_hf.evaluation.submission import read_manifest, write_predictions
 from ovparts_hf.metrics import PartSegmentationMetric
-from ovparts_hf.results import BenchmarkResult
-from ovparts_hf.scoring import score_folder
-from ovparts_hf.submission import read_manifest, write_predictions
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 

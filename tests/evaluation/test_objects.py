@@ -18,15 +18,15 @@ from transformers import (
 
 from ovparts_hf.data.part_dataset import PartSample
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.evaluation import evaluate_model
+from ovparts_hf.evaluation.evaluator import evaluate_model
+from ovparts_hf.evaluation.objects import FolderObjects, ModelObjects, SegmenterObjects, get_objects, read_names
+from ovparts_hf.evaluation.prediction import predict_records
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.loading import load_model
-from ovparts_hf.objects import FolderObjects, ModelObjects, SegmenterObjects, get_objects, read_names
-from ovparts_hf.prediction import predict_records
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
 
-from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
+from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
 
 WORDS = PartTaxonomy.from_dict({"cat": ["ear"], "dog": ["ear", "leg"]})
 
@@ -273,6 +273,6 @@ def test_an_error_without_message_is_named(monkeypatch) -> None:
     def fail(*_args, **_options):
         raise OSError
 
-    monkeypatch.setattr("ovparts_hf.objects.pipeline", fail)
+    monkeypatch.setattr("ovparts_hf.evaluation.objects.pipeline", fail)
     with pytest.raises(ConfigurationError, match="nowhere.*OSError"):
         SegmenterObjects.load("nowhere", WORDS)

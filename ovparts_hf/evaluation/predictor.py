@@ -10,15 +10,15 @@ from typing import Any, Literal
 import torch
 from transformers import PreTrainedModel
 
-from .data.part_dataset import PartDataset
-from .data.records import Record
-from .errors import ConfigurationError
-from .inference.engine import BENCHMARK, TestTime, takes_any_size
-from .inference.vocabulary import encode_words
-from .metrics.flavours import FlavourName
-from .models.processing import PartSegmentationProcessor
+from ..data.part_dataset import PartDataset
+from ..data.records import Record
+from ..errors import ConfigurationError
+from ..inference.engine import BENCHMARK, TestTime, takes_any_size
+from ..inference.vocabulary import encode_words
+from ..metrics.flavours import FlavourName
+from ..models.processing import PartSegmentationProcessor
+from ..taxonomy.tasks import Setting, get_setting
 from .prediction import ObjectSource, Prediction, predict_records
-from .taxonomy.tasks import Setting, get_setting
 from .whole_pictures import predict_pictures, refuse_object_masks
 
 Compat = Literal["ov_parts"]
@@ -65,7 +65,7 @@ class Predictor:
             given = "none were given" if self.objects is None else "some were given"
             raise ConfigurationError(
                 f"Setting 'pred_obj' needs a source of objects and no other setting does; with {self.setting.value!r} "
-                f"{given}. See ovparts_hf.objects, or `ovparts evaluate --objects`."
+                f"{given}. See ovparts_hf.evaluation.objects, or `ovparts evaluate --objects`."
             )
         if self.setting is Setting.PRED_ALL:
             refuse_object_masks(self.model)

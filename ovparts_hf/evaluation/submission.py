@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from .data.masks import LabelMap
-from .data.part_dataset import PartDataset
-from .data.records import Record
-from .errors import ConfigurationError
-from .metrics.confusion import as_map, with_none
-from .taxonomy import PartTaxonomy
-from .taxonomy.tasks import Setting, Task, get_setting, get_task
-from .utils.files import atomic_folder, atomic_write
+from ..data.masks import LabelMap
+from ..data.part_dataset import PartDataset
+from ..data.records import Record
+from ..errors import ConfigurationError
+from ..metrics.confusion import as_map, with_none
+from ..taxonomy import PartTaxonomy
+from ..taxonomy.tasks import Setting, Task, get_setting, get_task
+from ..utils.files import atomic_folder, atomic_write
 
 MANIFEST = "manifest.json"
 FORMAT = "ovparts-predictions"

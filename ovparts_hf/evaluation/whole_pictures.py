@@ -8,12 +8,12 @@ from functools import partial
 import torch
 from transformers import PreTrainedModel
 
-from .data.part_dataset import PartDataset, PartSample
-from .data.records import Record
-from .errors import ConfigurationError
-from .inference.engine import BENCHMARK, Asked, TestTime, View, mean_scores
-from .inference.vocabulary import encode_words
-from .models.processing import PartSegmentationProcessor
+from ..data.part_dataset import PartDataset, PartSample
+from ..data.records import Record
+from ..errors import ConfigurationError
+from ..inference.engine import BENCHMARK, Asked, TestTime, View, mean_scores
+from ..inference.vocabulary import encode_words
+from ..models.processing import PartSegmentationProcessor
 from .prediction import Prediction, best_class
 from .questions import Questions
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import ConfigurationError
-from .metrics.flavours import FlavourName, Scoring, get_flavour
-from .metrics.picture_counts import PictureCounts
-from .metrics.scores import MEANS, ClassCounts, means
+from ..errors import ConfigurationError
+from ..metrics.flavours import FlavourName, Scoring, get_flavour
+from ..metrics.picture_counts import PictureCounts
+from ..metrics.scores import MEANS, ClassCounts, means
 from .results import BenchmarkResult, markdown_table
 
 RESULT_FILE, PICTURES_FILE = "result.json", "pictures.npz"
