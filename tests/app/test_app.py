@@ -198,7 +198,7 @@ def test_nothing_can_be_overridden_where_nothing_is_trained(capsys):
 
 
 def test_the_space_is_described_as_hugging_face_wants_it():
-    folder = Path(__file__).parents[1] / "examples" / "space"
+    folder = Path(__file__).parents[2] / "examples" / "space"
     card = RepoCard.load(folder / "README.md", repo_type="space").data.to_dict()
     assert card.keys() >= {"title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app_file", "license"}
     assert card["sdk"] == "gradio" and int(card["sdk_version"].split(".")[0]) >= 6
