@@ -16,7 +16,7 @@ from .gallery import build_galleries, contact_sheet
 from .models.loading import load_model
 from .report import write_report
 from .training import PromptTuningArguments, TrainArguments, train, tune_prompts
-from .training.ingredients import Ingredients
+from .training.setup import Ingredients
 from .utils.files import atomic_write
 
 logger = logging.getLogger(__name__)

@@ -23,10 +23,10 @@ from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
 from .arguments import LoopArguments
-from .ingredients import Ingredients
-from .interruption import StopRequest, TrainingInterrupted, leave_signals_to_parent, signals_held
+from .checkpoints import Progress, RunFolder
 from .optim import build_optimizer
-from .run_folder import Progress, RunFolder
+from .setup import Ingredients
+from .signals import StopRequest, TrainingInterrupted, leave_signals_to_parent, signals_held
 
 logger = logging.getLogger(__name__)
 

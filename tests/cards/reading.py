@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ovparts_hf import cli
 from ovparts_hf.training import TrainArguments
-from ovparts_hf.training.prompt_tuning_arguments import PromptTuningArguments
+from ovparts_hf.training.prompt_tuning.arguments import PromptTuningArguments
 
 ROOT = Path(__file__).parents[2]
 PAPER_HEADING = "### The paper's numbers, not measured with this library"

@@ -21,7 +21,8 @@ from accelerate.tracking import GeneralTracker
 from torch import nn
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.training import TrainingInterrupted, interruption, loop, train
+from ovparts_hf.training import TrainingInterrupted, loop, train
+from ovparts_hf.training import signals as interruption
 
 from .tiny import Evaluator, TinyModel, arguments, ingredients, log_lines, weights
 

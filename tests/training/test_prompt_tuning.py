@@ -24,10 +24,10 @@ from ovparts_hf.models.clip_regions import object_and_part_features
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.training import PromptTuningArguments, StockCLIP, TrainingInterrupted, classify_parts, tune_prompts
-from ovparts_hf.training import prompt_tuning_features as features_module
-from ovparts_hf.training.prompt_tuning import PromptTuningIngredients, RegionSet, choose_samples
-from ovparts_hf.training.prompt_tuning_features import FeatureCache
-from ovparts_hf.training.prompt_tuning_scores import summarize
+from ovparts_hf.training.prompt_tuning import features as features_module
+from ovparts_hf.training.prompt_tuning.features import FeatureCache
+from ovparts_hf.training.prompt_tuning.loop import PromptTuningIngredients, RegionSet, choose_samples
+from ovparts_hf.training.prompt_tuning.scores import summarize
 
 from .tiny import log_lines
 

@@ -20,7 +20,7 @@ from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.training import TrainArguments, train
-from ovparts_hf.training.ingredients import Ingredients
+from ovparts_hf.training.setup import Ingredients
 
 PLAIN = {"object_mask_prompt": False, "prompt_lengths": None}
 SMALL = {"num_queries": 6, "region_size": 48}

@@ -21,7 +21,7 @@ from ovparts_hf.data.records import Record
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import Task
 from ovparts_hf.training import TrainArguments
-from ovparts_hf.training.ingredients import Ingredients
+from ovparts_hf.training.setup import Ingredients
 
 SIDE = 8
 TAXONOMY = PartTaxonomy.from_dict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .arguments import LoopArguments
+from ..arguments import LoopArguments
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, CLIPModel
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from ..errors import ConfigurationError
+from ...errors import ConfigurationError
 
 TOY = "toy"
 

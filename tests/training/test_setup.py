@@ -19,7 +19,7 @@ from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.inference.vocabulary import encode_vocabulary, own_classes
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.training import TrainArguments, train
-from ovparts_hf.training.ingredients import Ingredients, build_transform
+from ovparts_hf.training.setup import Ingredients, build_transform
 
 from ..models.clipseg.goldens import FACTS, golden_processor
 

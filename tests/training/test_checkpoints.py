@@ -10,7 +10,7 @@ import pytest
 from accelerate import Accelerator
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.training.run_folder import Progress, RunFolder
+from ovparts_hf.training.checkpoints import Progress, RunFolder
 
 from .tiny import TinyModel, TinyProcessor, arguments, weights
 

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data.part_dataset import PartDataset
-from ..errors import ConfigurationError, DatasetError
-from ..metrics.scores import harmonic_mean
-from ..models.prompt_classifier import PromptClassifier
-from ..models.prompts import LearnedPrompts, pad_rows, tokenize_prompts
-from ..taxonomy import PartTaxonomy
-from ..taxonomy.tasks import Task, get_task
-from .prompt_tuning_clip import StockCLIP
-from .prompt_tuning_features import FeatureCache, PartFeatures
+from ...data.part_dataset import PartDataset
+from ...errors import ConfigurationError, DatasetError
+from ...metrics.scores import harmonic_mean
+from ...models.prompts import LearnedPrompts, pad_rows, tokenize_prompts
+from ...taxonomy import PartTaxonomy
+from ...taxonomy.tasks import Task, get_task
+from .classifier import PromptClassifier
+from .clip import StockCLIP
+from .features import FeatureCache, PartFeatures
 
 ROWS_AT_ONCE = 64
 

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import CLIPModel
 from transformers.utils import ModelOutput
 
-from .prompts import LearnedPrompts, prompt_features
+from ...models.prompts import LearnedPrompts, prompt_features
 
 
 @dataclass

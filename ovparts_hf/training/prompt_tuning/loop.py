@@ -18,18 +18,18 @@ from accelerate.utils import set_seed
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..data.part_dataset import PartDataset
-from ..data.records import Record
-from ..data.training_set import Draw
-from ..errors import DatasetError
-from ..models.prompt_classifier import PromptClassifier
-from ..models.prompts import LearnedPrompts, tokenize_prompts
-from ..taxonomy import PartTaxonomy
-from ..taxonomy.tasks import get_task
-from .loop import train
-from .prompt_tuning_arguments import PromptTuningArguments
-from .prompt_tuning_clip import StockCLIP
-from .prompt_tuning_features import FeatureCache, PartFeatures
+from ...data.part_dataset import PartDataset
+from ...data.records import Record
+from ...data.training_set import Draw
+from ...errors import DatasetError
+from ...models.prompts import LearnedPrompts, tokenize_prompts
+from ...taxonomy import PartTaxonomy
+from ...taxonomy.tasks import get_task
+from ..loop import train
+from .arguments import PromptTuningArguments
+from .classifier import PromptClassifier
+from .clip import StockCLIP
+from .features import FeatureCache, PartFeatures
 
 
 def tune_prompts(arguments: PromptTuningArguments) -> Path:

@@ -17,11 +17,11 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from ..data.part_dataset import PartDataset
-from ..data.records import Record
-from ..models.clip_regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
-from ..utils.files import atomic_write
-from .prompt_tuning_clip import StockCLIP
+from ...data.part_dataset import PartDataset
+from ...data.records import Record
+from ...models.clip_regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+from ...utils.files import atomic_write
+from .clip import StockCLIP
 
 logger = logging.getLogger(__name__)
 
