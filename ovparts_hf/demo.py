@@ -12,9 +12,9 @@ from accelerate.utils import set_seed
 from .data.part_dataset import PartDataset
 from .evaluation.evaluator import evaluate_model
 from .evaluation.results import BenchmarkResult
-from .gallery import build_galleries, contact_sheet
 from .models.loading import load_model
-from .report import write_report
+from .reporting.gallery import build_galleries, contact_sheet
+from .reporting.report import write_report
 from .training import PromptTuningArguments, TrainArguments, train, tune_prompts
 from .training.setup import Ingredients
 from .utils.files import atomic_write

@@ -7,7 +7,7 @@ import pytest
 
 from ovparts_hf import cli
 
-from .cards.reading import fences
+from .reporting.cards.reading import fences
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ovparts_hf" / "toy" / "README.md"]

@@ -23,7 +23,7 @@ from .work import Limits
 
 logger = logging.getLogger(__name__)
 
-CSS = (resources.files("ovparts_hf") / "templates" / "app.css").read_text(encoding="utf-8")
+CSS = (resources.files(__package__) / "templates" / "app.css").read_text(encoding="utf-8")
 THEME = gr.themes.Base(
     primary_hue="teal",
     neutral_hue="slate",

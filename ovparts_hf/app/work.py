@@ -25,7 +25,7 @@ from ..utils.templating import template_environment
 EXAMPLES = (0, 13, 19, 16, 17, 12)
 """Numbers of toy-world pictures, of a split of their own."""
 _ENLARGED = 4
-_PAGES = template_environment("ovparts_hf", autoescape=True)
+_PAGES = template_environment("ovparts_hf.app", autoescape=True)
 
 
 @dataclass(frozen=True)

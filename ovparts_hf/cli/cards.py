@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..cards import BENCHMARK_MODELS, DATASET_CARDS, dataset_card, model_card, write_folder_card
 from ..errors import ConfigurationError
 from ..evaluation.bootstrap import RESULT_FILE
 from ..evaluation.results import BenchmarkResult
+from ..reporting.cards import BENCHMARK_MODELS, DATASET_CARDS, dataset_card, model_card, write_folder_card
 from ..utils.files import atomic_write
 from .command import Commands, command
 

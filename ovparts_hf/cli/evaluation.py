@@ -14,13 +14,13 @@ from ..evaluation.bootstrap import PICTURES_FILE, RESULT_FILE
 from ..evaluation.evaluator import evaluate_model
 from ..evaluation.objects import get_objects, read_names
 from ..evaluation.ranking import RecordScore
-from ..gallery import build_galleries
 from ..inference.engine import TestTime
 from ..inference.vocabulary import store_vocabulary
 from ..metrics import PictureCounts
 from ..metrics.flavours import FLAVOURS
 from ..models.loading import load_config, load_model
-from ..report import write_report
+from ..reporting.gallery import build_galleries
+from ..reporting.report import write_report
 from ..taxonomy.tasks import TASKS, Setting
 from .command import Commands, command
 

@@ -11,7 +11,7 @@ from ..evaluation.results import BenchmarkResult
 from ..evaluation.scoring import score_folder
 from ..evaluation.submission import write_manifest
 from ..metrics.flavours import FLAVOURS
-from ..report import write_report
+from ..reporting.report import write_report
 from ..taxonomy.tasks import TASKS, Setting
 from .command import Commands, command
 

@@ -9,17 +9,17 @@ import numpy as np
 from PIL import Image
 from transformers import PreTrainedModel
 
-from .data.part_dataset import PartDataset
-from .data.records import Record
-from .evaluation.evaluator import score
-from .evaluation.prediction import Prediction
-from .evaluation.predictor import Predictor
-from .evaluation.ranking import RecordScore, rank, score_record
-from .inference.visualization import comparison
-from .metrics import PartSegmentationMetric
-from .models.processing import PartSegmentationProcessor
+from ..data.part_dataset import PartDataset
+from ..data.records import Record
+from ..evaluation.evaluator import score
+from ..evaluation.prediction import Prediction
+from ..evaluation.predictor import Predictor
+from ..evaluation.ranking import RecordScore, rank, score_record
+from ..inference.visualization import comparison
+from ..metrics import PartSegmentationMetric
+from ..models.processing import PartSegmentationProcessor
+from ..taxonomy.tasks import Task, get_task
 from .report import Gallery, GalleryItem
-from .taxonomy.tasks import Task, get_task
 
 _RANKED = {
     "best": ("Best answers", "The best record of each object that has several parts."),

@@ -4,10 +4,10 @@ import pytest
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.evaluation.evaluator import evaluate_model
 from ovparts_hf.evaluation.ranking import rank
-from ovparts_hf.gallery import build_galleries, contact_sheet
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
+from ovparts_hf.reporting.gallery import build_galleries, contact_sheet
 
-from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
+from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovparts_hf.cards.markdown import reflow
+from ovparts_hf.reporting.cards.markdown import reflow
 
 
 def test_paragraphs_and_lists_are_wrapped_and_the_rest_is_left_alone():

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from ovparts_hf.evaluation.results import BenchmarkResult
-from ovparts_hf.paper import paper_tables, published
+from ovparts_hf.reporting.paper import paper_tables, published
 
 
 def result(task="zero_shot", dataset="pascal-part-116", setting="oracle_obj", flavour="ov_parts", start=1.0):

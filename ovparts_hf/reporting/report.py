@@ -16,14 +16,14 @@ from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
 
-from .errors import ConfigurationError
-from .evaluation.results import COLUMNS, BenchmarkResult, format_interval, format_percent
-from .inference.visualization import class_colors, comparison_panels
+from ..errors import ConfigurationError
+from ..evaluation.results import COLUMNS, BenchmarkResult, format_interval, format_percent
+from ..inference.visualization import class_colors, comparison_panels
+from ..taxonomy.tasks import TASKS
+from ..utils.files import atomic_write
+from ..utils.resize import resize_nearest
+from ..utils.templating import template_environment
 from .paper import paper_tables, published
-from .taxonomy.tasks import TASKS
-from .utils.files import atomic_write
-from .utils.resize import resize_nearest
-from .utils.templating import template_environment
 
 _LONGEST_SIDE = 480  # of an embedded picture, in pixels
 
@@ -117,7 +117,7 @@ def write_report(
 
 
 def _environment() -> Environment:
-    environment = template_environment("ovparts_hf", autoescape=True)
+    environment = template_environment("ovparts_hf.reporting", autoescape=True)
     environment.filters["percent"] = lambda value: format_percent(value).replace("-", "–")
     environment.filters["interval"] = lambda ends: format_interval(ends).replace("-", "–")
     return environment

@@ -11,11 +11,11 @@ from huggingface_hub import ModelCard, constants
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 
-from ovparts_hf.cards import BENCHMARK_MODELS, folder_card, model_card, write_folder_card
 from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.models.loading import TOY_FOLDER, load_model
+from ovparts_hf.reporting.cards import BENCHMARK_MODELS, folder_card, model_card, write_folder_card
 from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.toy.world import TOY_WORLD
 from ovparts_hf.training import TrainArguments

@@ -8,9 +8,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from ..errors import ConfigurationError
-from ..evaluation.results import COLUMNS, BenchmarkResult, markdown_table
-from ..models.auto import FAMILIES
+from ...errors import ConfigurationError
+from ...evaluation.results import COLUMNS, BenchmarkResult, markdown_table
+from ...models.auto import FAMILIES
 from ..paper import published
 from .facts import TERMS, TITLES, ModelFacts
 from .markdown import render

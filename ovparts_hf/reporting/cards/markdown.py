@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..utils.templating import template_environment
+from ...utils.templating import template_environment
 
 _WIDTH = 120
 _LIST_ITEM = re.compile(r"(?m)^(?=- )")
@@ -26,7 +26,7 @@ def render(template: str, **values: Any) -> str:
         template: File name.
         **values: What it needs; anything missing is an error. Nothing is escaped.
     """
-    environment = template_environment("ovparts_hf", autoescape=False)
+    environment = template_environment("ovparts_hf.reporting", autoescape=False)
     environment.filters["listed"] = lambda names: ", ".join(f"`{name}`" for name in names)
     environment.filters["quoted"] = shlex.quote
     environment.filters["options"] = _options

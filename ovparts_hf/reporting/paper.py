@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from .evaluation.results import BenchmarkResult
+from ..evaluation.results import BenchmarkResult
 
 _SETTINGS = {"oracle_obj": "Oracle-Obj", "pred_obj": "Pred-Obj"}
 _KEYS = {"mIoU_seen": "Seen", "mIoU_unseen": "Unseen", "hIoU": "Harmonic"}

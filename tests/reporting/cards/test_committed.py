@@ -6,12 +6,12 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard, constants
 
 import ovparts_hf
-from ovparts_hf.cards import BENCHMARK_MODELS, DATASET_CARDS, model_card
-from ovparts_hf.cards.benchmark import benchmark_models
 from ovparts_hf.cli import main
 from ovparts_hf.models.auto import FAMILIES
 from ovparts_hf.models.convert import _check_options
-from ovparts_hf.paper import published
+from ovparts_hf.reporting.cards import BENCHMARK_MODELS, DATASET_CARDS, model_card
+from ovparts_hf.reporting.cards.benchmark import benchmark_models
+from ovparts_hf.reporting.paper import published
 from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116
 
 from .reading import MEASURED_HEADING, PAPER_HEADING, ROOT, check_command, commands, fences, section, tables

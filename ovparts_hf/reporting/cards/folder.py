@@ -12,12 +12,12 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from ..errors import ConfigurationError
-from ..evaluation.results import BenchmarkResult
-from ..models.auto import FAMILIES
-from ..taxonomy import PartTaxonomy
-from ..training import TrainArguments
-from ..utils.files import atomic_write
+from ...errors import ConfigurationError
+from ...evaluation.results import BenchmarkResult
+from ...models.auto import FAMILIES
+from ...taxonomy import PartTaxonomy
+from ...training import TrainArguments
+from ...utils.files import atomic_write
 from .benchmark import BENCHMARK_MODELS, CLIP
 from .facts import TAXONOMIES, ModelFacts
 from .markdown import without_machine

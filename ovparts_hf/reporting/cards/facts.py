@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy, split_part_class
-from ..toy.world import TOY_WORLD
+from ...taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy, split_part_class
+from ...toy.world import TOY_WORLD
 
 Origin = Literal["released", "recipe", "stock", "trained", "unknown"]
 TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234, TOY_WORLD)}

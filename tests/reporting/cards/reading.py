@@ -8,7 +8,7 @@ from ovparts_hf import cli
 from ovparts_hf.training import TrainArguments
 from ovparts_hf.training.prompt_tuning.arguments import PromptTuningArguments
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAPER_HEADING = "### The paper's numbers, not measured with this library"
 MEASURED_HEADING = "### Measured with this library"
 

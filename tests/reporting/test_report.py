@@ -11,7 +11,7 @@ from PIL import Image
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.results import BenchmarkResult, describe_breakdowns, describe_classes
 from ovparts_hf.metrics import PartSegmentationMetric
-from ovparts_hf.report import Gallery, GalleryItem, write_report
+from ovparts_hf.reporting.report import Gallery, GalleryItem, write_report
 from ovparts_hf.taxonomy import PartTaxonomy
 
 TAXONOMY = PartTaxonomy.from_dict(
