@@ -11,12 +11,12 @@ from dataset_builders import get_builder
 
 from ..app import check_gradio, launch_app
 from ..data.preparation.repository import write_repository
-from ..demo import RECIPES, demo_table, run_demo
 from ..errors import ConfigurationError
 from ..inference.segmenter import PartSegmenter
 from ..models.loading import TRAINED_TOY
 from ..training import TrainArguments, train
 from .command import Commands, command
+from .demo import RECIPES, demo_table, run_demo
 
 
 def add_commands(commands: Commands) -> None:

@@ -15,12 +15,12 @@ from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.processing import PartSegmentationProcessor
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
 
-from .models.catseg import goldens as catseg_goldens
-from .models.clipseg.goldens import FACTS, FOLDER, golden_processor
-from .models.maskformer.goldens import Golden
-from .models.zsseg.goldens import PLAIN, PLUS
-from .models.zsseg.goldens import golden_config as zsseg_golden_config
-from .models.zsseg.test_convert_zsseg import prompt_checkpoint
+from ..models.catseg import goldens as catseg_goldens
+from ..models.clipseg.goldens import FACTS, FOLDER, golden_processor
+from ..models.maskformer.goldens import Golden
+from ..models.zsseg.goldens import PLAIN, PLUS
+from ..models.zsseg.goldens import golden_config as zsseg_golden_config
+from ..models.zsseg.test_convert_zsseg import prompt_checkpoint
 
 RELEASES = {"pascal-part-116": "pascal_archive", "ade20k-part-234": "ade_archive"}
 

@@ -9,22 +9,22 @@ from pathlib import Path
 
 from accelerate.utils import set_seed
 
-from .data.part_dataset import PartDataset
-from .evaluation.evaluator import evaluate_model
-from .evaluation.results import BenchmarkResult
-from .models.loading import load_model
-from .reporting.gallery import build_galleries, contact_sheet
-from .reporting.report import write_report
-from .training import PromptTuningArguments, TrainArguments, train, tune_prompts
-from .training.setup import Ingredients
-from .utils.files import atomic_write
+from ..data.part_dataset import PartDataset
+from ..evaluation.evaluator import evaluate_model
+from ..evaluation.results import BenchmarkResult
+from ..models.loading import load_model
+from ..reporting.gallery import build_galleries, contact_sheet
+from ..reporting.report import write_report
+from ..training import PromptTuningArguments, TrainArguments, train, tune_prompts
+from ..training.setup import Ingredients
+from ..utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
 PROMPTS = {"zsseg+": "cptcoop", "zsseg+cocoop": "cptcocoop"}
 """Model -> the recipe of the prompts that are tuned for it first."""
 
-_TOY = resources.files(__package__) / "toy"
+_TOY = resources.files("ovparts_hf") / "toy"
 RECIPES = {
     name: _TOY / f"{name}.yaml" for name in ("clipseg", "catseg", "maskformer", "zsseg", "zsseg+", "zsseg+cocoop")
 }

@@ -11,7 +11,7 @@ from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.taxonomy.tasks import TASKS
 
-from .models.clipseg.goldens import FOLDER, golden_config, golden_processor
+from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
 
 
 @pytest.fixture(scope="module")
