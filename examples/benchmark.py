@@ -1,21 +1,21 @@
 """Times a model against plainer ways to the same answer, at full size with random weights.
 
-    python examples/benchmark.py --model clipseg --pictures 5
+    python examples/benchmark.py --model clipseg --images 5
 
-The ways, alternating picture by picture in one process, so that a machine that slows down slows all of them:
+The ways, alternating image by image in one process, so that a machine that slows down slows all of them:
 
-* ours: class names encoded once, one forward pass per picture, only the parts of its objects decoded;
-* plain: what the original does for every (picture, object). CLIPSeg encodes all prompts padded to 77 tokens, runs the
+* ours: class names encoded once, one forward pass per image, only the parts of its objects decoded;
+* plain: what the original does for every (image, object). CLIPSeg encodes all prompts padded to 77 tokens, runs the
   whole vision tower and decodes all classes and "none"; CATSeg runs the whole model, with the guidance repeated for
   every class, and resizes the scores of all classes; ZSseg+ encodes all prompts padded to 77 tokens, runs backbone and
   pixel decoder, has CLIP encode the object's crop once for each part predicted in it, and resizes the scores of all
   classes;
-* stock (CLIPSeg): transformers' model as its documentation shows it, one copy of the picture per class;
+* stock (CLIPSeg): transformers' model as its documentation shows it, one copy of the image per class;
 * bfloat16 (CATSeg): ours under autocast, whose answers differ a little.
 
-The workload is like Pascal-Part-116: 116 classes, pictures of 500 x 375 pixels with 1.6 objects on average. Reported
-are the median over pictures with minimum and maximum of CPU seconds, wall seconds and peak memory, the ratios picture
-by picture, and whether the label maps are equal.
+The workload is like Pascal-Part-116: 116 classes, images of 500 x 375 pixels with 1.6 objects on average. Reported
+are the median over images with minimum and maximum of CPU seconds, wall seconds and peak memory, the ratios image
+by image, and whether the label maps are equal.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import psutil
 import torch
 from benchmark_catseg import CatSegWays
 from benchmark_clipseg import ClipSegWays
-from benchmark_workload import OBJECTS, random_picture
+from benchmark_workload import OBJECTS, random_image
 from benchmark_zsseg import ZSSegWays
 
 WAYS = {"clipseg": ClipSegWays, "catseg": CatSegWays, "zsseg": ZSSegWays}
@@ -40,7 +40,7 @@ WAYS = {"clipseg": ClipSegWays, "catseg": CatSegWays, "zsseg": ZSSegWays}
 
 @dataclass
 class Measured:
-    """One way's cost for one picture."""
+    """One way's cost for one image."""
 
     cpu: float
     wall: float
@@ -51,7 +51,7 @@ class Measured:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=WAYS, default="clipseg")
-    parser.add_argument("--pictures", type=int, default=len(OBJECTS))
+    parser.add_argument("--images", type=int, default=len(OBJECTS))
     parser.add_argument("--without", nargs="*", default=[], help="ways to leave out")
     parser.add_argument("--threads", type=int, help="CPU threads (default: as many as there are cores)")
     parser.add_argument("--json", help="file to write the figures to")
@@ -66,12 +66,12 @@ def main() -> None:
 
     names = [name for name in ways.names if name not in options.without]
     results: dict[str, list[Measured]] = {name: [] for name in names}
-    for number in range(options.pictures):
-        picture, objects = random_picture(number), OBJECTS[number % len(OBJECTS)]
+    for number in range(options.images):
+        image, objects = random_image(number), OBJECTS[number % len(OBJECTS)]
         for name in names:
-            measured = measure(lambda: getattr(ways, name)(picture, objects))  # noqa: B023  called at once
+            measured = measure(lambda: getattr(ways, name)(image, objects))  # noqa: B023  called at once
             results[name].append(measured)
-            print(f"picture {number} ({', '.join(objects)}) {name}: {measured.cpu:.2f} CPU s, {measured.wall:.2f} s")
+            print(f"image {number} ({', '.join(objects)}) {name}: {measured.cpu:.2f} CPU s, {measured.wall:.2f} s")
     report(results, text, options.json)
 
 
@@ -108,7 +108,7 @@ def report(results: dict[str, list[Measured]], text: Measured, path: str | None)
         pairs = [(a, b) for m, n in zip(results["ours"], results[name]) for a, b in zip(m.label_maps, n.label_maps)]
         differing = sum(int((a != b).sum()) for a, b in pairs)
         figures[f"pixels that differ between ours and {name}"] = f"{differing} of {sum(a.numel() for a, _ in pairs)}"
-    print("\nmedian (minimum to maximum) per picture; CPU and wall in seconds, memory in MB")
+    print("\nmedian (minimum to maximum) per image; CPU and wall in seconds, memory in MB")
     for name, values in figures.items():
         print(f"{name}: {values}")
     if path:

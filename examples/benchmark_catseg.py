@@ -18,7 +18,7 @@ TEMPLATES = 80
 
 
 class CatSegWays:
-    """The label maps of the objects in a picture: ours, ours in bfloat16, and the plain formulation."""
+    """The label maps of the objects in an image: ours, ours in bfloat16, and the plain formulation."""
 
     names = ("ours", "plain", "bfloat16")
 
@@ -34,30 +34,30 @@ class CatSegWays:
         self.features = self.model.encode_classes(input_ids, mask)
         return []
 
-    def ours(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
+    def ours(self, image: Image.Image, objects: list[str]) -> list[torch.Tensor]:
         mask = torch.zeros(1, len(self.features), dtype=torch.bool)
         mask[0, sum(map(parts_of, objects), [])] = True
-        inputs = self.images(picture)
+        inputs = self.images(image)
         logits = self.model(**inputs, class_features=self.features, class_mask=mask, include_none=False).logits[0]
-        size = picture.size[::-1]
+        size = image.size[::-1]
         return [label_map(logits.float(), size, parts_of(name), scores="probabilities") for name in objects]
 
-    def bfloat16(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
+    def bfloat16(self, image: Image.Image, objects: list[str]) -> list[torch.Tensor]:
         with torch.autocast("cpu", torch.bfloat16):
-            return self.ours(picture, objects)
+            return self.ours(image, objects)
 
-    def plain(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
-        return [self._plain_record(picture, parts_of(name)) for name in objects]
+    def plain(self, image: Image.Image, objects: list[str]) -> list[torch.Tensor]:
+        return [self._plain_record(image, parts_of(name)) for name in objects]
 
-    def _plain_record(self, picture: Image.Image, candidates: list[int]) -> torch.Tensor:
-        model, inputs = self.model, self.images(picture)
+    def _plain_record(self, image: Image.Image, candidates: list[int]) -> torch.Tensor:
+        model, inputs = self.model, self.images(image)
         none = F.normalize(model.none_embedding, dim=-1)[:, None].expand(-1, TEMPLATES, -1)
-        features = model._encode_pictures(inputs["pixel_values"])[0]
+        features = model._encode_images(inputs["pixel_values"])[0]
         stages = model.backbone(model._for_backbone(**inputs)).feature_maps
         logits = plain_aggregator(model.aggregator, features, torch.cat([self.features, none]), stages)
         scores = logits.sigmoid()[:-1]
         scores[[i for i in range(len(scores)) if i not in candidates]] = -1
-        return F.interpolate(scores[None], size=picture.size[::-1], mode="bilinear")[0].argmax(0)
+        return F.interpolate(scores[None], size=image.size[::-1], mode="bilinear")[0].argmax(0)
 
 
 def plain_aggregator(

@@ -1,4 +1,4 @@
-"""What is timed: random pictures, objects and prompts like those of Pascal-Part-116."""
+"""What is timed: random images, objects and prompts like those of Pascal-Part-116."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 from ovparts_hf import PASCAL_PART_116
 
 TAXONOMY = PASCAL_PART_116
-OBJECTS = (["dog"], ["person", "horse"], ["bus", "car"], ["bird"], ["person", "bicycle"])  # 1.6 a picture
+OBJECTS = (["dog"], ["person", "horse"], ["bus", "car"], ["bird"], ["person", "bicycle"])  # 1.6 an image
 
 
 def parts_of(name: str) -> list[int]:
@@ -35,7 +35,7 @@ def random_prompts(count: int, shortest: int, longest: int) -> tuple[torch.Tenso
     return ids, mask
 
 
-def random_picture(seed: int) -> Image.Image:
-    """A picture of 500 x 375 pixels with some structure."""
+def random_image(seed: int) -> Image.Image:
+    """An image of 500 x 375 pixels with some structure."""
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)

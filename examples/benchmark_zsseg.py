@@ -6,7 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from benchmark_workload import TAXONOMY, parts_of, random_picture, random_prompts
+from benchmark_workload import TAXONOMY, parts_of, random_image, random_prompts
 from PIL import Image
 
 from ovparts_hf import ZSSegConfig, ZSSegForPartSegmentation
@@ -21,7 +21,7 @@ LEARNED = range(8)
 
 
 class ZSSegWays:
-    """The label maps of the objects in a picture: ours and the plain formulation."""
+    """The label maps of the objects in an image: ours and the plain formulation."""
 
     names = ("ours", "plain")
 
@@ -38,7 +38,7 @@ class ZSSegWays:
     @torch.no_grad()
     def _let_queries_disagree(self) -> None:
         """Removes what the answers of random weights have in common, so that an object has about as many parts."""
-        model, pixels = self.model, self.images(random_picture(0))["pixel_values"]
+        model, pixels = self.model, self.images(random_image(0))["pixel_values"]
         model.prompts.fuse_weight.fill_(0.6)
         features = model.pixel_level_module(pad_to_multiple(pixels))
         model.pixel_level_module.pixel_decoder.mask_projection.bias -= features.mask_features.mean((0, 2, 3))
@@ -53,23 +53,23 @@ class ZSSegWays:
         self.features = self.model.encode_classes(input_ids[:, :longest], mask[:, :longest])
         return []
 
-    def ours(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
+    def ours(self, image: Image.Image, objects: list[str]) -> list[torch.Tensor]:
         mask = torch.zeros(len(objects), len(self.features), dtype=torch.bool)
         for row, name in enumerate(objects):
             mask[row, parts_of(name)] = True
-        inputs = self.images(picture, object_masks=torch.stack(object_masks(picture, len(objects))))
+        inputs = self.images(image, object_masks=torch.stack(object_masks(image, len(objects))))
         logits = self.model(**inputs, class_features=self.features, class_mask=mask, seen_classes=self.seen).logits
-        size = picture.size[::-1]
+        size = image.size[::-1]
         return [label_map(each, size, parts_of(name), scores="plain") for each, name in zip(logits, objects)]
 
-    def plain(self, picture: Image.Image, objects: list[str]) -> list[torch.Tensor]:
-        masks = object_masks(picture, len(objects))
-        return [self._plain_record(picture, mask, parts_of(name)) for mask, name in zip(masks, objects)]
+    def plain(self, image: Image.Image, objects: list[str]) -> list[torch.Tensor]:
+        masks = object_masks(image, len(objects))
+        return [self._plain_record(image, mask, parts_of(name)) for mask, name in zip(masks, objects)]
 
-    def _plain_record(self, picture: Image.Image, mask: torch.Tensor, candidates: list[int]) -> torch.Tensor:
+    def _plain_record(self, image: Image.Image, mask: torch.Tensor, candidates: list[int]) -> torch.Tensor:
         """Everything anew for one object, and all classes to the end."""
         model, config = self.model, self.model.config
-        inputs = self.images(picture, object_masks=mask[None])
+        inputs = self.images(image, object_masks=mask[None])
         pixels, inside = inputs["pixel_values"], inputs["object_masks"] > 0.5
         features = model.encode_classes(*self.prompts)
         padded = pad_to_multiple(pixels)
@@ -82,7 +82,7 @@ class ZSSegWays:
         table = torch.zeros(len(features), len(features))
         table[parts] = scores
         share = torch.where(self.seen, config.ensemble_weight, 1 - config.ensemble_weight)[:, None, None]
-        maps = F.interpolate(ensemble(queries, table.T[:, predicted], share)[None], picture.size[::-1], mode="bilinear")
+        maps = F.interpolate(ensemble(queries, table.T[:, predicted], share)[None], image.size[::-1], mode="bilinear")
         others = [i for i in range(len(features)) if i not in candidates]
         maps[0, others] = -1
         return maps[0].argmax(0)
@@ -90,7 +90,7 @@ class ZSSegWays:
 
 def plain_clip_scores(
     model: ZSSegForPartSegmentation,
-    picture: torch.Tensor,
+    image: torch.Tensor,
     inside: torch.Tensor,
     predicted: torch.Tensor,
     features: torch.Tensor,
@@ -103,7 +103,7 @@ def plain_clip_scores(
     config, patch_size = model.config, model.config.vision_config.patch_size
     every = (predicted == torch.arange(len(features))[:, None, None]) & inside
     parts = every.flatten(1).any(1).nonzero()[:, 0]
-    region, on_object, on_parts = object_region(picture, inside, every[parts], config.crop_ratio, config.region_size)
+    region, on_object, on_parts = object_region(image, inside, every[parts], config.crop_ratio, config.region_size)
     tokens = patch_features(model.clip, region.expand(len(parts), -1, -1, -1).contiguous())
     of_parts = [masked_means(each, patch_masks(mask[None], patch_size)) for each, mask in zip(tokens, on_parts)]
     of_object = [masked_means(each, patch_masks(on_object, patch_size)) for each in tokens]
@@ -120,9 +120,9 @@ def learned_prompts(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return input_ids, mask
 
 
-def object_masks(picture: Image.Image, count: int) -> list[torch.Tensor]:
-    """An ellipse for each object, side by side; two thirds of the picture's height."""
-    width, height = picture.size
+def object_masks(image: Image.Image, count: int) -> list[torch.Tensor]:
+    """An ellipse for each object, side by side; two thirds of the image's height."""
+    width, height = image.size
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     centers = [(2 * i + 1) * width / (2 * count) for i in range(count)]
     return [((x - c) / (0.45 * width / count)) ** 2 + ((y - height / 2) / (height / 3)) ** 2 <= 1 for c in centers]

@@ -71,7 +71,7 @@ def arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output-dir", type=Path, default=Path("ovparts_hf/toy"))
-    parser.add_argument("--pictures", type=int, default=16000, help="drawn once per kind and used many times")
+    parser.add_argument("--images", type=int, default=16000, help="drawn once per kind and used many times")
     parser.add_argument("--word-steps", type=int, default=5000)
     parser.add_argument("--object-steps", type=int, default=900)
     parser.add_argument("--batch-size", type=int, default=64)
@@ -83,13 +83,13 @@ def arguments() -> argparse.Namespace:
 
 
 @dataclass
-class Pictures:
-    """Drawn pictures in memory.
+class DrawnImages:
+    """Drawn images in memory.
 
     Attributes:
         pixels: uint8 (N, 3, S, S).
         objects: uint8 (N, S, S), object ids; the ignore index elsewhere.
-        figures: Per picture, its objects in words.
+        figures: Per image, its objects in words.
     """
 
     pixels: torch.Tensor
@@ -97,8 +97,8 @@ class Pictures:
     figures: list
 
 
-def draw_pictures(count: int, size: int, close_up: bool) -> Pictures:
-    """Draws pictures of a split of their own; half of them show objects that lack parts."""
+def draw_images(count: int, size: int, close_up: bool) -> DrawnImages:
+    """Draws images of a split of their own; half of them show objects that lack parts."""
     pixels = torch.empty(count, 3, size, size, dtype=torch.uint8)
     objects = torch.empty(count, size, size, dtype=torch.uint8)
     figures = []
@@ -110,11 +110,11 @@ def draw_pictures(count: int, size: int, close_up: bool) -> Pictures:
         columns = np.arange(size) * scene.object_map.shape[1] // size
         objects[number] = torch.from_numpy(scene.object_map[np.ix_(rows, columns)])
         figures.append(scene.figures)
-    return Pictures(pixels, objects, figures)
+    return DrawnImages(pixels, objects, figures)
 
 
 def normalize(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 pictures as the image processor would give them, float32."""
+    """uint8 images as the image processor would give them, float32."""
     return (pixels.float() / 255 - MEAN) / STD
 
 
@@ -161,14 +161,14 @@ def clip_config(tokenizer: CLIPTokenizer) -> dict:
 
 
 def caption_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """CLIP's symmetric contrastive loss between pictures and their captions, both (B, D)."""
+    """CLIP's symmetric contrastive loss between images and their captions, both (B, D)."""
     logits = scale * F.normalize(images, dim=-1) @ F.normalize(texts, dim=-1).T
     target = torch.arange(len(logits))
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
 class PhraseLoss(nn.Module):
-    """Asks of each phrase whether a picture shows it, given only that one of the picture's tokens must."""
+    """Asks of each phrase whether an image shows it, given only that one of the image's tokens must."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,9 +180,9 @@ class PhraseLoss(nn.Module):
         """Binary cross-entropy of "at least one token shows the phrase" (noisy or), both answers weighted alike.
 
         Args:
-            tokens: float (B, T, D), picture tokens in the space of text features.
+            tokens: float (B, T, D), image tokens in the space of text features.
             words: float (P, D), phrase features.
-            present: bool (B, P), which phrase belongs to which picture.
+            present: bool (B, P), which phrase belongs to which image.
             scale: Inverse temperature.
         """
         logits = scale * F.normalize(tokens, dim=-1) @ F.normalize(words, dim=-1).T + self.bias
@@ -197,13 +197,13 @@ def patch_features(clip: CLIPModel, hidden: torch.Tensor) -> torch.Tensor:
 
 
 def choose_phrases(figures: list, rng: random.Random) -> tuple[list[str], torch.Tensor]:
-    """The phrases of these pictures, few of those with a colour; and which picture has which, bool (B, P)."""
-    of_picture = [set(phrases(f)) for f in figures]
-    every = sorted(set().union(*of_picture))
+    """The phrases of these images, few of those with a colour; and which image has which, bool (B, P)."""
+    of_image = [set(phrases(f)) for f in figures]
+    every = sorted(set().union(*of_image))
     coloured = [phrase for phrase in every if phrase.split()[0] in COLOURS]
     plain = sorted(set(every) - set(coloured))
     chosen = plain + rng.sample(coloured, k=min(len(coloured), len(plain) // 3))
-    return chosen, torch.tensor([[phrase in own for phrase in chosen] for own in of_picture])
+    return chosen, torch.tensor([[phrase in own for phrase in chosen] for own in of_image])
 
 
 def schedule(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
@@ -215,15 +215,15 @@ def schedule(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sch
     )
 
 
-def learn_words(options: argparse.Namespace, pictures: Pictures, tokenizer: CLIPTokenizer) -> CLIPModel:
+def learn_words(options: argparse.Namespace, images: DrawnImages, tokenizer: CLIPTokenizer) -> CLIPModel:
     """Stage 1: CLIP learns words from close-ups and their captions."""
     clip = CLIPModel(CLIPConfig(**clip_config(tokenizer)))
     compare = PhraseLoss()
 
     def losses(rng: random.Random) -> dict[str, torch.Tensor]:
-        batch = rng.sample(range(len(pictures.figures)), k=options.batch_size)
-        figures = [pictures.figures[i] for i in batch]
-        pixels = normalize(pictures.pixels[batch])
+        batch = rng.sample(range(len(images.figures)), k=options.batch_size)
+        figures = [images.figures[i] for i in batch]
+        pixels = normalize(images.pixels[batch])
         if rng.random() < 0.5:
             pixels = pixels.flip(-1)
         vision = clip.vision_model(pixels, interpolate_pos_encoding=True)
@@ -244,14 +244,14 @@ def word_losses(
     tokenizer: CLIPTokenizer,
     rng: random.Random,
 ) -> dict[str, torch.Tensor]:
-    """Losses of whole pictures against captions and phrases; and the phrases' features and presence."""
+    """Losses of whole images against captions and phrases; and the phrases' features and presence."""
     captions = clip.get_text_features(**tokenize(tokenizer, [caption(f, rng) for f in figures])).pooler_output
     chosen, present = choose_phrases(figures, rng)
     words = clip.get_text_features(**tokenize(tokenizer, chosen)).pooler_output
     whole, scale = clip.visual_projection(pooled), clip.logit_scale.exp()
     return {
         "caption": 0.3 * caption_loss(whole, captions, scale),
-        "picture": compare(whole[:, None], words, present, scale),
+        "image": compare(whole[:, None], words, present, scale),
         "words": words,
         "present": present,
     }
@@ -274,7 +274,7 @@ def fit(parameters: list, losses: Callable, steps: int, learning_rate: float, se
 
 
 def learn_regions(
-    options: argparse.Namespace, pictures: Pictures, tokenizer: CLIPTokenizer, clip: CLIPModel
+    options: argparse.Namespace, images: DrawnImages, tokenizer: CLIPTokenizer, clip: CLIPModel
 ) -> CLIPSegForImageSegmentation:
     """Stage 2: a CLIPSeg decoder on this CLIP, which stays as it is, learns to answer words with regions."""
     torch.manual_seed(options.seed)
@@ -287,16 +287,16 @@ def learn_regions(
         prompts = clip.get_text_features(**tokenize(tokenizer, list(TOY_WORLD.prompts))).pooler_output
     features = dict(zip(TOY_WORLD.prompts, F.normalize(prompts, dim=-1)))
     # Only scenes of whole objects: the mask of a lone part would tell where a part is.
-    whole = range(1, len(pictures.figures), 2)
+    whole = range(1, len(images.figures), 2)
 
     def losses(rng: random.Random) -> dict[str, torch.Tensor]:
         batch = rng.sample(whole, k=options.batch_size // 4)
         with torch.no_grad():
-            vision = clip.vision_model(normalize(pictures.pixels[batch]), output_hidden_states=True)
+            vision = clip.vision_model(normalize(images.pixels[batch]), output_hidden_states=True)
             patches = F.normalize(patch_features(clip, vision.last_hidden_state), dim=-1)
             queries = []
             for patch, i in zip(patches, batch):
-                queries += object_queries(pictures, i, rng) + region_queries(pictures, i, patch, features, rng)
+                queries += object_queries(images, i, rng) + region_queries(images, i, patch, features, rng)
             conditions = clip.get_text_features(**tokenize(tokenizer, [word for word, _ in queries])).pooler_output
         each = len(queries) // len(batch)
         activations = [vision.hidden_states[i + 1].repeat_interleave(each, dim=0) for i in model.extract_layers]
@@ -310,39 +310,39 @@ def learn_regions(
 
 
 Query = tuple[str, torch.Tensor]
-"""Words, and where in a picture they apply: bool (S, S)."""
+"""Words, and where in an image they apply: bool (S, S)."""
 
 
-def object_queries(pictures: Pictures, i: int, rng: random.Random) -> list[Query]:
+def object_queries(images: DrawnImages, i: int, rng: random.Random) -> list[Query]:
     """An object to look for, with or without its colour, sometimes absent; its mask is given."""
-    figure = rng.choice(pictures.figures[i])
+    figure = rng.choice(images.figures[i])
     name = figure.name if rng.random() < 0.75 else rng.choice(TOY_WORLD.object_classes)
-    coloured = figure.colour and name == figure.name and len(pictures.figures[i]) == 1 and rng.random() < 0.5
-    mask = pictures.objects[i] == TOY_WORLD.object_classes.index(name)
+    coloured = figure.colour and name == figure.name and len(images.figures[i]) == 1 and rng.random() < 0.5
+    mask = images.objects[i] == TOY_WORLD.object_classes.index(name)
     return [(f"{figure.colour} {name}" if coloured else name, mask)]
 
 
 def region_queries(
-    pictures: Pictures, i: int, patches: torch.Tensor, features: dict[str, torch.Tensor], rng: random.Random
+    images: DrawnImages, i: int, patches: torch.Tensor, features: dict[str, torch.Tensor], rng: random.Random
 ) -> list[Query]:
     """Three words of an object's caption, each to be found where CLIP itself likes it best within the object.
 
     Args:
-        pictures: All pictures.
+        images: All images.
         i: Number of this one.
-        patches: (GRID * GRID, D) normalized patch features of this picture.
+        patches: (GRID * GRID, D) normalized patch features of this image.
         features: Normalized text feature of every prompt.
         rng: Chooses an object and its words.
     """
-    figure = rng.choice([figure for figure in pictures.figures[i] if figure.parts] or pictures.figures[i])
-    inside = pictures.objects[i] == TOY_WORLD.object_classes.index(figure.name)
+    figure = rng.choice([figure for figure in images.figures[i] if figure.parts] or images.figures[i])
+    inside = images.objects[i] == TOY_WORLD.object_classes.index(figure.name)
     words = list(figure.parts)
     likes = patches @ torch.stack([features[f"{figure.name} {word}"] for word in words]).T
     likes = F.interpolate(likes.T.reshape(1, -1, GRID, GRID), inside.shape, mode="bilinear")[0].argmax(0)
     queries = []
     for word in rng.choices(words, k=3):
         mask = (likes == words.index(word)) & inside
-        alone = len(pictures.figures[i]) == 1
+        alone = len(images.figures[i]) == 1
         variants = [f"{figure.name} {word}", f"{figure.parts[word]} {word}", word]
         queries.append((rng.choice(variants) if alone else variants[0], mask))
     return queries
@@ -374,12 +374,12 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     clip = options.output_dir / "clip"
-    scenes = draw_pictures(options.pictures, IMAGE_SIZE, close_up=False)
+    scenes = draw_images(options.images, IMAGE_SIZE, close_up=False)
     torch.manual_seed(options.seed)
     if not options.keep_clip:
         rng = random.Random(options.seed)
         tokenizer = train_tokenizer([caption(f, rng) for f in scenes.figures])
-        close_ups = draw_pictures(options.pictures, IMAGE_SIZE // 2, close_up=True)
+        close_ups = draw_images(options.images, IMAGE_SIZE // 2, close_up=True)
         save(learn_words(options, close_ups, tokenizer), tokenizer, clip)
     tokenizer = CLIPTokenizer.from_pretrained(clip)
     clipseg = learn_regions(options, scenes, tokenizer, CLIPModel.from_pretrained(clip))

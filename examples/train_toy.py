@@ -1,4 +1,4 @@
-"""Trains the part model of the toy world that ships with the library, the default of whatever segments a picture.
+"""Trains the part model of the toy world that ships with the library, the default of whatever segments an image.
 
 It is what `ovparts demo` trains, for longer: the toy CLIPSeg, fine-tuned on the parts of seen objects only. The shipped
 weights come from

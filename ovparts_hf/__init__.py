@@ -17,9 +17,11 @@ from .models.maskformer.image_processing_maskformer import MaskClassificationIma
 from .models.processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
 from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
 from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
-from .utils.images import open_picture
+from .utils.images import load_image
 
 __version__ = "0.1.0"
+
+open_picture = load_image  # its name up to 0.1
 
 __all__ = [
     "ADE20K_PART_234",
@@ -47,6 +49,7 @@ __all__ = [
     "evaluate_model",
     "load_model",
     "open_picture",
+    "load_image",
 ]
 
 register_auto_classes()

@@ -29,5 +29,8 @@ class HubError(OVPartsError):
     """The Hugging Face Hub cannot be reached, or does not do what was asked."""
 
 
-class PictureError(OVPartsError):
-    """A picture cannot be opened, or is not one that can be segmented."""
+class ImageError(OVPartsError):
+    """An image cannot be opened, or is not one that can be segmented."""
+
+
+PictureError = ImageError  # its name up to 0.1

@@ -18,6 +18,6 @@ class ADE20KPart234(ReleaseBuilder):
         part_maps="annotations_detectron2_part",
         mask_bits=16,
         few_shot_list="train_16shot.json",
-        pictures_in_paper={"train": 7347, "validation": 1016},
+        images_in_paper={"train": 7347, "validation": 1016},
     )
     CARD = Path(__file__).with_name("README.md")

@@ -18,6 +18,6 @@ class PascalPart116(ReleaseBuilder):
         part_maps="annotations_detectron2_part",
         mask_bits=8,
         few_shot_list="train_16shot.json",
-        pictures_in_paper={"train": 8431, "validation": 850},
+        images_in_paper={"train": 8431, "validation": 850},
     )
     CARD = Path(__file__).with_name("README.md")

@@ -18,15 +18,15 @@ class ToyWorld:
     """Drawn objects made of parts; some objects are never labelled in training.
 
     Args:
-        pictures: How many there are in each split; None for 2000 to train on and 300 to validate on.
+        images: How many there are in each split; None for 2000 to train on and 300 to validate on.
         seed: Which toy world.
     """
 
     TAXONOMY: ClassVar[PartTaxonomy] = TOY_WORLD
     CARD: ClassVar[Path] = Path(__file__).with_name("README.md")
 
-    def __init__(self, pictures: dict[str, int] | None = None, seed: int = 0) -> None:
-        self.pictures = pictures or SPLIT_SIZES
+    def __init__(self, images: dict[str, int] | None = None, seed: int = 0) -> None:
+        self.images = images or SPLIT_SIZES
         self.seed = seed
 
     def features(self) -> datasets.Features:
@@ -35,16 +35,16 @@ class ToyWorld:
 
     def fingerprint(self) -> str:
         """Identifies the drawing code and what it is asked for."""
-        return f"{__version__}-{sorted(self.pictures.items())}-{self.seed}"
+        return f"{__version__}-{sorted(self.images.items())}-{self.seed}"
 
     def open(self, scratch: Path, progress: bool = False) -> RowSource:
-        """Numbers the pictures; the few-shot ones come first."""
-        few_shot = set(few_shot_image_ids(self.pictures["train"], seed=self.seed))
+        """Numbers the images; the few-shot ones come first."""
+        few_shot = set(few_shot_image_ids(self.images["train"], seed=self.seed))
         groups: dict[str, list[tuple[str, int]]] = {"train-few_shot": [], "train-rest": []}
-        for number in range(self.pictures["train"]):
+        for number in range(self.images["train"]):
             group = "train-few_shot" if image_id("train", number) in few_shot else "train-rest"
             groups[group].append(("train", number))
-        groups["validation"] = [("validation", number) for number in range(self.pictures["validation"])]
+        groups["validation"] = [("validation", number) for number in range(self.images["validation"])]
         return RowSource(groups, self._row)
 
     def _row(self, key: tuple[str, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The web page: give a picture, name objects and their parts, see and download the answer. It needs gradio."""
+"""The web page: give an image, name objects and their parts, see and download the answer. It needs gradio."""
 
 from __future__ import annotations
 

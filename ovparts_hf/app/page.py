@@ -46,7 +46,7 @@ THEME = gr.themes.Base(
 class Question:
     """The left half: what is asked."""
 
-    picture: gr.Image
+    image: gr.Image
     words: gr.Textbox
     empty_background: gr.Checkbox
     threshold: gr.Slider
@@ -56,7 +56,7 @@ class Question:
     @property
     def inputs(self) -> list[gr.components.Component]:
         """The arguments of `work.find_parts` after the segmenter."""
-        return [self.picture, self.words, self.empty_background, self.threshold, self.top_k]
+        return [self.image, self.words, self.empty_background, self.threshold, self.top_k]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Answer:
     kept: gr.State
     hint: gr.Markdown
     column: gr.Column
-    picture: gr.Image
+    image: gr.Image
     switches: gr.CheckboxGroup
     table: gr.HTML
     label_map: gr.DownloadButton
@@ -78,7 +78,7 @@ class Answer:
 def build_page(segmenter: PartSegmenter, limits: Limits, concurrency: int) -> gr.Blocks:
     """See `ovparts_hf.app.build_app`."""
     with gr.Blocks(
-        title="Parts of a picture, in your words",
+        title="Parts of an image, in your words",
         analytics_enabled=False,
         delete_cache=(min(600, limits.seconds), limits.seconds),
     ) as page:
@@ -131,16 +131,16 @@ def serve(page: gr.Blocks, limits: Limits, host: str | None, port: int | None, b
 
 
 def _question(limits: Limits) -> Question:
-    picture = gr.Image(
-        label=f"Picture (JPEG, PNG, WebP; up to {limits.file_size >> 20} MB)",
+    image = gr.Image(
+        label=f"Image (JPEG, PNG, WebP; up to {limits.file_size >> 20} MB)",
         type="filepath",
         format="png",
         sources=["upload", "clipboard"],
         height=300,
         buttons=[],
-        elem_id="picture",
+        elem_id="image",
     )
-    picture.preprocess = _path  # gradio would open the file, and say nothing helpful if it cannot
+    image.preprocess = _path  # gradio would open the file, and say nothing helpful if it cannot
     examples = work.examples()
     gr.Markdown("Or pick a drawing:", elem_classes="aside")
     gallery = gr.Gallery(
@@ -181,12 +181,12 @@ def _question(limits: Limits) -> Question:
     gallery.select(
         _picker(examples),
         None,
-        [picture, words, gallery],
+        [image, words, gallery],
         api_visibility="private",
         show_progress="hidden",
         queue=False,
     )
-    return Question(picture, words, empty_background, threshold, top_k, ask)
+    return Question(image, words, empty_background, threshold, top_k, ask)
 
 
 def _path(upload: Any) -> str | None:
@@ -205,13 +205,13 @@ def _answer(limits: Limits) -> Answer:
     kept = gr.State(None, time_to_live=limits.seconds)
     hint = gr.Markdown(HINT, elem_id="hint")
     with gr.Column(visible=False) as column:
-        picture = gr.Image(
+        image = gr.Image(
             label="What was found",
             interactive=False,
             format="png",
             buttons=["fullscreen"],
             elem_id="found",
-            alt_text="The picture with its parts painted in the colors of the list below",
+            alt_text="The image with its parts painted in the colors of the list below",
         )
         switches = gr.CheckboxGroup(
             [], label="Parts that are shown", show_select_all=True, interactive=True, elem_id="parts"
@@ -223,7 +223,7 @@ def _answer(limits: Limits) -> Answer:
             masks = gr.DownloadButton("Masks (ZIP)", size="sm", elem_id="download-masks")
             details = gr.DownloadButton("Scores, masks (JSON)", size="sm", elem_id="download-details")
             overlay = gr.DownloadButton("Overlay (PNG)", size="sm", elem_id="download-overlay")
-    return Answer(kept, hint, column, picture, switches, table, label_map, masks, details, overlay)
+    return Answer(kept, hint, column, image, switches, table, label_map, masks, details, overlay)
 
 
 # ---- what happens ----------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def _connect(segmenter: PartSegmenter, limits: Limits, question: Question, answe
             answer.kept: kept,
             answer.hint: gr.Markdown(visible=False),
             answer.column: gr.Column(visible=True),
-            answer.picture: kept.overlay(legend=False),
+            answer.image: kept.overlay(legend=False),
             answer.switches: gr.CheckboxGroup(list(kept.found), value=list(kept.found)),
             answer.table: work.table(result),
             answer.label_map: files.label_map,
@@ -259,12 +259,12 @@ def _connect(segmenter: PartSegmenter, limits: Limits, question: Question, answe
         question.inputs,
         outputs,
         api_visibility="private",
-        show_progress_on=[answer.hint, answer.picture],
+        show_progress_on=[answer.hint, answer.image],
     )
     answer.switches.input(
         show,
         [answer.kept, answer.switches],
-        answer.picture,
+        answer.image,
         api_visibility="private",
         show_progress="hidden",
         trigger_mode="always_last",

@@ -11,9 +11,9 @@ from .work import is_toy, parts_by_object
 
 INTRO = """# Find the parts of things, in your words
 
-Give a picture, name objects and their parts, and get the pixels of each part."""
+Give an image, name objects and their parts, and get the pixels of each part."""
 
-HINT = """1. Upload a picture, or pick an example.
+HINT = """1. Upload an image, or pick an example.
 2. Name objects and their parts, a line for each object.
 3. Press *Find the parts*."""
 

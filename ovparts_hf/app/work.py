@@ -19,11 +19,11 @@ from ..models.loading import TOY_FOLDER
 from ..taxonomy import split_part_class
 from ..taxonomy.vocabulary import parse_parts
 from ..toy.world import TOY_WORLD, draw
-from ..utils.images import MAX_PIXELS, open_picture
+from ..utils.images import MAX_PIXELS, load_image
 from ..utils.templating import template_environment
 
 EXAMPLES = (0, 13, 19, 16, 17, 12)
-"""Numbers of toy-world pictures, of a split of their own."""
+"""Numbers of toy-world images, of a split of their own."""
 _ENLARGED = 4
 _PAGES = template_environment("ovparts_hf.app", autoescape=True)
 
@@ -34,11 +34,11 @@ class Limits:
 
     Attributes:
         file_size: Bytes of an uploaded file.
-        pixels: Height times width of a picture.
+        pixels: Height times width of an image.
         characters: Length of the text that names objects and parts.
         parts: How many parts may be named.
         waiting: How many questions may wait for their turn.
-        visitors: For how many visitors the last answer is kept in memory (about 30 MB for a large picture).
+        visitors: For how many visitors the last answer is kept in memory (about 30 MB for a large image).
         seconds: How long answers and files are kept.
     """
 
@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture to try, what is in it, and what can be asked about it."""
+    """An image to try, what is in it, and what can be asked about it."""
 
     image: Image.Image
     name: str
@@ -94,10 +94,10 @@ def find_parts(
         OVPartsError: Something given cannot be used; the message is for the visitor and names no path of the server.
     """
     if path is None:
-        raise OVPartsError("There is no picture yet. Upload one, or pick an example.")
+        raise OVPartsError("There is no image yet. Upload one, or pick an example.")
     parts = read_words(text, limits)
     try:
-        image = open_picture(Path(path), limits.pixels)
+        image = load_image(Path(path), limits.pixels)
     except OVPartsError as error:
         raise OVPartsError(str(error).replace(str(path), "The file")) from error
     return segmenter(

@@ -51,7 +51,7 @@ def add_commands(commands: Commands) -> None:
     few_shot = command(
         commands,
         _few_shot,
-        "draw few-shot training pictures, so that each part is labelled in at least K of them",
+        "draw few-shot training images, so that each part is labelled in at least K of them",
         "ovparts few-shot data/pascal-part-116 outputs/8-shot.json --shots 8 --seed 1",
     )
     few_shot.add_argument("data", help="prepared dataset: folder or Hub id")

@@ -16,7 +16,7 @@ from ..models.loading import load_model
 from ..reporting.gallery import build_galleries, contact_sheet
 from ..reporting.report import write_report
 from ..training import PromptTuningArguments, TrainArguments, train, tune_prompts
-from ..training.setup import Ingredients
+from ..training.setup import TrainingSetup
 from ..utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def train_and_score(
     arguments = TrainArguments.from_recipe(RECIPES[name], changes)
     dataset = PartDataset.load(data)
     set_seed(seed)
-    ingredients = Ingredients.load(arguments)
+    ingredients = TrainingSetup.load(arguments)
     before = evaluate_model(ingredients.model, ingredients.processor, dataset, arguments.task, seed=seed)
     logger.info("%s before training: hIoU %.1f", name, before.metrics["hIoU"])
 

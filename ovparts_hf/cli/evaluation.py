@@ -10,13 +10,13 @@ from accelerate import Accelerator
 
 from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
-from ..evaluation.bootstrap import PICTURES_FILE, RESULT_FILE
+from ..evaluation.bootstrap import COUNTS_FILE, RESULT_FILE
 from ..evaluation.evaluator import evaluate_model
 from ..evaluation.objects import get_objects, read_names
 from ..evaluation.ranking import RecordScore
-from ..inference.engine import TestTime
+from ..inference.engine import TestTimeAugmentation
 from ..inference.vocabulary import store_vocabulary
-from ..metrics import PictureCounts
+from ..metrics import ImageCounts
 from ..metrics.flavours import FLAVOURS
 from ..models.loading import load_config, load_model
 from ..reporting.gallery import build_galleries
@@ -40,7 +40,7 @@ def add_commands(commands: Commands) -> None:
         "--setting", choices=[s.value for s in Setting], default="oracle_obj", help="default: %(default)s"
     )
     evaluation.add_argument(
-        "--few-shot-list", type=Path, help="pictures that few-shot training used; without it those of the release"
+        "--few-shot-list", type=Path, help="images that few-shot training used; without it those of the release"
     )
     evaluation.add_argument(
         "--objects",
@@ -50,9 +50,9 @@ def add_commands(commands: Commands) -> None:
         "--object-names", type=Path, help="JSON file that maps the segmentation model's classes to objects"
     )
     evaluation.add_argument("--out", type=Path, help="folder for result.json, classes.csv and report/index.html")
-    evaluation.add_argument("--batch-size", type=int, default=8, help="pictures at once (default: %(default)s)")
+    evaluation.add_argument("--batch-size", type=int, default=8, help="images at once (default: %(default)s)")
     evaluation.add_argument("--workers", type=int, default=0, help="processes that read (default: %(default)s)")
-    evaluation.add_argument("--max-pictures", type=int, help="score only the first so many pictures")
+    evaluation.add_argument("--max-images", type=int, help="score only the first so many images")
     evaluation.add_argument(
         "--compat",
         choices=["ov_parts", "none"],
@@ -63,7 +63,7 @@ def add_commands(commands: Commands) -> None:
     evaluation.add_argument(
         "--tta",
         action="store_true",
-        help="average the mirrored picture, and several sizes if the model takes any",
+        help="average the mirrored image, and several sizes if the model takes any",
     )
     evaluation.add_argument("--crf", action="store_true", help="refine scores by a dense CRF (needs pydensecrf2)")
     evaluation.add_argument("--metrics", choices=FLAVOURS, default="ov_parts", help="default: %(default)s")
@@ -85,14 +85,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     store_vocabulary(model, processor, dataset.taxonomy.part_classes)
     names = None if options.object_names is None else read_names(options.object_names)
     objects = options.objects and get_objects(options.objects, model, processor, dataset, names)
-    pictures = PictureCounts(len(dataset.taxonomy.part_classes))
+    images = ImageCounts(len(dataset.taxonomy.part_classes))
     scores: list[RecordScore] = []
     asked = {
         "setting": options.setting,
         "metrics": options.metrics,
         "compat": None if options.compat == "none" else options.compat,
         "objects": objects,
-        "test_time": TestTime(options.tta, options.crf),
+        "test_time": TestTimeAugmentation(options.tta, options.crf),
         "sliding_window": options.sliding_window,
     }
     result = evaluate_model(
@@ -102,9 +102,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.task,
         batch_size=options.batch_size,
         workers=options.workers,
-        max_pictures=options.max_pictures,
+        max_images=options.max_images,
         boundary=options.boundary,
-        pictures=pictures,
+        images=images,
         scores=scores,
         accelerator=accelerator,
         **asked,
@@ -114,7 +114,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         if options.out is not None:
             result.to_json(options.out / RESULT_FILE)
             result.to_csv(options.out / "classes.csv")
-            pictures.save(options.out / PICTURES_FILE)
+            images.save(options.out / COUNTS_FILE)
             galleries = build_galleries(model, processor, dataset, options.task, scores=scores, **asked)
             command = shlex.join(["ovparts", *options.words])
             write_report(options.out / "report" / "index.html", [result], galleries, [command])

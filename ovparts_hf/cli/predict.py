@@ -1,4 +1,4 @@
-"""The command that segments a user's own pictures."""
+"""The command that segments a user's own images."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from urllib.parse import unquote, urlsplit
 
 from tqdm import tqdm
 
-from ..errors import ConfigurationError, OVPartsError, PictureError
+from ..errors import ConfigurationError, ImageError, OVPartsError
 from ..inference.result import PartSegmentation
 from ..inference.segmenter import PartSegmenter
 from ..models.loading import TRAINED_TOY
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.vocabulary import Words, parse_parts
-from ..utils.images import picture_suffixes
+from ..utils.images import image_suffixes
 from .command import Commands, command
 
 
@@ -29,10 +29,10 @@ def add_commands(commands: Commands) -> None:
     predict = command(
         commands,
         _predict,
-        "find parts in pictures",
+        "find parts in images",
         'ovparts predict photo.jpg --parts "dog: head, ear, tail" --out outputs --overlay --json',
     )
-    predict.add_argument("pictures", nargs="+", help="files, folders, globs or URLs")
+    predict.add_argument("images", nargs="+", help="files, folders, globs or URLs")
     predict.add_argument(
         "--parts",
         help='what to look for: "dog: head, ear; bus: wheel", or a JSON file like {"dog": ["head", "ear"]} '
@@ -48,11 +48,11 @@ def add_commands(commands: Commands) -> None:
     predict.add_argument("--top-k", type=int, help="how many parts may be found")
     predict.add_argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id")
     predict.add_argument("--device", help="where the model runs (default: the accelerator, if there is one)")
-    predict.add_argument("--skip-existing", action="store_true", help="leave out pictures that were done before")
+    predict.add_argument("--skip-existing", action="store_true", help="leave out images that were done before")
 
 
 def _predict(options: argparse.Namespace) -> int:
-    targets = name_targets(list(find_pictures(options.pictures, options.out)), options.out)
+    targets = name_targets(list(find_images(options.images, options.out)), options.out)
     if options.skip_existing:
         written = ["label_map.png", *["overlay.png"] * options.overlay, *["parts.json"] * options.json]
         targets = {
@@ -65,49 +65,49 @@ def _predict(options: argparse.Namespace) -> int:
     segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
     _make_writable(options.out)
     failed = 0
-    for source, folder in tqdm(targets.items(), desc="Segmenting", unit="picture"):
+    for source, folder in tqdm(targets.items(), desc="Segmenting", unit="image"):
         try:
             result = segmenter(source, parts, threshold=options.threshold, top_k=options.top_k)
             result.save(folder, options.overlay, options.json)
-        except (PictureError, OSError) as error:
+        except (ImageError, OSError) as error:
             tqdm.write(f"ovparts: {error}", file=sys.stderr)
             failed += 1
         else:
             tqdm.write(f"{folder}: {summary(result)}", file=sys.stdout)
     if failed:
-        print(f"ovparts: {failed} of {len(targets)} pictures failed, see above.", file=sys.stderr)
+        print(f"ovparts: {failed} of {len(targets)} images failed, see above.", file=sys.stderr)
     return 1 if failed else 0
 
 
 def summary(result: PartSegmentation) -> str:
-    """The parts that were found, largest first, with their shares of the picture."""
+    """The parts that were found, largest first, with their shares of the image."""
     areas = sorted(((area, name) for name, area in result.areas().items() if area), reverse=True)
     found = [f"{name} {100 * area / result.label_map.size:.1f} %" for area, name in areas]
     return ", ".join(found) or "none of the parts"
 
 
-def find_pictures(words: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
+def find_images(words: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
     """Lists what files, folders, globs and URLs stand for.
 
     Args:
-        words: Of the command line. Of folders the files with a suffix of pictures count, also in folders below them.
+        words: Of the command line. Of folders the files with a suffix of images count, also in folders below them.
         out: Nothing inside of it counts.
 
     Yields:
-        Each picture, and what its results are to be called.
+        Each image, and what its results are to be called.
 
     Raises:
-        ConfigurationError: Some word stands for no picture.
+        ConfigurationError: Some word stands for no image.
     """
     for word in words:
         path = Path(word).expanduser()
         if word.lower().startswith(("http://", "https://")):
             name = Path(unquote(urlsplit(word).path)).name
-            yield word, Path(name if name.strip(".") else "picture")
+            yield word, Path(name if name.strip(".") else "image")
         elif os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
-            files = [(str(file), file.relative_to(path)) for file in _pictures_below(path, out)]
+            files = [(str(file), file.relative_to(path)) for file in _images_below(path, out)]
             if not files:
-                raise ConfigurationError(f"There is no picture in {word}.")
+                raise ConfigurationError(f"There is no image in {word}.")
             yield from files
         elif os.path.exists(path) or not glob.has_magic(word):  # noqa: PTH110
             yield str(path), Path(path.name)
@@ -119,13 +119,13 @@ def find_pictures(words: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]
             yield from ((str(file), Path(file.name)) for file in files)
 
 
-def name_targets(pictures: Sequence[tuple[str, Path]], out: Path) -> dict[str, Path]:
-    """Gives each picture a folder of its own: its name without the suffix, or more of it if that is taken."""
-    names = dict(reversed(pictures))  # of a picture that is named twice the first name counts
+def name_targets(images: Sequence[tuple[str, Path]], out: Path) -> dict[str, Path]:
+    """Gives each image a folder of its own: its name without the suffix, or more of it if that is taken."""
+    names = dict(reversed(images))  # of an image that is named twice the first name counts
     stems = Counter(name.with_suffix("") for name in names.values())
     targets: dict[str, Path] = {}
     taken: set[Path] = set()
-    for source in dict.fromkeys(source for source, _ in pictures):
+    for source in dict.fromkeys(source for source, _ in images):
         name = names[source]
         stem = name.with_suffix("")
         chosen = wanted = stem if stems[stem] == 1 else name
@@ -138,8 +138,8 @@ def name_targets(pictures: Sequence[tuple[str, Path]], out: Path) -> dict[str, P
     return targets
 
 
-def _pictures_below(folder: Path, out: Path) -> list[Path]:
-    suffixes = picture_suffixes()
+def _images_below(folder: Path, out: Path) -> list[Path]:
+    suffixes = image_suffixes()
     files = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
     return sorted(path for path in visible if out.resolve() not in path.resolve().parents)

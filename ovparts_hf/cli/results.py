@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..data.part_dataset import PartDataset
-from ..evaluation.bootstrap import PICTURES_FILE, RESULT_FILE, compare_results, comparison_table
+from ..evaluation.bootstrap import COUNTS_FILE, RESULT_FILE, compare_results, comparison_table
 from ..evaluation.results import BenchmarkResult
 from ..evaluation.scoring import score_folder
 from ..evaluation.submission import write_manifest
@@ -31,10 +31,10 @@ def add_commands(commands: Commands) -> None:
     comparing = command(
         commands,
         _compare,
-        "compare two models on the same pictures, by a paired bootstrap",
+        "compare two models on the same images, by a paired bootstrap",
         "ovparts compare outputs/clipseg outputs/catseg",
     )
-    comparing.add_argument("first", type=Path, help="folder with result.json and pictures.npz")
+    comparing.add_argument("first", type=Path, help="folder with result.json and image_counts.npz")
     comparing.add_argument("second", type=Path, help="likewise")
     comparing.add_argument("--samples", type=int, default=1000, help="draws (default: %(default)s)")
     comparing.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
@@ -70,7 +70,7 @@ def add_commands(commands: Commands) -> None:
         metavar=("SHORT", "LONGEST"),
         help="size the labels are brought to first, as the original's data mapper does (for CLIPSeg 800 1333)",
     )
-    scoring.add_argument("--out", type=Path, help="folder for result.json, classes.csv and pictures.npz")
+    scoring.add_argument("--out", type=Path, help="folder for result.json, classes.csv and image_counts.npz")
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -91,7 +91,7 @@ def _submit_format(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    result, pictures = score_folder(
+    result, images = score_folder(
         options.folder,
         PartDataset.load(options.data),
         options.metrics,
@@ -102,5 +102,5 @@ def _score(options: argparse.Namespace) -> int:
     if options.out is not None:
         result.to_json(options.out / RESULT_FILE)
         result.to_csv(options.out / "classes.csv")
-        pictures.save(options.out / PICTURES_FILE)
+        images.save(options.out / COUNTS_FILE)
     return 0

@@ -34,7 +34,7 @@ def add_commands(commands: Commands) -> None:
         commands,
         _demo,
         "draw the toy world, train on it, evaluate and report (other arguments override the recipe, key=value); with "
-        "--app, serve a web page instead, for pictures and words of your own",
+        "--app, serve a web page instead, for images and words of your own",
         "ovparts demo --out outputs/demo",
         takes_overrides=True,
     )

@@ -1,6 +1,6 @@
 """The training augmentations of OV-PARTS, as small callables that compose.
 
-Each takes `Views`, one training picture with its two label maps, and a numpy generator from which all its randomness
+Each takes `Views`, one training image with its two label maps, and a numpy generator from which all its randomness
 comes: the same generator state gives the same result, whatever process or worker computes it.
 """
 
@@ -19,10 +19,10 @@ _PADDING_GREY = 128
 
 
 class Views(NamedTuple):
-    """A training picture and its label maps, all of one size.
+    """A training image and its label maps, all of one size.
 
     Attributes:
-        image: RGB picture of size (W, H).
+        image: RGB image of size (W, H).
         part_map: (H, W) integer part ids, the ignore index where nothing is labelled.
         object_map: (H, W) integer object ids, likewise.
     """
@@ -55,7 +55,7 @@ class Compose:
 class ResizeShortEdge:
     """Scales the short side to one of several lengths, keeping the proportions.
 
-    The picture is resized by Pillow's bilinear filter (antialiased when it shrinks), the maps by torch's nearest rule.
+    The image is resized by Pillow's bilinear filter (antialiased when it shrinks), the maps by torch's nearest rule.
 
     Args:
         short_edges: Lengths in pixels; one is drawn uniformly.
@@ -84,7 +84,7 @@ class ResizeShortEdge:
 
 
 class RandomCrop:
-    """Cuts out a window at a uniformly drawn place; a picture smaller than the window keeps its size on that side.
+    """Cuts out a window at a uniformly drawn place; an image smaller than the window keeps its size on that side.
 
     Args:
         height: Window height in pixels.
@@ -132,7 +132,7 @@ class RandomFlip:
 
 
 class PadTo:
-    """Extends to at least a given size on the right and below: the picture with grey 128, the maps with "ignore"."""
+    """Extends to at least a given size on the right and below: the image with grey 128, the maps with "ignore"."""
 
     def __init__(self, height: int, width: int, ignore_index: int) -> None:
         self.height = height

@@ -1,4 +1,4 @@
-"""The colour augmentation of the SSD detector, on 8-bit pictures.
+"""The colour augmentation of the SSD detector, on 8-bit images.
 
 Brightness, contrast, saturation and hue change at random, each with probability 1/2 (SSD: Single Shot MultiBox
 Detector, ECCV 2016, data augmentation after Howard 2013). Saturation and hue act on 8-bit HSV with hue in [0, 180), the
@@ -22,7 +22,7 @@ _SECTORS = np.array([[0, 3, 1], [2, 0, 1], [1, 0, 3], [1, 2, 0], [3, 1, 0], [0, 
 
 
 class ColorJitter:
-    """Changes the colours of the picture as described above; label maps stay.
+    """Changes the colours of the image as described above; label maps stay.
 
     Args:
         brightness: Largest shift of all channels, in grey levels.

@@ -1,4 +1,4 @@
-"""Few-shot training pictures that are drawn here, as a file that can be shared; the release has a list of its own."""
+"""Few-shot training images that are drawn here, as a file that can be shared; the release has a list of its own."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class FewShotList:
-    """Pictures to train on.
+    """Images to train on.
 
     Attributes:
         dataset: Name of the taxonomy of the dataset that they were drawn from.
         shots: K.
         seed: Of the draw.
-        image_ids: The training pictures, in alphabetical order.
+        image_ids: The training images, in alphabetical order.
     """
 
     dataset: str
@@ -37,25 +37,25 @@ class FewShotList:
 
     @classmethod
     def draw(cls, dataset: PartDataset, shots: int, seed: int = 0) -> FewShotList:
-        """Draws training pictures so that each part is labelled in at least K of them.
+        """Draws training images so that each part is labelled in at least K of them.
 
-        Parts come up from the rarest to the most frequent. While fewer than K of the pictures that were drawn hold a
-        part, a random one of the others that do is added; a part in fewer than K training pictures gets all of them.
+        Parts come up from the rarest to the most frequent. While fewer than K of the images that were drawn hold a
+        part, a random one of the others that do is added; a part in fewer than K training images gets all of them.
         So frequent parts have more than K, for they come along with rare ones.
 
         Args:
             dataset: Its training split is drawn from.
             shots: K.
-            seed: The same seed draws the same pictures, in whatever order the dataset stores them.
+            seed: The same seed draws the same images, in whatever order the dataset stores them.
 
         Raises:
-            ConfigurationError: K is below 1, or no training picture is labelled.
+            ConfigurationError: K is below 1, or no training image is labelled.
         """
         if shots < 1:
-            raise ConfigurationError(f"shots is {shots}; draw at least 1 picture for each part.")
-        holding = _pictures_by_part(dataset)
+            raise ConfigurationError(f"shots is {shots}; draw at least 1 image for each part.")
+        holding = _images_by_part(dataset)
         if not holding:
-            raise ConfigurationError(f"The training split of {dataset.taxonomy.name!r} has no labelled picture.")
+            raise ConfigurationError(f"The training split of {dataset.taxonomy.name!r} has no labelled image.")
         rank = _shuffled(set().union(*holding.values()), seed)
         chosen: set[str] = set()
         for part in sorted(holding, key=lambda part: (len(holding[part]), part)):
@@ -77,7 +77,7 @@ class FewShotList:
             return cls(**{**data, "image_ids": tuple(data["image_ids"])})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigurationError(
-                f"{path} is not a list of few-shot pictures ({error}). Make one with `ovparts few-shot`."
+                f"{path} is not a list of few-shot images ({error}). Make one with `ovparts few-shot`."
             ) from error
 
     def to_json(self, path: str | Path) -> None:
@@ -87,26 +87,26 @@ class FewShotList:
             temporary.write_text(text + "\n", encoding="utf-8")
 
     def apply(self, dataset: PartDataset) -> None:
-        """Makes these the few-shot pictures of a dataset, instead of those of the release.
+        """Makes these the few-shot images of a dataset, instead of those of the release.
 
         Raises:
-            ConfigurationError: They are not training pictures of this dataset.
+            ConfigurationError: They are not training images of this dataset.
         """
         missing = sorted(set(self.image_ids) - set(dataset.splits["train"]["image_id"]))
         if self.dataset != dataset.taxonomy.name or missing or not self.image_ids:
             raise ConfigurationError(
-                f"The few-shot pictures are {len(self.image_ids)} of {self.dataset!r}; {len(missing)} of them are no "
-                f"training pictures of {dataset.taxonomy.name!r}{f', such as {missing[:3]}' if missing else ''}."
+                f"The few-shot images are {len(self.image_ids)} of {self.dataset!r}; {len(missing)} of them are no "
+                f"training images of {dataset.taxonomy.name!r}{f', such as {missing[:3]}' if missing else ''}."
             )
         dataset.few_shot_image_ids = frozenset(self.image_ids)
         dataset.few_shot_source = str(self)
 
     def __str__(self) -> str:
         digest = hashlib.sha256("\n".join(self.image_ids).encode()).hexdigest()[:12]
-        return f"{self.shots} shots, seed {self.seed}: {len(self.image_ids)} pictures, sha256-{digest}"
+        return f"{self.shots} shots, seed {self.seed}: {len(self.image_ids)} images, sha256-{digest}"
 
 
-def _pictures_by_part(dataset: PartDataset) -> dict[int, set[str]]:
+def _images_by_part(dataset: PartDataset) -> dict[int, set[str]]:
     found: dict[int, set[str]] = {}
     for row, image_id in enumerate(dataset.splits["train"]["image_id"]):
         for part in dataset.parts_in(Record("train", row)):
@@ -115,7 +115,7 @@ def _pictures_by_part(dataset: PartDataset) -> dict[int, set[str]]:
 
 
 def _shuffled(image_ids: Iterable[str], seed: int) -> dict[str, int]:
-    """A random place for each picture."""
+    """A random place for each image."""
     names = sorted(image_ids)
     order = np.random.default_rng(seed).permutation(len(names))
     return dict(zip(names, order.tolist()))

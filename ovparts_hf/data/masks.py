@@ -116,8 +116,8 @@ def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -
     Args:
         segmentation: A list of polygons [x0, y0, x1, y1, ...] whose union is meant, or run lengths with a list of
             counts or with a string.
-        height: Height of the picture in pixels.
-        width: Width of the picture in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
         name: How an error message calls the annotation.
 
     Returns:
@@ -142,7 +142,7 @@ def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -
 def _encode_run_lengths(rle: dict[str, Any], height: int, width: int, name: str) -> dict[str, Any]:
     if rle.get("size") != [height, width]:
         raise DatasetError(
-            f"The run lengths of {name} are for size {rle.get('size')}, its picture has [{height}, {width}]."
+            f"The run lengths of {name} are for size {rle.get('size')}, its image has [{height}, {width}]."
         )
     counts = rle.get("counts")
     try:

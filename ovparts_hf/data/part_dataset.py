@@ -17,7 +17,7 @@ from ..errors import DatasetError, HubError, TaxonomyError
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
 from ..utils.hub import explained
-from ..utils.row_images import open_picture
+from ..utils.row_images import load_image
 from .masks import decode_label_map, decode_rle
 from .preparation.dataset_card import FEW_SHOT_SHARDS, shard_paths
 from .records import Level, Record, RowLabels, evaluation_records, training_records
@@ -30,14 +30,14 @@ _LABEL_COLUMNS = {
 
 @dataclass
 class PartSample:
-    """A picture and the labels of one record.
+    """An image and the labels of one record.
 
     Attributes:
         image: RGB, turned as its EXIF orientation says.
         part_map: (H, W) int64 part ids of the dataset's taxonomy; its ignore index where there is no label and, if the
             record has an object, outside that object.
         object_map: (H, W) int64 object ids, restricted likewise.
-        image_id: Name of the picture.
+        image_id: Name of the image.
     """
 
     image: Image.Image
@@ -52,7 +52,7 @@ class PartDataset:
     Attributes:
         taxonomy: Vocabulary of all ids.
         splits: The configuration "default": "train" and "validation".
-        few_shot_image_ids: The training pictures of the configuration "few_shot_16"; empty if there is none.
+        few_shot_image_ids: The training images of the configuration "few_shot_16"; empty if there is none.
         few_shot_source: Where they come from: "release", or what `FewShotList.apply` says.
 
     Example:
@@ -72,7 +72,7 @@ class PartDataset:
         self.layout = _layout(splits, taxonomy)
         self._undecoded = {split: _without_decoding(rows) for split, rows in splits.items()}
         self._labels: dict[str, list[RowLabels]] = {}
-        self._last: tuple[tuple[str, int], _Picture] | None = None
+        self._last: tuple[tuple[str, int], _DecodedRow] | None = None
 
     @classmethod
     def load(
@@ -112,48 +112,48 @@ class PartDataset:
 
         Args:
             task: The task.
-            level: One record for each picture or for each object. By default as in the benchmark: pictures, except that
+            level: One record for each image or for each object. By default as in the benchmark: images, except that
                 few-shot training on an instance dataset takes every object.
 
         Raises:
-            DatasetError: The task trains on the few-shot pictures and the dataset has none.
+            DatasetError: The task trains on the few-shot images and the dataset has none.
         """
         few_shot = task.train_config == "few_shot_16"
         if few_shot and not self.few_shot_image_ids:
             raise DatasetError(
-                f"Task {task.name} trains on few-shot pictures, of which this dataset has none. Draw a list "
+                f"Task {task.name} trains on few-shot images, of which this dataset has none. Draw a list "
                 "with `ovparts few-shot`."
             )
-        level = level or ("object" if few_shot and self.layout == "instance" else "picture")
+        level = level or ("object" if few_shot and self.layout == "instance" else "image")
         return training_records(self._rows("train"), self.taxonomy, task, level, self.few_shot_image_ids)
 
     def evaluation_records(self, task: Task) -> list[Record]:
-        """Lists what a task scores; records without a label are left out, and those of one picture are adjacent."""
+        """Lists what a task scores; records without a label are left out, and those of one image are adjacent."""
         names = ("validation", "train") if self.layout == "instance" else ("validation",)
         splits = {name: self._rows(name) for name in names}
         return evaluation_records(splits, self.taxonomy, task, self.few_shot_image_ids)
 
     def read(self, record: Record) -> PartSample:
-        """Decodes the picture and the maps of a record."""
-        picture = self._picture(record.split, record.row)
+        """Decodes the image and the maps of a record."""
+        decoded = self._decode(record.split, record.row)
         ignore = self.taxonomy.ignore_index
         if record.instance is None:
-            object_map = picture.object_map(ignore)
+            object_map = decoded.object_map(ignore)
             inside = object_map == record.object_id
         else:
-            object_map = np.full_like(picture.part_map, record.object_id)
-            inside = decode_rle(picture.masks[record.instance])
-        part_map = picture.part_map.copy()
+            object_map = np.full_like(decoded.part_map, record.object_id)
+            inside = decode_rle(decoded.masks[record.instance])
+        part_map = decoded.part_map.copy()
         if record.object_id is not None:
             part_map[~inside] = ignore
             object_map[~inside] = ignore
-        return PartSample(picture.image.copy(), part_map, object_map, picture.image_id)
+        return PartSample(decoded.image.copy(), part_map, object_map, decoded.image_id)
 
     def read_objects(self, records: Sequence[Record]) -> PartSample:
-        """Decodes a picture with the labels of several of its records together.
+        """Decodes an image with the labels of several of its records together.
 
         Args:
-            records: Objects of one picture; where they overlap, the last one counts in the object map.
+            records: Objects of one image; where they overlap, the last one counts in the object map.
         """
         whole, *others = (self.read(record) for record in records)
         for sample in others:
@@ -162,7 +162,7 @@ class PartDataset:
         return whole
 
     def parts_in(self, record: Record) -> tuple[int, ...]:
-        """Ids of the parts labelled in a record, ascending; its picture is not read."""
+        """Ids of the parts labelled in a record, ascending; its image is not read."""
         labels = self._rows(record.split)[record.row]
         found = [labels.parts]
         if record.object_id is not None:
@@ -176,15 +176,15 @@ class PartDataset:
             self._labels[split] = [RowLabels.from_row(row) for row in rows]
         return self._labels[split]
 
-    def _picture(self, split: str, row: int) -> _Picture:
-        """Decodes a row, unless it is the same as the last time: the records of one picture follow each other."""
+    def _decode(self, split: str, row: int) -> _DecodedRow:
+        """Decodes a row, unless it is the same as the last time: the records of one image follow each other."""
         if self._last is None or self._last[0] != (split, row):
-            self._last = (split, row), _Picture.decode(self._undecoded[split][row])
+            self._last = (split, row), _DecodedRow.decode(self._undecoded[split][row])
         return self._last[1]
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _DecodedRow:
     image_id: str
     image: Image.Image
     part_map: np.ndarray
@@ -193,11 +193,11 @@ class _Picture:
     masks: list[dict[str, Any]]
 
     @classmethod
-    def decode(cls, row: dict[str, Any]) -> _Picture:
+    def decode(cls, row: dict[str, Any]) -> _DecodedRow:
         instances = row.get("instances", [])
         return cls(
             row["image_id"],
-            open_picture(row["image"]["bytes"]),
+            load_image(row["image"]["bytes"]),
             decode_label_map(row["part_map"]["bytes"]),
             decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None,
             [instance["category"] for instance in instances],

@@ -1,6 +1,6 @@
 """Records: what one training example or one scored sample is.
 
-OV-PARTS scores an object, not a picture. On a semantic dataset an object is all pixels of one class in one picture, on
+OV-PARTS scores an object, not an image. On a semantic dataset an object is all pixels of one class in one image, on
 an instance dataset it is one instance. Records without any part label are left out: the original replaces them by
 random other ones.
 """
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
 
-Level = Literal["picture", "object"]
+Level = Literal["image", "object"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Record:
     Attributes:
         split: Name of the split.
         row: Index of its row there.
-        object_id: Object class, or None for the whole picture.
+        object_id: Object class, or None for the whole image.
         instance: Index among the row's instances, or None where objects are not told apart.
     """
 
@@ -70,7 +70,7 @@ def training_records(
         rows: The training split.
         taxonomy: Vocabulary of the dataset.
         task: The task; only parts in its training vocabulary count as labels.
-        level: One record for each picture, or for each object.
+        level: One record for each image, or for each object.
         few_shot: Image ids of the few-shot list.
     """
     names = set(task.train_taxonomy(taxonomy).part_classes)
@@ -91,8 +91,8 @@ def evaluation_records(
 ) -> list[Record]:
     """Lists what a task scores: every labelled object of the validation split.
 
-    On an instance dataset the unseen objects of the training pictures follow, since they are never trained on, less the
-    pictures that few-shot training uses.
+    On an instance dataset the unseen objects of the training images follow, since they are never trained on, less the
+    images that few-shot training uses.
 
     Args:
         splits: The labels of "validation" and, for an instance dataset, of "train".
@@ -101,7 +101,7 @@ def evaluation_records(
         few_shot: Image ids of the few-shot list.
 
     Returns:
-        Records in the order of the rows, so that those of one picture are adjacent.
+        Records in the order of the rows, so that those of one image are adjacent.
     """
     every_part = range(len(taxonomy.part_classes))
     records = [

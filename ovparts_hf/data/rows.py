@@ -2,7 +2,7 @@
 
 There are two layouts. In the semantic one an object is all pixels of its class, from an object map; in the instance one
 every object has a mask of its own. Part ids found inside each object are stored with the row, so that records can be
-listed without decoding a picture.
+listed without decoding an image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .masks import LabelMap, decode_rle, present_labels
 
 @dataclass(frozen=True)
 class Instance:
-    """One object of a picture.
+    """One object of an image.
 
     Attributes:
         category: Object id.
@@ -76,7 +76,7 @@ def semantic_row(
     """One row of the semantic layout.
 
     Args:
-        image_id: Unique name of the picture, without suffix.
+        image_id: Unique name of the image, without suffix.
         image: Bytes of its JPEG file, stored untouched.
         object_map: Object ids or `taxonomy.ignore_index`, uint8.
         part_map: Part ids or `taxonomy.ignore_index`, uint8, of the same size.
@@ -101,7 +101,7 @@ def instance_row(
     """One row of the instance layout.
 
     Args:
-        image_id: Unique name of the picture, without suffix.
+        image_id: Unique name of the image, without suffix.
         image: Bytes of its JPEG file, stored untouched.
         part_map: Part ids or `taxonomy.ignore_index`, uint16.
         instances: The objects, in the order in which they are painted over each other.

@@ -29,20 +29,20 @@ class Draw(NamedTuple):
 
 
 class TrainingSet(Dataset):
-    """Augmented pictures with part labels in the numbering of the training vocabulary.
+    """Augmented images with part labels in the numbering of the training vocabulary.
 
     The augmentation of a `Draw` depends on the seed and on the draw alone: not on the number of worker processes or
     devices, nor on what was drawn before.
 
     Args:
-        dataset: Where pictures and labels come from.
+        dataset: Where images and labels come from.
         records: What one epoch consists of.
         target: The training vocabulary; labels that it lacks become its ignore index.
         transform: The augmentation.
-        preprocess: Turns a list of pictures into the model's inputs, each (pictures, ...).
+        preprocess: Turns a list of images into the model's inputs, each (images, ...).
         label_size: (height, width) of the label maps, which must be that of the model's scores.
         seed: Seed of the augmentation.
-        classes_per_picture: If set, an example also says which classes are to be scored: the parts of the objects
+        classes_per_image: If set, an example also says which classes are to be scored: the parts of the objects
             labelled in it, and so many random others that there are this many.
         with_object_masks: Whether an example also holds the mask of its object.
         object_map: "correct"; or "ov_parts", where a mask is empty if the id of its object, looked up among the *parts*
@@ -61,13 +61,13 @@ class TrainingSet(Dataset):
         preprocess: Callable[[list], Mapping[str, torch.Tensor]],
         label_size: tuple[int, int],
         seed: int,
-        classes_per_picture: int | None = None,
+        classes_per_image: int | None = None,
         with_object_masks: bool = False,
         object_map: str = "correct",
     ) -> None:
         if not records:
             raise DatasetError(
-                f"No training picture shows one of the {len(target.part_classes)} part classes of {target.name!r}. "
+                f"No training image shows one of the {len(target.part_classes)} part classes of {target.name!r}. "
                 "Check that the dataset is the one that the task is meant for."
             )
         self.dataset = dataset
@@ -77,7 +77,7 @@ class TrainingSet(Dataset):
         self.preprocess = preprocess
         self.label_size = label_size
         self.seed = seed
-        self.classes_per_picture = classes_per_picture
+        self.classes_per_image = classes_per_image
         self.with_object_masks = with_object_masks
         self.object_map = object_map
         self._part_ids = dataset.taxonomy.part_lookup(target)
@@ -100,7 +100,7 @@ class TrainingSet(Dataset):
         example = {**inputs, "labels": torch.from_numpy(labels)}
         if self.with_object_masks:
             example["object_masks"] = torch.from_numpy(self._object_mask(views.object_map))
-        if self.classes_per_picture is not None:
+        if self.classes_per_image is not None:
             example["class_mask"] = torch.from_numpy(self._choose_classes(labels, draw))
         return example
 
@@ -116,11 +116,11 @@ class TrainingSet(Dataset):
         labelled = [label for label in np.unique(labels) if label != self.target.ignore_index]
         chosen = np.isin(object_ids, object_ids[labelled])
         others = np.random.default_rng((self.seed, _CLASSES, *draw)).permutation(np.flatnonzero(~chosen))
-        chosen[others[: max(0, self.classes_per_picture - chosen.sum())]] = True
+        chosen[others[: max(0, self.classes_per_image - chosen.sum())]] = True
         return chosen
 
 
-class TrainingOrder(Sampler[list[Draw]]):
+class ResumableBatchSampler(Sampler[list[Draw]]):
     """The batches of one process: a walk through endless epochs, each shuffled anew, cut into global batches.
 
     Step s takes draws s * batch_size to (s + 1) * batch_size - 1 of the walk. Each process takes its own equal share of

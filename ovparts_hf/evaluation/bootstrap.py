@@ -1,7 +1,7 @@
-"""How sure a number is, and whether one model is better than another on the same pictures.
+"""How sure a number is, and whether one model is better than another on the same images.
 
-Pictures are drawn with replacement (the bootstrap, percentile intervals) and every number is computed anew from the
-drawn ones, all records of a picture together. What is drawn depends on the seed and the picture names only, so two
+Images are drawn with replacement (the bootstrap, percentile intervals) and every number is computed anew from the
+drawn ones, all records of an image together. What is drawn depends on the seed and the image names only, so two
 models are compared on the same draws.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 
 from ..errors import ConfigurationError
 from ..metrics.flavours import FlavourName, Scoring, get_flavour
-from ..metrics.picture_counts import PictureCounts
+from ..metrics.image_counts import ImageCounts
 from ..metrics.scores import MEANS, ClassCounts, means
 from .results import BenchmarkResult, markdown_table
 
-RESULT_FILE, PICTURES_FILE = "result.json", "pictures.npz"
+RESULT_FILE, COUNTS_FILE = "result.json", "image_counts.npz"
 """The two files of a result folder."""
 
 
@@ -43,7 +43,7 @@ class Difference:
 
 
 def bootstrap(
-    pictures: PictureCounts,
+    images: ImageCounts,
     seen_ids: Iterable[int],
     metrics: FlavourName = "ov_parts",
     pred_all: bool = False,
@@ -52,10 +52,10 @@ def bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Confidence intervals over pictures.
+    """Confidence intervals over images.
 
     Args:
-        pictures: What was counted.
+        images: What was counted.
         seen_ids: Ids of the seen classes.
         metrics: Whose definitions to use.
         pred_all: Whether nothing was given at test time.
@@ -67,17 +67,17 @@ def bootstrap(
         (low, high) in percent for `mIoU`, `fwIoU`, `mIoU_seen`, `mIoU_unseen`, `hIoU`; NaN where undefined.
 
     Raises:
-        ConfigurationError: There is no picture, or `samples` or `confidence` is out of range.
+        ConfigurationError: There is no image, or `samples` or `confidence` is out of range.
     """
     scoring = get_flavour(metrics).scoring(pred_all)
-    seen = _seen(seen_ids, pictures.num_classes)
-    drawn = _draw(_by_picture(pictures, scoring), scoring, seen, samples, seed)
+    seen = _seen(seen_ids, images.num_classes)
+    drawn = _draw(_by_image(images, scoring), scoring, seen, samples, seed)
     return {key: _interval(values, confidence) for key, values in drawn.items()}
 
 
 def compare(
-    first: PictureCounts,
-    second: PictureCounts,
+    first: ImageCounts,
+    second: ImageCounts,
     seen_ids: Iterable[int],
     metrics: FlavourName = "ov_parts",
     pred_all: bool = False,
@@ -86,7 +86,7 @@ def compare(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Difference]:
-    """Compares two models on the same pictures.
+    """Compares two models on the same images.
 
     Args:
         first: What was counted for one model.
@@ -102,15 +102,15 @@ def compare(
         A difference for each of `mIoU`, `fwIoU`, `mIoU_seen`, `mIoU_unseen`, `hIoU`.
 
     Raises:
-        ConfigurationError: The pictures or the numbers of classes differ, or an argument is out of range.
+        ConfigurationError: The images or the numbers of classes differ, or an argument is out of range.
     """
     scoring = get_flavour(metrics).scoring(pred_all)
-    counted = [_by_picture(pictures, scoring) for pictures in (first, second)]
+    counted = [_by_image(images, scoring) for images in (first, second)]
     if first.num_classes != second.num_classes or counted[0].keys() != counted[1].keys():
         only = sorted(counted[0].keys() ^ counted[1].keys())
         raise ConfigurationError(
-            f"Only models that were evaluated on the same pictures and classes can be compared: {first.num_classes} "
-            f"and {second.num_classes} classes, {len(counted[0])} and {len(counted[1])} pictures, {len(only)} of them "
+            f"Only models that were evaluated on the same images and classes can be compared: {first.num_classes} "
+            f"and {second.num_classes} classes, {len(counted[0])} and {len(counted[1])} images, {len(only)} of them "
             f"in only one{f', such as {only[:3]}' if only else ''}."
         )
     seen = _seen(seen_ids, first.num_classes)
@@ -127,7 +127,7 @@ def compare(
 def compare_results(
     first: str | Path, second: str | Path, *, samples: int = 1000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, Difference]:
-    """Compares two result folders, each with `result.json` and `pictures.npz`.
+    """Compares two result folders, each with `result.json` and `image_counts.npz`.
 
     Raises:
         ConfigurationError: A file is missing, or the results are not of the same data, vocabulary, task, setting and
@@ -142,9 +142,9 @@ def compare_results(
     prints = [result.dataset["fingerprint"] for result in results]
     if prints[0] != prints[1]:
         raise ConfigurationError(f"The results are of different data: {prints[0]!r} and {prints[1]!r}.")
-    pictures = [PictureCounts.load(Path(folder) / PICTURES_FILE) for folder in (first, second)]
+    images = [ImageCounts.load(Path(folder) / COUNTS_FILE) for folder in (first, second)]
     return compare(
-        *pictures,
+        *images,
         [i for i, row in enumerate(results[0].classes) if row["seen"]],
         results[0].flavour,
         results[0].setting == "pred_all",
@@ -164,12 +164,12 @@ def comparison_table(differences: dict[str, Difference], confidence: float = 0.9
     return markdown_table([[cell.replace("+nan", "-").replace("nan", "-") for cell in line] for line in lines])
 
 
-def _by_picture(pictures: PictureCounts, scoring: Scoring) -> dict[str, np.ndarray]:
-    """float64 (3, K): hits, labelled and predicted pixels of each picture, by name in alphabetical order."""
-    if not len(pictures):
-        raise ConfigurationError("No picture was counted, so there is nothing to draw from.")
+def _by_image(images: ImageCounts, scoring: Scoring) -> dict[str, np.ndarray]:
+    """float64 (3, K): hits, labelled and predicted pixels of each image, by name in alphabetical order."""
+    if not len(images):
+        raise ConfigurationError("No image was counted, so there is nothing to draw from.")
     found: dict[str, np.ndarray] = {}
-    for image_id, matrix in zip(pictures.image_ids, pictures.matrices()):
+    for image_id, matrix in zip(images.image_ids, images.matrices()):
         counts = scoring.counts(matrix)
         found[image_id] = found.get(image_id, 0) + np.stack([counts.hit, counts.labelled, counts.predicted])
     return dict(sorted(found.items()))

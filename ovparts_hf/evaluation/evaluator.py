@@ -18,8 +18,8 @@ from transformers import PreTrainedModel
 from ..data.part_dataset import PartDataset
 from ..data.records import Record
 from ..errors import ConfigurationError
-from ..inference.engine import BENCHMARK, TestTime
-from ..metrics import PartSegmentationMetric, PictureCounts
+from ..inference.engine import NO_TTA, TestTimeAugmentation
+from ..metrics import ImageCounts, PartSegmentationMetric
 from ..metrics.flavours import FlavourName
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, Task, get_setting, get_task
@@ -42,14 +42,14 @@ def evaluate_model(
     *,
     batch_size: int = 8,
     workers: int = 0,
-    max_pictures: int | None = None,
+    max_images: int | None = None,
     compat: Compat | None = "ov_parts",
     sliding_window: bool = False,
     objects: ObjectSource | None = None,
-    test_time: TestTime = BENCHMARK,
+    test_time: TestTimeAugmentation = NO_TTA,
     metrics: FlavourName = "ov_parts",
     boundary: bool = False,
-    pictures: PictureCounts | None = None,
+    images: ImageCounts | None = None,
     scores: list[RecordScore] | None = None,
     seed: int = 0,
     accelerator: Accelerator | None = None,
@@ -57,7 +57,7 @@ def evaluate_model(
 ) -> BenchmarkResult:
     """Scores a model.
 
-    Class names are encoded once (or looked up, if the model was saved with them), each picture goes through the model
+    Class names are encoded once (or looked up, if the model was saved with them), each image goes through the model
     once however many objects it has, and only the parts of its objects are decoded.
 
     Args:
@@ -67,19 +67,19 @@ def evaluate_model(
         task: Name of the task: which records are scored and which classes count as seen.
         setting: What is given: "oracle_obj" class and mask of each object, "pred_obj" what `objects` finds,
             "pred_all" nothing.
-        batch_size: Pictures in a forward pass.
-        workers: Processes that read pictures.
-        max_pictures: Score only the first so many pictures.
+        batch_size: Images in a forward pass.
+        workers: Processes that read images.
+        max_images: Score only the first so many images.
         compat: "ov_parts" does what the published numbers depend on: it brings the label maps to the size of the
             benchmark's data mapper first, which shifts their borders by up to a pixel, and lets the families with
             `substring_candidates` answer every part whose class contains the object's name. None scores the labels as
             they are stored, and lets an object answer its own parts only.
-        sliding_window: Whether to score overlapping windows and the whole picture, and to average (CATSeg).
+        sliding_window: Whether to score overlapping windows and the whole image, and to average (CATSeg).
         objects: Where the objects of "pred_obj" come from.
-        test_time: Views of a picture to average, and refinement of scores; nothing of that in the benchmark.
+        test_time: Views of an image to average, and refinement of scores; nothing of that in the benchmark.
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
         boundary: Whether to score borders too.
-        pictures: A store that is given what was counted in each record, or None.
+        images: A store that is given what was counted in each record, or None.
         scores: A list that the score of each record is appended to, or None.
         seed: Only noted in the result: nothing here is random.
         accelerator: If it has several processes, each scores its share and all get the whole result. Its mixed
@@ -99,33 +99,33 @@ def evaluate_model(
     )
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
     taxonomy = dataset.taxonomy
-    records = _first_pictures(dataset.evaluation_records(task), max_pictures)
+    records = _first_images(dataset.evaluation_records(task), max_images)
     if not records:
         raise ConfigurationError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
     published = model.config.eval_label_size if compat == "ov_parts" else None
     label_size = None if published is None else list(published)
     seen_ids = task.seen_ids(taxonomy)
     metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, pred_all, boundary)
-    pictures = PictureCounts(metric.num_classes) if pictures is None else pictures
+    images = ImageCounts(metric.num_classes) if images is None else images
 
     start = time.perf_counter()
     share = _share(records, accelerator.process_index, accelerator.num_processes)
     predictions = predictor.predict(share, progress and accelerator.is_main_process)
     with accelerator.autocast():
-        _count(metric, pictures, [] if scores is None else scores, predictions, label_size, accelerator)
+        _count(metric, images, [] if scores is None else scores, predictions, label_size, accelerator)
     seconds = time.perf_counter() - start
 
-    num_pictures = len({(record.split, record.row) for record in records})
+    num_images = len({(record.split, record.row) for record in records})
     classes = describe_classes(taxonomy, seen_ids)
     return BenchmarkResult(
         metrics=metric.compute(),
         classes=classes,
         flavour=metrics,
-        intervals=bootstrap(pictures, seen_ids, metrics, pred_all),
-        breakdowns=describe_breakdowns(metric, classes, pictures),
+        intervals=bootstrap(images, seen_ids, metrics, pred_all),
+        breakdowns=describe_breakdowns(metric, classes, images),
         task=task.name,
         setting=setting.value,
-        dataset=_describe_data(dataset, task, num_pictures, num_pictures if pred_all else len(records)),
+        dataset=_describe_data(dataset, task, num_images, num_images if pred_all else len(records)),
         model=_describe_model(model),
         seed=seed,
         config={
@@ -139,7 +139,7 @@ def evaluate_model(
             "threads": torch.get_num_threads(),
             "processes": accelerator.num_processes,
         },
-        timings={"seconds": seconds, "pictures_per_second": num_pictures / seconds},
+        timings={"seconds": seconds, "images_per_second": num_images / seconds},
     )
 
 
@@ -149,11 +149,11 @@ def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
     return {"name": name, "type": model.config.model_type, "revision": getattr(model.config, "_commit_hash", None)}
 
 
-def _describe_data(dataset: PartDataset, task: Task, num_pictures: int, num_records: int) -> dict[str, Any]:
+def _describe_data(dataset: PartDataset, task: Task, num_images: int, num_records: int) -> dict[str, Any]:
     facts = {
         "name": dataset.taxonomy.name,
         "fingerprint": dataset.fingerprint,
-        "num_pictures": num_pictures,
+        "num_images": num_images,
         "num_records": num_records,
     }
     return {**facts, "few_shot": dataset.few_shot_source} if task.held_out_config else facts
@@ -161,14 +161,14 @@ def _describe_data(dataset: PartDataset, task: Task, num_pictures: int, num_reco
 
 def _count(
     metric: PartSegmentationMetric,
-    pictures: PictureCounts,
+    images: ImageCounts,
     scores: list[RecordScore],
     predictions: Iterable[Prediction],
     label_size: Sequence[int] | None,
     accelerator: Accelerator,
 ) -> None:
     """Counts this process's predictions, and adds up what all processes counted."""
-    counted, scored = PictureCounts(metric.num_classes), []
+    counted, scored = ImageCounts(metric.num_classes), []
     for prediction in predictions:
         matrix = score(metric, prediction, metric.ignore_index, label_size)
         counted.add(prediction.sample.image_id, matrix)
@@ -177,7 +177,7 @@ def _count(
     metric.reset()
     metric.merge({name: accelerator.reduce(array, "sum").cpu().numpy() for name, array in counts.items()})
     for each in gather_object([counted]):
-        pictures.merge(each)
+        images.merge(each)
     scores.extend(gather_object(scored))
 
 
@@ -206,7 +206,7 @@ def score(
     return metric.update(prediction.label_map, part_map, inside)
 
 
-def _first_pictures(records: list[Record], count: int | None) -> list[Record]:
+def _first_images(records: list[Record], count: int | None) -> list[Record]:
     groups = itertools.groupby(records, lambda record: (record.split, record.row))
     return [record for _, group in itertools.islice(groups, count) for record in group]
 

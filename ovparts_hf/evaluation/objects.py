@@ -1,4 +1,4 @@
-"""Where the objects of a picture come from when they are not given (setting "pred_obj").
+"""Where the objects of an image come from when they are not given (setting "pred_obj").
 
 A source finds at most one object class at each pixel. What a record is told is the mask of its class: all pixels of the
 class, whatever the number of instances. docs/protocol_details.md says what follows from that.
@@ -20,13 +20,13 @@ from transformers import PreTrainedModel, pipeline
 from ..data.masks import LabelMap
 from ..data.part_dataset import PartDataset, PartSample
 from ..errors import ConfigurationError, DatasetError
-from ..inference.engine import BENCHMARK
+from ..inference.engine import NO_TTA
 from ..inference.vocabulary import encode_words
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy import PartTaxonomy
 from ..utils.hub import first_line
 from .prediction import ObjectSource, best_class
-from .whole_pictures import refuse_object_masks, whole_scores
+from .whole_images import refuse_object_masks, whole_scores
 
 _COLUMN = "column:"
 
@@ -60,7 +60,7 @@ class ModelObjects:
 
     def find(self, sample: PartSample) -> np.ndarray:
         """See `ObjectSource.find`."""
-        views = BENCHMARK.views(self.processor, sample.image)
+        views = NO_TTA.views(self.processor, sample.image)
         return best_class(whole_scores(self.model, self.processor, views, self.words, sample.part_map.shape), self.ids)
 
 
@@ -101,7 +101,7 @@ class SegmenterObjects:
         """Loads a segmentation model by its folder or Hub id.
 
         Raises:
-            ConfigurationError: There is no such model, it segments no pictures, or its classes do not fit.
+            ConfigurationError: There is no such model, it segments no images, or its classes do not fit.
         """
         try:
             segmenter = pipeline("image-segmentation", model=name_or_path, device=device)
@@ -129,7 +129,7 @@ class SegmenterObjects:
 
 
 class FolderObjects:
-    """Object maps that were made elsewhere: `<image_id>.png`, one channel of 8 or 16 bits, of the picture's size.
+    """Object maps that were made elsewhere: `<image_id>.png`, one channel of 8 or 16 bits, of the image's size.
 
     Args:
         folder: Where they are.
@@ -152,28 +152,28 @@ class FolderObjects:
         """See `ObjectSource.find`.
 
         Raises:
-            ConfigurationError: The map of a picture is missing or not as it must be.
+            ConfigurationError: The map of an image is missing or not as it must be.
         """
         path = self.folder / f"{sample.image_id}.png"
         try:
             content = path.read_bytes()
         except OSError as error:
             raise ConfigurationError(
-                f"{path} cannot be read as an object map ({error}). A picture without objects needs a map, too, full "
+                f"{path} cannot be read as an object map ({error}). An image without objects needs a map, too, full "
                 f"of {self.taxonomy.ignore_index}."
             ) from error
         return _read_object_map(content, str(path), sample, self.taxonomy)
 
 
 class ColumnObjects:
-    """Object maps in a column of the dataset itself: PNG pictures like those of `FolderObjects`.
+    """Object maps in a column of the dataset itself: PNG images like those of `FolderObjects`.
 
     Args:
         dataset: Whose rows have the column.
         column: Its name.
 
     Raises:
-        ConfigurationError: There is no such column of pictures.
+        ConfigurationError: There is no such column of images.
     """
 
     def __init__(self, dataset: PartDataset, column: str) -> None:
@@ -181,8 +181,8 @@ class ColumnObjects:
         self.rows: dict[str, tuple[Dataset, int]] = {}
         for split, rows in dataset.splits.items():
             if not isinstance(rows.features.get(column), ImageFeature):
-                pictures = [name for name, kind in rows.features.items() if isinstance(kind, ImageFeature)]
-                raise ConfigurationError(f"Split {split} has no column {column!r} of pictures; it has {pictures}.")
+                images = [name for name, kind in rows.features.items() if isinstance(kind, ImageFeature)]
+                raise ConfigurationError(f"Split {split} has no column {column!r} of images; it has {images}.")
             maps = rows.select_columns([column]).cast_column(column, ImageFeature(decode=False))
             self.rows |= {name: (maps, row) for row, name in enumerate(rows["image_id"])}
 
@@ -210,7 +210,7 @@ def _read_object_map(content: bytes, where: str, sample: PartSample, taxonomy: P
     wrong = np.setdiff1d(found, [*range(classes), ignore])
     if found.shape != sample.part_map.shape or len(wrong):
         raise ConfigurationError(
-            f"{where} has the size {found.shape} and the unknown ids {wrong[:5].tolist()}; it must have the picture's "
+            f"{where} has the size {found.shape} and the unknown ids {wrong[:5].tolist()}; it must have the image's "
             f"size {sample.part_map.shape} and ids from 0 to {classes - 1} or {ignore}."
         )
     return np.where(found == ignore, -1, found)

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record
-from ..inference.engine import BENCHMARK, Asked, TestTime, mean_scores
+from ..inference.engine import NO_TTA, Asked, TestTimeAugmentation, predict_scores
 from ..inference.vocabulary import encode_words
 from ..models.processing import PartSegmentationProcessor
 from .questions import Question, Questions, joined
@@ -25,8 +25,8 @@ class Prediction:
 
     Attributes:
         record: What was asked.
-        sample: Its picture and labels.
-        label_map: (H, W) int64 part ids at the picture's size. With the object given, every pixel has an answer, inside
+        sample: Its image and labels.
+        label_map: (H, W) int64 part ids at the image's size. With the object given, every pixel has an answer, inside
             the object or not; it is -1 for an object without parts. Otherwise it is -1 where "none" is best, or
             outside of the object that was found.
     """
@@ -37,13 +37,13 @@ class Prediction:
 
 
 class ObjectSource(Protocol):
-    """Finds the objects of a picture."""
+    """Finds the objects of an image."""
 
     def find(self, sample: PartSample) -> np.ndarray:
-        """The objects of one picture.
+        """The objects of one image.
 
         Args:
-            sample: The picture; its labels must not be looked at.
+            sample: The image; its labels must not be looked at.
 
         Returns:
             (H, W) int64 object ids of the taxonomy, -1 where nothing was found.
@@ -62,7 +62,7 @@ def predict_records(
     words: dict[str, torch.Tensor] | None = None,
     by_substring: bool = False,
     objects: ObjectSource | None = None,
-    test_time: TestTime = BENCHMARK,
+    test_time: TestTimeAugmentation = NO_TTA,
 ) -> Iterator[Prediction]:
     """Answers records whose object is given: the best of its object's parts at every pixel.
 
@@ -70,21 +70,21 @@ def predict_records(
         model: In any mode; it is put into evaluation mode.
         processor: The model's processor.
         dataset: Where the records come from.
-        records: Adjacent records of one picture share a forward pass.
-        batch_size: Pictures in a forward pass, where the model can take several.
-        workers: Processes that read pictures.
+        records: Adjacent records of one image share a forward pass.
+        batch_size: Images in a forward pass, where the model can take several.
+        workers: Processes that read images.
         progress: Whether to show a bar.
         words: All part classes, as `encode_words` gives them; None encodes them now.
         by_substring: Whether every part whose class contains the object's name may be answered, not only its own.
         objects: Finds the objects that the model is told; it then answers only inside those of the record's class.
-            None: those of the dataset. With it, pictures are read in this process.
+            None: those of the dataset. With it, images are read in this process.
         test_time: Options at test time.
 
     Yields:
         One prediction for each record, in their order.
     """
     model.eval()
-    taxonomy, with_masks = dataset.taxonomy, model.takes_object_masks
+    taxonomy, with_masks = dataset.taxonomy, model.requires_object_masks
     parts_of = taxonomy.parts_named_after if by_substring else taxonomy.parts_of
     words = encode_words(model, processor, taxonomy.part_classes, progress) if words is None else words
 
@@ -114,13 +114,13 @@ def _answer(
     processor: PartSegmentationProcessor,
     words: dict[str, torch.Tensor],
     parts_of: Callable[[int], Sequence[int]],
-    test_time: TestTime,
+    test_time: TestTimeAugmentation,
     group: list[Question],
 ) -> list[Prediction]:
-    """Answers a group of pictures; each row of the model's output is one picture, or one object of the only picture."""
+    """Answers a group of images; each row of the model's output is one image, or one object of the only image."""
     asked = [pair for question in group for pair in question.asked]
     row_of = range(len(asked))
-    if not model.takes_object_masks:
+    if not model.requires_object_masks:
         row_of = [row for row, question in enumerate(group) for _ in question.asked]
     candidates = [parts_of(record.object_id) for record, _ in asked]
     num_classes = len(next(iter(words.values())))
@@ -132,7 +132,7 @@ def _answer(
         wanted.append(Asked(row, [position[part] for part in parts], sample.part_map.shape))
         class_mask[row, wanted[-1].classes] = True
     chosen = words if model.classes_interact else {name: rows[list(classes)] for name, rows in words.items()}
-    scores = mean_scores(model, processor, joined(group), chosen, wanted, class_mask)
+    scores = predict_scores(model, processor, joined(group), chosen, wanted, class_mask)
     return [
         Prediction(record, sample, best_class(test_time.refine(maps, sample.image), parts))
         for (record, sample), parts, maps in zip(asked, candidates, scores)

@@ -13,13 +13,13 @@ from transformers import PreTrainedModel
 from ..data.part_dataset import PartDataset
 from ..data.records import Record
 from ..errors import ConfigurationError
-from ..inference.engine import BENCHMARK, TestTime, takes_any_size
+from ..inference.engine import NO_TTA, TestTimeAugmentation, takes_any_size
 from ..inference.vocabulary import encode_words
 from ..metrics.flavours import FlavourName
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
 from .prediction import ObjectSource, Prediction, predict_records
-from .whole_pictures import predict_pictures, refuse_object_masks
+from .whole_images import predict_images, refuse_object_masks
 
 Compat = Literal["ov_parts"]
 
@@ -38,9 +38,9 @@ class Predictor:
             object's name; with None an object has its own parts only.
         objects: Where the objects of `pred_obj` come from; None for the other settings.
         test_time: Options at test time.
-        sliding_window: Whether to score overlapping windows and the whole picture, and to average (CATSeg).
-        batch_size: Pictures in a forward pass, where the model can take several.
-        workers: Processes that read pictures; with `objects`, the process itself reads them.
+        sliding_window: Whether to score overlapping windows and the whole image, and to average (CATSeg).
+        batch_size: Images in a forward pass, where the model can take several.
+        workers: Processes that read images; with `objects`, the process itself reads them.
 
     Raises:
         ConfigurationError: The options do not fit each other or the model.
@@ -53,7 +53,7 @@ class Predictor:
     metrics: FlavourName = "ov_parts"
     compat: Compat | None = "ov_parts"
     objects: ObjectSource | None = None
-    test_time: TestTime = BENCHMARK
+    test_time: TestTimeAugmentation = NO_TTA
     sliding_window: bool = False
     batch_size: int = 8
     workers: int = 0
@@ -81,17 +81,17 @@ class Predictor:
         """Answers records.
 
         Args:
-            records: Objects; those of one picture are adjacent.
+            records: Objects; those of one image are adjacent.
             progress: Whether to show a bar.
 
         Yields:
-            A prediction for each, with `pred_all` for each picture.
+            A prediction for each, with `pred_all` for each image.
         """
         if self._words is None:
             names = self.dataset.taxonomy.part_classes
             self._words = encode_words(self.model, self.processor, names, progress)
         if self.setting is Setting.PRED_ALL:
-            return predict_pictures(
+            return predict_images(
                 self.model,
                 self.processor,
                 self.dataset,
@@ -138,7 +138,7 @@ def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentati
     if not hasattr(processor.image_processor, "sliding_window"):
         kind = type(processor.image_processor).__name__
         raise ConfigurationError(
-            f"Pictures of this model are prepared by {kind}, which has no sliding window; CATSeg's has."
+            f"Images of this model are prepared by {kind}, which has no sliding window; CATSeg's has."
         )
     processor = copy.copy(processor)
     processor.image_processor = copy.copy(processor.image_processor)

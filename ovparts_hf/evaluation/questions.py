@@ -1,4 +1,4 @@
-"""Pictures with everything that is asked about them, read and prepared for a model."""
+"""Images with everything that is asked about them, read and prepared for a model."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tqdm import tqdm
 
 from ..data.part_dataset import PartSample
 from ..data.records import Record
-from ..inference.engine import TestTime, View
+from ..inference.engine import TestTimeAugmentation, View
 from ..models.processing import PartSegmentationProcessor
 
 Reader = Callable[[list[Record]], list[tuple[Record, PartSample]]]
-"""From the records of one picture to what is asked about it."""
+"""From the records of one image to what is asked about it."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One picture and all that is asked about it.
+    """One image and all that is asked about it.
 
     Attributes:
         asked: Records with their samples, whose object maps are those that the model is told.
-        views: The picture as the model sees it, and the masks of `asked` if the model takes them.
+        views: The image as the model sees it, and the masks of `asked` if the model takes them.
     """
 
     asked: list[tuple[Record, PartSample]]
@@ -34,13 +34,13 @@ class Question:
 
 
 class Questions(Dataset):
-    """The pictures of records, each with all its records.
+    """The images of records, each with all its records.
 
     Args:
-        records: Those of one picture are adjacent.
-        read: Reads the records of one picture.
+        records: Those of one image are adjacent.
+        read: Reads the records of one image.
         processor: The model's processor.
-        test_time: In which views a picture is shown.
+        test_time: In which views an image is shown.
         mask_outside: The value outside of an object in its map, if the model takes masks of objects; or None.
     """
 
@@ -49,7 +49,7 @@ class Questions(Dataset):
         records: Sequence[Record],
         read: Reader,
         processor: PartSegmentationProcessor,
-        test_time: TestTime,
+        test_time: TestTimeAugmentation,
         mask_outside: int | None,
     ) -> None:
         self.groups = [list(group) for _, group in itertools.groupby(records, lambda r: (r.split, r.row))]
@@ -71,16 +71,16 @@ class Questions(Dataset):
     def batches(
         self, batch_size: int, workers: int, one_by_one: bool = False, progress: bool = False
     ) -> Iterator[list[Question]]:
-        """Questions that can go through the model together: pictures of one size, and never with several views."""
+        """Questions that can go through the model together: images of one size, and never with several views."""
         loader = DataLoader(self, batch_size=batch_size, num_workers=workers, collate_fn=list)
-        with tqdm(total=len(self), desc="Evaluating", unit="picture", disable=not progress) as bar:
+        with tqdm(total=len(self), desc="Evaluating", unit="image", disable=not progress) as bar:
             for batch in loader:
                 yield from _groups(batch, one_by_one)
                 bar.update(len(batch))
 
 
 def joined(group: Sequence[Question]) -> list[View]:
-    """The views of pictures that go through the model together."""
+    """The views of images that go through the model together."""
     if len(group) == 1:
         return group[0].views
     inputs = [question.views[0].inputs for question in group]

@@ -20,7 +20,7 @@ class RecordScore:
     """The answer for one record, in three numbers.
 
     Attributes:
-        record: The record, for `pred_all` a picture.
+        record: The record, for `pred_all` an image.
         iou: Strict mean IoU over the parts that occur in it, in percent.
         confused: Share of its labelled pixels that were answered with another part, 0 to 1.
         mistaken: (part, answer), the ids of the two that were confused most; None if no pixel was.
@@ -49,7 +49,7 @@ def score_record(record: Record, matrix: np.ndarray) -> RecordScore:
 
 
 def rank(scores: Iterable[RecordScore], order: Order, taxonomy: PartTaxonomy, count: int) -> list[RecordScore]:
-    """The first records in some order, no more than one of each object class (or of each picture).
+    """The first records in some order, no more than one of each object class (or of each image).
 
     Args:
         scores: Of all records.

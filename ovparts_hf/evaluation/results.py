@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..metrics import PartSegmentationMetric, PictureCounts
+from ..metrics import ImageCounts, PartSegmentationMetric
 from ..metrics.breakdowns import confusions, mean_by, mean_iou_by_size
 from ..metrics.flavours import FlavourName
 from ..taxonomy import PartTaxonomy
@@ -61,18 +61,18 @@ def describe_classes(taxonomy: PartTaxonomy, seen_ids: Iterable[int] | None = No
 
 
 def describe_breakdowns(
-    metric: PartSegmentationMetric, classes: list[dict[str, Any]], pictures: PictureCounts | None = None
+    metric: PartSegmentationMetric, classes: list[dict[str, Any]], images: ImageCounts | None = None
 ) -> dict[str, Any]:
     """Where the score comes from, as `BenchmarkResult.breakdowns` keeps it.
 
     Args:
         metric: After all updates.
         classes: Rows of `describe_classes`.
-        pictures: What was counted in each record, for the sizes.
+        images: What was counted in each record, for the sizes.
 
     Returns:
         `objects` and `parts`: strict mean IoU by object and by part name; `confusions`: the 20 most frequent pairs of a
-        part and what it was taken for; with `pictures` also `sizes`: strict mean IoU of small, medium and large parts.
+        part and what it was taken for; with `images` also `sizes`: strict mean IoU of small, medium and large parts.
     """
     numbers = metric.compute()
     iou = numbers.get("strict", numbers)["IoU"]
@@ -81,7 +81,7 @@ def describe_breakdowns(
         "parts": mean_by("part", iou, classes),
         "confusions": confusions(metric.confusion_matrix, metric.class_names),
     }
-    return found if pictures is None else {**found, "sizes": mean_iou_by_size(pictures)}
+    return found if images is None else {**found, "sizes": mean_iou_by_size(images)}
 
 
 @dataclass
@@ -93,7 +93,7 @@ class BenchmarkResult:
         classes: Rows of `describe_classes`.
         task: Name of the task, e.g. "zero_shot".
         setting: Name of the setting, e.g. "oracle_obj".
-        dataset: `name`, `fingerprint`, `num_pictures`, `num_records`.
+        dataset: `name`, `fingerprint`, `num_images`, `num_records`.
         model: `name` and `type`.
         seed: Random seed of the run.
         flavour: Whose definitions `metrics` follows, e.g. "ov_parts"; see docs/protocol.md.
@@ -101,7 +101,7 @@ class BenchmarkResult:
         breakdowns: What `describe_breakdowns` returns.
         config: All other options that the numbers depend on.
         hardware: What it ran on.
-        timings: `seconds`, `pictures_per_second` and the like.
+        timings: `seconds`, `images_per_second` and the like.
         versions: Of the library and what it computes with.
         created: UTC time, ISO 8601.
         schema_version: Of this layout.

@@ -14,7 +14,7 @@ from ..data.masks import LabelMap
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record
 from ..errors import ConfigurationError, DatasetError
-from ..metrics import PartSegmentationMetric, PictureCounts
+from ..metrics import ImageCounts, PartSegmentationMetric
 from ..metrics.flavours import FlavourName
 from ..taxonomy.tasks import Setting, get_setting, get_task
 from ..utils.resize import resize_nearest, shortest_edge_size
@@ -31,7 +31,7 @@ def score_folder(
     boundary: bool = False,
     label_size: Sequence[int] | None = None,
     progress: bool = True,
-) -> tuple[BenchmarkResult, PictureCounts]:
+) -> tuple[BenchmarkResult, ImageCounts]:
     """Scores predictions without the model that made them.
 
     Args:
@@ -55,7 +55,7 @@ def score_folder(
     taxonomy, seen_ids = dataset.taxonomy, task.seen_ids(dataset.taxonomy)
     pred_all = setting is Setting.PRED_ALL
     metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, pred_all, boundary)
-    pictures = PictureCounts(metric.num_classes)
+    images = ImageCounts(metric.num_classes)
 
     start = time.perf_counter()
     groups = _groups(files, pred_all)
@@ -64,7 +64,7 @@ def score_folder(
         label_map = _read_map(path, sample, manifest["bits"])
         part_map, inside = _labels(sample, taxonomy.ignore_index, label_size)
         matrix = _update(metric, path, label_map, part_map, inside if setting is Setting.ORACLE_OBJ else None)
-        pictures.add(sample.image_id, matrix)
+        images.add(sample.image_id, matrix)
 
     classes = describe_classes(taxonomy, seen_ids)
     result = BenchmarkResult(
@@ -72,16 +72,16 @@ def score_folder(
         classes=classes,
         task=task.name,
         setting=setting.value,
-        dataset={**manifest["dataset"], "num_pictures": _num_pictures(files), "num_records": len(groups)},
+        dataset={**manifest["dataset"], "num_images": _num_images(files), "num_records": len(groups)},
         model={"name": manifest["model"], "type": "predictions"},
         seed=0,
         flavour=metrics,
-        intervals=bootstrap(pictures, seen_ids, metrics, pred_all),
-        breakdowns=describe_breakdowns(metric, classes, pictures),
+        intervals=bootstrap(images, seen_ids, metrics, pred_all),
+        breakdowns=describe_breakdowns(metric, classes, images),
         config={"label_size": None if label_size is None else list(label_size)},
         timings={"seconds": time.perf_counter() - start},
     )
-    return result, pictures
+    return result, images
 
 
 def _read_map(path: Path, sample: PartSample, bits: int) -> np.ndarray:
@@ -91,8 +91,8 @@ def _read_map(path: Path, sample: PartSample, bits: int) -> np.ndarray:
         raise ConfigurationError(f"{path.name} is no PNG with one channel of {bits} bits; write class ids.") from error
     if values.shape != sample.part_map.shape:
         raise ConfigurationError(
-            f"{path.name} has (height, width) {values.shape}, but its picture {sample.image_id} "
-            f"{sample.part_map.shape}. Resize the scores to the picture's size before taking the argmax."
+            f"{path.name} has (height, width) {values.shape}, but its image {sample.image_id} "
+            f"{sample.part_map.shape}. Resize the scores to the image's size before taking the argmax."
         )
     return values
 
@@ -105,13 +105,13 @@ def _update(metric: PartSegmentationMetric, path: Path, *maps: np.ndarray | None
 
 
 def _groups(records: Iterable[Record], pred_all: bool) -> list[list[Record]]:
-    """What is scored together: each record alone, or with `pred_all` those of a picture."""
+    """What is scored together: each record alone, or with `pred_all` those of an image."""
     if not pred_all:
         return [[record] for record in records]
     return [list(group) for _, group in itertools.groupby(records, lambda record: (record.split, record.row))]
 
 
-def _num_pictures(records: Iterable[Record]) -> int:
+def _num_images(records: Iterable[Record]) -> int:
     return len({(record.split, record.row) for record in records})
 
 

@@ -3,7 +3,7 @@
     manifest.json   what was predicted: data, vocabulary, task, setting, and the file of each label map
     *.png           one channel of 8 or 16 bits: part ids, and the taxonomy's ignore index where there is no answer
 
-With the setting "oracle_obj" there is one map for each object that is scored, otherwise one for each picture.
+With the setting "oracle_obj" there is one map for each object that is scored, otherwise one for each image.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def write_predictions(
     Args:
         folder: The folder to make; an earlier one is replaced as a whole, or not at all after an error.
         dataset: What was predicted.
-        predictions: Records with their (H, W) label maps at the picture's size: part ids, and -1 or the ignore index
-            where there is no answer. Without given objects, one for each picture.
+        predictions: Records with their (H, W) label maps at the image's size: part ids, and -1 or the ignore index
+            where there is no answer. Without given objects, one for each image.
         task: Which records there are.
         setting: What was given for each.
         model: A name for what made the predictions.

@@ -37,11 +37,11 @@ def load_crf() -> ModuleType:
 
 
 def refine(scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
-    """Makes scores of classes agree with the borders in a picture.
+    """Makes scores of classes agree with the borders in an image.
 
     Args:
         scores: (classes, H, W), not below zero; at each pixel their shares of the sum count as probabilities.
-        image: The picture, of the same size.
+        image: The image, of the same size.
 
     Returns:
         (classes, H, W) float32 probabilities; `scores` if there are fewer than two classes.

@@ -1,4 +1,4 @@
-"""How a model is asked at test time: once, or in several views of a picture whose scores are averaged."""
+"""How a model is asked at test time: once, or in several views of an image whose scores are averaged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_EDGE = 3584
 
 
 class View(NamedTuple):
-    """One way to show a picture.
+    """One way to show an image.
 
     Attributes:
         inputs: The model's inputs, with a batch dimension.
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     Attributes:
         row: Index into the batch.
         classes: Positions among the classes that the model scores.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
     """
 
     row: int
@@ -47,11 +47,11 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TestTime:
+class TestTimeAugmentation:
     """Options at test time; all are off in the benchmark.
 
     Attributes:
-        tta: Whether to average the scores of several views: the picture and its mirror image, and where the model takes
+        tta: Whether to average the scores of several views: the image and its mirror image, and where the model takes
             any size both with each of `SHORT_EDGES`.
         crf: Whether a dense CRF refines the scores.
 
@@ -69,13 +69,13 @@ class TestTime:
             load_crf()
 
     def refine(self, scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
-        """The (classes, H, W) scores of a picture after all views were averaged."""
+        """The (classes, H, W) scores of an image after all views were averaged."""
         return refine(scores, image) if self.crf else scores
 
     def views(
         self, processor: PartSegmentationProcessor, image: Image.Image, object_masks: np.ndarray | None = None
     ) -> list[View]:
-        """Prepares a picture and the (objects, H, W) masks on it, once for each view."""
+        """Prepares an image and the (objects, H, W) masks on it, once for each view."""
         if not self.tta:
             return [_view(processor, image, object_masks)]
         any_size = takes_any_size(processor)
@@ -83,12 +83,12 @@ class TestTime:
         return [_view(processor, image, object_masks, size, flip) for size in sizes for flip in (False, True)]
 
 
-BENCHMARK = TestTime()
-"""As the benchmark does it: the picture once, and its scores as they are."""
+NO_TTA = TestTimeAugmentation()
+"""As the benchmark does it: the image once, and its scores as they are."""
 
 
 def takes_any_size(processor: PartSegmentationProcessor) -> bool:
-    """Whether a model takes pictures of any size; CLIPSeg and CATSeg take squares of one size."""
+    """Whether a model takes images of any size; CLIPSeg and CATSeg take squares of one size."""
     return "shortest_edge" in processor.image_processor.size
 
 
@@ -107,7 +107,7 @@ def _view(
 
 
 @torch.no_grad()
-def mean_scores(
+def predict_scores(
     model: PreTrainedModel,
     processor: PartSegmentationProcessor,
     views: Sequence[View],
@@ -116,12 +116,12 @@ def mean_scores(
     class_mask: torch.Tensor | None = None,
     include_none: bool = False,
 ) -> list[torch.Tensor]:
-    """Scores at the size of each picture, averaged over views.
+    """Scores at the size of each image, averaged over views.
 
     Args:
         model: In evaluation mode.
         processor: Its processor.
-        views: Of one picture, or of several that go through the model together.
+        views: Of one image, or of several that go through the model together.
         words: Vocabulary, as `encode_words` gives it.
         asked: What is wanted.
         class_mask: As the model's `forward` takes it.

@@ -1,4 +1,4 @@
-"""Where the objects of a picture are, as a user or another model says it."""
+"""Where the objects of an image are, as a user or another model says it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import pipeline
 
 from ..errors import ConfigurationError
 from ..evaluation.objects import SegmenterObjects
-from ..evaluation.whole_pictures import refuse_object_masks
+from ..evaluation.whole_images import refuse_object_masks
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.vocabulary import Vocabulary
 from ..utils.hub import first_line
@@ -24,7 +24,7 @@ NO_OBJECTS = 'Objects are looked for by their names, and free words have none: n
 
 
 class FoundObject(NamedTuple):
-    """One object of a picture.
+    """One object of an image.
 
     Attributes:
         name: What it is.
@@ -39,14 +39,14 @@ class ObjectFinder(Protocol):
     """Finds objects by their names: any function like this."""
 
     def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[FoundObject]:
-        """The objects of a vocabulary (`vocabulary.objects`) that are in a picture, each with its name and mask."""
+        """The objects of a vocabulary (`vocabulary.objects`) that are in an image, each with its name and mask."""
 
 
 def check_one_for_each(count: int, **regions: Any) -> None:
-    """Makes sure that a list of pictures comes with as long a list of each kind of regions.
+    """Makes sure that a list of images comes with as long a list of each kind of regions.
 
     Args:
-        count: How many pictures there are.
+        count: How many images there are.
         **regions: `object_masks`, `boxes`; None counts as not given.
 
     Raises:
@@ -54,7 +54,7 @@ def check_one_for_each(count: int, **regions: Any) -> None:
     """
     for name, given in regions.items():
         if given is not None and (not isinstance(given, list | tuple) or len(given) != count):
-            raise ConfigurationError(f"For {count} pictures, give a list of {count} {name}.")
+            raise ConfigurationError(f"For {count} images, give a list of {count} {name}.")
 
 
 def given_objects(
@@ -66,13 +66,13 @@ def given_objects(
         masks: See `Masks`.
         boxes: See `Boxes`.
         vocabulary: Whose objects they are.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
 
     Returns:
         The objects, or None if neither was given.
 
     Raises:
-        OVPartsError: Both were given, an object is unknown, or a mask or box does not fit the picture.
+        OVPartsError: Both were given, an object is unknown, or a mask or box does not fit the image.
     """
     if masks is None and boxes is None:
         return None
@@ -92,10 +92,10 @@ def found_objects(found: Any, vocabulary: Vocabulary, size: tuple[int, int]) -> 
     Args:
         found: A list of names and masks, or `Masks` by name.
         vocabulary: Whose objects they are.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
 
     Raises:
-        OVPartsError: It is something else, an object is unknown, or a mask does not fit the picture.
+        OVPartsError: It is something else, an object is unknown, or a mask does not fit the image.
     """
     try:
         pairs = [(name, mask) for name, mask in (found.items() if isinstance(found, Mapping) else found)]
@@ -122,7 +122,7 @@ def _masks(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
     masks = np.asarray(value)
     if masks.shape[-2:] != tuple(size) or masks.ndim not in (2, 3):
         raise ConfigurationError(
-            f"The mask of {name!r} has shape {masks.shape}; the picture, turned upright, has (height, width) "
+            f"The mask of {name!r} has shape {masks.shape}; the image, turned upright, has (height, width) "
             f"{tuple(size)}, and a mask or a stack of masks must fit it."
         )
     return list(masks.reshape(-1, *size) > 0)
@@ -140,7 +140,7 @@ def _box_masks(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]
     for left, top, right, bottom in np.rint(boxes.reshape(-1, 4)).astype(int).tolist():
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
             raise ConfigurationError(
-                f"The box {(left, top, right, bottom)} of {name!r} is empty or leaves the picture, which is {width} "
+                f"The box {(left, top, right, bottom)} of {name!r} is empty or leaves the image, which is {width} "
                 f"wide and {height} high."
             )
         region = np.zeros(size, dtype=bool)
@@ -185,7 +185,7 @@ class PipelineFinder:
         device: Where it runs.
 
     Raises:
-        ConfigurationError: There is no such model, or it segments no pictures.
+        ConfigurationError: There is no such model, or it segments no images.
     """
 
     def __init__(self, name_or_path: str, device: Any = None) -> None:

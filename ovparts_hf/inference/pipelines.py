@@ -11,7 +11,7 @@ from transformers import AutoModelForSemanticSegmentation, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from ..errors import ConfigurationError
-from ..utils.images import Source, open_picture
+from ..utils.images import ImageInput, load_image
 from .objects import check_one_for_each
 from .segmenter import PartSegmenter
 
@@ -21,7 +21,7 @@ _REGIONS = ("object_masks", "boxes")
 
 
 class PartSegmentationPipeline(Pipeline):
-    """Finds parts in pictures: `PartSegmenter` as a pipeline of transformers.
+    """Finds parts in images: `PartSegmenter` as a pipeline of transformers.
 
     Options are those of calling a `PartSegmenter`: `parts`, `background`, `threshold` and `top_k`, given when the
     pipeline is made or when it is called, and `object_masks` and `boxes`. Without `parts`, it looks for the model's own
@@ -48,22 +48,22 @@ class PartSegmentationPipeline(Pipeline):
             )
         self.segmenter = PartSegmenter(self.model, self.processor)
 
-    def __call__(self, inputs: Source | Any, **kwargs: Any) -> list[Any]:
+    def __call__(self, inputs: ImageInput | Any, **kwargs: Any) -> list[Any]:
         """Finds parts.
 
         Args:
-            inputs: A picture as `PartSegmenter` takes it, or a list, a column of a dataset, a `KeyDataset` or a
-                generator of pictures. Instead of a picture, a mapping of `image` to it and of `object_masks` or `boxes`
+            inputs: An image as `PartSegmenter` takes it, or a list, a column of a dataset, a `KeyDataset` or a
+                generator of images. Instead of an image, a mapping of `image` to it and of `object_masks` or `boxes`
                 to what belongs to it.
             **kwargs: Options of the class, and those of any pipeline (`batch_size`). `object_masks` and `boxes` are
-                lists for a list of pictures.
+                lists for a list of images.
 
         Returns:
-            For each picture, a list with one entry for each class that was found: `label`, `score` (from 0 to 1) and
-            `mask`, a PIL picture of mode "L" and of the size of the upright picture, 255 where the class is.
+            For each image, a list with one entry for each class that was found: `label`, `score` (from 0 to 1) and
+            `mask`, a PIL image of mode "L" and of the size of the upright image, 255 where the class is.
 
         Raises:
-            OVPartsError: A picture cannot be read, words or masks do not fit, or the model needs masks or words.
+            OVPartsError: An image cannot be read, words or masks do not fit, or the model needs masks or words.
         """
         if isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes):
             inputs = list(inputs)
@@ -90,12 +90,12 @@ class PartSegmentationPipeline(Pipeline):
             raise ConfigurationError(f"The pipeline has no options {unknown}; it has {[*_OPTIONS, *_REGIONS]}.")
         return {}, {name: value for name, value in kwargs.items() if name in _OPTIONS}, {}
 
-    def preprocess(self, inputs: Source | Mapping[str, Any]) -> dict[str, Any]:
+    def preprocess(self, inputs: ImageInput | Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(inputs, Mapping):
             inputs = {"image": inputs}
         if "image" not in inputs:
             raise ConfigurationError(f"A mapping needs the key 'image'; this one has {list(inputs)}.")
-        return {"image": open_picture(inputs["image"]), **{name: inputs.get(name) for name in _REGIONS}}
+        return {"image": load_image(inputs["image"]), **{name: inputs.get(name) for name in _REGIONS}}
 
     def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
         batch = model_inputs if isinstance(model_inputs["image"], list) else _as_batch(model_inputs)

@@ -1,4 +1,4 @@
-"""The parts that were found in a picture."""
+"""The parts that were found in an image."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _AT_ONCE = 2**22
 
 @dataclass(frozen=True, eq=False)
 class PartSegmentation:
-    """An answer to "where are these parts in this picture".
+    """An answer to "where are these parts in this image".
 
     Attributes:
-        image: The picture, RGB and upright.
+        image: The image, RGB and upright.
         label_map: (H, W) int16, for each pixel an index into `classes`, or -1 for none of them.
         classes: The words that were asked for, such as "dog's head".
         scores: (classes,) float32 from 0 to 1, the mean score of a class over its pixels; 0 where it has none. Scores
@@ -112,7 +112,7 @@ class PartSegmentation:
         return encoded
 
     def to_json(self) -> dict[str, Any]:
-        """All but the picture, JSON-ready: its size, every class with score, area and color, and `to_coco`."""
+        """All but the image, JSON-ready: its size, every class with score, area and color, and `to_coco`."""
         colors = visualization.class_colors(self.classes)
         return {
             "height": self.image.height,
@@ -131,7 +131,7 @@ class PartSegmentation:
         }
 
     def label_image(self) -> Image.Image:
-        """The label map as a picture: 8 bits with 255 for none, or from 256 classes on 16 bits with 65535."""
+        """The label map as an image: 8 bits with 255 for none, or from 256 classes on 16 bits with 65535."""
         if len(self.classes) <= 255:
             return Image.fromarray(np.where(self.label_map == NONE, 255, self.label_map).astype(np.uint8))
         return Image.fromarray(self.label_map.astype(np.uint16))  # -1 becomes 65535
@@ -143,13 +143,13 @@ class PartSegmentation:
         only: Sequence[str] | None = None,
         longest_edge: int | None = OVERLAY_EDGE,
     ) -> Image.Image:
-        """Paints the parts over the picture; a class has the same color in every picture.
+        """Paints the parts over the image; a class has the same color in every image.
 
         Args:
             alpha: Opacity of the paint, 0 to 1.
             legend: Whether the classes are listed below.
             only: Classes to paint; None for all.
-            longest_edge: A larger picture is shrunk to this many pixels first; None paints it at its size.
+            longest_edge: A larger image is shrunk to this many pixels first; None paints it at its size.
 
         Raises:
             ConfigurationError: A class was not asked for, or alpha is out of range.
@@ -164,7 +164,7 @@ class PartSegmentation:
         return visualization.overlay(small.image, labels, self.classes, alpha, legend)
 
     def shrunk(self, longest_edge: int) -> PartSegmentation:
-        """The same with picture and label map shrunk to so many pixels along the longer side, if they are larger."""
+        """The same with image and label map shrunk to so many pixels along the longer side, if they are larger."""
         scale = longest_edge / max(self.image.size)
         if scale >= 1:
             return self

@@ -1,4 +1,4 @@
-"""One picture, any words: `PartSegmenter`."""
+"""One image, any words: `PartSegmenter`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from ..errors import ConfigurationError, OVPartsError
-from ..models.loading import TRAINED_TOY, is_stock, load_model
+from ..models.loading import TRAINED_TOY, is_base_model, load_model
 from ..models.painting import Layer, paint
 from ..models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from ..taxonomy.vocabulary import Vocabulary, Words
 from ..utils.hub import first_line
-from ..utils.images import Source, open_picture
-from .engine import BENCHMARK
+from ..utils.images import ImageInput, load_image
+from .engine import NO_TTA
 from .objects import (
     Boxes,
     FoundObject,
@@ -44,7 +44,7 @@ _VOCABULARIES_KEPT = 16
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is asked about one picture.
+    """What is asked about one image.
 
     Attributes:
         image: RGB and upright.
@@ -60,9 +60,9 @@ class _Asked:
 
 
 class PartSegmenter:
-    """Finds parts in pictures.
+    """Finds parts in images.
 
-    Features of class names are kept: a second picture with the same words costs no text encoding.
+    Features of class names are kept: a second image with the same words costs no text encoding.
 
     Args:
         model: A model of this library, on the device to be used.
@@ -112,7 +112,7 @@ class PartSegmenter:
         """
         device, dtype = _usable_device(device), _floating(dtype)
         model, processor = load_model(name_or_path)
-        if is_stock(name_or_path):
+        if is_base_model(name_or_path):
             logger.warning(
                 "%s was not trained for parts: some of its weights are random, and so are answers.", name_or_path
             )
@@ -122,7 +122,7 @@ class PartSegmenter:
 
     def __call__(
         self,
-        images: Source | Sequence[Source],
+        images: ImageInput | Sequence[ImageInput],
         parts: Words | None = None,
         *,
         object_masks: Masks | Sequence[Masks] | None = None,
@@ -135,23 +135,23 @@ class PartSegmenter:
         """Finds parts.
 
         Args:
-            images: A picture (see `pictures.open_picture`), or a list of them.
+            images: An image (see `images.load_image`), or a list of them.
             parts: What to look for: `{"dog": ["head", "ear"]}`, `["dog's head", "dog's ear"]`, free words, a
                 `PartTaxonomy`, or "dog: head, ear; bus: wheel"; None for the model's own vocabulary.
             object_masks: Masks of the objects by name, (height, width) or (n, height, width) bool. Each pixel of a mask
-                then gets one of the object's parts, and others none. For a list of pictures a list.
-            boxes: Instead of masks, (left, top, right, bottom) in pixels of the upright picture.
+                then gets one of the object's parts, and others none. For a list of images a list.
+            boxes: Instead of masks, (left, top, right, bottom) in pixels of the upright image.
             background: Whether a pixel may be none of the classes; None: wherever the model can tell and no masks are
                 given.
             threshold: A class must score more than this, from 0 to 1, or the pixel is none.
             top_k: How many classes may be answered; those with the highest scores.
-            batch_size: Pictures in a forward pass, where the model can take several.
+            batch_size: Images in a forward pass, where the model can take several.
 
         Returns:
-            A result, or for a list of pictures a list of results.
+            A result, or for a list of images a list of results.
 
         Raises:
-            OVPartsError: A picture cannot be read, words or masks do not fit, or the model needs masks.
+            OVPartsError: An image cannot be read, words or masks do not fit, or the model needs masks.
         """
         if not isinstance(images, Sequence) or isinstance(images, str | bytes):
             images, object_masks, boxes = [images], [object_masks], [boxes]
@@ -162,7 +162,7 @@ class PartSegmenter:
 
     def stream(
         self,
-        images: Iterable[Source],
+        images: Iterable[ImageInput],
         parts: Words | None = None,
         object_masks: Iterable[Masks | None] | None = None,
         boxes: Iterable[Boxes | None] | None = None,
@@ -171,15 +171,15 @@ class PartSegmenter:
         top_k: int | None = None,
         batch_size: int = 1,
     ) -> Iterator[PartSegmentation]:
-        """As calling the object with a list, for any number of pictures: results come one after the other."""
+        """As calling the object with a list, for any number of images: results come one after the other."""
         if isinstance(images, str | Path | Image.Image | np.ndarray):
-            raise ConfigurationError("Several pictures are streamed: give a list or a generator; of one, make a list.")
+            raise ConfigurationError("Several images are streamed: give a list or a generator; of one, make a list.")
         vocabulary = self._vocabulary(parts)
         self._check(background, threshold, top_k, batch_size)
         words = self._encode(vocabulary.classes)
-        pictures = (self._ask(*each, vocabulary) for each in _with_regions(images, object_masks, boxes))
-        while batch := list(islice(pictures, batch_size)):
-            for group in _same_shape(batch, self.model.takes_object_masks):
+        requests = (self._ask(*each, vocabulary) for each in _with_regions(images, object_masks, boxes))
+        while batch := list(islice(requests, batch_size)):
+            for group in _same_shape(batch, self.model.requires_object_masks):
                 for asked, layers in zip(group, self._score(group, vocabulary, words, background)):
                     size = (asked.image.height, asked.image.width)
                     painted = paint(layers, size, len(vocabulary.classes), self.processor, threshold, top_k)
@@ -192,7 +192,7 @@ class PartSegmenter:
         threshold: float | None = None,
         top_k: int | None = None,
     ) -> tuple[str, ...]:
-        """Checks what will be asked and encodes the words, before any picture is there.
+        """Checks what will be asked and encodes the words, before any image is there.
 
         Args:
             parts: As for calling the object.
@@ -243,35 +243,37 @@ class PartSegmenter:
         if batch_size < 1:
             raise ConfigurationError(f"batch_size is {batch_size}; it must be at least 1.")
 
-    # ---- pictures ----------------------------------------------------------------------------------------------------
+    # ---- images ----------------------------------------------------------------------------------------------------
 
-    def _ask(self, image: Source, masks: Masks | None, boxes: Boxes | None, vocabulary: Vocabulary) -> _Asked:
-        image = open_picture(image)
+    def _ask(self, image: ImageInput, masks: Masks | None, boxes: Boxes | None, vocabulary: Vocabulary) -> _Asked:
+        image = load_image(image)
         objects = given_objects(masks, boxes, vocabulary, (image.height, image.width))
         if objects is None and self.object_segmenter is not None:
             objects = found_objects(self.object_segmenter(image, vocabulary), vocabulary, (image.height, image.width))
         shown = None
-        if self.model.takes_object_masks:
+        if self.model.requires_object_masks:
             if objects is None:
                 raise ConfigurationError(
                     f"{type(self.model).__name__} answers only for an object whose mask it is told: give object_masks "
                     "or boxes, or load it with an object_segmenter (`ovparts predict --objects`)."
                 )
             shown = np.array([each.mask for each in objects]).reshape(-1, image.height, image.width)
-        [view] = BENCHMARK.views(self.processor, image, shown)
+        [view] = NO_TTA.views(self.processor, image, shown)
         return _Asked(image, objects, view.inputs, objects is None or boxes is not None)
 
     @torch.no_grad()
     def _score(
         self, group: list[_Asked], vocabulary: Vocabulary, words: dict[str, torch.Tensor], background: bool | None
     ) -> list[list[Layer]]:
-        """The competing scores of each picture, whose size the model chooses; the group goes through it together."""
+        """The competing scores of each image, whose size the model chooses; the group goes through it together."""
         everything = range(len(vocabulary.classes))
         candidates = [
             [everything] if asked.objects is None else [vocabulary.parts_of(each.name) for each in asked.objects]
             for asked in group
         ]
-        rows = candidates[0] if self.model.takes_object_masks else [sorted(set().union(*each)) for each in candidates]
+        rows = (
+            candidates[0] if self.model.requires_object_masks else [sorted(set().union(*each)) for each in candidates]
+        )
         if not any(rows):  # no object was found
             return [[] for _ in group]
         may_be_none = [
@@ -288,33 +290,33 @@ class PartSegmenter:
 
         layers = []
         for number, (asked, choices) in enumerate(zip(group, candidates)):
-            of_picture = []
+            of_image = []
             for each, ids in enumerate(choices):
-                row = each if self.model.takes_object_masks else number
+                row = each if self.model.requires_object_masks else number
                 logits = outputs.logits[row, list(ids)].float()
                 if may_be_none[number]:
                     logits, ids = torch.cat([logits, outputs.none_logits[row].float()]), (*ids, NONE)
-                of_picture.append(Layer(logits, tuple(ids), asked.objects[each].mask if asked.objects else None))
-            layers.append(of_picture)
+                of_image.append(Layer(logits, tuple(ids), asked.objects[each].mask if asked.objects else None))
+            layers.append(of_image)
         return layers
 
 
 def _with_regions(
-    images: Iterable[Source], object_masks: Iterable[Masks | None] | None, boxes: Iterable[Boxes | None] | None
-) -> Iterator[tuple[Source, Masks | None, Boxes | None]]:
-    """Each picture with what belongs to it."""
+    images: Iterable[ImageInput], object_masks: Iterable[Masks | None] | None, boxes: Iterable[Boxes | None] | None
+) -> Iterator[tuple[ImageInput, Masks | None, Boxes | None]]:
+    """Each image with what belongs to it."""
     masks = repeat(None) if object_masks is None else iter(object_masks)
     regions = repeat(None) if boxes is None else iter(boxes)
     for image in images:
         try:
             together = image, next(masks), next(regions)
         except StopIteration:
-            raise ConfigurationError("There are more pictures than object_masks or boxes; give each its own.") from None
+            raise ConfigurationError("There are more images than object_masks or boxes; give each its own.") from None
         yield together
 
 
 def _same_shape(batch: list[_Asked], one_by_one: bool) -> list[list[_Asked]]:
-    """Pictures that can go through the model together."""
+    """Images that can go through the model together."""
     if one_by_one or len({asked.inputs["pixel_values"].shape for asked in batch}) > 1:
         return [[asked] for asked in batch]
     return [batch]

@@ -1,4 +1,4 @@
-"""Label maps as pictures: stable colors, overlays with contours and a legend, truth beside prediction."""
+"""Label maps as images: stable colors, overlays with contours and a legend, truth beside prediction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, TaxonomyError
 from ..taxonomy import split_part_class
 
 SMALLEST_SIDE = 320
-"""Pictures whose long side is shorter (pixels) are enlarged by a whole factor before anything is drawn on them."""
+"""Images whose long side is shorter (pixels) are enlarged by a whole factor before anything is drawn on them."""
 
 _HUES = 24
 _LIGHTNESS_AND_CHROMA = ((0.72, 0.16), (0.55, 0.17), (0.86, 0.11))
@@ -52,21 +52,21 @@ def class_colors(class_names: Sequence[str]) -> np.ndarray:
 def overlay(
     image: Image.Image, label_map: np.ndarray, class_names: Sequence[str], alpha: float = 0.65, legend: bool = True
 ) -> Image.Image:
-    """Paints a label map over its picture.
+    """Paints a label map over its image.
 
     Args:
         image: Any mode.
-        label_map: (H, W) integer class ids, same size as the picture; every id outside 0..K-1 (-1, an ignore index)
+        label_map: (H, W) integer class ids, same size as the image; every id outside 0..K-1 (-1, an ignore index)
             is none and stays clear.
         class_names: K names.
         alpha: Opacity of the paint, 0 to 1.
-        legend: Whether the classes in the map are listed below the picture.
+        legend: Whether the classes in the map are listed below the image.
 
     Returns:
-        RGB picture, enlarged if smaller than `SMALLEST_SIDE`.
+        RGB image, enlarged if smaller than `SMALLEST_SIDE`.
 
     Raises:
-        ConfigurationError: Map and picture differ in size, the map is not of integers, or alpha is out of range.
+        ConfigurationError: Map and image differ in size, the map is not of integers, or alpha is out of range.
     """
     painted = _paint(image, _checked(image, label_map, alpha), class_names, alpha)
     return _stack([painted, _legend([label_map], class_names, painted.width)]) if legend else painted
@@ -79,9 +79,9 @@ def comparison(
     class_names: Sequence[str],
     alpha: float = 0.65,
     legend: bool = True,
-    titles: tuple[str, str, str] = ("Picture", "Ground truth", "Prediction"),
+    titles: tuple[str, str, str] = ("Image", "Ground truth", "Prediction"),
 ) -> Image.Image:
-    """The picture, its ground truth and a prediction side by side, with one legend.
+    """The image, its ground truth and a prediction side by side, with one legend.
 
     Args:
         image: As for `overlay`.
@@ -93,7 +93,7 @@ def comparison(
         titles: Written above the three.
 
     Returns:
-        RGB picture.
+        RGB image.
 
     Raises:
         ConfigurationError: As `overlay`.
@@ -112,9 +112,9 @@ def comparison(
 def comparison_panels(
     image: Image.Image, truth: np.ndarray, prediction: np.ndarray, class_names: Sequence[str], alpha: float = 0.65
 ) -> tuple[Image.Image, Image.Image, Image.Image]:
-    """The three pictures of `comparison`, without titles and legend, at equal size.
+    """The three images of `comparison`, without titles and legend, at equal size.
 
-    Where a map has no label, the picture retreats to a light gray: its colors are seen in the first panel.
+    Where a map has no label, the image retreats to a light gray: its colors are seen in the first panel.
     """
     maps = [_checked(image, label_map, alpha) for label_map in (truth, prediction)]
     painted = (_paint(image, label_map, class_names, alpha, fade=0.6) for label_map in maps)
@@ -174,7 +174,7 @@ def _checked(image: Image.Image, label_map: np.ndarray, alpha: float) -> np.ndar
     label_map = np.asarray(label_map)
     if label_map.shape != (image.height, image.width):
         raise ConfigurationError(
-            f"The label map has shape {label_map.shape}, the picture (height, width) {(image.height, image.width)}; "
+            f"The label map has shape {label_map.shape}, the image (height, width) {(image.height, image.width)}; "
             "they must be equal. Resize the map with ovparts_hf.utils.resize.resize_nearest."
         )
     if label_map.dtype.kind not in "iu":
@@ -196,7 +196,7 @@ def _factor(image: Image.Image) -> int:
 def _paint(
     image: Image.Image, label_map: np.ndarray, class_names: Sequence[str], alpha: float, fade: float = 0.0
 ) -> Image.Image:
-    """Paint goes on a gray version of the picture, so that a color means its class whatever was below it."""
+    """Paint goes on a gray version of the image, so that a color means its class whatever was below it."""
     clear = np.asarray(_enlarge(image.convert("RGB")), dtype=np.float32)
     gray = np.asarray(_enlarge(image.convert("L")), dtype=np.float32)[..., None]
     ids = np.where((label_map >= 0) & (label_map < len(class_names)), label_map.astype(np.int64), -1)
@@ -255,11 +255,11 @@ def _legend(label_maps: Sequence[np.ndarray], class_names: Sequence[str], width:
     return legend
 
 
-def _stack(pictures: Sequence[Image.Image]) -> Image.Image:
-    size = max(picture.width for picture in pictures), sum(picture.height for picture in pictures)
+def _stack(images: Sequence[Image.Image]) -> Image.Image:
+    size = max(image.width for image in images), sum(image.height for image in images)
     result = Image.new("RGB", size, _PAPER)
     top = 0
-    for picture in pictures:
-        result.paste(picture, (0, top))
-        top += picture.height
+    for image in images:
+        result.paste(image, (0, top))
+        top += image.height
     return result

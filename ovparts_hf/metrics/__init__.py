@@ -1,6 +1,6 @@
 """Scores of part segmentation: label maps -> confusion matrix -> numbers. Needs numpy only."""
 
+from .image_counts import ImageCounts
 from .part_segmentation import PartSegmentationMetric
-from .picture_counts import PictureCounts
 
-__all__ = ["PartSegmentationMetric", "PictureCounts"]
+__all__ = ["PartSegmentationMetric", "ImageCounts"]

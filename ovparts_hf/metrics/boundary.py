@@ -1,7 +1,7 @@
 """How well the borders of parts are met: counts of boundary pixels.
 
 `boundary_counts` follows Boundary IoU (Cheng et al., CVPR 2021): of each class's mask only the band within d pixels of
-its border counts, d being 2 % of the picture's diagonal.
+its border counts, d being 2 % of the image's diagonal.
 
 `label_difference_matrix` is kept only to reproduce PartCLIPSeg's published boundary numbers. It erodes the label map
 instead of each class's mask, so a pixel counts as the *difference* of two class numbers: the score depends on how
@@ -19,7 +19,7 @@ def boundary_counts(prediction: np.ndarray, reference: np.ndarray, num_classes: 
     """Counts the pixels near the borders of each class.
 
     Unlabelled pixels are put away before the bands are taken, so an answer there costs nothing. Pixels outside the
-    picture belong to no class, so the picture's edge is a border, as in the paper.
+    image belong to no class, so the image's edge is a border, as in the paper.
 
     Args:
         prediction: (h, w) ids in 0..K, K = none.
@@ -57,7 +57,7 @@ def band_width(height: int, width: int) -> int:
 
 
 def _band(ids: np.ndarray, num_classes: int) -> np.ndarray:
-    """The ids of pixels that have another class, none or the picture's edge within the band's width; K elsewhere."""
+    """The ids of pixels that have another class, none or the image's edge within the band's width; K elsewhere."""
     distance = band_width(*ids.shape)
     lowest, highest = (_window(extreme, ids, distance, outside=num_classes) for extreme in (np.minimum, np.maximum))
     return np.where(lowest == highest, num_classes, ids)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .flavours import FlavourName, get_flavour
-from .picture_counts import PictureCounts
+from .image_counts import ImageCounts
 from .scores import ClassCounts
 
 SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)}
@@ -61,22 +61,22 @@ def confusions(matrix: np.ndarray, class_names: Sequence[str], count: int = 20) 
     ]
 
 
-def mean_iou_by_size(pictures: PictureCounts, metrics: FlavourName = "strict") -> dict[str, float]:
+def mean_iou_by_size(images: ImageCounts, metrics: FlavourName = "strict") -> dict[str, float]:
     """Mean IoU of small, medium and large parts.
 
     A part of a record is small, medium or large by its own number of labelled pixels, see `SIZES`. Only answers in
     records that have the part count, since others have no size; so false alarms elsewhere are not in these numbers.
 
     Args:
-        pictures: What was counted.
+        images: What was counted.
         metrics: Whose definition of a class's pixels to use.
 
     Returns:
         By size: mean IoU, in percent, of the classes that occur in it; NaN if none does.
     """
     count = get_flavour(metrics).given_objects.counts
-    totals = {size: np.zeros((3, pictures.num_classes)) for size in SIZES}
-    for matrix in pictures.matrices():
+    totals = {size: np.zeros((3, images.num_classes)) for size in SIZES}
+    for matrix in images.matrices():
         counts = count(matrix)
         for size, (lowest, limit) in SIZES.items():
             chosen = (counts.labelled >= lowest) & (counts.labelled < limit)

@@ -35,7 +35,7 @@ def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
 
     Args:
         name: What the map is called in an error message.
-        value: Array, nested list, picture, or torch tensor on any device.
+        value: Array, nested list, image, or torch tensor on any device.
         integer: Whether bool is refused. Floating point always is.
 
     Raises:
@@ -51,7 +51,7 @@ def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
     if array.ndim != 2 or array.size == 0:
         raise ConfigurationError(
             f"The {name} has shape {array.shape}; a single map (height, width) of at least one pixel is needed. "
-            "Update once for each picture."
+            "Update once for each image."
         )
     return array
 

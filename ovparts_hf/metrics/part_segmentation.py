@@ -18,7 +18,7 @@ from .scores import ClassCounts, Formulas, summarize
 class PartSegmentationMetric:
     """Seen, unseen and harmonic IoU of part segmentation (OV-PARTS, NeurIPS 2023, and its successors).
 
-    Keeps counts, never pictures: the order and the grouping of updates do not matter, and the counts of several
+    Keeps counts, never images: the order and the grouping of updates do not matter, and the counts of several
     processes add up to those of one.
 
     Args:
@@ -89,10 +89,10 @@ class PartSegmentationMetric:
     def update(
         self, prediction: Any, reference: Any, object_mask: Any = None, pixels: np.ndarray | None = None
     ) -> np.ndarray:
-        """Counts one record: a picture, or one object of it.
+        """Counts one record: an image, or one object of it.
 
         Reference and object mask are resized to the prediction by nearest neighbour, as the benchmark does; predict at
-        the size of the original picture to be comparable. Nothing is counted if an argument is refused.
+        the size of the original image to be comparable. Nothing is counted if an argument is refused.
 
         Args:
             prediction: (h, w) class ids; -1 or `ignore_index` where there is no answer, and with `pred_all` also K. An
@@ -100,11 +100,11 @@ class PartSegmentationMetric:
             reference: (H, W) class ids, `ignore_index` where unlabelled.
             object_mask: (H', W') bool or integer, nonzero inside the object that the record is about: answers outside
                 of it are dropped. None: all answers count. "partclipseg" and "partcatseg" do not use it.
-            pixels: (h, w) integer, how many pixels each entry of maps of equal size stands for, for pictures that were
+            pixels: (h, w) integer, how many pixels each entry of maps of equal size stands for, for images that were
                 counted before; None: one. Not with `boundary`, for which the place of a pixel matters.
 
         Returns:
-            int64 (K + 1, K + 1): the record's own confusion matrix, for `PictureCounts.add`.
+            int64 (K + 1, K + 1): the record's own confusion matrix, for `ImageCounts.add`.
 
         Raises:
             ConfigurationError: A map is not two-dimensional, holds fractions or ids that are no class; or `pixels` has

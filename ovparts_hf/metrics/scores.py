@@ -2,7 +2,7 @@
 
 Per class, over labelled pixels only: intersection over union and recall. Then means over sets of classes and the
 harmonic mean of seen and unseen. Everything is computed once from the counts of a whole test set, never averaged over
-pictures. In which classes a mean is taken is where evaluators differ: see `flavours`.
+images. In which classes a mean is taken is where evaluators differ: see `flavours`.
 """
 
 from __future__ import annotations

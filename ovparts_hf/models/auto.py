@@ -33,9 +33,9 @@ class Family:
     Attributes:
         config: Its configuration class.
         model: Its model class.
-        image_processor: What prepares its pictures.
+        image_processor: What prepares its images.
         stock: transformers' `model_type` of the stock models that it can start from.
-        processor: Puts pictures and words together.
+        processor: Puts images and words together.
     """
 
     config: type[PreTrainedConfig]

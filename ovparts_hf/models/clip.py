@@ -1,4 +1,4 @@
-"""CLIP as the part segmentation models use it: features of class names, and dense features of pictures."""
+"""CLIP as the part segmentation models use it: features of class names, and dense features of images."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def _with_half_precision_text(clip: nn.Module) -> nn.Module:
     return shell
 
 
-def picture_activations(
+def image_activations(
     vision_model: nn.Module, pixel_values: torch.Tensor, layers: Sequence[int]
 ) -> tuple[torch.Tensor, ...]:
     """Hidden states of a CLIP vision tower after the given layers; no layer above the last of them is run.
 
     Args:
         vision_model: A transformers CLIP-like vision model (`embeddings`, `pre_layrnorm`, `encoder.layers`).
-        pixel_values: (batch, 3, height, width); the position table is interpolated to the picture's grid.
+        pixel_values: (batch, 3, height, width); the position table is interpolated to the image's grid.
         layers: Layer indices counted from 0.
 
     Returns:
@@ -85,7 +85,7 @@ def dense_features(clip: nn.Module, pixel_values: torch.Tensor) -> torch.Tensor:
 
     Args:
         clip: A transformers `CLIPModel`.
-        pixel_values: (batch, 3, height, width); the position table is interpolated to the picture's grid.
+        pixel_values: (batch, 3, height, width); the position table is interpolated to the image's grid.
 
     Returns:
         (batch, 1 + grid height * grid width, projection dim), not normalised, the class token first.

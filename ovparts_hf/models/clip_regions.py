@@ -1,4 +1,4 @@
-"""Regions of a picture as CLIP is asked about them: crop boxes, normalisation, features pooled under masks."""
+"""Regions of an image as CLIP is asked about them: crop boxes, normalisation, features pooled under masks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def mask_box(mask: torch.Tensor) -> Box:
 
 
 def expand_box(box: Box, ratio: float, size: tuple[int, int], precision: type[np.floating] = np.float64) -> Box:
-    """Scales a box about its centre, truncates to whole pixels and stays within the picture.
+    """Scales a box about its centre, truncates to whole pixels and stays within the image.
 
     Args:
         box: (left, top, right, bottom).
         ratio: Factor on width and height.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
         precision: The original computes boxes of objects in `np.float64` and those of proposals in `np.float32`, which
             can differ by a pixel.
     """
@@ -55,10 +55,10 @@ def clip_normalized(
     clip_mean: Sequence[float] = tuple(OPENAI_CLIP_MEAN),
     clip_std: Sequence[float] = tuple(OPENAI_CLIP_STD),
 ) -> torch.Tensor:
-    """Changes the normalisation of pictures (..., 3, h, w) to CLIP's.
+    """Changes the normalisation of images (..., 3, h, w) to CLIP's.
 
     Args:
-        pixel_values: The pictures.
+        pixel_values: The images.
         mean: Per channel, of values 0 to 1: how they are normalised. 0 for not at all.
         std: As `mean`. 1 for not at all.
         clip_mean: How CLIP wants them; the default is OpenAI's.
@@ -83,15 +83,15 @@ def object_region(
         region_size: Height and width of the square.
 
     Returns:
-        The picture (3, region size, region size) bilinear, the object's mask (1, ...) and the parts' (parts, ...),
+        The image (3, region size, region size) bilinear, the object's mask (1, ...) and the parts' (parts, ...),
         both nearest neighbour and of the dtype of `pixel_values`.
     """
     box = expand_box(mask_box(object_mask), ratio, tuple(object_mask.shape))
     size = (region_size, region_size)
-    picture = F.interpolate(crop(pixel_values, box)[None], size=size, mode="bilinear", align_corners=False)[0]
+    image = F.interpolate(crop(pixel_values, box)[None], size=size, mode="bilinear", align_corners=False)[0]
     masks = crop(torch.cat([object_mask[None], part_masks]), box).to(pixel_values.dtype)
     masks = F.interpolate(masks[None], size=size, mode="nearest")[0]
-    return picture, masks[:1], masks[1:]
+    return image, masks[:1], masks[1:]
 
 
 def patch_features(clip: nn.Module, regions: torch.Tensor) -> torch.Tensor:
@@ -130,15 +130,15 @@ def object_and_part_features(
     Returns:
         The object's (1, projection dim) and the parts' (parts, projection dim), means of unit vectors.
     """
-    picture, *masks = object_region(pixel_values, object_mask, part_masks, ratio, region_size)
-    features = patch_features(clip, picture[None])[0]
+    image, *masks = object_region(pixel_values, object_mask, part_masks, ratio, region_size)
+    features = patch_features(clip, image[None])[0]
     patch_size = clip.vision_model.config.patch_size
     object_patches, part_patches = (patch_masks(each, patch_size) for each in masks)
     return masked_means(features, object_patches), masked_means(features, part_patches)
 
 
 def masked_crops(pixel_values: torch.Tensor, masks: torch.Tensor, ratio: float, region_size: int) -> torch.Tensor:
-    """Cuts every mask out of the picture by a box of its own, blanks what is outside the mask and resizes to a square.
+    """Cuts every mask out of the image by a box of its own, blanks what is outside the mask and resizes to a square.
 
     Args:
         pixel_values: (3, h, w), normalised for CLIP; blank is its mean colour, 0.

@@ -11,7 +11,7 @@ from transformers import initialization as init
 from ..errors import ConfigurationError
 
 
-def choose_trainable(model: nn.Module, name: str, groups: Mapping[str, str]) -> None:
+def set_trainable_parameters(model: nn.Module, name: str, groups: Mapping[str, str]) -> None:
     """Chooses what an optimiser may change.
 
     Args:
@@ -33,7 +33,7 @@ def choose_trainable(model: nn.Module, name: str, groups: Mapping[str, str]) -> 
         parameter.requires_grad_(parameter_name.startswith(prefixes))
 
 
-def draw_as_pytorch(module: nn.Module) -> None:
+def init_like_torch(module: nn.Module) -> None:
     """Draws a new layer at PyTorch's own scale, as the originals do; transformers' common default is much smaller."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         init.kaiming_uniform_(module.weight, a=math.sqrt(5))

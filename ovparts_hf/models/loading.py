@@ -114,7 +114,7 @@ def load_model(
     config = load_config(name_or_path, family, **overrides)
     [model_class] = [each.model for each in FAMILIES.values() if each.config is type(config)]
     source = _locate(name_or_path, family)
-    if isinstance(config, MaskFormerPartConfig) and _is_stock(name_or_path, source):
+    if isinstance(config, MaskFormerPartConfig) and _is_base_model(name_or_path, source):
         model = model_class(config)
         if source.location is not None:
             load_backbone(model, source.location)
@@ -136,7 +136,7 @@ def load_processor(
     """
     source = _locate(name_or_path, family)
     config = config or load_config(name_or_path, family)
-    if not _is_stock(name_or_path, source):
+    if not _is_base_model(name_or_path, source):
         [processor] = [each.processor for each in FAMILIES.values() if each.config is type(config)]
         with _explained(name_or_path, "processor"):
             return processor.from_pretrained(source.location)
@@ -176,12 +176,12 @@ def load_backbone(model: PreTrainedModel, name_or_path: str | Path) -> None:
     backbone.load_state_dict({name: renamed[name] for name in own})
 
 
-def is_stock(name_or_path: str | Path) -> bool:
+def is_base_model(name_or_path: str | Path) -> bool:
     """Whether a model is one to start training from: it was not trained for parts, and some of it is random."""
-    return _is_stock(name_or_path, _locate(name_or_path))
+    return _is_base_model(name_or_path, _locate(name_or_path))
 
 
-def _is_stock(name_or_path: str | Path | None, source: _Source) -> bool:
+def _is_base_model(name_or_path: str | Path | None, source: _Source) -> bool:
     return source.location is None or type(_read_config(name_or_path, source)) not in _own_configs()
 
 

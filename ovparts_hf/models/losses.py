@@ -15,7 +15,7 @@ def part_segmentation_loss(
     """Loss of score maps against part ids.
 
     Args:
-        logits: (batch, classes, height, width); minus infinity where a class is left out for a picture.
+        logits: (batch, classes, height, width); minus infinity where a class is left out for an image.
         none_logits: (batch, 1, height, width).
         labels: (batch, height', width') class ids; every other value, the ignore index included, means "none". Resized
             to the size of `logits` by nearest neighbour.
@@ -39,7 +39,7 @@ def part_segmentation_loss(
 
 
 def _dice_loss(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """1 - Dice, averaged over the (picture, class) pairs that occur in the labels; "none" does not take part."""
+    """1 - Dice, averaged over the (image, class) pairs that occur in the labels; "none" does not take part."""
     one_hot = F.one_hot(target, scores.shape[1]).movedim(-1, 1).to(scores)[:, :-1]
     probability = scores.softmax(1)[:, :-1]
     overlap = 2 * (probability * one_hot).sum((-2, -1)) + 1

@@ -18,7 +18,7 @@ class Layer:
     Attributes:
         logits: (n, h, w), in float32.
         ids: The n classes; -1 stands for none.
-        inside: (H, W) bool, the region; None for the whole picture.
+        inside: (H, W) bool, the region; None for the whole image.
     """
 
     logits: torch.Tensor
@@ -45,7 +45,7 @@ def paint(
 
     Args:
         layers: What competes.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
         num_classes: How many classes there are.
         processor: Says in which form scores are compared.
         threshold: A class must score more than this, from 0 to 1.

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from .outputs import PartSegmentationOutput
 
 SCORES = ("logits", "probabilities", "plain")
-"""What is resized to a picture's size: scores, from which probabilities are then made; probabilities; or scores that
+"""What is resized to an image's size: scores, from which probabilities are then made; probabilities; or scores that
 are compared as they are."""
 BAND = 2**24
-"""How many scores of a large picture are held at once, about."""
+"""How many scores of a large image are held at once, about."""
 
 
 def label_map(
@@ -27,7 +27,7 @@ def label_map(
     none_logits: torch.Tensor | None = None,
     scores: str = "logits",
 ) -> torch.Tensor:
-    """The best class of every pixel of one picture.
+    """The best class of every pixel of one image.
 
     Scores, not labels, are resized. Logits are compared as sigmoids, as in the benchmark: where several saturate to 1
     the lowest id wins.
@@ -54,7 +54,7 @@ def label_map(
 
 
 def score_maps(logits: torch.Tensor, size: tuple[int, int] | None = None, scores: str = "logits") -> torch.Tensor:
-    """The scores of one picture in the form in which they are compared.
+    """The scores of one image in the form in which they are compared.
 
     Args:
         logits: (classes, h, w).
@@ -73,7 +73,7 @@ def score_maps(logits: torch.Tensor, size: tuple[int, int] | None = None, scores
 
 
 def row_bands(size: tuple[int, int], num_classes: int) -> Iterator[slice]:
-    """Cuts a picture (height, width) into bands of rows whose scores fit into memory together, for `score_band`."""
+    """Cuts an image (height, width) into bands of rows whose scores fit into memory together, for `score_band`."""
     height, width = size
     count = max(1, BAND // (num_classes * width))
     for start in range(0, height, count):
@@ -81,7 +81,7 @@ def row_bands(size: tuple[int, int], num_classes: int) -> Iterator[slice]:
 
 
 def score_band(logits: torch.Tensor, size: tuple[int, int], rows: slice, scores: str = "logits") -> torch.Tensor:
-    """Some rows of what `score_maps` gives, for pictures whose scores would not fit into memory at once.
+    """Some rows of what `score_maps` gives, for images whose scores would not fit into memory at once.
 
     Args:
         logits: (classes, h, w).
@@ -121,15 +121,15 @@ class LabelMaps:
         candidates: Sequence[int] | None = None,
         none_logits: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """`label_map` of one picture, comparing scores in the form that this processor's model needs."""
+        """`label_map` of one image, comparing scores in the form that this processor's model needs."""
         return label_map(logits, size, candidates, none_logits, self.scores)
 
     def score_maps(self, logits: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
-        """`score_maps` of one picture, in the form that this processor's model needs."""
+        """`score_maps` of one image, in the form that this processor's model needs."""
         return score_maps(logits, size, self.scores)
 
     def score_band(self, logits: torch.Tensor, size: tuple[int, int], rows: slice) -> torch.Tensor:
-        """`score_band` of one picture, in the form that this processor's model needs."""
+        """`score_band` of one image, in the form that this processor's model needs."""
         return score_band(logits, size, rows, self.scores)
 
     def post_process_part_segmentation(
@@ -139,24 +139,24 @@ class LabelMaps:
         candidates: Sequence[Sequence[int] | None] | None = None,
         include_none: bool = False,
     ) -> list[torch.Tensor]:
-        """Turns a model's scores into one label map per picture.
+        """Turns a model's scores into one label map per image.
 
         Args:
             outputs: What the model returned.
-            target_sizes: (height, width) per picture, usually that of the original; None keeps the model's.
-            candidates: Per picture the class ids that may be answered, e.g. the parts of the objects in it, or None.
+            target_sizes: (height, width) per image, usually that of the original; None keeps the model's.
+            candidates: Per image the class ids that may be answered, e.g. the parts of the objects in it, or None.
             include_none: Whether "none" may win; its pixels become -1.
 
         Returns:
-            Per picture (height, width) int64, class ids.
+            Per image (height, width) int64, class ids.
 
         Raises:
-            OVPartsError: There are not as many sizes or candidate lists as pictures, or "none" was not scored.
+            OVPartsError: There are not as many sizes or candidate lists as images, or "none" was not scored.
         """
         count = len(outputs.logits)
         for name, values in (("target_sizes", target_sizes), ("candidates", candidates)):
             if values is not None and len(values) != count:
-                raise OVPartsError(f"{len(values)} {name} were given for {count} pictures; give one for each.")
+                raise OVPartsError(f"{len(values)} {name} were given for {count} images; give one for each.")
         if include_none and outputs.none_logits is None:
             raise OVPartsError("The outputs hold no scores for 'none'; run the model with include_none=True.")
         return [
@@ -188,18 +188,18 @@ class SemanticLabelMaps:
     def post_process_semantic_segmentation(
         self, outputs: PartSegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None = None
     ) -> list[torch.Tensor]:
-        """Turns a model's scores into one map of labels per picture.
+        """Turns a model's scores into one map of labels per image.
 
         Args:
             outputs: What the model returned.
-            target_sizes: (height, width) per picture, usually that of the original; None keeps the model's.
+            target_sizes: (height, width) per image, usually that of the original; None keeps the model's.
 
         Returns:
-            Per picture (height, width) int64, keys of the model's `config.id2label`: positions of classes, and after
+            Per image (height, width) int64, keys of the model's `config.id2label`: positions of classes, and after
             them that of "none", if the model scored it.
 
         Raises:
-            OVPartsError: There are not as many sizes as pictures.
+            OVPartsError: There are not as many sizes as images.
         """
         return semantic_maps(outputs, target_sizes, self.scores)
 
@@ -211,12 +211,12 @@ def semantic_maps(
 
     Args:
         outputs: What the model returned.
-        target_sizes: (height, width) per picture, or None.
+        target_sizes: (height, width) per image, or None.
         scores: One of `SCORES`.
     """
     if target_sizes is not None and len(target_sizes) != len(outputs.logits):
         raise OVPartsError(
-            f"{len(target_sizes)} target_sizes were given for {len(outputs.logits)} pictures; give one for each."
+            f"{len(target_sizes)} target_sizes were given for {len(outputs.logits)} images; give one for each."
         )
     none_logits = outputs.get("none_logits")  # pipelines make another `ModelOutput`, without what is None
     maps = outputs.logits if none_logits is None else torch.cat([outputs.logits, none_logits], dim=1)

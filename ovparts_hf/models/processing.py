@@ -1,4 +1,4 @@
-"""From pictures and words to tensors, and from score maps back to label maps."""
+"""From images and words to tensors, and from score maps back to label maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .prompts import tokenize_prompts
 
 
 class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):
-    """Resizes a picture to a square with Pillow, rescales and normalises it.
+    """Resizes an image to a square with Pillow, rescales and normalises it.
 
     Always Pillow, whatever is installed: torchvision's resize differs by up to one grey level, which moves scores.
     """
@@ -27,7 +27,7 @@ class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProc
     scores = "logits"
 
     def __call__(self, images: Any, augmented: bool = False, **kwargs: Any) -> BatchFeature:
-        """Prepares pictures; those from training augmentation (`augmented`) are treated like any other."""
+        """Prepares images; those from training augmentation (`augmented`) are treated like any other."""
         return super().__call__(images, **kwargs)
 
 
@@ -80,17 +80,17 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
         augmented: bool = False,
         return_tensors: str = "pt",
     ) -> BatchFeature:
-        """Prepares pictures, class names or both.
+        """Prepares images, class names or both.
 
         Args:
-            images: A picture or a list: PIL, or uint8 arrays or tensors (channels, height, width).
+            images: An image or a list: PIL, or uint8 arrays or tensors (channels, height, width).
             classes: Part classes ("dog's ear"), or any words.
-            object_masks: (objects, height, width) bool, the objects of one picture, for models that are told them.
-            augmented: Whether the pictures come from training augmentation and already have the scale of training.
+            object_masks: (objects, height, width) bool, the objects of one image, for models that are told them.
+            augmented: Whether the images come from training augmentation and already have the scale of training.
             return_tensors: "pt", or another of transformers' tensor types.
 
         Returns:
-            `pixel_values` (batch, 3, size, size) float32, and what else the model takes, for pictures; `input_ids` and
+            `pixel_values` (batch, 3, size, size) float32, and what else the model takes, for images; `input_ids` and
             `attention_mask` (classes, length) int64 for classes, padded to the longest, or (classes, templates, length)
             if there are templates.
 
@@ -138,7 +138,7 @@ class ClosedVocabularyProcessor(AutoMapped, LabelMaps, ProcessorMixin):
     """Image processor of a model that knows its classes by number, and the way back to label maps.
 
     Args:
-        image_processor: Prepares its pictures.
+        image_processor: Prepares its images.
         scores: One of `SCORES`.
     """
 
@@ -149,5 +149,5 @@ class ClosedVocabularyProcessor(AutoMapped, LabelMaps, ProcessorMixin):
         super().__init__(image_processor, **kwargs)
 
     def __call__(self, images: Any, augmented: bool = False, return_tensors: str = "pt") -> BatchFeature:
-        """Prepares pictures, see `PartSegmentationProcessor`."""
+        """Prepares images, see `PartSegmentationProcessor`."""
         return self.image_processor(images, augmented=augmented, return_tensors=return_tensors)

@@ -6,7 +6,7 @@ with every such model, and hand-written prompts are rows without negative ids.
 * CoOp (Zhou et al., IJCV 2022) puts learned vectors before and after a name: `prefix`, name, `suffix`.
 * CPTCoOp (OV-PARTS, NeurIPS 2023, section 4.1) splits "dog's ear" and learns what stands between the object and the
   part: `prefix`, object, `connect`, part, `suffix`.
-* CPTCoCoOp moves all learned vectors by what a small network makes of the picture (CoCoOp, Zhou et al., CVPR 2022).
+* CPTCoCoOp moves all learned vectors by what a small network makes of the image (CoCoOp, Zhou et al., CVPR 2022).
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ def pad_rows(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
 
 
 class MetaNet(nn.Module):
-    """CoCoOp's network from a picture's feature to a shift of the learned vectors.
+    """CoCoOp's network from an image's feature to a shift of the learned vectors.
 
-    Its last layer starts at zero, so that tuning sets out from prompts that all pictures share.
+    Its last layer starts at zero, so that tuning sets out from prompts that all images share.
 
     Args:
-        feature_dim: Width of the picture's feature.
+        feature_dim: Width of the image's feature.
         width: Width of token embeddings.
     """
 
@@ -106,7 +106,7 @@ class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
         prefix: Number of vectors before the name.
         connect: Number of vectors between the object's name and the part's; 0 for CoOp.
         suffix: Number of vectors after the name.
-        feature_dim: Width of the picture's features that move the vectors (CoCoOp), or None for no such thing.
+        feature_dim: Width of the image's features that move the vectors (CoCoOp), or None for no such thing.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
         Args:
             token_embedding: Of the text encoder.
             input_ids: (prompts, length) int64 from `tokenize_prompts`.
-            features: (prompts, feature dim), for each prompt that of its picture or object; None, or no meta-net,
+            features: (prompts, feature dim), for each prompt that of its image or object; None, or no meta-net,
                 leaves the vectors as they are.
 
         Returns:

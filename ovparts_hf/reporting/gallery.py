@@ -1,4 +1,4 @@
-"""Pictures for a report: ground truth beside prediction."""
+"""Images for a report: ground truth beside prediction."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def build_galleries(
 
 
 def contact_sheet(gallery: Gallery, count: int = 3) -> Image.Image:
-    """The first examples of a gallery below each other, as one RGB picture."""
+    """The first examples of a gallery below each other, as one RGB image."""
     rows = [comparison(item.image, item.truth, item.prediction, gallery.class_names) for item in gallery.items[:count]]
     sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
     top = 0

@@ -1,4 +1,4 @@
-"""Evaluation results and pictures as one HTML file that needs nothing else."""
+"""Evaluation results and images as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from ..utils.resize import resize_nearest
 from ..utils.templating import template_environment
 from .paper import paper_tables, published
 
-_LONGEST_SIDE = 480  # of an embedded picture, in pixels
+_LONGEST_SIDE = 480  # of an embedded image, in pixels
 
 
 @dataclass(frozen=True)
 class GalleryItem:
-    """One row of pictures.
+    """One row of images.
 
     Attributes:
-        image: The picture.
-        truth: (H, W) integer class ids at the picture's size; ids that are no class stay clear.
+        image: The image.
+        truth: (H, W) integer class ids at the image's size; ids that are no class stay clear.
         prediction: Likewise.
         caption: What it shows, e.g. "truck".
         iou: Mean IoU of this record in percent; None or NaN: not stated.
@@ -49,7 +49,7 @@ class GalleryItem:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Rows of pictures under one heading.
+    """Rows of images under one heading.
 
     Attributes:
         title: The heading, e.g. "Unseen objects".
@@ -72,12 +72,12 @@ def write_report(
     title: str = "Part segmentation report",
     labels: Sequence[str] | None = None,
 ) -> None:
-    """Writes one self-contained HTML file: no request, pictures embedded, no script but the one that sorts tables.
+    """Writes one self-contained HTML file: no request, images embedded, no script but the one that sorts tables.
 
     Args:
         path: The file; an existing one is replaced at once or not at all.
         results: The result that the report is about, then those to show beside it, e.g. of the untrained model.
-        galleries: Pictures with ground truth and prediction.
+        galleries: Images with ground truth and prediction.
         commands: Command lines that made all this, shown as they are.
         title: Heading of the page.
         labels: A short name for each result; None: the names of the models.
@@ -210,7 +210,7 @@ def _gallery(gallery: Gallery) -> dict[str, Any]:
             {
                 "caption": item.caption,
                 "iou": None if item.iou is None or math.isnan(item.iou) else item.iou,
-                "panels": list(zip(("Picture", "Ground truth", "Prediction"), map(_embed, panels))),
+                "panels": list(zip(("Image", "Ground truth", "Prediction"), map(_embed, panels))),
                 "legend": [(gallery.class_names[i], colors[i]) for i in present if 0 <= i < len(colors)],
             }
         )
@@ -218,18 +218,18 @@ def _gallery(gallery: Gallery) -> dict[str, Any]:
 
 
 def _shrink(item: GalleryItem) -> tuple[Image.Image, np.ndarray, np.ndarray]:
-    """Picture and maps at no more than `_LONGEST_SIDE`, so that contours are drawn at the size they are shown at."""
+    """Image and maps at no more than `_LONGEST_SIDE`, so that contours are drawn at the size they are shown at."""
     scale = min(1, _LONGEST_SIDE / max(item.image.size))
     width, height = (max(1, round(side * scale)) for side in item.image.size)
     maps = (resize_nearest(np.asarray(label_map), (height, width)) for label_map in (item.truth, item.prediction))
     return item.image.convert("RGB").resize((width, height)), *maps
 
 
-def _embed(picture: Image.Image) -> dict[str, Any]:
+def _embed(image: Image.Image) -> dict[str, Any]:
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85, subsampling=0, optimize=True)
+    image.save(buffer, "JPEG", quality=85, subsampling=0, optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return {"source": f"data:image/jpeg;base64,{data}", "width": picture.width, "height": picture.height}
+    return {"source": f"data:image/jpeg;base64,{data}", "width": image.width, "height": image.height}
 
 
 def _settings(result: BenchmarkResult) -> list[tuple[str, dict[str, str]]]:

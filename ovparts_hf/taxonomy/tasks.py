@@ -15,7 +15,7 @@ from . import PartTaxonomy
 
 
 class Setting(str, Enum):
-    """What a model is told about the objects of a test picture."""
+    """What a model is told about the objects of a test image."""
 
     ORACLE_OBJ = "oracle_obj"
     """Mask and class of every object are given; only its parts are to be found."""
@@ -33,7 +33,7 @@ class Task:
         name: Identifier on the command line.
         train_config: Configuration of the dataset repository that training reads.
         train_vocabulary: Whether training labels cover the parts of seen objects only, or all parts.
-        held_out_config: Configuration whose training pictures never count as test pictures, or None.
+        held_out_config: Configuration whose training images never count as test images, or None.
         headline: The metric that the paper compares.
         reports_split: Whether parts of seen and of unseen objects are told apart, even where both were trained.
     """

@@ -1,7 +1,7 @@
 """The toy world: a dataset that is drawn instead of downloaded.
 
 Objects made of parts, some of them never labelled in training. Unseen objects share part names and looks with seen ones
-(a wheel is a wheel), and two part names belong to unseen objects only. Every picture depends on nothing but the seed,
+(a wheel is a wheel), and two part names belong to unseen objects only. Every image depends on nothing but the seed,
 its split and its number.
 """
 
@@ -25,13 +25,13 @@ SHOTS = 16
 
 
 def draw(split: str, number: int, seed: int = 0, close_up: bool = False, incomplete: bool = False) -> Scene:
-    """Draws one picture.
+    """Draws one image.
 
     Args:
-        split: Any name; pictures of different splits are independent.
-        number: Which picture of the split.
+        split: Any name; images of different splits are independent.
+        number: Which image of the split.
         seed: Which toy world.
-        close_up: Show a piece of a single object that is larger than the picture.
+        close_up: Show a piece of a single object that is larger than the image.
         incomplete: Keep only one to three parts of each object.
     """
     rng = random.Random(f"toy-world/{seed}/{split}/{number}")
@@ -39,7 +39,7 @@ def draw(split: str, number: int, seed: int = 0, close_up: bool = False, incompl
 
 
 def row(split: str, number: int, seed: int = 0) -> dict[str, Any]:
-    """Draws one picture as a row of the semantic layout; picture and maps are PNG files."""
+    """Draws one image as a row of the semantic layout; image and maps are PNG files."""
     scene = draw(split, number, seed)
     objects = _ids(scene.object_map)
     return {
@@ -54,16 +54,16 @@ def row(split: str, number: int, seed: int = 0) -> dict[str, Any]:
 
 
 def image_id(split: str, number: int) -> str:
-    """The name of a picture, e.g. "train_00042"."""
+    """The name of an image, e.g. "train_00042"."""
     return f"{split}_{number:05d}"
 
 
 def few_shot_image_ids(count: int = SPLIT_SIZES["train"], shots: int = SHOTS, seed: int = 0) -> list[str]:
-    """The training pictures of the few-shot task: going through them in order, those that a part class still needs.
+    """The training images of the few-shot task: going through them in order, those that a part class still needs.
 
     Args:
-        count: Number of training pictures.
-        shots: Pictures per part class. A class may get more, since a picture shows many.
+        count: Number of training images.
+        shots: Images per part class. A class may get more, since an image shows many.
         seed: Which toy world.
     """
     taken: Counter[int] = Counter()
@@ -80,7 +80,7 @@ def _ids(label_map: np.ndarray) -> list[int]:
     return [int(i) for i in np.unique(label_map) if i != TOY_WORLD.ignore_index]
 
 
-def _png(picture: Image.Image) -> dict[str, Any]:
+def _png(image: Image.Image) -> dict[str, Any]:
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", compress_level=1)
+    image.save(buffer, format="PNG", compress_level=1)
     return {"bytes": buffer.getvalue(), "path": None}

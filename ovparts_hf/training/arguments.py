@@ -112,14 +112,14 @@ class TrainArguments(LoopArguments):
         prompts: Folder of tuned prompts for ZSseg+, or None.
         eval_data: Dataset of the evaluations during training; None for `data`.
         trainable: What is fine-tuned, see the model's `set_trainable`.
-        few_shot_list: File of `ovparts few-shot` with the pictures of task "few_shot"; None for those of the release.
+        few_shot_list: File of `ovparts few-shot` with the images of task "few_shot"; None for those of the release.
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
-        classes_per_picture: Score, for each picture, only the parts of its labelled objects and so many random other
+        classes_per_image: Score, for each image, only the parts of its labelled objects and so many random other
             classes that there are this many (faster, and less memory); None scores the whole vocabulary.
-        level: Whether an example is a "picture" or one "object" of a picture; None for what the benchmark does.
+        level: Whether an example is a "image" or one "object" of an image; None for what the benchmark does.
         object_map: "correct", or "ov_parts" to train ZSseg+ on Pascal-Part-116 with the original's empty masks of some
             objects (docs/differences.md).
-        short_edges: Lengths in pixels to which the short side of a training picture is scaled, drawn uniformly.
+        short_edges: Lengths in pixels to which the short side of a training image is scaled, drawn uniformly.
         max_size: Limit of the long side in pixels.
         crop_size: Crop a random square of this side and pad what is smaller; None for neither.
         color_jitter: Whether to change colours at random.
@@ -127,7 +127,7 @@ class TrainArguments(LoopArguments):
         image_format: Channel order that the model is trained with. The benchmark trains CLIPSeg on BGR and tests it on
             RGB.
         eval_every: Steps between evaluations; 0 for none at all. With any, the end is evaluated too.
-        eval_batch_size: Pictures in a forward pass of an evaluation.
+        eval_batch_size: Images in a forward pass of an evaluation.
 
     Raises:
         ConfigurationError: A value is out of range or of another type.
@@ -136,13 +136,13 @@ class TrainArguments(LoopArguments):
     choices: ClassVar = {
         **LoopArguments.choices,
         "loss": LOSSES,
-        "level": ("picture", "object"),
+        "level": ("image", "object"),
         "object_map": ("correct", "ov_parts"),
         "image_format": ("RGB", "BGR"),
     }
     at_least: ClassVar = {
         **LoopArguments.at_least,
-        "classes_per_picture": 1,
+        "classes_per_image": 1,
         "max_size": 1,
         "crop_size": 1,
         "eval_batch_size": 1,
@@ -157,7 +157,7 @@ class TrainArguments(LoopArguments):
     few_shot_list: str | None = None
     trainable: str = "VA+L+F+D"
     loss: str | None = None
-    classes_per_picture: int | None = None
+    classes_per_image: int | None = None
     level: str | None = None
     object_map: str = "correct"
     short_edges: list[int] = field(default_factory=lambda: [800])

@@ -57,7 +57,7 @@ class Progress:
         vars(self).update(state)
 
 
-class RunFolder:
+class CheckpointManager:
     """A training run's output folder.
 
     Args:

@@ -18,22 +18,22 @@ from accelerate.utils import send_to_device, set_seed
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..data.training_set import TrainingOrder
+from ..data.training_set import ResumableBatchSampler
 from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
 from .arguments import LoopArguments
-from .checkpoints import Progress, RunFolder
+from .checkpoints import CheckpointManager, Progress
 from .optim import build_optimizer
-from .setup import Ingredients
-from .signals import StopRequest, TrainingInterrupted, leave_signals_to_parent, signals_held
+from .setup import TrainingSetup
+from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worker, signals_held
 
 logger = logging.getLogger(__name__)
 
 
 def train(
     arguments: LoopArguments,
-    ingredients: Ingredients | None = None,
+    ingredients: TrainingSetup | None = None,
     evaluate: Callable[..., Any] = evaluate_model,
 ) -> Path:
     """Fine-tunes a model and writes it with its log to `arguments.output`.
@@ -54,14 +54,14 @@ def train(
         OVPartsError: Something given cannot be used (nothing has been written then), or the loss is no longer finite.
         TrainingInterrupted: SIGINT or SIGTERM came; the state is saved.
     """
-    folder = RunFolder(arguments.output)
+    folder = CheckpointManager(arguments.output)
     state = folder.check(arguments)
     _check_tracker(arguments.log_with)
     accelerator = Accelerator(mixed_precision=arguments.mixed_precision, log_with=arguments.log_with)
     set_seed(arguments.seed)
-    run = _Run(arguments, ingredients or Ingredients.load(arguments), accelerator, folder, evaluate)
+    run = _Run(arguments, ingredients or TrainingSetup.load(arguments), accelerator, folder, evaluate)
     run.begin(state)
-    with StopRequest() as stop:
+    with SignalHandler() as stop:
         run.go(stop)
     run.end()
     return folder.path
@@ -83,9 +83,9 @@ class _Run:
     def __init__(
         self,
         arguments: LoopArguments,
-        ingredients: Ingredients,
+        ingredients: TrainingSetup,
         accelerator: Accelerator,
-        folder: RunFolder,
+        folder: CheckpointManager,
         evaluate: Callable[..., Any],
     ) -> None:
         self.arguments = arguments
@@ -95,7 +95,7 @@ class _Run:
         self.evaluate = evaluate
         self.progress = Progress()
         self.training_set = ingredients.training_set(arguments)
-        self.order = TrainingOrder(
+        self.order = ResumableBatchSampler(
             len(self.training_set),
             arguments.batch_size,
             arguments.steps,
@@ -125,7 +125,7 @@ class _Run:
             settings = {name: str(value) for name, value in asdict(self.arguments).items()}
             self.accelerator.init_trackers("ovparts", config=settings)
 
-    def go(self, stop: StopRequest) -> None:
+    def go(self, stop: SignalHandler) -> None:
         """Trains to the last step, or until `stop` notes a signal."""
         arguments, progress = self.arguments, self.progress
         bar = tqdm(
@@ -170,7 +170,7 @@ class _Run:
             self.training_set,
             batch_sampler=self.order,
             num_workers=self.arguments.workers,
-            worker_init_fn=leave_signals_to_parent,
+            worker_init_fn=ignore_signals_in_worker,
             pin_memory=self.accelerator.device.type == "cuda",
             # A generator of its own, so that making an iterator leaves the model's random numbers as they are.
             generator=torch.Generator().manual_seed(self.arguments.seed),

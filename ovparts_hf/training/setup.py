@@ -29,7 +29,7 @@ from .arguments import TrainArguments
 
 
 @dataclass
-class Ingredients:
+class TrainingSetup:
     """Everything that is loaded before training starts.
 
     Attributes:
@@ -45,7 +45,7 @@ class Ingredients:
     eval_dataset: PartDataset
 
     @classmethod
-    def load(cls, arguments: TrainArguments) -> Ingredients:
+    def load(cls, arguments: TrainArguments) -> TrainingSetup:
         """Loads what the arguments name.
 
         Raises:
@@ -117,8 +117,8 @@ class Ingredients:
             partial(_inputs, self.processor),
             self._label_size(arguments),
             arguments.seed,
-            arguments.classes_per_picture,
-            self.model.takes_object_masks,
+            arguments.classes_per_image,
+            self.model.requires_object_masks,
             arguments.object_map,
         )
 
@@ -127,9 +127,7 @@ class Ingredients:
         if "height" in size:
             return size["height"], size["width"]
         if arguments.crop_size is None:
-            raise ConfigurationError(
-                "This model keeps the shape of pictures: set crop_size, so that they make a batch."
-            )
+            raise ConfigurationError("This model keeps the shape of images: set crop_size, so that they make a batch.")
         return arguments.crop_size, arguments.crop_size
 
 

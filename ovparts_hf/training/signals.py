@@ -27,7 +27,7 @@ class TrainingInterrupted(SystemExit):
         super().__init__(128 + signal_number)
 
 
-class StopRequest:
+class SignalHandler:
     """Notes SIGINT (Ctrl-C) and SIGTERM while its `with` block runs, instead of obeying them at once.
 
     The first one is only noted, and so are its repetitions, which launchers cause by passing on what every process gets
@@ -45,7 +45,7 @@ class StopRequest:
         self._noted_at = 0.0
         self._previous: dict[int, object] = {}
 
-    def __enter__(self) -> StopRequest:
+    def __enter__(self) -> SignalHandler:
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
         return self
@@ -78,7 +78,7 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def leave_signals_to_parent(worker: int) -> None:
+def ignore_signals_in_worker(worker: int) -> None:
     """Makes a data loading worker survive a stop signal that all processes get; the training process ends its workers.
 
     After SIGTERM a worker lives on for a minute only: that is also how one is ended that does not answer.

@@ -1,4 +1,4 @@
-"""Opening whatever a user calls a picture: upright, in 8-bit RGB, of a bounded size."""
+"""Opening whatever a user calls an image: upright, in 8-bit RGB, of a bounded size."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from urllib.request import Request, urlopen
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import PictureError
+from ..errors import ImageError
 
-Source: TypeAlias = "Image.Image | np.ndarray | str | Path"
-"""A PIL picture; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
+ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
+"""A PIL image; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
 
 MAX_PIXELS = 2**26
-"""Largest picture by default, 67 megapixels."""
+"""Largest image by default, 67 megapixels."""
 MAX_DOWNLOAD = 2**27
 """Largest file that is fetched from a URL, in bytes."""
 SECONDS = 30
 """How long a server may keep silent."""
 
-NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
+NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 """What Pillow identifies, but has no pixels, or only with other programs."""
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
@@ -38,32 +38,32 @@ _URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning in an address; spaces and le
 _WHITE = (255, 255, 255, 255)
 
 
-def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Opens a picture.
+def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Opens an image.
 
     Args:
         source: PIL; a uint8 or uint16 array (height, width) or (height, width, 3 or 4), RGB; a path; or an http(s) URL.
-            Grey, palette, CMYK and 16-bit pictures are converted; what is transparent becomes white.
+            Grey, palette, CMYK and 16-bit images are converted; what is transparent becomes white.
         max_pixels: Limit of height times width; it is checked before anything is decoded.
 
     Returns:
         RGB, turned as the EXIF orientation says.
 
     Raises:
-        PictureError: There is no such file, it is not a whole picture, animated, of several pages or too large, or the
+        ImageError: There is no such file, it is not a whole image, animated, of several pages or too large, or the
             array is of another shape or type.
     """
     if isinstance(source, np.ndarray):
         image, name = _from_array(source), "The array"
     elif isinstance(source, Image.Image):
-        image, name = source, "The picture"
+        image, name = source, "The image"
     elif isinstance(source, str) and source.lower().startswith(("http://", "https://")):
         image, name = _identify(io.BytesIO(_download(source)), source), source
     elif isinstance(source, str | Path):
         image, name = _identify(_existing(Path(source)), str(source)), str(source)
     else:
-        raise PictureError(
-            f"A picture is a PIL image, a numpy array, a path or a URL; a {type(source).__name__} was given."
+        raise ImageError(
+            f"An image is a PIL image, a numpy array, a path or a URL; a {type(source).__name__} was given."
         )
     with contextlib.nullcontext() if image is source else image:  # what was opened here is closed here
         _check(image, name, max_pixels)
@@ -71,13 +71,13 @@ def open_picture(source: Source, max_pixels: int = MAX_PIXELS) -> Image.Image:
             return _upright_rgb(image)
         except _BROKEN as error:
             reason = str(error) or "its file was closed before it was read"
-            raise PictureError(f"{name} is not a whole picture ({reason}). Save or download it again.") from error
+            raise ImageError(f"{name} is not a whole image ({reason}). Save or download it again.") from error
 
 
-def picture_suffixes() -> set[str]:
+def image_suffixes() -> set[str]:
     """Suffixes of files that can be opened, in lower case: ".jpg", ".png", ..."""
     suffixes = Image.registered_extensions().items()  # which also registers what can be opened
-    return {suffix for suffix, kind in suffixes if kind in Image.OPEN and kind not in NO_PICTURES}
+    return {suffix for suffix, kind in suffixes if kind in Image.OPEN and kind not in NO_IMAGES}
 
 
 # ---- where it comes from ---------------------------------------------------------------------------------------------
@@ -86,12 +86,12 @@ def picture_suffixes() -> set[str]:
 def _from_array(array: np.ndarray) -> Image.Image:
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype.name not in ("uint8", "uint16"):
-        raise PictureError(
+        raise ImageError(
             f"An array must be uint8 or uint16 of shape (height, width), (height, width, 3) or (height, width, 4); "
             f"given was {array.dtype} of shape {array.shape}."
         )
     if array.size == 0:
-        raise PictureError(f"The array of shape {array.shape} has no pixels.")
+        raise ImageError(f"The array of shape {array.shape} has no pixels.")
     bits = array if array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
     return Image.fromarray(np.ascontiguousarray(bits[..., 0] if array.ndim == 3 and channels == 1 else bits))
 
@@ -99,9 +99,9 @@ def _from_array(array: np.ndarray) -> Image.Image:
 def _existing(path: Path) -> Path:
     path = path.expanduser()
     if os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
-        raise PictureError(f"{path} is a folder; name a picture in it.")
+        raise ImageError(f"{path} is a folder; name an image in it.")
     if not os.path.isfile(path):  # noqa: PTH113
-        raise PictureError(f"{path} does not exist.")
+        raise ImageError(f"{path} does not exist.")
     return path
 
 
@@ -111,9 +111,9 @@ def _download(url: str) -> bytes:
         with urlopen(request, timeout=SECONDS) as response:
             data = response.read(MAX_DOWNLOAD + 1)
     except (OSError, ValueError, HTTPException) as error:
-        raise PictureError(f"{url} cannot be downloaded ({error}). Check the address, or give a file.") from error
+        raise ImageError(f"{url} cannot be downloaded ({error}). Check the address, or give a file.") from error
     if len(data) > MAX_DOWNLOAD:
-        raise PictureError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB. Download and shrink it first.")
+        raise ImageError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB. Download and shrink it first.")
     return data
 
 
@@ -123,11 +123,11 @@ def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
             return Image.open(file)
     except UnidentifiedImageError as error:
-        raise PictureError(f"{name} is in no format that can be read as a picture. Save it as JPEG or PNG.") from error
+        raise ImageError(f"{name} is in no format that can be read as an image. Save it as JPEG or PNG.") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{name} has far too many pixels ({error}). Give a smaller one.") from error
+        raise ImageError(f"{name} has far too many pixels ({error}). Give a smaller one.") from error
     except _BROKEN as error:
-        raise PictureError(f"{name} cannot be read as a picture ({error}). Save it as JPEG or PNG.") from error
+        raise ImageError(f"{name} cannot be read as an image ({error}). Save it as JPEG or PNG.") from error
 
 
 # ---- what it is made into --------------------------------------------------------------------------------------------
@@ -136,14 +136,14 @@ def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
 def _check(image: Image.Image, name: str, max_pixels: int) -> None:
     pixels = image.width * image.height
     if not 0 < pixels <= max_pixels:
-        raise PictureError(
+        raise ImageError(
             f"{name} has {image.width} x {image.height} pixels; allowed are 1 to {max_pixels:,}. Give a smaller one."
         )
-    if image.format in NO_PICTURES:
-        raise PictureError(f"{name} is a {image.format} file, which is no picture. Save it as JPEG or PNG.")
+    if image.format in NO_IMAGES:
+        raise ImageError(f"{name} is a {image.format} file, which is no image. Save it as JPEG or PNG.")
     frames = 1 if image.format in _STILLS_OF_SEVERAL else getattr(image, "n_frames", 1)
     if frames > 1:
-        raise PictureError(f"{name} has {frames} frames or pages. Save the one that you mean as a JPEG or PNG.")
+        raise ImageError(f"{name} has {frames} frames or pages. Save the one that you mean as a JPEG or PNG.")
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
@@ -159,7 +159,7 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 bits, or of more bits or floating point whose values fit 16 bits or lie between 0 and 1."""
+    """A grey image of 16 bits, or of more bits or floating point whose values fit 16 bits or lie between 0 and 1."""
     values = np.asarray(image)
     if not (values.min() >= 0 and values.max() <= 65535):
         raise ValueError(f"grey values from {values.min()} to {values.max()}, where 0 to 65535 can be shown")

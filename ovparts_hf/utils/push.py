@@ -63,7 +63,7 @@ class Destination:
         """Finds out, without changing anything, whether a push can succeed.
 
         Args:
-            photographs: Whether pictures of a release are to be pushed.
+            photographs: Whether images of a release are to be pushed.
 
         Returns:
             The commit that its main revision points to, or None if it has to be made.
@@ -167,7 +167,7 @@ def repository_type(folder: Path) -> RepositoryType:
 
 
 def holds_photographs(folder: Path) -> bool:
-    """Whether a folder is a prepared dataset whose pictures are not drawn by this library."""
+    """Whether a folder is a prepared dataset whose images are not drawn by this library."""
     return is_repository(folder) and PartTaxonomy.from_json(folder / "taxonomy.json").name not in _FREE_DATASETS
 
 

@@ -15,14 +15,14 @@ _BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.er
 _SIDEWAYS = range(5, 9)
 
 
-def open_picture(data: bytes) -> Image.Image:
+def load_image(data: bytes) -> Image.Image:
     """Decodes a photograph.
 
     Args:
         data: The bytes of an image file.
 
     Returns:
-        The picture in mode RGB, turned as its EXIF orientation says; broken EXIF data counts as none.
+        The image in mode RGB, turned as its EXIF orientation says; broken EXIF data counts as none.
     """
     image = Image.open(io.BytesIO(data))
     with contextlib.suppress(*_BROKEN_EXIF):
@@ -30,7 +30,7 @@ def open_picture(data: bytes) -> Image.Image:
     return image.convert("RGB")
 
 
-def picture_size(data: bytes, name: str) -> tuple[int, int]:
+def image_size(data: bytes, name: str) -> tuple[int, int]:
     """Decodes a photograph to see that it is whole.
 
     Args:
@@ -50,7 +50,7 @@ def picture_size(data: bytes, name: str) -> tuple[int, int]:
             image.draft("L", (1, 1))  # the cheapest decoding that still reads all of a JPEG
             image.load()
     except _BROKEN_IMAGE as error:
-        raise DatasetError(f"{name} is not a whole picture ({error}). Unpack or download it again.") from error
+        raise DatasetError(f"{name} is not a whole image ({error}). Unpack or download it again.") from error
     return (width, height) if sideways else (height, width)
 
 

@@ -18,7 +18,7 @@ class AppPage:
     def __init__(self, browser, address: str):
         self.browser = browser
         browser.get(address)
-        self.until(lambda: len(self.all("#examples .thumbnail-item")) == 6 and self.all("#picture input[type=file]"))
+        self.until(lambda: len(self.all("#examples .thumbnail-item")) == 6 and self.all("#image input[type=file]"))
 
     def until(self, condition):
         waiting = WebDriverWait(self.browser, SECONDS, 0.2, ignored_exceptions=[StaleElementReferenceException])
@@ -35,19 +35,19 @@ class AppPage:
         return self.browser.execute_script("return document.querySelector(arguments[0])?.src", selector)
 
     def pick(self, number: int) -> None:
-        before = self.source("#picture img")
+        before = self.source("#image img")
         self.all("#examples .thumbnail-item")[number].click()
-        self.until(lambda: self.words and self.source("#picture img") not in (None, before))
+        self.until(lambda: self.words and self.source("#image img") not in (None, before))
 
     def upload(self, path: Path) -> None:
-        if self.all("#picture button[aria-label='Remove Image']"):
-            self.one("#picture button[aria-label='Remove Image']").click()
-        self.until(lambda: not self.all("#picture img") and self.all("#picture input[type=file]"))
-        self.one("#picture input[type=file]").send_keys(str(path))
+        if self.all("#image button[aria-label='Remove Image']"):
+            self.one("#image button[aria-label='Remove Image']").click()
+        self.until(lambda: not self.all("#image img") and self.all("#image input[type=file]"))
+        self.one("#image input[type=file]").send_keys(str(path))
 
     def upload_shown(self, path: Path) -> None:
         self.upload(path)
-        self.until(lambda: self.all("#picture img"))
+        self.until(lambda: self.all("#image img"))
 
     @property
     def words(self) -> str:
@@ -59,9 +59,9 @@ class AppPage:
 
     def ask(self) -> None:
         """Presses the button and waits for an answer that was not there before."""
-        before = self.found_picture
+        before = self.found_image
         self.one("#ask").click()
-        self.until(lambda: self.found_picture not in (None, before))
+        self.until(lambda: self.found_image not in (None, before))
 
     def ask_in_vain(self, message: str) -> str:
         """Presses the button and waits for a message."""
@@ -83,8 +83,8 @@ class AppPage:
         return self.browser.execute_script(script)
 
     @property
-    def found_picture(self) -> str | None:
-        """Address of the picture with painted parts."""
+    def found_image(self) -> str | None:
+        """Address of the image with painted parts."""
         return self.source("#found img")
 
     def found_size(self) -> tuple[int, int]:

@@ -25,8 +25,8 @@ def segmenter():
 
 
 @pytest.fixture
-def picture(tmp_path):
-    path = tmp_path / "picture.png"
+def image(tmp_path):
+    path = tmp_path / "image.png"
     work.examples()[0].image.save(path)
     return path
 
@@ -39,20 +39,20 @@ def result():
     return PartSegmentation(Image.new("RGB", (8, 6)), labels, ("dog's head", "dog's ear", f"dog's {SCRIPT}"), scores)
 
 
-def test_a_question_is_answered(segmenter, picture):
-    result = work.find_parts(segmenter, picture, "dog: head, leg\n")
-    assert result.image.size == Image.open(picture).size
+def test_a_question_is_answered(segmenter, image):
+    result = work.find_parts(segmenter, image, "dog: head, leg\n")
+    assert result.image.size == Image.open(image).size
     assert result.found == ("dog's head", "dog's leg")
     assert (result.label_map == -1).mean() > 0.5
 
 
-def test_settings_are_passed_on(segmenter, picture):
-    everything = work.find_parts(segmenter, picture, "dog: head, leg", empty_background=False)
+def test_settings_are_passed_on(segmenter, image):
+    everything = work.find_parts(segmenter, image, "dog: head, leg", empty_background=False)
     assert (everything.label_map >= 0).all()
-    assert work.find_parts(segmenter, picture, "dog: head, leg", threshold=1.0).found == ()
-    assert len(work.find_parts(segmenter, picture, "dog: head, leg, tail", top_k=1.0).found) == 1
-    same = work.find_parts(segmenter, picture, "dog: head, leg", True, 0, 0)
-    assert np.array_equal(same.label_map, work.find_parts(segmenter, picture, "dog: head, leg").label_map)
+    assert work.find_parts(segmenter, image, "dog: head, leg", threshold=1.0).found == ()
+    assert len(work.find_parts(segmenter, image, "dog: head, leg, tail", top_k=1.0).found) == 1
+    same = work.find_parts(segmenter, image, "dog: head, leg", True, 0, 0)
+    assert np.array_equal(same.label_map, work.find_parts(segmenter, image, "dog: head, leg").label_map)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +67,24 @@ def test_settings_are_passed_on(segmenter, picture):
         ("dog: " + "very " * 60 + "long tail", "Shorten it"),
     ],
 )
-def test_bad_words_get_a_message(text, message, segmenter, picture):
+def test_bad_words_get_a_message(text, message, segmenter, image):
     with pytest.raises(OVPartsError, match=message):
-        work.find_parts(segmenter, picture, text)
+        work.find_parts(segmenter, image, text)
 
 
-def test_bad_pictures_get_a_message_that_names_no_path(segmenter, tmp_path, picture):
+def test_bad_images_get_a_message_that_names_no_path(segmenter, tmp_path, image):
     broken, animated, svg = tmp_path / "broken.png", tmp_path / "animated.gif", tmp_path / "drawing.svg"
-    broken.write_bytes(picture.read_bytes()[:2000])
+    broken.write_bytes(image.read_bytes()[:2000])
     frames = [Image.new("RGB", (9, 9), color) for color in ("red", "green", "blue")]
     frames[0].save(animated, save_all=True, append_images=frames[1:])
     svg.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     small = Limits(pixels=1000)
     for path, limits, message in [
-        (None, Limits(), "no picture yet"),
-        (broken, Limits(), "The file is not a whole picture"),
+        (None, Limits(), "no image yet"),
+        (broken, Limits(), "The file is not a whole image"),
         (animated, Limits(), "The file has 3 frames"),
-        (svg, Limits(), "read as a picture"),
-        (picture, small, "allowed are 1 to 1,000"),
+        (svg, Limits(), "read as an image"),
+        (image, small, "allowed are 1 to 1,000"),
         (tmp_path / "gone.png", Limits(), "The file does not exist"),
     ]:
         with pytest.raises(OVPartsError, match=message) as caught:
@@ -94,7 +94,7 @@ def test_bad_pictures_get_a_message_that_names_no_path(segmenter, tmp_path, pict
 
 def test_an_address_is_not_fetched(segmenter):
     with pytest.raises(OVPartsError, match="does not exist"):
-        work.find_parts(segmenter, "http://127.0.0.1:9/picture.png", "dog: head")
+        work.find_parts(segmenter, "http://127.0.0.1:9/image.png", "dog: head")
 
 
 def test_files_hold_the_answer(result, tmp_path):

@@ -39,7 +39,7 @@ def screenshot(page, name):
     page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_an_example_from_picture_to_files(page):
+def test_an_example_from_image_to_files(page):
     assert not page.all("#found img")
     page.pick(2)
     example = work.examples()[2]
@@ -84,7 +84,7 @@ def test_parts_are_switched_off_and_on(page):
 
 
 def pixels(page):
-    """The painted picture as the browser has decoded it."""
+    """The painted image as the browser has decoded it."""
     script = """const i = document.querySelector('#found img'), c = document.createElement('canvas');
     if (!i.complete || !i.naturalWidth) return null;
     c.width = i.naturalWidth; c.height = i.naturalHeight; c.getContext('2d').drawImage(i, 0, 0);
@@ -125,7 +125,7 @@ def test_photographs_go_through(page, tmp_path):
 
 def test_errors_are_messages(page, tmp_path):
     page.type("dog: head")
-    page.ask_in_vain("There is no picture yet")
+    page.ask_in_vain("There is no image yet")
     page.pick(0)
     page.type("head")
     page.ask_in_vain('does not name an object and its parts; write "dog: head, ear, tail"')
@@ -135,14 +135,14 @@ def test_errors_are_messages(page, tmp_path):
     page.ask_in_vain("Shorten it")
     page.type("dog: head")
     for name, write, message in (
-        ("broken.png", broken, "The file is not a whole picture"),
+        ("broken.png", broken, "The file is not a whole image"),
         ("animated.gif", animated, "The file has 3 frames"),
         ("bomb.png", bomb, "The file has 12000 x 12000 pixels; allowed are 1 to 67,108,864"),
-        ("text.png", lambda path: path.write_text(SCRIPT), "read as a picture"),
+        ("text.png", lambda path: path.write_text(SCRIPT), "read as an image"),
     ):
         write(tmp_path / name)
         page.upload(tmp_path / name)
-        page.until(lambda: page.all("#picture button[aria-label='Remove Image']"))
+        page.until(lambda: page.all("#image button[aria-label='Remove Image']"))
         text = page.ask_in_vain(message)
         assert "Traceback" not in text and "/" not in text
     assert not page.all("#found img")
@@ -215,7 +215,7 @@ def animated(path):
 
 
 def bomb(path):
-    """The beginning of a picture of 144 megapixels."""
+    """The beginning of an image of 144 megapixels."""
     header = b"IHDR" + struct.pack(">IIBBBBB", 12000, 12000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     path.write_bytes(

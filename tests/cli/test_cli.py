@@ -115,7 +115,7 @@ def test_convert_zsseg(zsseg, tmp_path, capsys):
     model, processor = load_model(tmp_path / "out")
     assert model.config.seen_class_names == list(PASCAL_PART_116.seen().part_classes)
     assert model.config.backbone_config.hidden_sizes == [16, 32, 64, 128]
-    assert model.takes_object_masks == (golden is PLUS)
+    assert model.requires_object_masks == (golden is PLUS)
     assert processor.scores == "plain"
     assert processor.image_processor.size["longest_edge"] == (768 if golden is PLUS else 2048)
     assert processor.prompt_lengths == ([4, 4, 0] if golden is PLUS else None)

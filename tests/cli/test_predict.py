@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ovparts_hf.cli import main
-from ovparts_hf.cli.predict import find_pictures, name_targets
+from ovparts_hf.cli.predict import find_images, name_targets
 from ovparts_hf.inference.segmenter import PartSegmenter
 from ovparts_hf.toy.world import draw
 
@@ -23,8 +23,8 @@ def photos(tmp_path):
     (folder / "sub").mkdir(parents=True)
     draw("validation", 8).image.save(folder / "first.png")
     draw("validation", 3).image.save(folder / "sub" / "second.jpg")
-    (folder / "notes.txt").write_text("no picture")
-    (folder / ".hidden.png").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.png").write_text("no image")
     return folder
 
 
@@ -50,22 +50,22 @@ def test_only_the_label_map_is_written_unless_more_is_asked_for(photos, tmp_path
     assert written(out) == ["first/label_map.png"]
 
 
-def test_failed_pictures_do_not_stop_the_others(photos, tmp_path, capsys):
-    (photos / "broken.png").write_text("no picture")
+def test_failed_images_do_not_stop_the_others(photos, tmp_path, capsys):
+    (photos / "broken.png").write_text("no image")
     out = tmp_path / "out"
     assert main(["predict", str(photos / "*.png"), str(photos / "gone.jpg"), *WORDS, "--out", str(out)]) == 1
     assert written(out) == ["first/label_map.png"]
     errors = capsys.readouterr().err
     assert "broken.png is in no format" in errors
     assert "gone.jpg does not exist" in errors
-    assert "2 of 3 pictures failed" in errors
+    assert "2 of 3 images failed" in errors
 
 
 def test_what_was_done_before_can_be_skipped(photos, tmp_path):
     out = tmp_path / "out"
     command = ["predict", str(photos), *WORDS, "--out", str(out), "--skip-existing"]
     assert main(command) == 0
-    (photos / "first.png").write_text("no picture any more")
+    (photos / "first.png").write_text("no image any more")
     (out / "sub" / "second" / "label_map.png").unlink()
     assert main(command) == 0
     assert written(out) == ["first/label_map.png", "sub/second/label_map.png"]
@@ -94,23 +94,23 @@ def test_words_may_be_in_a_file(photos, tmp_path):
         (["--parts", "bench: seat", "--objects", "no/such-model"], "is not a model that finds objects"),
     ],
 )
-def test_what_is_wrong_for_all_pictures_is_said_once(options, message, photos, tmp_path, capsys):
+def test_what_is_wrong_for_all_images_is_said_once(options, message, photos, tmp_path, capsys):
     assert main(["predict", str(photos), "--out", str(tmp_path / "out"), *options]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("word", "message"), [("empty", "There is no picture in"), ("*.gif", "Nothing matches")])
-def test_words_that_stand_for_no_picture_are_refused(word, message, tmp_path, capsys):
+@pytest.mark.parametrize(("word", "message"), [("empty", "There is no image in"), ("*.gif", "Nothing matches")])
+def test_words_that_stand_for_no_image_are_refused(word, message, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main(["predict", str(tmp_path / word), *WORDS]) == 1
     assert message in capsys.readouterr().err
 
 
-def test_every_picture_gets_a_place_of_its_own(photos, tmp_path):
+def test_every_image_gets_a_place_of_its_own(photos, tmp_path):
     (photos / "first.jpg").touch()
     (photos / "sub" / "first.png").touch()
-    found = find_pictures(
+    found = find_images(
         [str(photos), str(photos / "sub" / "first.png"), "http://host/a%20b.png?size=2"], tmp_path / "x"
     )
     targets = name_targets(list(found), tmp_path / "out")
@@ -125,17 +125,17 @@ def test_every_picture_gets_a_place_of_its_own(photos, tmp_path):
     assert len(set(name_targets(twice, tmp_path).values())) == 2
 
 
-def test_earlier_results_are_no_pictures(photos):
+def test_earlier_results_are_no_images(photos):
     (photos / "out" / "first").mkdir(parents=True)
     (photos / "out" / "first" / "overlay.png").touch()
-    names = [str(name) for _, name in find_pictures([str(photos)], photos / "out")]
+    names = [str(name) for _, name in find_images([str(photos)], photos / "out")]
     assert names == ["first.png", "sub/second.jpg"]
 
 
 def test_brackets_in_a_name_are_no_pattern(tmp_path):
     path = tmp_path / "photo[1].png"
     path.touch()
-    assert [source for source, _ in find_pictures([str(path)], tmp_path / "out")] == [str(path)]
+    assert [source for source, _ in find_images([str(path)], tmp_path / "out")] == [str(path)]
 
 
 @pytest.mark.parametrize("place", ["taken", "taken/below"])
@@ -157,13 +157,13 @@ def test_of_folders_only_what_can_be_opened_counts(photos, tmp_path):
 def test_words_that_are_too_long_for_a_file(photos, tmp_path, capsys):
     words = ["long" * 2000, str(photos / "first.png")]
     assert main(["predict", *words, *WORDS, "--out", str(tmp_path / "out")]) == 1
-    assert "1 of 2 pictures failed" in capsys.readouterr().err
+    assert "1 of 2 images failed" in capsys.readouterr().err
     assert written(tmp_path / "out") == ["first/label_map.png"]
 
 
 @pytest.mark.parametrize("path", ["", "/", "/a/..", "/a/%2e%2e", "/..%2f.."])
 def test_results_of_urls_stay_below_the_folder(path, tmp_path):
-    [(_, name)] = find_pictures([f"http://host{path}"], tmp_path)
+    [(_, name)] = find_images([f"http://host{path}"], tmp_path)
     assert name.parts and name.parts[0] not in ("..", "/")
 
 
@@ -192,5 +192,5 @@ def test_a_place_that_is_taken_does_not_stop_the_others(photos, tmp_path, capsys
     out.mkdir()
     (out / "first").write_text("a file")
     assert main(["predict", str(photos), *WORDS, "--out", str(out)]) == 1
-    assert "1 of 2 pictures failed" in capsys.readouterr().err
+    assert "1 of 2 images failed" in capsys.readouterr().err
     assert written(out) == ["first", "sub/second/label_map.png"]

@@ -24,7 +24,7 @@ def saved(tmp_path_factory):
 
 
 def evaluate(saved, data, out, *words):
-    words = [*words, "--device", "cpu", "--max-pictures", "3"]
+    words = [*words, "--device", "cpu", "--max-images", "3"]
     assert main(["evaluate", str(saved), str(data), "--out", str(out), *words]) == 0
     return BenchmarkResult.from_json(out / "result.json")
 
@@ -47,7 +47,7 @@ def test_evaluate_with_found_objects(saved, pascal_folder, tmp_path):
     assert result.setting == "pred_obj"
 
 
-def test_evaluate_whole_pictures(saved, pascal_folder, tmp_path, capsys):
+def test_evaluate_whole_images(saved, pascal_folder, tmp_path, capsys):
     result = evaluate(saved, pascal_folder, tmp_path / "out", "--setting", "pred_all", "--metrics", "partclipseg")
     assert (result.setting, result.dataset["num_records"]) == ("pred_all", 3)
     assert main(["evaluate", str(saved), str(pascal_folder), "--setting", "pred_all", "--device", "cpu"]) == 1
@@ -94,7 +94,7 @@ def test_submit_and_score(pascal_folder, pascal, tmp_path, capsys):
     assert main(["score", str(folder), str(pascal_folder), "--out", str(out)]) == 0
     result = BenchmarkResult.from_json(out / "result.json")
     assert result.metrics["mIoU"] == result.metrics["strict"]["mIoU"] == 100 and result.model["name"] == "mine"
-    assert {path.name for path in out.iterdir()} == {"result.json", "classes.csv", "pictures.npz"}
+    assert {path.name for path in out.iterdir()} == {"result.json", "classes.csv", "image_counts.npz"}
 
 
 def wanted_files(folder):

@@ -1,4 +1,4 @@
-"""Augmentations change what they say, consistently in picture and maps, and depend on the generator alone."""
+"""Augmentations change what they say, consistently in image and maps, and depend on the generator alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @st.composite
 def views(draw: st.DrawFn) -> Views:
-    """Small pictures whose red and green channels repeat the two maps, so that misplaced pixels show."""
+    """Small images whose red and green channels repeat the two maps, so that misplaced pixels show."""
     shape = (draw(st.integers(1, 24)), draw(st.integers(1, 24)))
     labels = st.sampled_from([0, 1, 2, 7, IGNORE])
     part_map = draw(hnp.arrays(np.int64, shape, elements=labels))
@@ -48,15 +48,15 @@ def test_two_flips_are_none(given_views: Views) -> None:
 
 def test_flip_happens_with_its_probability() -> None:
     ramp = np.arange(4).reshape(1, 4)
-    pictured = Views(Image.new("RGB", (4, 1)), ramp, ramp)
+    given = Views(Image.new("RGB", (4, 1)), ramp, ramp)
     rng = generator()
-    flipped = sum(RandomFlip(0.25)(pictured, rng).part_map[0, 0] == 3 for _ in range(2000))
+    flipped = sum(RandomFlip(0.25)(given, rng).part_map[0, 0] == 3 for _ in range(2000))
     assert 420 < flipped < 580
-    assert RandomFlip(0)(pictured, rng) is pictured
+    assert RandomFlip(0)(given, rng) is given
 
 
 @given(views(), seeds, st.integers(1, 30), st.integers(1, 30))
-def test_crop_cuts_one_window_from_picture_and_maps(given_views: Views, seed: int, height: int, width: int) -> None:
+def test_crop_cuts_one_window_from_image_and_maps(given_views: Views, seed: int, height: int, width: int) -> None:
     cropped = RandomCrop(height, width)(given_views, generator(seed))
     expected = (min(height, given_views.part_map.shape[0]), min(width, given_views.part_map.shape[1]))
     assert cropped.part_map.shape == cropped.object_map.shape == cropped.image.size[::-1] == expected
@@ -67,9 +67,9 @@ def test_crop_cuts_one_window_from_picture_and_maps(given_views: Views, seed: in
 
 def test_crop_reaches_every_place_equally() -> None:
     ramp = np.arange(5).reshape(1, 5)
-    pictured = Views(Image.new("RGB", (5, 1)), ramp, ramp)
+    given = Views(Image.new("RGB", (5, 1)), ramp, ramp)
     rng = generator()
-    counts = np.bincount([RandomCrop(1, 2)(pictured, rng).part_map[0, 0] for _ in range(4000)], minlength=4)
+    counts = np.bincount([RandomCrop(1, 2)(given, rng).part_map[0, 0] for _ in range(4000)], minlength=4)
     assert len(counts) == 4
     assert counts.min() > 880
 
@@ -87,12 +87,12 @@ def test_resize_draws_all_lengths_and_filters_as_stated() -> None:
     rng = generator()
     pixels = rng.integers(0, 256, (10, 20, 3), dtype=np.uint8)
     labels = rng.integers(0, 9, (10, 20))
-    pictured = Views(Image.fromarray(pixels), labels, labels)
-    heights = {ResizeShortEdge([5, 8, 20], 100)(pictured, rng).part_map.shape[0] for _ in range(60)}
+    given = Views(Image.fromarray(pixels), labels, labels)
+    heights = {ResizeShortEdge([5, 8, 20], 100)(given, rng).part_map.shape[0] for _ in range(60)}
     assert heights == {5, 8, 20}
-    halved = ResizeShortEdge([5], 100)(pictured, rng)
+    halved = ResizeShortEdge([5], 100)(given, rng)
     np.testing.assert_array_equal(halved.part_map, labels[::2, ::2])
-    expected = np.asarray(pictured.image.resize((10, 5), Image.Resampling.BILINEAR))
+    expected = np.asarray(given.image.resize((10, 5), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(np.asarray(halved.image), expected)
 
 

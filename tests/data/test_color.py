@@ -14,7 +14,7 @@ from PIL import Image
 from ovparts_hf.data.augmentation import Views
 from ovparts_hf.data.color import ColorJitter, hsv_to_rgb, rgb_to_hsv
 
-pictures = hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
+images = hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
 
 # (red, green, blue), (hue, saturation, value), and the way back: computed with OpenCV's 8-bit COLOR_RGB2HSV and
 # COLOR_HSV2RGB on rows of 64 equal pixels.
@@ -44,7 +44,7 @@ def test_conversion_equals_opencv(rgb: tuple, hsv: tuple, back: tuple) -> None:
     assert tuple(hsv_to_rgb(np.array(hsv, dtype=np.uint8)).tolist()) == back
 
 
-@given(pictures)
+@given(images)
 def test_hsv_agrees_with_the_real_formula(rgb: np.ndarray) -> None:
     hsv = rgb_to_hsv(rgb).reshape(-1, 3).astype(float)
     for (hue, saturation, value), colour in zip(hsv, rgb.reshape(-1, 3) / 255):
@@ -55,7 +55,7 @@ def test_hsv_agrees_with_the_real_formula(rgb: np.ndarray) -> None:
         assert value == pytest.approx(exact[2] * 255)
 
 
-@given(pictures, st.integers(0, 2**32 - 1))
+@given(images, st.integers(0, 2**32 - 1))
 def test_maps_size_and_type_stay(rgb: np.ndarray, seed: int) -> None:
     labels = np.zeros(rgb.shape[:2], dtype=np.int64)
     changed = ColorJitter()(Views(Image.fromarray(rgb), labels, labels), np.random.default_rng(seed))

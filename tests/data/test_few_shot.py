@@ -18,7 +18,7 @@ def dataset(request):
     return PartDataset.load(request.getfixturevalue(f"{request.param}_folder"))  # tests change it
 
 
-def pictures_by_part(dataset, chosen=None):
+def images_by_part(dataset, chosen=None):
     found = {}
     for row, image_id in enumerate(dataset.splits["train"]["image_id"]):
         if chosen is None or image_id in chosen:
@@ -28,9 +28,9 @@ def pictures_by_part(dataset, chosen=None):
 
 
 @pytest.mark.parametrize("shots", [1, 2, 100])
-def test_every_part_has_as_many_pictures_as_can_be(dataset, shots):
+def test_every_part_has_as_many_images_as_can_be(dataset, shots):
     drawn = FewShotList.draw(dataset, shots)
-    available, found = pictures_by_part(dataset), pictures_by_part(dataset, drawn.image_ids)
+    available, found = images_by_part(dataset), images_by_part(dataset, drawn.image_ids)
     assert found.keys() == available.keys()
     assert all(len(found[part]) >= min(shots, len(available[part])) for part in available)
     labelled = set().union(*available.values())
@@ -39,15 +39,15 @@ def test_every_part_has_as_many_pictures_as_can_be(dataset, shots):
         assert set(drawn.image_ids) == labelled
 
 
-class ManyPictures:
-    """A training split of 80 pictures with two of ten parts each, the first ones rare."""
+class ManyImages:
+    """A training split of 80 images with two of ten parts each, the first ones rare."""
 
     taxonomy = SimpleNamespace(name="many")
 
     def __init__(self, order=1):
         generator = np.random.default_rng(0)
         parts = [generator.choice(10, 2, replace=False, p=np.arange(1, 11) / 55) for _ in range(80)]
-        self.rows = [(f"picture {i}", tuple(each)) for i, each in enumerate(parts)][::order]
+        self.rows = [(f"image {i}", tuple(each)) for i, each in enumerate(parts)][::order]
         self.splits = {"train": {"image_id": [image_id for image_id, _ in self.rows]}}
 
     def parts_in(self, record):
@@ -55,15 +55,15 @@ class ManyPictures:
 
 
 def test_the_seed_decides_and_the_order_of_rows_does_not():
-    assert FewShotList.draw(ManyPictures(), 4, seed=3) == FewShotList.draw(ManyPictures(-1), 4, seed=3)
-    assert len({FewShotList.draw(ManyPictures(), 4, seed).image_ids for seed in range(5)}) == 5
+    assert FewShotList.draw(ManyImages(), 4, seed=3) == FewShotList.draw(ManyImages(-1), 4, seed=3)
+    assert len({FewShotList.draw(ManyImages(), 4, seed).image_ids for seed in range(5)}) == 5
 
 
 def test_draws_are_balanced():
-    dataset = ManyPictures()
+    dataset = ManyImages()
     drawn = FewShotList.draw(dataset, 4)
-    counts = {part: len(names) for part, names in pictures_by_part(dataset, drawn.image_ids).items()}
-    everything = {part: len(names) for part, names in pictures_by_part(dataset).items()}
+    counts = {part: len(names) for part, names in images_by_part(dataset, drawn.image_ids).items()}
+    everything = {part: len(names) for part, names in images_by_part(dataset).items()}
     assert min(counts.values()) == 4 and len(drawn.image_ids) <= 40
     assert max(counts.values()) / min(counts.values()) < max(everything.values()) / min(everything.values())
 
@@ -85,7 +85,7 @@ def test_a_list_is_written_read_and_used(dataset, tmp_path):
 
 def test_lists_of_other_data_are_refused(pascal, ade):
     drawn = FewShotList.draw(pascal, 1)
-    with pytest.raises(ConfigurationError, match="no training pictures of 'ade20k-part-234'"):
+    with pytest.raises(ConfigurationError, match="no training images of 'ade20k-part-234'"):
         drawn.apply(ade)
     with pytest.raises(ConfigurationError, match=r"such as \['nowhere'\]"):
         FewShotList(pascal.taxonomy.name, 1, 0, ("nowhere",)).apply(pascal)
@@ -96,7 +96,7 @@ def test_lists_of_other_data_are_refused(pascal, ade):
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "list.json"
     path.write_text(content)
-    with pytest.raises(ConfigurationError, match="is not a list of few-shot pictures"):
+    with pytest.raises(ConfigurationError, match="is not a list of few-shot images"):
         FewShotList.from_json(path)
 
 
@@ -104,7 +104,7 @@ def test_unknown_keys_and_bad_shots_are_refused(pascal, tmp_path):
     path = tmp_path / "list.json"
     FewShotList.draw(pascal, 1).to_json(path)
     path.write_text(json.dumps({**json.loads(path.read_text()), "extra": 1}))
-    with pytest.raises(ConfigurationError, match="is not a list of few-shot pictures"):
+    with pytest.raises(ConfigurationError, match="is not a list of few-shot images"):
         FewShotList.from_json(path)
     with pytest.raises(ConfigurationError, match="shots is 0"):
         FewShotList.draw(pascal, 0)

@@ -105,7 +105,7 @@ def test_polygons_must_be_numbers(polygon):
         encode_segmentation([polygon], 10, 10, "x")
 
 
-def test_polygons_may_leave_the_picture():
+def test_polygons_may_leave_the_image():
     mask = decode_rle(encode_segmentation([[-5.0, -5.0, 5.0, -5.0, 5.0, 5.0, -5.0, 5.0]], 10, 10, "x"))
     assert mask[:4, :4].all()
     assert not mask[6:, 6:].any()

@@ -56,10 +56,10 @@ def test_counts_equal_the_original(name, request):
     assert objects == COUNTS[name].get("samples_per_object", {})
 
 
-def test_records_of_a_picture_are_adjacent_and_stable(ade):
+def test_records_of_a_image_are_adjacent_and_stable(ade):
     records = ade.evaluation_records(ZERO_SHOT)
-    pictures = [(record.split, record.row) for record in records]
-    assert len(dict.fromkeys(pictures)) == 1 + sum(a != b for a, b in zip(pictures, pictures[1:]))
+    images = [(record.split, record.row) for record in records]
+    assert len(dict.fromkeys(images)) == 1 + sum(a != b for a, b in zip(images, images[1:]))
     assert records == ade.evaluation_records(ZERO_SHOT)
     assert [record.split for record in records] == sorted((r.split for r in records), reverse=True)
 
@@ -92,7 +92,7 @@ def golden_record(facts, request):
     """The record of a mapper case."""
     fixture = "pascal" if facts["image"].startswith("Pascal") else "ade"
     dataset = request.getfixturevalue(fixture)
-    if facts["dataset"] == "voc_obj_part_sem_seg_val":  # the original's validation by picture, which it never uses
+    if facts["dataset"] == "voc_obj_part_sem_seg_val":  # the original's validation by image, which it never uses
         rows = dataset.splits["validation"]
         listed = [Record("validation", i) for i, parts in enumerate(rows["parts"]) if parts]
     else:
@@ -108,7 +108,7 @@ def golden_record(facts, request):
 
 
 @pytest.mark.parametrize("name", ["pascal", "ade"])
-def test_parts_of_a_record_are_known_without_its_picture(name, request):
+def test_parts_of_a_record_are_known_without_its_image(name, request):
     dataset = request.getfixturevalue(name)
     for record in dataset.evaluation_records(ZERO_SHOT) + dataset.training_records(ZERO_SHOT):
         labelled = np.unique(dataset.read(record).part_map)
@@ -136,7 +136,7 @@ def test_samples_may_be_changed_without_harm(pascal):
     assert (after.part_map == pascal.taxonomy.ignore_index).any()
 
 
-def test_picture_is_upright_rgb_of_the_maps_size(pascal):
+def test_image_is_upright_rgb_of_the_maps_size(pascal):
     sample = pascal.read(pascal.evaluation_records(ZERO_SHOT)[0])
     assert sample.image.mode == "RGB"
     assert sample.part_map.shape == sample.object_map.shape == sample.image.size[::-1]

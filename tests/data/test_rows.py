@@ -69,7 +69,7 @@ def test_training_records():
     zero_shot, few_shot = get_task("zero_shot"), get_task("few_shot")
     unseen_only = np.where(PARTS == 2, PARTS, N).astype(np.uint8)
     rows = [RowLabels.from_row(semantic("a")), RowLabels.from_row(semantic("b", parts=unseen_only))]
-    assert found(training_records(rows, TAXONOMY, zero_shot, "picture", ())) == [("train", 0, None, None)]
+    assert found(training_records(rows, TAXONOMY, zero_shot, "image", ())) == [("train", 0, None, None)]
     assert found(training_records(rows, TAXONOMY, zero_shot, "object", ())) == [("train", 0, 0, None)]
-    assert found(training_records(rows, TAXONOMY, few_shot, "picture", {"b"})) == [("train", 1, None, None)]
+    assert found(training_records(rows, TAXONOMY, few_shot, "image", {"b"})) == [("train", 1, None, None)]
     assert found(training_records(rows, TAXONOMY, few_shot, "object", {"b"})) == [("train", 1, 1, None)]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ovparts_hf.data.augmentation import Compose, RandomCrop, RandomFlip, Transform
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.data.training_set import Draw, TrainingOrder, TrainingSet
+from ovparts_hf.data.training_set import Draw, ResumableBatchSampler, TrainingSet
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest
@@ -29,11 +29,11 @@ def pixels(images: list[Image.Image]) -> dict[str, torch.Tensor]:
 
 
 def training_set(
-    dataset: PartDataset, transform: Transform, seed: int = 0, classes_per_picture: int | None = None
+    dataset: PartDataset, transform: Transform, seed: int = 0, classes_per_image: int | None = None
 ) -> TrainingSet:
     records = dataset.training_records(ZERO_SHOT)
     target = ZERO_SHOT.train_taxonomy(dataset.taxonomy)
-    return TrainingSet(dataset, records, target, transform, pixels, LABEL_SIZE, seed, classes_per_picture)
+    return TrainingSet(dataset, records, target, transform, pixels, LABEL_SIZE, seed, classes_per_image)
 
 
 @pytest.mark.parametrize("name", ["pascal", "ade"])
@@ -53,7 +53,7 @@ def test_labels_are_those_of_the_training_vocabulary(name: str, request: pytest.
 
 @pytest.mark.parametrize("count", [1, 20, 1000])
 def test_scored_classes_are_those_of_the_labelled_objects_and_random_others(pascal: PartDataset, count: int) -> None:
-    examples = training_set(pascal, Compose([]), classes_per_picture=count)
+    examples = training_set(pascal, Compose([]), classes_per_image=count)
     target = examples.target
     masks = []
     for index in range(len(examples)):
@@ -118,9 +118,9 @@ def test_nothing_to_train_on_is_refused(pascal: PartDataset) -> None:
 @given(records=st.integers(1, 30), share=st.integers(1, 4), processes=st.integers(1, 3), pieces=st.integers(1, 3))
 def test_division_does_not_change_the_batches(records: int, share: int, processes: int, pieces: int) -> None:
     batch, steps = share * pieces * processes, 6
-    whole = list(TrainingOrder(records, batch, steps, seed=7))
+    whole = list(ResumableBatchSampler(records, batch, steps, seed=7))
     divided = [
-        TrainingOrder(records, batch, steps, 7, micro_batch_size=share, process=p, num_processes=processes)
+        ResumableBatchSampler(records, batch, steps, 7, micro_batch_size=share, process=p, num_processes=processes)
         for p in range(processes)
     ]
     assert all(len(list(order)) == len(order) == steps * pieces for order in divided)
@@ -132,7 +132,7 @@ def test_division_does_not_change_the_batches(records: int, share: int, processe
 
 @given(records=st.integers(1, 20), batch=st.integers(1, 9), seed=st.integers(0, 5))
 def test_every_epoch_uses_each_record_once(records: int, batch: int, seed: int) -> None:
-    walk = list(chain.from_iterable(TrainingOrder(records, batch, 20, seed)))
+    walk = list(chain.from_iterable(ResumableBatchSampler(records, batch, 20, seed)))
     assert [draw.epoch for draw in walk] == [position // records for position in range(len(walk))]
     full = len(walk) // records
     counts = Counter(walk[: full * records])
@@ -141,7 +141,7 @@ def test_every_epoch_uses_each_record_once(records: int, batch: int, seed: int) 
 
 
 def test_epochs_and_seeds_differ() -> None:
-    first, second = (list(chain.from_iterable(TrainingOrder(50, 50, 2, seed))) for seed in (0, 1))
+    first, second = (list(chain.from_iterable(ResumableBatchSampler(50, 50, 2, seed))) for seed in (0, 1))
     orders = [[draw.index for draw in walk[part]] for walk in (first, second) for part in (slice(50), slice(50, None))]
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 4
@@ -149,7 +149,10 @@ def test_epochs_and_seeds_differ() -> None:
 
 @given(start=st.integers(0, 6))
 def test_later_start_skips_whole_steps(start: int) -> None:
-    assert list(TrainingOrder(5, 4, 6, 0, 2, start=start)) == list(TrainingOrder(5, 4, 6, 0, 2))[2 * start :]
+    assert (
+        list(ResumableBatchSampler(5, 4, 6, 0, 2, start=start))
+        == list(ResumableBatchSampler(5, 4, 6, 0, 2))[2 * start :]
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_later_start_skips_whole_steps(start: int) -> None:
 )
 def test_uneven_division_is_refused(batch: int, micro: int | None, processes: int, multiple: int) -> None:
     with pytest.raises(ConfigurationError, match=f"must be a multiple of {multiple}"):
-        TrainingOrder(10, batch, 5, 0, micro, num_processes=processes)
+        ResumableBatchSampler(10, batch, 5, 0, micro, num_processes=processes)
 
 
 def test_the_original_object_map_empties_masks_of_objects_whose_number_is_no_seen_part(pascal: PartDataset) -> None:

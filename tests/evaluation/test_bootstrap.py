@@ -3,7 +3,7 @@ import pytest
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.bootstrap import (
-    PICTURES_FILE,
+    COUNTS_FILE,
     RESULT_FILE,
     bootstrap,
     compare,
@@ -11,7 +11,7 @@ from ovparts_hf.evaluation.bootstrap import (
     comparison_table,
 )
 from ovparts_hf.evaluation.results import BenchmarkResult, describe_classes
-from ovparts_hf.metrics import PartSegmentationMetric, PictureCounts
+from ovparts_hf.metrics import ImageCounts, PartSegmentationMetric
 from ovparts_hf.metrics.scores import MEANS
 from ovparts_hf.taxonomy import PartTaxonomy
 
@@ -25,12 +25,12 @@ TAXONOMY = PartTaxonomy.from_dict(
 SEEN = TAXONOMY.seen_part_ids
 
 
-def counted(accuracy, pictures=40, seed=0, metrics="ov_parts", pred_all=False, records=1):
-    """A model that is right on a share of the pixels; the same seed gives the same pictures."""
+def counted(accuracy, images=40, seed=0, metrics="ov_parts", pred_all=False, records=1):
+    """A model that is right on a share of the pixels; the same seed gives the same images."""
     generator = np.random.default_rng(seed)
     metric = PartSegmentationMetric(TAXONOMY.part_classes, SEEN, TAXONOMY.ignore_index, metrics, pred_all)
-    store = PictureCounts(3)
-    for n in range(pictures):
+    store = ImageCounts(3)
+    for n in range(images):
         for _ in range(records):
             reference, wrong = generator.integers(0, 3, (2, 6, 6))
             prediction = np.where(generator.random((6, 6)) < accuracy, reference, wrong)
@@ -43,8 +43,8 @@ def counted(accuracy, pictures=40, seed=0, metrics="ov_parts", pred_all=False, r
     [("ov_parts", False), ("strict", False), ("partclipseg", False), ("partclipseg", True), ("partcatseg", True)],
 )
 def test_intervals_hold_the_number(metrics, pred_all):
-    metric, pictures = counted(0.6, metrics=metrics, pred_all=pred_all)
-    intervals = bootstrap(pictures, SEEN, metrics, pred_all, samples=200)
+    metric, images = counted(0.6, metrics=metrics, pred_all=pred_all)
+    intervals = bootstrap(images, SEEN, metrics, pred_all, samples=200)
     numbers = metric.compute()
     assert list(intervals) == list(MEANS)
     for key, (low, high) in intervals.items():
@@ -52,34 +52,34 @@ def test_intervals_hold_the_number(metrics, pred_all):
 
 
 def test_intervals_cover_the_true_number_as_often_as_they_say():
-    truth = counted(0.6, pictures=4000, seed=99)[0].compute()["mIoU"]
+    truth = counted(0.6, images=4000, seed=99)[0].compute()["mIoU"]
     covered = 0
     for seed in range(60):
-        low, high = bootstrap(counted(0.6, pictures=25, seed=seed)[1], SEEN, samples=200)["mIoU"]
+        low, high = bootstrap(counted(0.6, images=25, seed=seed)[1], SEEN, samples=200)["mIoU"]
         covered += low < truth < high
     assert 48 <= covered <= 60  # 95 % of 60 is 57
 
 
-def test_all_records_of_a_picture_are_drawn_together():
-    _, split = counted(0.6, pictures=20, records=2)
-    joined = PictureCounts(3)
+def test_all_records_of_a_image_are_drawn_together():
+    _, split = counted(0.6, images=20, records=2)
+    joined = ImageCounts(3)
     for image_id, first, second in zip(split.image_ids[::2], *[iter(split.matrices())] * 2):
         joined.add(image_id, first + second)
     assert bootstrap(split, SEEN, samples=50) == bootstrap(joined, SEEN, samples=50)
 
 
-def test_order_of_pictures_does_not_matter_and_seed_does():
-    _, pictures = counted(0.6)
-    reverse = PictureCounts(3)
-    for image_id, matrix in reversed(list(zip(pictures.image_ids, pictures.matrices()))):
+def test_order_of_images_does_not_matter_and_seed_does():
+    _, images = counted(0.6)
+    reverse = ImageCounts(3)
+    for image_id, matrix in reversed(list(zip(images.image_ids, images.matrices()))):
         reverse.add(image_id, matrix)
-    assert bootstrap(pictures, SEEN, samples=50) == bootstrap(reverse, SEEN, samples=50)
-    assert bootstrap(pictures, SEEN, samples=50) != bootstrap(pictures, SEEN, samples=50, seed=1)
+    assert bootstrap(images, SEEN, samples=50) == bootstrap(reverse, SEEN, samples=50)
+    assert bootstrap(images, SEEN, samples=50) != bootstrap(images, SEEN, samples=50, seed=1)
 
 
 def test_what_is_undefined_has_no_interval():
-    _, pictures = counted(0.6)
-    intervals = bootstrap(pictures, range(3), samples=20)
+    _, images = counted(0.6)
+    intervals = bootstrap(images, range(3), samples=20)
     assert np.isnan(intervals["mIoU_unseen"]).all() and np.isnan(intervals["hIoU"]).all()
 
 
@@ -97,13 +97,13 @@ def test_a_better_model_is_found_and_an_equal_one_is_not():
 def test_pairing_is_sharper_than_two_intervals():
     (_, first), (_, second) = counted(0.6), counted(0.62)
     paired = compare(first, second, SEEN, samples=200)["mIoU"]
-    widths = [np.ptp(bootstrap(pictures, SEEN, samples=200)["mIoU"]) for pictures in (first, second)]
+    widths = [np.ptp(bootstrap(images, SEEN, samples=200)["mIoU"]) for images in (first, second)]
     assert paired.high - paired.low < sum(widths)
 
 
-@pytest.mark.parametrize("options", [{"pictures": 39}, {"pictures": 41}])
-def test_other_pictures_are_refused(options):
-    with pytest.raises(ConfigurationError, match=r"same pictures.*40 and (39|41) pictures, 1 of them in only one"):
+@pytest.mark.parametrize("options", [{"images": 39}, {"images": 41}])
+def test_other_images_are_refused(options):
+    with pytest.raises(ConfigurationError, match=r"same images.*40 and (39|41) images, 1 of them in only one"):
         compare(counted(0.6)[1], counted(0.6, **options)[1], SEEN)
 
 
@@ -114,26 +114,26 @@ def test_other_pictures_are_refused(options):
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ConfigurationError, match=message):
         bootstrap(counted(0.6)[1], SEEN, **{"samples": 5, **options})
-    with pytest.raises(ConfigurationError, match="No picture was counted"):
-        bootstrap(PictureCounts(3), SEEN)
+    with pytest.raises(ConfigurationError, match="No image was counted"):
+        bootstrap(ImageCounts(3), SEEN)
 
 
 # ---- result folders ------------------------------------------------------------------------------------------------
 
 
 def write_folder(path, accuracy, **changes):
-    metric, pictures = counted(accuracy)
+    metric, images = counted(accuracy)
     arguments = {
         "metrics": metric.compute(),
         "classes": describe_classes(TAXONOMY),
         "task": "zero_shot",
         "setting": "oracle_obj",
-        "dataset": {"name": "toy", "fingerprint": "ab12", "num_pictures": 40, "num_records": 40},
+        "dataset": {"name": "toy", "fingerprint": "ab12", "num_images": 40, "num_records": 40},
         "model": {"name": "tiny", "type": "ovparts_clipseg"},
         "seed": 0,
     }
     BenchmarkResult(**{**arguments, **changes}).to_json(path / RESULT_FILE)
-    pictures.save(path / PICTURES_FILE)
+    images.save(path / COUNTS_FILE)
     return path
 
 
@@ -163,6 +163,6 @@ def test_unlike_results_are_refused(tmp_path, changes, message):
 
 def test_a_folder_without_counts_is_refused(tmp_path):
     folder = write_folder(tmp_path / "a", 0.6)
-    (folder / PICTURES_FILE).unlink()
-    with pytest.raises(ConfigurationError, match=r"pictures.npz cannot be read.*evaluate again"):
+    (folder / COUNTS_FILE).unlink()
+    with pytest.raises(ConfigurationError, match=r"image_counts.npz cannot be read.*evaluate again"):
         compare_results(folder, folder)

@@ -70,11 +70,11 @@ def test_predictions_equal_the_plain_computation(model, processor, dataset):
         np.testing.assert_array_equal(prediction.label_map, expected)
 
 
-def test_each_picture_is_seen_once_and_words_are_read_once(model, processor, dataset, monkeypatch):
-    pictures = count_calls(monkeypatch, model, "encode_pictures")
+def test_each_image_is_seen_once_and_words_are_read_once(model, processor, dataset, monkeypatch):
+    images = count_calls(monkeypatch, model, "encode_images")
     words = count_calls(monkeypatch, model, "encode_classes")
     result = evaluate_model(model, processor, dataset, batch_size=1, progress=False)
-    assert len(pictures) == result.dataset["num_pictures"] < result.dataset["num_records"]
+    assert len(images) == result.dataset["num_images"] < result.dataset["num_records"]
     assert len(words) == 1
 
 
@@ -113,20 +113,20 @@ def test_few_shot_counts_every_class_as_seen(model, processor, dataset):
 
 
 def test_result_says_what_was_done(model, processor, dataset, tmp_path):
-    result = evaluate_model(model, processor, dataset, max_pictures=2, seed=3, progress=False)
-    assert result.dataset["num_pictures"] == 2
+    result = evaluate_model(model, processor, dataset, max_images=2, seed=3, progress=False)
+    assert result.dataset["num_images"] == 2
     assert result.dataset["name"] == dataset.taxonomy.name
     assert result.dataset["fingerprint"].startswith("Content sha256-")
     assert (result.task, result.setting, result.seed) == ("zero_shot", "oracle_obj", 3)
     assert result.model["type"] == "ovparts_clipseg"
-    assert result.timings["pictures_per_second"] > 0
+    assert result.timings["images_per_second"] > 0
     result.to_json(tmp_path / "result.json")
     assert BenchmarkResult.from_json(tmp_path / "result.json").metrics["IoU"].keys() == result.metrics["IoU"].keys()
 
 
 def test_refuses_what_it_cannot_evaluate(model, processor, dataset):
     with pytest.raises(ConfigurationError, match="no labelled object"):
-        evaluate_model(model, processor, dataset, max_pictures=0)
+        evaluate_model(model, processor, dataset, max_images=0)
 
 
 def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, tmp_path):
@@ -177,7 +177,7 @@ def test_classes_that_interact_are_all_given(catseg, dataset):
         assert (prediction.label_map == scores.argmax(0).numpy()).mean() > 0.999
 
 
-def test_pictures_go_through_the_model_once_and_words_not_at_all_when_stored(catseg, pascal_folder, monkeypatch):
+def test_images_go_through_the_model_once_and_words_not_at_all_when_stored(catseg, pascal_folder, monkeypatch):
     model, processor = catseg
     dataset = PartDataset.load(pascal_folder)
     model = copy.deepcopy(model)
@@ -186,15 +186,15 @@ def test_pictures_go_through_the_model_once_and_words_not_at_all_when_stored(cat
         dataset.taxonomy.part_classes, encode_vocabulary(model, processor, dataset.taxonomy.part_classes)
     )
     first = len(encoded)
-    pictures = count_calls(monkeypatch, model.backbone, "forward")
+    images = count_calls(monkeypatch, model.backbone, "forward")
     result = evaluate_model(model, processor, dataset, batch_size=1, progress=False)
     assert len(encoded) == first > 0
-    assert len(pictures) == result.dataset["num_pictures"] < result.dataset["num_records"]
+    assert len(images) == result.dataset["num_images"] < result.dataset["num_records"]
 
 
 def test_sliding_windows(catseg, model, processor, pascal_folder):
     dataset = PartDataset.load(pascal_folder)
-    result = evaluate_model(*catseg, dataset, sliding_window=True, progress=False, max_pictures=2)
+    result = evaluate_model(*catseg, dataset, sliding_window=True, progress=False, max_images=2)
     assert result.config["sliding_window"] is True
     assert not catseg[1].image_processor.sliding_window
     assert 0 <= result.metrics["mIoU"] <= 100
@@ -205,7 +205,7 @@ def test_sliding_windows(catseg, model, processor, pascal_folder):
 @pytest.mark.parametrize("compat", ["ov_parts", None])
 def test_catseg_chooses_parts_by_substring_for_published_numbers_only(catseg, ade, compat, monkeypatch):
     asked = count_calls(monkeypatch, PartTaxonomy, "parts_named_after")
-    result = evaluate_model(*catseg, ade, compat=compat, max_pictures=2, progress=False)
+    result = evaluate_model(*catseg, ade, compat=compat, max_images=2, progress=False)
     assert bool(asked) == (compat == "ov_parts")
     assert result.config["candidates"] == ("substring" if compat else "id")
 
@@ -221,7 +221,7 @@ def test_substring_candidates_can_win(catseg, ade):
 
 
 def test_clipseg_never_chooses_by_substring(model, processor, ade):
-    assert evaluate_model(model, processor, ade, max_pictures=1, progress=False).config["candidates"] == "id"
+    assert evaluate_model(model, processor, ade, max_images=1, progress=False).config["candidates"] == "id"
 
 
 def test_half_precision_moves_numbers_a_little(catseg, pascal_folder):

@@ -76,12 +76,12 @@ class Given:
 
 
 def evaluate(model, processor, dataset, objects, **options):
-    options = {"compat": None, "progress": False, "max_pictures": 4, **options}
+    options = {"compat": None, "progress": False, "max_images": 4, **options}
     return evaluate_model(model, processor, dataset, setting="pred_obj", objects=objects, **options)
 
 
 def test_the_true_objects_give_the_numbers_of_oracle_obj(model, processor, pascal):
-    oracle = evaluate_model(model, processor, pascal, compat=None, progress=False, max_pictures=4)
+    oracle = evaluate_model(model, processor, pascal, compat=None, progress=False, max_images=4)
     found = evaluate(model, processor, pascal, Given(pascal))
     np.testing.assert_equal(found.metrics, oracle.metrics)
     assert found.setting == "pred_obj" and found.config["objects"] == "given"
@@ -162,11 +162,11 @@ def test_names_must_fit(labels, names, message):
 @torch.no_grad()
 def test_the_model_is_asked_for_whole_objects(model, processor, pascal):
     names = pascal.taxonomy.object_classes
-    picture = pascal.read(pascal.evaluation_records(get_task("zero_shot"))[0])
-    outputs = model(**processor(images=[picture.image], classes=names), include_none=True)
+    image = pascal.read(pascal.evaluation_records(get_task("zero_shot"))[0])
+    outputs = model(**processor(images=[image.image], classes=names), include_none=True)
     logits = torch.cat([outputs.logits, outputs.none_logits], dim=1)
-    best = F.interpolate(logits, size=picture.part_map.shape, mode="bilinear")[0].sigmoid().argmax(0).numpy()
-    found = get_objects("model", model, processor, pascal).find(picture)
+    best = F.interpolate(logits, size=image.part_map.shape, mode="bilinear")[0].sigmoid().argmax(0).numpy()
+    found = get_objects("model", model, processor, pascal).find(image)
     assert (found == np.where(best == len(names), -1, best)).mean() > 0.999
     result = evaluate(model, processor, pascal, ModelObjects(model, processor, pascal.taxonomy))
     assert result.config["objects"] == "the same model"
@@ -196,7 +196,7 @@ def test_column_of_object_maps(model, processor, pascal):
     np.testing.assert_equal(
         evaluate(model, processor, pascal, source).metrics, evaluate(model, processor, pascal, given).metrics
     )
-    with pytest.raises(ConfigurationError, match=r"no column 'parts' of pictures; it has \['image', 'object_map'"):
+    with pytest.raises(ConfigurationError, match=r"no column 'parts' of images; it has \['image', 'object_map'"):
         get_objects("column:parts", model, processor, pascal)
 
 
@@ -208,7 +208,7 @@ def test_wrong_object_maps_are_named(tmp_path):
         source.find(sample())
     for array in (np.zeros((2, 2), np.uint8), np.full((3, 4), 9, np.uint8)):
         Image.fromarray(array).save(tmp_path / "a.png")
-        with pytest.raises(ConfigurationError, match="it must have the picture's size"):
+        with pytest.raises(ConfigurationError, match="it must have the image's size"):
             source.find(sample())
 
 
@@ -260,9 +260,9 @@ def test_models_of_transformers_find_objects(save, model, processor, pascal, tmp
     save(tmp_path, {0: "dog", 1: "automobile"})
     source = get_objects(str(tmp_path), model, processor, pascal, {"automobile": "car", "dog": "dog"})
     assert isinstance(source, SegmenterObjects) and str(source) == str(tmp_path)
-    picture = pascal.read(pascal.evaluation_records(get_task("zero_shot"))[0])
-    found = source.find(picture)
-    assert found.shape == picture.part_map.shape
+    image = pascal.read(pascal.evaluation_records(get_task("zero_shot"))[0])
+    found = source.find(image)
+    assert found.shape == image.part_map.shape
     wanted = {pascal.taxonomy.object_classes.index(name) for name in ("car", "dog")}
     assert set(np.unique(found)) <= wanted | {-1}
     if save is save_semantic:

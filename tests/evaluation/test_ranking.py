@@ -46,6 +46,6 @@ def test_order(order, rows):
     assert [each.record.row for each in rank(SCORES, order, WORDS, 1)] == rows[:1]
 
 
-def test_pictures_are_told_apart():
-    pictures = [scored(row, None, 10.0 * row) for row in range(3)]
-    assert [each.record.row for each in rank(pictures, "best", WORDS, 2)] == [2, 1]
+def test_images_are_told_apart():
+    images = [scored(row, None, 10.0 * row) for row in range(3)]
+    assert [each.record.row for each in rank(images, "best", WORDS, 2)] == [2, 1]

@@ -8,7 +8,7 @@ import pytest
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.results import BenchmarkResult, describe_breakdowns, describe_classes
-from ovparts_hf.metrics import PartSegmentationMetric, PictureCounts
+from ovparts_hf.metrics import ImageCounts, PartSegmentationMetric
 from ovparts_hf.taxonomy import PartTaxonomy
 
 TAXONOMY = PartTaxonomy.from_dict(
@@ -28,10 +28,10 @@ def make_result(**changes):
         "classes": describe_classes(TAXONOMY),
         "task": "zero_shot",
         "setting": "oracle_obj",
-        "dataset": {"name": "toy", "fingerprint": "ab12", "num_pictures": 1, "num_records": 2},
+        "dataset": {"name": "toy", "fingerprint": "ab12", "num_images": 1, "num_records": 2},
         "model": {"name": "tiny", "type": "ovparts_clipseg"},
         "seed": 0,
-        "timings": {"seconds": 2.0, "pictures_per_second": 0.5},
+        "timings": {"seconds": 2.0, "images_per_second": 0.5},
     }
     return BenchmarkResult(**{**arguments, **changes})
 
@@ -81,9 +81,9 @@ def test_layout_1_is_read(tmp_path):
 
 def test_breakdowns_and_intervals_survive(tmp_path):
     metric = PartSegmentationMetric(TAXONOMY.part_classes, TAXONOMY.seen_part_ids, TAXONOMY.ignore_index)
-    pictures = PictureCounts(metric.num_classes)
-    pictures.add("a", metric.update([[0, 0, 1, 2, -1]], [[0, 0, 0, 2, 2]]))
-    breakdowns = describe_breakdowns(metric, describe_classes(TAXONOMY), pictures)
+    images = ImageCounts(metric.num_classes)
+    images.add("a", metric.update([[0, 0, 1, 2, -1]], [[0, 0, 0, 2, 2]]))
+    breakdowns = describe_breakdowns(metric, describe_classes(TAXONOMY), images)
     assert breakdowns["objects"] == pytest.approx({"cat": 200 / 3, "chest of drawers": 50})
     assert breakdowns["sizes"]["small"] == pytest.approx((200 / 3 + 50) / 2)
     assert breakdowns["confusions"][0]["prediction"] == "cat's tail"

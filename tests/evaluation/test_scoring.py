@@ -45,20 +45,20 @@ def fed(dataset, predictions, label_size=None, masks=True, **options):
 @pytest.mark.parametrize("metrics", ["ov_parts", "strict", "partclipseg"])
 def test_scores_are_those_of_the_metric(dataset, tmp_path, metrics, label_size):
     folder = write_predictions(tmp_path / "out", dataset, guesses(dataset), model="mine")
-    result, pictures = score_folder(folder, dataset, metrics, label_size=label_size, progress=False)
+    result, images = score_folder(folder, dataset, metrics, label_size=label_size, progress=False)
     expected = fed(dataset, guesses(dataset), label_size, metrics=metrics)
-    np.testing.assert_array_equal(pictures.total(), expected.confusion_matrix)
+    np.testing.assert_array_equal(images.total(), expected.confusion_matrix)
     np.testing.assert_equal(result.metrics, expected.compute())
     assert 0 < result.metrics["mIoU"] < 100
     assert result.model["name"] == "mine" and result.flavour == metrics
-    assert result.dataset["num_records"] == len(pictures)
+    assert result.dataset["num_records"] == len(images)
     low, high = result.intervals["mIoU"]
     assert low <= high and set(result.breakdowns) == {"objects", "parts", "confusions", "sizes"}
     result.to_json(tmp_path / "result.json")
     np.testing.assert_equal(BenchmarkResult.from_json(tmp_path / "result.json").metrics, result.metrics)
 
 
-def test_without_given_objects_every_picture_is_scored_once(dataset, tmp_path):
+def test_without_given_objects_every_image_is_scored_once(dataset, tmp_path):
     first = {(record.split, record.row): (record, label_map) for record, label_map in guesses(dataset)}
     folder = write_predictions(tmp_path / "out", dataset, first.values(), setting="pred_all")
     result, _ = score_folder(folder, dataset, "partcatseg", boundary=True, progress=False)
@@ -67,8 +67,8 @@ def test_without_given_objects_every_picture_is_scored_once(dataset, tmp_path):
     expected = PartSegmentationMetric(
         taxonomy.part_classes, taxonomy.seen_part_ids, taxonomy.ignore_index, "partcatseg", True, True
     )
-    for picture, (_, label_map) in first.items():
-        group = [dataset.read(record) for record in records if (record.split, record.row) == picture]
+    for image, (_, label_map) in first.items():
+        group = [dataset.read(record) for record in records if (record.split, record.row) == image]
         part_map = np.full_like(label_map, taxonomy.ignore_index)
         for sample in group:
             labelled = sample.part_map != taxonomy.ignore_index
@@ -94,7 +94,7 @@ def test_the_truth_scores_100_and_nothing_scores_0(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("label_map", "message"),
     [
-        (np.zeros((3, 4), dtype=np.uint8), r"has \(height, width\) \(3, 4\), but its picture"),
+        (np.zeros((3, 4), dtype=np.uint8), r"has \(height, width\) \(3, 4\), but its image"),
         (None, r"holds the ids \[200\]"),
         (np.zeros((3, 4), dtype=np.uint16), "is no PNG with one channel of 8 bits"),
         (np.zeros((3, 4, 3), dtype=np.uint8), "is no PNG with one channel of 8 bits"),

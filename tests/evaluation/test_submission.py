@@ -41,11 +41,11 @@ def test_manifest_names_every_map_once(dataset, tmp_path):
 
 
 @pytest.mark.parametrize("setting", ["pred_obj", "pred_all"])
-def test_without_given_objects_a_picture_has_one_map(dataset, tmp_path, setting):
+def test_without_given_objects_a_image_has_one_map(dataset, tmp_path, setting):
     manifest = json.loads(write_manifest(tmp_path, dataset, setting=setting).read_text())
-    pictures = {(r.split, r.row) for r in dataset.evaluation_records(get_task("zero_shot"))}
-    assert {(entry["split"], entry["row"]) for entry in manifest["maps"]} == pictures
-    assert len(manifest["maps"]) == len(pictures)
+    images = {(r.split, r.row) for r in dataset.evaluation_records(get_task("zero_shot"))}
+    assert {(entry["split"], entry["row"]) for entry in manifest["maps"]} == images
+    assert len(manifest["maps"]) == len(images)
     assert {entry["object"] for entry in manifest["maps"]} == {None}
 
 
@@ -60,9 +60,9 @@ def test_written_maps_are_lossless(dataset, tmp_path):
     assert manifest["model"] == "mine"
     assert list(files) == list(expected)
     for record, path in files.items():
-        with Image.open(path) as picture:
-            assert picture.mode == {8: "L", 16: "I;16"}[manifest["bits"]]
-            found = np.asarray(picture).astype(int)
+        with Image.open(path) as image:
+            assert image.mode == {8: "L", 16: "I;16"}[manifest["bits"]]
+            found = np.asarray(image).astype(int)
         np.testing.assert_array_equal(np.where(found == dataset.taxonomy.ignore_index, -1, found), expected[record])
 
 

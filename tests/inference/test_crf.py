@@ -8,7 +8,7 @@ from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.inference.crf import load_crf, refine
-from ovparts_hf.inference.engine import TestTime
+from ovparts_hf.inference.engine import TestTimeAugmentation
 
 
 class Field:
@@ -45,13 +45,13 @@ def fake(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", module)
 
 
-PICTURE = Image.new("RGB", (5, 3), "red")
+IMAGE = Image.new("RGB", (5, 3), "red")
 
 
 def test_scores_become_energies_and_come_back(fake):
     scores = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(0))
     scores[:, 0, 0] = 0
-    refined = TestTime(crf=True).refine(scores, PICTURE)
+    refined = TestTimeAugmentation(crf=True).refine(scores, IMAGE)
     assert refined.shape == scores.shape and refined.dtype == torch.float32
     torch.testing.assert_close(refined[0, 1:], (scores / scores.sum(0))[0, 1:])
     assert (refined.argmax(0) == 1).all()
@@ -59,18 +59,18 @@ def test_scores_become_energies_and_come_back(fake):
 
 def test_one_candidate_needs_no_field(fake):
     scores = torch.rand(1, 3, 5)
-    assert refine(scores, PICTURE) is scores
+    assert refine(scores, IMAGE) is scores
 
 
 def test_off_by_default():
     scores = torch.rand(2, 3, 5)
-    assert TestTime().refine(scores, PICTURE) is scores
+    assert TestTimeAugmentation().refine(scores, IMAGE) is scores
 
 
 def test_a_missing_module_is_said_before_work_starts(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydensecrf", None)
     monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
     with pytest.raises(ConfigurationError, match=r"not installed: pip install \"ovparts_hf\[crf\]\""):
-        TestTime(crf=True)
+        TestTimeAugmentation(crf=True)
     with pytest.raises(ConfigurationError, match="needs pydensecrf2"):
         load_crf()

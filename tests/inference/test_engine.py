@@ -9,18 +9,18 @@ from PIL import ImageOps
 
 from ovparts_hf.evaluation.evaluator import evaluate_model
 from ovparts_hf.evaluation.prediction import predict_records
-from ovparts_hf.evaluation.whole_pictures import predict_pictures
-from ovparts_hf.inference.engine import SHORT_EDGES, TestTime, takes_any_size
+from ovparts_hf.evaluation.whole_images import predict_images
+from ovparts_hf.inference.engine import SHORT_EDGES, TestTimeAugmentation, takes_any_size
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from ovparts_hf.models.processing import ClosedVocabularyProcessor
 from ovparts_hf.taxonomy.tasks import get_task
 
-from ..evaluation.test_whole_pictures import maskformer
+from ..evaluation.test_whole_images import maskformer
 from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
 from .test_crf import Field
 
-TTA = TestTime(tta=True)
+TTA = TestTimeAugmentation(tta=True)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def probabilities(model, processor, image, names, size):
     return F.interpolate(logits, size=size, mode="bilinear")[0].sigmoid()
 
 
-def test_the_mirrored_picture_is_averaged(model, processor, pascal):
+def test_the_mirrored_image_is_averaged(model, processor, pascal):
     taxonomy = pascal.taxonomy
     changed = 0
     records = pascal.evaluation_records(get_task("zero_shot"))[:5]
@@ -56,13 +56,13 @@ def test_the_mirrored_picture_is_averaged(model, processor, pascal):
     assert changed
 
 
-def test_answers_to_a_mirrored_picture_are_mirrored(model, processor, pascal, monkeypatch):
+def test_answers_to_a_mirrored_image_are_mirrored(model, processor, pascal, monkeypatch):
     record = pascal.evaluation_records(get_task("zero_shot"))[0]
-    [found] = predict_pictures(model, processor, pascal, [record], test_time=TTA)
+    [found] = predict_images(model, processor, pascal, [record], test_time=TTA)
     original = pascal.read(record)
     original.image = ImageOps.mirror(original.image)
     monkeypatch.setattr(pascal, "read", lambda _: original)
-    [mirrored] = predict_pictures(model, processor, pascal, [record], test_time=TTA)
+    [mirrored] = predict_images(model, processor, pascal, [record], test_time=TTA)
     assert (found.label_map == mirrored.label_map[:, ::-1]).mean() > 0.99
 
 
@@ -86,7 +86,7 @@ def test_sizes_and_masks_of_models_that_take_any_size(pascal):
 def test_any_size_model_end_to_end(pascal, monkeypatch):
     monkeypatch.setattr("ovparts_hf.inference.engine.SHORT_EDGES", (32, 48))
     model, processor = maskformer(pascal.taxonomy.part_classes)
-    result = evaluate_model(model, processor, pascal, test_time=TTA, max_pictures=1, progress=False)
+    result = evaluate_model(model, processor, pascal, test_time=TTA, max_images=1, progress=False)
     assert result.config["tta"] == "scales and flip"
     assert result.timings["seconds"] > 0
 
@@ -97,9 +97,9 @@ def test_the_result_says_what_was_on(model, processor, pascal, setting, metrics,
     module.DenseCRF2D = Field
     monkeypatch.setitem(sys.modules, "pydensecrf", ModuleType("pydensecrf"))
     monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", module)
-    options = dict(setting=setting, metrics=metrics, max_pictures=1, progress=False)
+    options = dict(setting=setting, metrics=metrics, max_images=1, progress=False)
     off = evaluate_model(model, processor, pascal, **options)
-    on = evaluate_model(model, processor, pascal, test_time=TestTime(True, True), **options)
+    on = evaluate_model(model, processor, pascal, test_time=TestTimeAugmentation(True, True), **options)
     assert (off.config["tta"], off.config["crf"]) == ("off", False)
     assert (on.config["tta"], on.config["crf"]) == ("flip", True)
     assert on.metrics["IoU"] != off.metrics["IoU"]

@@ -90,11 +90,11 @@ def test_both_tasks_agree_on_a_photograph(family, folders, photograph, monkeypat
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_batches_answer_as_pictures_one_by_one(family, task, folders, drawn):
+def test_batches_answer_as_images_one_by_one(family, task, folders, drawn):
     pipe = pipeline(task, model=str(folders[family] / "with"), device="cpu")
-    pictures = [drawn, drawn.transpose(Image.Transpose.FLIP_LEFT_RIGHT), drawn]
-    alone = [pipe(picture) for picture in pictures]
-    for batch, one in zip(pipe(pictures, batch_size=2), alone, strict=True):
+    images = [drawn, drawn.transpose(Image.Transpose.FLIP_LEFT_RIGHT), drawn]
+    alone = [pipe(image) for image in images]
+    for batch, one in zip(pipe(images, batch_size=2), alone, strict=True):
         assert [each["label"] for each in batch] == [each["label"] for each in one]
         for each, expected in zip(batch, one):
             assert (np.asarray(each["mask"]) == np.asarray(expected["mask"])).mean() > 0.999
@@ -189,7 +189,7 @@ def test_semantic_maps_in_bands_are_those_at_once(scores, monkeypatch):
         assert torch.equal(expected, torch.where(by_ids < 0, 4, by_ids))
         assert (found == expected).float().mean() > 0.995
     assert [tuple(each.shape) for each in semantic_maps(outputs, None, scores)] == [(9, 7)] * 2
-    with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 pictures"):
+    with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 images"):
         semantic_maps(outputs, sizes[:1], scores)
 
 
@@ -199,12 +199,12 @@ def test_columns_tuples_and_nothing(folders, drawn, tmp_path):
     table = Dataset.from_dict({"image": [str(tmp_path / "drawn.png")] * 3}).cast_column("image", datasets.Image())
     column = table["image"]
     expected = [each["label"] for each in pipe(drawn)]
-    for pictures in (column, (drawn, drawn, drawn)):
-        assert [[each["label"] for each in found] for found in pipe(pictures, batch_size=2)] == [expected] * 3
+    for images in (column, (drawn, drawn, drawn)):
+        assert [[each["label"] for each in found] for found in pipe(images, batch_size=2)] == [expected] * 3
     assert pipe([]) == []
 
 
-def test_a_mapping_without_a_picture_is_refused(folders, drawn):
+def test_a_mapping_without_a_image_is_refused(folders, drawn):
     pipe = pipeline("part-segmentation", model=str(folders["clipseg"] / "with"), device="cpu")
-    with pytest.raises(ConfigurationError, match=r"needs the key 'image'; this one has \['picture'\]"):
-        pipe({"picture": drawn})
+    with pytest.raises(ConfigurationError, match=r"needs the key 'image'; this one has \['image'\]"):
+        pipe({"image": drawn})

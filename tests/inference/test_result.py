@@ -1,4 +1,4 @@
-"""What can be done with the parts of a picture."""
+"""What can be done with the parts of an image."""
 
 import json
 
@@ -73,7 +73,7 @@ def test_json_lists_every_class_and_survives_a_round_trip():
     assert len(data["annotations"]) == 2
 
 
-def test_label_pictures_keep_every_id():
+def test_label_images_keep_every_id():
     assert np.asarray(segmentation().label_image())[[0, 1, 4], [0, 2, 7]].tolist() == [255, 0, 2]
     many = [f"thing's part {i}" for i in range(256)]
     wide = segmentation([[255, -1, 0]], many).label_image()
@@ -93,7 +93,7 @@ def test_only_chosen_classes_are_painted():
     assert (one != plain).any()
 
 
-def test_overlays_of_large_pictures_are_shrunk():
+def test_overlays_of_large_images_are_shrunk():
     label_map = np.full((600, 900), -1)
     label_map[:300] = 0
     result = segmentation(label_map)
@@ -104,7 +104,7 @@ def test_overlays_of_large_pictures_are_shrunk():
     assert result.overlay(legend=False, longest_edge=None).size == (900, 600)
 
 
-def test_shrinking_keeps_labels_and_small_pictures():
+def test_shrinking_keeps_labels_and_small_images():
     label_map = np.full((10, 4096), 0)
     label_map[:, 2048:] = -1
     result = segmentation(label_map)
@@ -138,6 +138,6 @@ def test_files_of_two_results_never_lie_together(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])
-def test_overlays_of_very_thin_pictures(shape):
+def test_overlays_of_very_thin_images(shape):
     small = segmentation(np.zeros(shape, dtype=int)).overlay(legend=False, longest_edge=100)
     assert sorted(small.size)[0] >= 1 and max(small.size) >= 100

@@ -1,4 +1,4 @@
-"""One picture, any words, every model."""
+"""One image, any words, every model."""
 
 import sys
 import threading
@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ovparts_hf.errors import ConfigurationError, OVPartsError, PictureError
+from ovparts_hf.errors import ConfigurationError, ImageError, OVPartsError
 from ovparts_hf.inference import segmenter as inference
 from ovparts_hf.inference.objects import FoundObject
 from ovparts_hf.inference.segmenter import PartSegmenter
@@ -52,12 +52,12 @@ def segmenter(models):
 
 
 @pytest.fixture(scope="module")
-def picture():
+def image():
     return draw("validation", 8).image
 
 
-def square(picture, side=40):
-    mask = np.zeros((picture.height, picture.width), dtype=bool)
+def square(image, side=40):
+    mask = np.zeros((image.height, image.width), dtype=bool)
     mask[10 : 10 + side, 20 : 20 + side] = True
     return mask
 
@@ -66,14 +66,14 @@ def square(picture, side=40):
 
 
 @pytest.mark.parametrize("name", WITHOUT_MASKS)
-def test_the_answer_is_that_of_model_and_processor(name, models, picture):
+def test_the_answer_is_that_of_model_and_processor(name, models, image):
     model, processor = models(name)
-    result = PartSegmenter(model, processor)(picture, BENCH)
+    result = PartSegmenter(model, processor)(image, BENCH)
     words = {} if name == "maskformer" else {"classes": CLASSES}
-    inputs = processor(images=picture, **words)
+    inputs = processor(images=image, **words)
     with torch.no_grad():
         outputs = model(**inputs, include_none=model.scores_none)
-    size = (picture.height, picture.width)
+    size = (image.height, image.width)
     [expected] = processor.post_process_part_segmentation(outputs, [size], include_none=model.scores_none)
     assert result.classes == CLASSES
     assert result.label_map.shape == size
@@ -83,51 +83,51 @@ def test_the_answer_is_that_of_model_and_processor(name, models, picture):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_masks_are_filled_and_kept_to(name, models, picture):
-    mask = square(picture)
-    result = PartSegmenter(*models(name))(picture, BENCH, object_masks={"bench": mask})
+def test_masks_are_filled_and_kept_to(name, models, image):
+    mask = square(image)
+    result = PartSegmenter(*models(name))(image, BENCH, object_masks={"bench": mask})
     assert (result.label_map[mask] >= 0).all()
     assert (result.label_map[~mask] == -1).all()
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_lists_give_what_single_pictures_give(name, models, picture):
+def test_lists_give_what_single_images_give(name, models, image):
     segmenter = PartSegmenter(*models(name))
-    pictures = [picture, draw("validation", 9).image, picture.resize((97, 60))]
-    masks = [square(each, 20) for each in pictures] if name == "zsseg+" else None
-    results = segmenter(pictures, BENCH, object_masks=masks, batch_size=2)
-    for i, (each, result) in enumerate(zip(pictures, results, strict=True)):
+    images = [image, draw("validation", 9).image, image.resize((97, 60))]
+    masks = [square(each, 20) for each in images] if name == "zsseg+" else None
+    results = segmenter(images, BENCH, object_masks=masks, batch_size=2)
+    for i, (each, result) in enumerate(zip(images, results, strict=True)):
         single = segmenter(each, BENCH, object_masks=None if masks is None else masks[i])
         assert (result.label_map == single.label_map).mean() > 0.999
         assert result.image.size == each.size
 
 
-def test_a_model_that_needs_masks_says_so(models, picture):
+def test_a_model_that_needs_masks_says_so(models, image):
     segmenter = PartSegmenter(*models("zsseg+"))
     with pytest.raises(ConfigurationError, match="answers only for an object whose mask it is told: give object_masks"):
-        segmenter(picture, BENCH)
+        segmenter(image, BENCH)
 
 
-def test_several_objects_of_one_kind_and_of_several_kinds(models, picture):
+def test_several_objects_of_one_kind_and_of_several_kinds(models, image):
     segmenter = PartSegmenter(*models("zsseg+"))
-    left, right = np.zeros((2, picture.height, picture.width), dtype=bool)
+    left, right = np.zeros((2, image.height, image.width), dtype=bool)
     left[20:60, 10:50], right[20:60, 90:130] = True, True
     words = {"bench": ["seat", "back"], "duck": ["head"]}
-    result = segmenter(picture, words, object_masks={"bench": np.stack([left, right]), "duck": ~(left | right)})
+    result = segmenter(image, words, object_masks={"bench": np.stack([left, right]), "duck": ~(left | right)})
     assert set(np.unique(result.label_map[left | right])) <= {0, 1}
     assert (result.label_map[~(left | right)] == 2).all()
-    alone = segmenter(picture, words, object_masks={"bench": left})
+    alone = segmenter(image, words, object_masks={"bench": left})
     assert (result.label_map[left] == alone.label_map[left]).all()
 
 
-def test_a_model_is_told_whose_parts_are_looked_for(models, picture, monkeypatch):
+def test_a_model_is_told_whose_parts_are_looked_for(models, image, monkeypatch):
     model, processor = models("catseg")
     forward, masks = model.forward, []
     monkeypatch.setattr(model, "forward", lambda **inputs: masks.append(inputs["class_mask"]) or forward(**inputs))
     words = {**BENCH, "duck": ["head"]}
-    regions = [{"bench": square(picture)}, {"duck": square(picture)}]
-    PartSegmenter(model, processor)([picture, picture], words, object_masks=regions)
-    PartSegmenter(model, processor)(picture, words)
+    regions = [{"bench": square(image)}, {"duck": square(image)}]
+    PartSegmenter(model, processor)([image, image], words, object_masks=regions)
+    PartSegmenter(model, processor)(image, words)
     assert masks[0].tolist() == [[True, True, True, False], [False, False, False, True]]
     assert masks[1] is None
 
@@ -136,37 +136,37 @@ def test_a_model_is_told_whose_parts_are_looked_for(models, picture, monkeypatch
 
 
 @pytest.mark.parametrize("words", [list(CLASSES), PartTaxonomy.from_dict(BENCH), "bench: seat, back, leg"])
-def test_words_in_any_form(words, segmenter, picture):
-    assert (segmenter(picture, words).label_map == segmenter(picture, BENCH).label_map).all()
+def test_words_in_any_form(words, segmenter, image):
+    assert (segmenter(image, words).label_map == segmenter(image, BENCH).label_map).all()
 
 
 @pytest.mark.parametrize("name", ["clipseg", "catseg", "zsseg"])
-def test_words_are_encoded_once(name, models, picture, monkeypatch):
+def test_words_are_encoded_once(name, models, image, monkeypatch):
     model, processor = models(name)
     segmenter = PartSegmenter(model, processor)
     encode, calls = model.encode_classes, []
     monkeypatch.setattr(model, "encode_classes", lambda *args, **kwargs: calls.append(1) or encode(*args, **kwargs))
-    first = segmenter(picture, BENCH)
+    first = segmenter(image, BENCH)
     assert len(calls) == 1
-    second = segmenter([draw("validation", 3).image, picture], list(CLASSES))
+    second = segmenter([draw("validation", 3).image, image], list(CLASSES))
     assert len(calls) == 1
     assert (second[1].label_map == first.label_map).all()
-    segmenter(picture, {"duck": ["head"]})
+    segmenter(image, {"duck": ["head"]})
     assert len(calls) == 2
 
 
 @pytest.mark.parametrize(("others", "calls"), [(15, 0), (16, 1)])
-def test_the_latest_words_are_kept(others, calls, models, picture, monkeypatch):
+def test_the_latest_words_are_kept(others, calls, models, image, monkeypatch):
     model, processor = models("clipseg")
     segmenter = PartSegmenter(model, processor)
-    segmenter(picture, BENCH)
-    segmenter(picture, ["first"])
-    segmenter(picture, BENCH)  # later than "first" now
+    segmenter(image, BENCH)
+    segmenter(image, ["first"])
+    segmenter(image, BENCH)  # later than "first" now
     for number in range(others):
         segmenter.prepare([f"word {number}"])
     encode, encoded = model.encode_classes, []
     monkeypatch.setattr(model, "encode_classes", lambda *args, **kwargs: encoded.append(1) or encode(*args, **kwargs))
-    segmenter(picture, BENCH)
+    segmenter(image, BENCH)
     assert len(encoded) == calls
 
 
@@ -201,46 +201,46 @@ def test_words_that_are_too_long_are_not_repeated_in_full(name, models):
     assert len(str(caught.value)) < 250
 
 
-def test_a_large_vocabulary_of_any_language(segmenter, picture):
+def test_a_large_vocabulary_of_any_language(segmenter, image):
     words = {"собака": [f"часть {i}" for i in range(300)], "犬": [f"頭 {i}" for i in range(200)], "🐶": ["ñ"]}
-    result = segmenter(picture, words)
+    result = segmenter(image, words)
     assert len(result.classes) == 501 and result.classes[300] == "犬's 頭 0"
     assert result.label_image().mode == "I;16"
 
 
-def test_a_closed_vocabulary_needs_no_words_and_allows_no_others(models, picture):
+def test_a_closed_vocabulary_needs_no_words_and_allows_no_others(models, image):
     segmenter = PartSegmenter(*models("maskformer"))
-    assert segmenter(picture).classes == CLASSES
-    assert segmenter(picture, ["bench's leg"]).classes == ("bench's leg",)
+    assert segmenter(image).classes == CLASSES
+    assert segmenter(image, ["bench's leg"]).classes == ("bench's leg",)
     with pytest.raises(OVPartsError, match="closed vocabulary"):
-        segmenter(picture, {"duck": ["head"]})
+        segmenter(image, {"duck": ["head"]})
 
 
-def test_words_must_be_named_where_a_model_has_none(segmenter, picture):
+def test_words_must_be_named_where_a_model_has_none(segmenter, image):
     with pytest.raises(OVPartsError, match="no vocabulary of its own: name parts"):
-        segmenter(picture)
+        segmenter(image)
 
 
-# ---- pictures --------------------------------------------------------------------------------------------------------
+# ---- images --------------------------------------------------------------------------------------------------------
 
 
-def test_sources_of_all_kinds(segmenter, picture, tmp_path):
-    expected = segmenter(picture, BENCH).label_map
-    picture.save(tmp_path / "picture.png")
-    picture.convert("RGBA").save(tmp_path / "clear.png")
-    for source in (np.asarray(picture), tmp_path / "picture.png", str(tmp_path / "clear.png")):
+def test_sources_of_all_kinds(segmenter, image, tmp_path):
+    expected = segmenter(image, BENCH).label_map
+    image.save(tmp_path / "image.png")
+    image.convert("RGBA").save(tmp_path / "clear.png")
+    for source in (np.asarray(image), tmp_path / "image.png", str(tmp_path / "clear.png")):
         assert (segmenter(source, BENCH).label_map == expected).all()
     assert segmenter([], BENCH) == []
 
 
-def test_upright_pictures_get_upright_answers(segmenter, picture, tmp_path):
+def test_upright_images_get_upright_answers(segmenter, image, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     path = tmp_path / "turned.png"
-    picture.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
     result = segmenter(path, BENCH)
-    assert result.image.size == picture.size
-    assert (result.label_map == segmenter(picture, BENCH).label_map).all()
+    assert result.image.size == image.size
+    assert (result.label_map == segmenter(image, BENCH).label_map).all()
 
 
 @pytest.mark.parametrize("name", WITHOUT_MASKS)
@@ -249,87 +249,87 @@ def test_any_shape(name, size, models):
     assert PartSegmenter(*models(name))(Image.new("L", size, 90), BENCH).label_map.shape == size[::-1]
 
 
-def test_a_bad_picture_in_a_list_is_named(segmenter, picture):
-    with pytest.raises(PictureError, match=r"no-such\.png does not exist"):
-        segmenter([picture, "no-such.png"], BENCH)
+def test_a_bad_image_in_a_list_is_named(segmenter, image):
+    with pytest.raises(ImageError, match=r"no-such\.png does not exist"):
+        segmenter([image, "no-such.png"], BENCH)
 
 
 @pytest.mark.parametrize("size", [(640, 427), (451, 300)], ids=["rocket", "cat"])
-def test_results_stream(segmenter, picture, size):
+def test_results_stream(segmenter, image, size):
     opened = []
 
-    def pictures():
+    def images():
         for number in range(4):
             opened.append(number)
-            yield picture.resize(size)
+            yield image.resize(size)
 
-    results = segmenter.stream(pictures(), BENCH)
+    results = segmenter.stream(images(), BENCH)
     assert next(results).label_map.shape == size[::-1]
     assert opened == [0]
     assert len(list(results)) == 3
 
 
-def test_any_sequence_of_pictures_is_a_list(segmenter, picture):
+def test_any_sequence_of_images_is_a_list(segmenter, image):
     class Column(Sequence):  # as that of a data set
         def __len__(self):
             return 2
 
         def __getitem__(self, position):
-            return [picture, picture][position]
+            return [image, image][position]
 
     assert len(segmenter(Column(), BENCH)) == 2
 
 
 @pytest.mark.parametrize("single", [Image.new("L", (4, 3)), np.zeros((3, 4, 3), dtype=np.uint8), "photo.jpg"])
-def test_one_picture_is_no_stream(single, segmenter):
+def test_one_image_is_no_stream(single, segmenter):
     with pytest.raises(ConfigurationError, match="give a list or a generator"):
         next(segmenter.stream(single, BENCH))
 
 
-def test_a_stream_loses_no_picture_for_lack_of_masks(segmenter, picture):
-    masks = [{"bench": square(picture)}]
-    results = segmenter.stream([picture, picture], BENCH, object_masks=masks)
-    assert next(results).areas() == segmenter(picture, BENCH, object_masks=masks[0]).areas()
-    with pytest.raises(ConfigurationError, match="more pictures than object_masks or boxes"):
+def test_a_stream_loses_no_image_for_lack_of_masks(segmenter, image):
+    masks = [{"bench": square(image)}]
+    results = segmenter.stream([image, image], BENCH, object_masks=masks)
+    assert next(results).areas() == segmenter(image, BENCH, object_masks=masks[0]).areas()
+    with pytest.raises(ConfigurationError, match="more images than object_masks or boxes"):
         next(results)
 
 
 # ---- choices ---------------------------------------------------------------------------------------------------------
 
 
-def test_background_can_be_chosen(segmenter, picture):
-    with_none = segmenter(picture, BENCH)
-    without = segmenter(picture, BENCH, background=False)
+def test_background_can_be_chosen(segmenter, image):
+    with_none = segmenter(image, BENCH)
+    without = segmenter(image, BENCH, background=False)
     assert (with_none.label_map == -1).any()
     assert (without.label_map >= 0).all()
     assert (without.label_map == with_none.label_map)[with_none.label_map >= 0].all()
-    inside = segmenter(picture, BENCH, object_masks=np.ones((picture.height, picture.width)), background=True)
+    inside = segmenter(image, BENCH, object_masks=np.ones((image.height, image.width)), background=True)
     assert (inside.label_map == with_none.label_map).all()
 
 
-def test_boxes_leave_room_for_the_background(segmenter, picture):
-    box = (0, 0, picture.width, picture.height)
-    assert (segmenter(picture, BENCH, boxes=box).label_map == segmenter(picture, BENCH).label_map).all()
-    result = segmenter(picture, BENCH, boxes={"bench": [(0, 0, 80, 100), (90, 20, 150, 90)]}, background=False)
+def test_boxes_leave_room_for_the_background(segmenter, image):
+    box = (0, 0, image.width, image.height)
+    assert (segmenter(image, BENCH, boxes=box).label_map == segmenter(image, BENCH).label_map).all()
+    result = segmenter(image, BENCH, boxes={"bench": [(0, 0, 80, 100), (90, 20, 150, 90)]}, background=False)
     expected = np.full(result.label_map.shape, False)
     expected[0:100, 0:80] = expected[20:90, 90:150] = True
     assert ((result.label_map >= 0) == expected).all()
 
 
-def test_boxes_between_pixels_are_rounded(segmenter, picture):
+def test_boxes_between_pixels_are_rounded(segmenter, image):
     masks = [
-        segmenter(picture, BENCH, boxes=box, background=False).label_map >= 0
+        segmenter(image, BENCH, boxes=box, background=False).label_map >= 0
         for box in [(9.6, 10.4, 50.5001, 59.7), (10, 10, 51, 60)]
     ]
     assert (masks[0] == masks[1]).all() and masks[1].sum() == 41 * 50
 
 
-def test_thresholds_and_top_k(segmenter, picture):
-    everything = segmenter(picture, BENCH, background=False)
-    assert (segmenter(picture, BENCH, threshold=1.0).label_map == -1).all()
-    some = segmenter(picture, BENCH, background=False, threshold=float(np.median(everything.scores)))
+def test_thresholds_and_top_k(segmenter, image):
+    everything = segmenter(image, BENCH, background=False)
+    assert (segmenter(image, BENCH, threshold=1.0).label_map == -1).all()
+    some = segmenter(image, BENCH, background=False, threshold=float(np.median(everything.scores)))
     assert 0 < (some.label_map >= 0).mean() < 1
-    best = segmenter(picture, BENCH, background=False, top_k=1)
+    best = segmenter(image, BENCH, background=False, top_k=1)
     assert np.unique(best.label_map).tolist() == [int(everything.scores.argmax())]
 
 
@@ -338,12 +338,12 @@ def test_thresholds_and_top_k(segmenter, picture):
     [
         ({"threshold": 2}, "threshold is 2; it must lie between 0 and 1"),
         ({"top_k": 0}, "top_k is 0; it must be at least 1"),
-        ({"object_masks": np.ones((3, 3))}, r"The mask of 'bench' has shape \(3, 3\); the picture"),
+        ({"object_masks": np.ones((3, 3))}, r"The mask of 'bench' has shape \(3, 3\); the image"),
         ({"object_masks": {"duck": np.ones((120, 160))}}, "No part of 'duck' is asked for"),
         ({"object_masks": np.ones((120, 160)), "boxes": (0, 0, 5, 5)}, "give one of them"),
         ({"boxes": (0, 0, 5)}, "give .left, top, right, bottom."),
-        ({"boxes": (5, 0, 5, 9)}, "is empty or leaves the picture, which is 160 wide and 120 high"),
-        ({"boxes": (0, 0, 161, 9)}, "is empty or leaves the picture"),
+        ({"boxes": (5, 0, 5, 9)}, "is empty or leaves the image, which is 160 wide and 120 high"),
+        ({"boxes": (0, 0, 161, 9)}, "is empty or leaves the image"),
         ({"boxes": (0, 0, float("nan"), 9)}, "give .left, top, right, bottom."),
         ({"boxes": {"bench": ["left"]}}, "give .left, top, right, bottom."),
         ({"boxes": [(0, 0, 5, 5), (0, 0, 5)]}, "give .left, top, right, bottom."),
@@ -351,43 +351,43 @@ def test_thresholds_and_top_k(segmenter, picture):
         ({"batch_size": -1}, "batch_size is -1; it must be at least 1"),
     ],
 )
-def test_bad_choices_are_refused(options, message, segmenter, picture):
+def test_bad_choices_are_refused(options, message, segmenter, image):
     several = {"object_masks", "boxes"} & set(options)
     with pytest.raises(ConfigurationError if "No part" not in message else OVPartsError, match=message):
-        segmenter(picture if several else [picture], BENCH, **options)
+        segmenter(image if several else [image], BENCH, **options)
 
 
-def test_masks_of_several_kinds_need_names(segmenter, picture):
+def test_masks_of_several_kinds_need_names(segmenter, image):
     with pytest.raises(ConfigurationError, match="Say which object each mask or box is"):
-        segmenter(picture, {**BENCH, "duck": ["head"]}, boxes=(0, 0, 5, 5))
+        segmenter(image, {**BENCH, "duck": ["head"]}, boxes=(0, 0, 5, 5))
     with pytest.raises(ConfigurationError, match="give a list of 2 boxes"):
-        segmenter([picture, picture], BENCH, boxes=(0, 0, 5, 5))
+        segmenter([image, image], BENCH, boxes=(0, 0, 5, 5))
 
 
-def test_a_model_without_none_has_no_background(models, picture):
+def test_a_model_without_none_has_no_background(models, image):
     with pytest.raises(ConfigurationError, match="has no score of 'none', so background=True cannot be had"):
-        PartSegmenter(*models("maskformer"))(picture, BENCH, background=True)
+        PartSegmenter(*models("maskformer"))(image, BENCH, background=True)
 
 
 # ---- loading, and objects that are found -----------------------------------------------------------------------------
 
 
-def test_loading_chooses_device_and_precision(picture):
+def test_loading_chooses_device_and_precision(image):
     segmenter = PartSegmenter.from_pretrained("toy", device="cpu", dtype=torch.bfloat16)
     assert segmenter.model.dtype == torch.bfloat16
     assert not segmenter.model.training
-    assert segmenter(picture, BENCH).label_map.shape == (picture.height, picture.width)
+    assert segmenter(image, BENCH).label_map.shape == (image.height, image.width)
 
 
-def test_a_model_in_training_answers_as_when_trained(models, picture):
+def test_a_model_in_training_answers_as_when_trained(models, image):
     model, processor = models("clipseg")
-    expected = PartSegmenter(model, processor)(picture, BENCH).label_map
+    expected = PartSegmenter(model, processor)(image, BENCH).label_map
     segmenter = PartSegmenter(model.train(), processor)
     assert not model.training
-    assert (segmenter(picture, BENCH).label_map == expected).all()
+    assert (segmenter(image, BENCH).label_map == expected).all()
 
 
-def test_precision_can_be_a_word(picture):
+def test_precision_can_be_a_word(image):
     assert PartSegmenter.from_pretrained(dtype="bfloat16").model.dtype == torch.bfloat16
 
 
@@ -412,20 +412,20 @@ def test_untrained_models_are_told_apart(caplog):
     assert "toy was not trained for parts" in caplog.text
 
 
-def test_objects_can_be_found_by_any_function(models, picture):
-    mask = square(picture)
+def test_objects_can_be_found_by_any_function(models, image):
+    mask = square(image)
     finder = lambda image, vocabulary: [FoundObject(name, mask) for name in vocabulary.objects]  # noqa: E731
     for name in ("clipseg", "zsseg+"):
-        result = PartSegmenter(*models(name), object_segmenter=finder)(picture, BENCH)
+        result = PartSegmenter(*models(name), object_segmenter=finder)(image, BENCH)
         assert ((result.label_map >= 0) == mask).all()
-    nothing = PartSegmenter(*models("zsseg+"), object_segmenter=lambda image, vocabulary: [])(picture, BENCH)
+    nothing = PartSegmenter(*models("zsseg+"), object_segmenter=lambda image, vocabulary: [])(image, BENCH)
     assert (nothing.label_map == -1).all()
 
 
-def test_a_function_may_return_masks_in_several_forms(models, picture):
-    mask = square(picture)
+def test_a_function_may_return_masks_in_several_forms(models, image):
+    mask = square(image)
     for form in ([("bench", mask.astype(np.uint8))], [("bench", Image.fromarray(mask))], {"bench": np.stack([mask])}):
-        result = PartSegmenter(*models("clipseg"), lambda image, vocabulary, form=form: form)(picture, BENCH)
+        result = PartSegmenter(*models("clipseg"), lambda image, vocabulary, form=form: form)(image, BENCH)
         assert ((result.label_map >= 0) == mask).all()
 
 
@@ -438,50 +438,50 @@ def test_a_function_may_return_masks_in_several_forms(models, picture):
         ([("bench", np.ones((4, 160)))], r"The mask of 'bench' has shape \(4, 160\)"),
     ],
 )
-def test_what_a_function_returns_is_checked(form, message, models, picture):
+def test_what_a_function_returns_is_checked(form, message, models, image):
     with pytest.raises(OVPartsError, match=message):
-        PartSegmenter(*models("clipseg"), object_segmenter=lambda image, vocabulary: form)(picture, BENCH)
+        PartSegmenter(*models("clipseg"), object_segmenter=lambda image, vocabulary: form)(image, BENCH)
 
 
-def test_a_segmenter_can_find_the_objects_of_another(models, picture):
+def test_a_segmenter_can_find_the_objects_of_another(models, image):
     finder = PartSegmenter(*models("clipseg"))
-    result = PartSegmenter(*models("zsseg+"), object_segmenter=finder)(picture, BENCH)
-    assert ((result.label_map >= 0) == (finder(picture, ["bench"]).label_map == 0)).all()
+    result = PartSegmenter(*models("zsseg+"), object_segmenter=finder)(image, BENCH)
+    assert ((result.label_map >= 0) == (finder(image, ["bench"]).label_map == 0)).all()
 
 
 @pytest.mark.parametrize("background", [None, False])
 @pytest.mark.parametrize("name", MODELS)
-def test_where_no_object_is_found_there_is_no_part(name, background, models, picture):
+def test_where_no_object_is_found_there_is_no_part(name, background, models, image):
     segmenter = PartSegmenter(*models(name), object_segmenter=lambda image, vocabulary: [])
-    assert (segmenter(picture, BENCH, background=background).label_map == -1).all()
+    assert (segmenter(image, BENCH, background=background).label_map == -1).all()
 
 
-def test_objects_are_found_by_a_model_of_this_library(picture):
+def test_objects_are_found_by_a_model_of_this_library(image):
     segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter="toy")
-    found = segmenter.object_segmenter.segmenter(picture, ["bench"])
+    found = segmenter.object_segmenter.segmenter(image, ["bench"])
     assert (found.label_map == 0).any()
-    result = segmenter(picture, BENCH)
+    result = segmenter(image, BENCH)
     assert ((result.label_map >= 0) == (found.label_map == 0)).all()
     words_only = PartSegmenter.from_pretrained("toy", object_segmenter="toy")
     with pytest.raises(ConfigurationError, match="free words have none"):
-        words_only(picture, ["seat"])
+        words_only(image, ["seat"])
 
 
-def test_objects_are_found_by_a_model_of_transformers(picture, tmp_path):
+def test_objects_are_found_by_a_model_of_transformers(image, tmp_path):
     torch.manual_seed(0)
     save_semantic(tmp_path, {0: "Bench, settle", 1: "wall"})
     segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter=tmp_path)
-    found = segmenter.object_segmenter.segmenter(picture)
-    expected = np.zeros((picture.height, picture.width), dtype=bool)
+    found = segmenter.object_segmenter.segmenter(image)
+    expected = np.zeros((image.height, image.width), dtype=bool)
     for each in found:
         if each["label"] == "Bench, settle":
             expected |= np.asarray(each["mask"]) > 0
     assert expected.any()
-    assert ((segmenter(picture, BENCH).label_map >= 0) == expected).all()
+    assert ((segmenter(image, BENCH).label_map >= 0) == expected).all()
 
 
 def test_finders_that_cannot_do_it_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="is not a model that finds objects"):
         PartSegmenter.from_pretrained("toy-zsseg", object_segmenter=str(tmp_path / "nowhere"))
-    with pytest.raises(ConfigurationError, match="cannot be asked about whole pictures"):
+    with pytest.raises(ConfigurationError, match="cannot be asked about whole images"):
         PartSegmenter.from_pretrained("toy", object_segmenter="toy-zsseg")

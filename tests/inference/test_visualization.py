@@ -9,7 +9,7 @@ from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116
 NAMES = ["cat's ear", "cat's head", "cat's tail"]
 
 
-def picture(height=400, width=500, color=(200, 30, 30)):
+def make_image(height=400, width=500, color=(200, 30, 30)):
     return Image.new("RGB", (width, height), color)
 
 
@@ -41,7 +41,7 @@ def test_paint_covers_exactly_the_labelled_pixels():
     label_map = np.full((400, 500), -1)
     label_map[100:300, 100:300] = 1
     label_map[100:300, 300:400] = 255  # an ignore index: clear as well
-    image = picture()
+    image = make_image()
     painted = np.asarray(overlay(image, label_map, NAMES, alpha=1, legend=False))
     assert painted.shape == (400, 500, 3)
     np.testing.assert_array_equal(painted[101:298, 101:298].reshape(-1, 3), [class_colors(NAMES)[1]] * 197 * 197)
@@ -51,15 +51,15 @@ def test_paint_covers_exactly_the_labelled_pixels():
     assert painted[200, 299].max() < 150  # the contour
 
 
-def test_nothing_painted_leaves_the_picture():
+def test_nothing_painted_leaves_the_image():
     label_map = np.full((400, 500), -1)
-    np.testing.assert_array_equal(np.asarray(overlay(picture(), label_map, NAMES)), np.asarray(picture()))
+    np.testing.assert_array_equal(np.asarray(overlay(make_image(), label_map, NAMES)), np.asarray(make_image()))
 
 
-def test_small_pictures_are_enlarged_and_large_ones_are_not():
-    small = overlay(picture(32, 64), np.zeros((32, 64), dtype=int), NAMES, legend=False)
+def test_small_images_are_enlarged_and_large_ones_are_not():
+    small = overlay(make_image(32, 64), np.zeros((32, 64), dtype=int), NAMES, legend=False)
     assert small.size == (SMALLEST_SIDE, SMALLEST_SIDE // 2)
-    large = overlay(picture(350, 330), np.zeros((350, 330), dtype=int), NAMES, legend=False)
+    large = overlay(make_image(350, 330), np.zeros((350, 330), dtype=int), NAMES, legend=False)
     assert large.size == (330, 350)
 
 
@@ -67,7 +67,7 @@ def test_the_legend_lists_only_what_is_there():
     one, three = np.zeros((400, 500), dtype=int), np.arange(200_000).reshape(400, 500) % 3
     label = class_colors(NAMES)
     for label_map, present in ((one, [0]), (three, [0, 1, 2])):
-        drawn = overlay(picture(), label_map, NAMES)
+        drawn = overlay(make_image(), label_map, NAMES)
         legend = np.asarray(drawn)[400:].reshape(-1, 3)
         for i in range(3):
             assert (legend == label[i]).all(axis=1).any() == (i in present)
@@ -83,13 +83,13 @@ def test_any_size_and_mode_works(size, mode):
 
 def test_hundreds_of_classes_and_long_names_fit():
     names = [f"chest of drawers's part with a rather long name, number {i}" for i in range(300)]
-    drawn = overlay(picture(100, 300), np.tile(np.arange(300), (100, 1)).astype(np.uint16), names)
+    drawn = overlay(make_image(100, 300), np.tile(np.arange(300), (100, 1)).astype(np.uint16), names)
     assert drawn.width == 300 and drawn.height > 100 + 300 * 12
 
 
 def test_comparison_puts_three_panels_side_by_side():
     truth, prediction = np.zeros((400, 500), dtype=int), np.ones((400, 500), dtype=int)
-    drawn = np.asarray(comparison(picture(), truth, prediction, NAMES, alpha=1, legend=False))
+    drawn = np.asarray(comparison(make_image(), truth, prediction, NAMES, alpha=1, legend=False))
     middles = [drawn[220, 250 + i * 508] for i in range(3)]
     colors = class_colors(NAMES)
     assert [m.tolist() for m in middles] == [[200, 30, 30], colors[0].tolist(), colors[1].tolist()]
@@ -99,11 +99,11 @@ def test_comparison_puts_three_panels_side_by_side():
 @pytest.mark.parametrize(
     ("label_map", "alpha", "message"),
     [
-        (np.zeros((500, 400), dtype=int), 0.5, r"shape \(500, 400\), the picture \(height, width\) \(400, 500\)"),
+        (np.zeros((500, 400), dtype=int), 0.5, r"shape \(500, 400\), the image \(height, width\) \(400, 500\)"),
         (np.zeros((400, 500)), 0.5, "dtype float64"),
         (np.zeros((400, 500), dtype=int), 1.5, "alpha is 1.5"),
     ],
 )
 def test_bad_input_is_refused(label_map, alpha, message):
     with pytest.raises(ConfigurationError, match=message):
-        overlay(picture(), label_map, NAMES, alpha=alpha)
+        overlay(make_image(), label_map, NAMES, alpha=alpha)

@@ -11,7 +11,7 @@ NUM_CLASSES = 3
 
 
 def slow_band(mask, distance):
-    """Pixels of the mask from which a pixel outside the mask, or outside the picture, is no further than `distance`."""
+    """Pixels of the mask from which a pixel outside the mask, or outside the image, is no further than `distance`."""
     height, width = mask.shape
     band = set()
     for y, x in zip(*np.nonzero(mask)):

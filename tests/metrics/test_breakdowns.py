@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ovparts_hf.metrics import PartSegmentationMetric, PictureCounts
+from ovparts_hf.metrics import ImageCounts, PartSegmentationMetric
 from ovparts_hf.metrics.breakdowns import confusions, mean_by, mean_iou_by_size
 
 CLASSES = [
@@ -33,15 +33,15 @@ def test_confusions_are_counted_and_sorted():
 
 
 def test_sizes_are_those_of_each_record():
-    metric, pictures = PartSegmentationMetric(NAMES, [0], 255), PictureCounts(3)
+    metric, images = PartSegmentationMetric(NAMES, [0], 255), ImageCounts(3)
     small, medium, large = (np.zeros((side, side), dtype=int) for side in (31, 32, 96))
     half = large.copy()
     half[:48] = 1  # found half of the large one; its false alarm has no size
     for n, (prediction, reference) in enumerate([(small - 1, small), (medium, medium), (half, large)]):
-        pictures.add(str(n), metric.update(prediction, reference))
-    assert mean_iou_by_size(pictures) == {"small": 0, "medium": 100, "large": 50}
-    assert np.isnan(mean_iou_by_size(pictures, "ov_parts")["small"])  # nothing was answered there
-    assert np.isnan(mean_iou_by_size(PictureCounts(3))["large"])
+        images.add(str(n), metric.update(prediction, reference))
+    assert mean_iou_by_size(images) == {"small": 0, "medium": 100, "large": 50}
+    assert np.isnan(mean_iou_by_size(images, "ov_parts")["small"])  # nothing was answered there
+    assert np.isnan(mean_iou_by_size(ImageCounts(3))["large"])
 
 
 @pytest.mark.parametrize("metrics", ["ov_parts", "strict"])
@@ -51,8 +51,8 @@ def test_order_of_records_does_not_matter(metrics):
     matrices = [metric.update(*generator.integers(0, 3, (2, 40, 40))) for _ in range(6)]
     found = []
     for order in (matrices, matrices[::-1]):
-        pictures = PictureCounts(3)
+        images = ImageCounts(3)
         for n, matrix in enumerate(order):
-            pictures.add(str(n), matrix)
-        found.append(mean_iou_by_size(pictures, metrics))
+            images.add(str(n), matrix)
+        found.append(mean_iou_by_size(images, metrics))
     np.testing.assert_equal(*found)

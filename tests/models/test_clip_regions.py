@@ -33,7 +33,7 @@ def test_boxes_are_the_original_ones_in_both_precisions(case):
 
 
 @given(st.integers(0, 30), st.integers(0, 20), st.integers(1, 30), st.integers(1, 20), st.floats(1, 3))
-def test_boxes_contain_the_mask_and_stay_in_the_picture(left, top, width, height, ratio):
+def test_boxes_contain_the_mask_and_stay_in_the_image(left, top, width, height, ratio):
     mask = torch.zeros(40, 60, dtype=torch.bool)
     mask[top : top + height, left : left + width] = True
     assert mask_box(mask) == (left, top, left + width, top + height)
@@ -51,21 +51,21 @@ def test_a_box_may_have_one_pixel():
 
 
 def test_normalisations_are_exchanged():
-    picture = torch.rand(3, 6, 5)
+    image = torch.rand(3, 6, 5)
     mean, std = [0.4, 0.5, 0.6], [0.2, 0.3, 0.1]
-    own = (picture - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    own = (image - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     clip_mean, clip_std = (torch.tensor(values)[:, None, None] for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
-    assert_close(clip_normalized(own, mean, std), (picture - clip_mean) / clip_std)
-    assert_close(clip_normalized(own, mean, std, (0, 0, 0), (1, 1, 1)), picture)
+    assert_close(clip_normalized(own, mean, std), (image - clip_mean) / clip_std)
+    assert_close(clip_normalized(own, mean, std, (0, 0, 0), (1, 1, 1)), image)
 
 
 def test_object_and_parts_are_cut_out_alike():
-    picture, mask = torch.rand(3, 40, 60), torch.zeros(40, 60, dtype=torch.bool)
+    image, mask = torch.rand(3, 40, 60), torch.zeros(40, 60, dtype=torch.bool)
     mask[10:30, 20:40] = True
     part = torch.zeros_like(mask)
     part[10:20, 20:40] = True
-    region, object_square, parts = object_region(picture, mask, torch.stack([part, mask]), 1.2, 24)
-    assert_close(region, picture[:, 8:32, 18:42])  # the box is 24 pixels: nothing is resized
+    region, object_square, parts = object_region(image, mask, torch.stack([part, mask]), 1.2, 24)
+    assert_close(region, image[:, 8:32, 18:42])  # the box is 24 pixels: nothing is resized
     assert torch.equal(object_square[0], mask[8:32, 18:42].float())
     assert torch.equal(parts[0], part[8:32, 18:42].float()) and torch.equal(parts[1], object_square[0])
 
@@ -81,10 +81,10 @@ def test_masks_touch_patches_and_features_are_averaged_there():
 
 
 def test_the_surroundings_of_a_proposal_are_blanked():
-    picture = torch.ones(3, 30, 30)
+    image = torch.ones(3, 30, 30)
     masks = torch.zeros(2, 30, 30, dtype=torch.bool)
     masks[0, 5:15, 5:15] = masks[1] = True
-    squares = masked_crops(picture, masks, 1.2, 12)
+    squares = masked_crops(image, masks, 1.2, 12)
     assert squares.shape == (2, 3, 12, 12)
     assert_close(squares[0, :, 1:-1, 1:-1], torch.ones(3, 10, 10))
     assert (squares[0, :, 0] == 0).all() and (squares[0, :, :, -1] == 0).all()

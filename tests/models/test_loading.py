@@ -133,7 +133,7 @@ def test_toy_zsseg_takes_objects_and_has_the_toy_clip():
 def test_plain_toy_zsseg_has_written_prompts():
     plain = {"object_mask_prompt": False, "prompt_lengths": None}
     model, processor = load_model("toy-zsseg", **plain)
-    assert model.prompts is None and not model.takes_object_masks
+    assert model.prompts is None and not model.requires_object_masks
     assert (processor(classes=["dog's ear"])["input_ids"] >= 0).all()
     assert processor.templates == ["a photo of a {}."]
 

@@ -45,7 +45,7 @@ def test_pixels_are_bit_identical_to_the_original(name, kind):
             torch.testing.assert_close(found, stored[f"pixel_values_352_stats.{name}"], rtol=1e-9, atol=1e-9)
 
 
-def test_pictures_of_different_sizes_make_a_batch(processor):
+def test_images_of_different_sizes_make_a_batch(processor):
     pixels = processor(images=[INPUTS["train.image_u8.0"], INPUTS["train.image_u8.1"]])["pixel_values"]
     assert torch.equal(pixels, INPUTS["train.pixel_values"])
 
@@ -58,7 +58,7 @@ def test_class_names_are_tokenised_as_in_the_original(processor):
     assert length == INPUTS["eval.attention_mask"].sum(1).max()
 
 
-def test_pictures_and_words_together(processor):
+def test_images_and_words_together(processor):
     batch = processor(images=INPUTS["eval.image_u8"], classes=["dog's ear"])
     assert set(batch) == {"pixel_values", "input_ids", "attention_mask"}
 
@@ -126,10 +126,10 @@ def test_none_wins_only_where_asked(processor):
         processor.post_process_part_segmentation(PartSegmentationOutput(logits=scores(1)[None]), include_none=True)
 
 
-def test_one_size_and_one_candidate_list_per_picture(processor):
+def test_one_size_and_one_candidate_list_per_image(processor):
     outputs = PartSegmentationOutput(logits=torch.stack([scores(1, 2), scores(2, 1)]))
     maps = processor.post_process_part_segmentation(outputs, [(3, 4), (5, 6)], [[0], None])
     assert [tuple(m.shape) for m in maps] == [(3, 4), (5, 6)]
     assert (np.array([m.unique().item() for m in maps]) == 0).all()
-    with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 pictures"):
+    with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 images"):
         processor.post_process_part_segmentation(outputs, [(3, 4)])

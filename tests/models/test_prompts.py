@@ -116,13 +116,13 @@ def test_gradient_reaches_every_learned_vector() -> None:
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_each_picture_moves_the_vectors_by_its_own_shift() -> None:
+def test_each_image_moves_the_vectors_by_its_own_shift() -> None:
     clip, prompts = golden_clip(), conditioned_prompts()
     tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
-    pictures = torch.randn(7, 32)
-    features = prompt_features(clip, prompts, **tokens, features=pictures)
+    images = torch.randn(7, 32)
+    features = prompt_features(clip, prompts, **tokens, features=images)
     moved = LearnedPrompts(32)
-    for row, shift in enumerate(prompts.meta_net(pictures)):
+    for row, shift in enumerate(prompts.meta_net(images)):
         vectors = {name: getattr(prompts, name) + shift for name in ("prefix_prompt", "connect_prompt")}
         moved.load_state_dict({**vectors, "fuse_weight": prompts.fuse_weight})
         expected = prompt_features(clip, moved, **tokens)[row]

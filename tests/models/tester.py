@@ -60,7 +60,7 @@ class PartModelTester:
         torch.testing.assert_close(outputs.logits, expected.logits, atol=0, rtol=0)
 
     @torch.no_grad()
-    def test_pictures_do_not_influence_each_other(self, model, inputs):
+    def test_images_do_not_influence_each_other(self, model, inputs):
         together = model(**inputs).logits
         alone = model(**{**inputs, "pixel_values": inputs["pixel_values"][1:]}).logits
         torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=0)
@@ -87,7 +87,7 @@ class PartModelTester:
 
     @torch.no_grad()
     def test_own_vocabulary_is_saved_and_scored_without_words(self, model, inputs, tmp_path):
-        """What is given with the pictures, such as object masks, is given as before."""
+        """What is given with the images, such as object masks, is given as before."""
         words = {name: inputs.pop(name) for name in ("input_ids", "attention_mask")}
         expected = model(**inputs, **words)
         assert model.class_features is None and expected.class_features is not None

@@ -32,7 +32,7 @@ def make_result(prediction, name="tiny", task="zero_shot", seen_ids=(0, 1), **ch
         "classes": describe_classes(TAXONOMY, seen_ids),
         "task": task,
         "setting": "oracle_obj",
-        "dataset": {"name": "toy", "fingerprint": "ab12", "num_pictures": 1, "num_records": 2},
+        "dataset": {"name": "toy", "fingerprint": "ab12", "num_images": 1, "num_records": 2},
         "model": {"name": name, "type": "ovparts_clipseg"},
         "seed": 0,
         "timings": {"seconds": 12.3456},
@@ -131,15 +131,15 @@ def test_bars_are_split_and_marked(tmp_path):
     assert "door –" in page.text
 
 
-def test_gallery_embeds_three_pictures_of_bounded_size(tmp_path):
+def test_gallery_embeds_three_images_of_bounded_size(tmp_path):
     big = item(size=(900, 1200), iou=float("nan"), caption="big bus")
     write_report(tmp_path / "x.html", [TRAINED], [Gallery("Unseen", TAXONOMY.part_classes, [item(), big])])
     page = Page(tmp_path / "x.html")
     sources = [attributes["src"].split(",")[1] for tag, attributes in page.tags if tag == "img"]
-    pictures = [Image.open(io.BytesIO(base64.b64decode(source))) for source in sources]
-    assert [picture.size for picture in pictures] == [(330, 220)] * 3 + [(480, 360)] * 3
+    images = [Image.open(io.BytesIO(base64.b64decode(source))) for source in sources]
+    assert [image.size for image in images] == [(330, 220)] * 3 + [(480, 360)] * 3
     assert page.text.count("IoU 12.3") == 1
-    truth, prediction = (np.asarray(picture, dtype=int)[75, 75] for picture in pictures[1:3])
+    truth, prediction = (np.asarray(image, dtype=int)[75, 75] for image in images[1:3])
     assert np.abs(truth - prediction).max() > 20
 
 
@@ -168,7 +168,7 @@ def test_class_table_has_every_class_and_values_to_sort_by(tmp_path):
 
 
 def test_benchmark_results_stand_in_the_papers_tables(tmp_path):
-    dataset = {"name": "pascal-part-116", "fingerprint": "ab", "num_pictures": 1, "num_records": 1}
+    dataset = {"name": "pascal-part-116", "fingerprint": "ab", "num_images": 1, "num_records": 1}
     results = [
         make_result([0] * 5, dataset=dataset),
         make_result([1, 0, 0, 2, 0], dataset=dataset, setting="pred_obj"),

@@ -1,4 +1,4 @@
-"""The drawn pictures, their label maps and their words."""
+"""The drawn images, their label maps and their words."""
 
 import io
 import random
@@ -42,7 +42,7 @@ def test_unseen_objects_share_part_names_with_seen_ones_and_have_some_of_their_o
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_picture_depends_on_nothing_but_its_number(kind):
+def test_a_image_depends_on_nothing_but_its_number(kind):
     random.seed(1)
     first = draw("train", 3, **kind)
     random.seed(2)
@@ -53,9 +53,9 @@ def test_a_picture_depends_on_nothing_but_its_number(kind):
     assert first.figures == second.figures
 
 
-def test_splits_numbers_and_seeds_give_different_pictures():
-    pictures = {draw(*key).image.tobytes() for key in [("train", 0), ("train", 1), ("validation", 0), ("train", 0, 1)]}
-    assert len(pictures) == 4
+def test_splits_numbers_and_seeds_give_different_images():
+    images = {draw(*key).image.tobytes() for key in [("train", 0), ("train", 1), ("validation", 0), ("train", 0, 1)]}
+    assert len(images) == 4
 
 
 @settings(deadline=None, max_examples=25)
@@ -76,13 +76,13 @@ def test_all_classes_occur(scenes):
 
 def test_parts_are_large_enough_to_be_learned(scenes):
     pixels = sum(np.bincount(scene.part_map.ravel(), minlength=256) for scene in scenes)
-    pictures = sum(np.bincount(np.unique(scene.part_map), minlength=256) for scene in scenes)
-    mean = pixels[: len(TOY_WORLD.part_classes)] / pictures[: len(TOY_WORLD.part_classes)]
+    images = sum(np.bincount(np.unique(scene.part_map), minlength=256) for scene in scenes)
+    mean = pixels[: len(TOY_WORLD.part_classes)] / images[: len(TOY_WORLD.part_classes)]
     assert np.median(mean) > 300
     assert mean.min() > 20
 
 
-def test_pictures_show_one_or_two_objects(scenes):
+def test_images_show_one_or_two_objects(scenes):
     assert {len(scene.figures) for scene in scenes} == {1, 2}
 
 

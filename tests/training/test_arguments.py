@@ -71,7 +71,7 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
         ({"mixed_precision": "fp8"}, "mixed_precision"),
         ({"task": "one_shot"}, "Unknown task 'one_shot'"),
         ({"flip": 1.5}, "flip is 1.5"),
-        ({"classes_per_picture": 0}, "classes_per_picture"),
+        ({"classes_per_image": 0}, "classes_per_image"),
         ({"resume": True, "overwrite": True}, "exclude each other"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from accelerate import Accelerator
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.training.checkpoints import Progress, RunFolder
+from ovparts_hf.training.checkpoints import CheckpointManager, Progress
 
 from .tiny import TinyModel, TinyProcessor, arguments, weights
 
@@ -19,15 +19,15 @@ def test_foreign_content_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     for changes in ({}, {"overwrite": True}, {"resume": True}):
         with pytest.raises(ConfigurationError, match="holds other files"):
-            RunFolder(tmp_path).check(arguments(tmp_path, **changes))
+            CheckpointManager(tmp_path).check(arguments(tmp_path, **changes))
     file = tmp_path / "thesis.tex"
     with pytest.raises(ConfigurationError, match="is a file"):
-        RunFolder(file).check(arguments(file))
+        CheckpointManager(file).check(arguments(file))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_overwriting_keeps_files_that_are_not_of_a_run(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
+    folder = CheckpointManager(tmp_path)
     folder.begin(arguments(tmp_path), step=0)
     (tmp_path / "notes.txt").write_text("keep")
     (tmp_path / "best").mkdir()
@@ -38,15 +38,15 @@ def test_overwriting_keeps_files_that_are_not_of_a_run(tmp_path: Path) -> None:
 
 
 def test_resuming_needs_the_same_arguments(tmp_path: Path) -> None:
-    RunFolder(tmp_path).begin(arguments(tmp_path), step=0)
+    CheckpointManager(tmp_path).begin(arguments(tmp_path), step=0)
     same = arguments(tmp_path, resume=True, workers=2, log_every=5, micro_batch_size=1)
-    assert RunFolder(tmp_path).check(same) is None
+    assert CheckpointManager(tmp_path).check(same) is None
     with pytest.raises(ConfigurationError, match=r"learning_rate: 0.05 -> 0.5; schedule: 'poly' -> 'cosine'"):
-        RunFolder(tmp_path).check(arguments(tmp_path, resume=True, learning_rate=0.5, schedule="cosine"))
+        CheckpointManager(tmp_path).check(arguments(tmp_path, resume=True, learning_rate=0.5, schedule="cosine"))
 
 
 def test_newest_state_counts_and_unfinished_ones_do_not(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
+    folder = CheckpointManager(tmp_path)
     folder.begin(arguments(tmp_path), step=0)
     for name in ("step-00000900", "step-00001000", ".unfinished"):
         (folder.states / name).mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_newest_state_counts_and_unfinished_ones_do_not(tmp_path: Path) -> None:
 
 
 def test_log_is_cut_where_the_state_is(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
+    folder = CheckpointManager(tmp_path)
     for step in (1, 2, 3):
         folder.log({"step": step, "loss": math.nan})
     with folder.log_file.open("a") as file:
@@ -72,7 +72,7 @@ def test_failed_saving_leaves_the_earlier_model(tmp_path: Path) -> None:
             raise OSError("no space left")
 
     accelerator = Accelerator(cpu=True)
-    folder = RunFolder(tmp_path)
+    folder = CheckpointManager(tmp_path)
     folder.save_model("last", accelerator, TinyModel(), TinyProcessor())
     before = weights(tmp_path)
     with pytest.raises(OSError, match="no space"):

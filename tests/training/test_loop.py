@@ -119,7 +119,7 @@ def test_run_resumes_from_periodic_state_after_a_crash(tmp_path: Path) -> None:
     assert log_lines(whole) == log_lines(resumed)
 
 
-@pytest.mark.parametrize("options", [{}, {"classes_per_picture": 3, "task": "few_shot"}])
+@pytest.mark.parametrize("options", [{}, {"classes_per_image": 3, "task": "few_shot"}])
 def test_accumulated_batch_equals_whole_batch(tmp_path: Path, options: dict[str, Any]) -> None:
     def run(name: str, micro_batch_size: int | None) -> Path:
         given = ingredients()
@@ -154,7 +154,7 @@ def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
 def test_second_signal_acts_unless_it_repeats_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(interruption.StopRequest, "repeat_seconds", seconds)
+    monkeypatch.setattr(interruption.SignalHandler, "repeat_seconds", seconds)
 
     def evaluate(*args: Any, **options: Any) -> SimpleNamespace:
         os.kill(os.getpid(), signal.SIGINT)
@@ -185,7 +185,7 @@ def test_loader_that_is_told_to_end_does_so_within_its_grace(monkeypatch: pytest
     monkeypatch.setattr(interruption, "_WORKER_GRACE_SECONDS", 1)
 
     def work() -> None:
-        interruption.leave_signals_to_parent(0)
+        interruption.ignore_signals_in_worker(0)
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
         while True:

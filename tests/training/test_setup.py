@@ -19,7 +19,7 @@ from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.inference.vocabulary import encode_vocabulary, own_classes
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.training import TrainArguments, train
-from ovparts_hf.training.setup import Ingredients, build_transform
+from ovparts_hf.training.setup import TrainingSetup, build_transform
 
 from ..models.clipseg.goldens import FACTS, golden_processor
 
@@ -41,7 +41,7 @@ def arguments(data: Path, model: Path, output: Path, **changes: object) -> Train
         "output": output,
         "steps": 4,
         "batch_size": 2,
-        "classes_per_picture": 8,
+        "classes_per_image": 8,
         "short_edges": [90],
         "max_size": 120,
         "workers": 0,
@@ -52,7 +52,7 @@ def arguments(data: Path, model: Path, output: Path, **changes: object) -> Train
 
 
 def test_fine_tunes_a_stock_model_on_pascal(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
-    options = {"learning_rate": 1e-3, "image_format": "BGR", "classes_per_picture": None}
+    options = {"learning_rate": 1e-3, "image_format": "BGR", "classes_per_image": None}
     given = arguments(pascal_folder, stock, tmp_path / "run", eval_every=4, **options)
     folder = train(given)
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -110,7 +110,7 @@ def test_a_trained_model_knows_the_words_of_its_dataset(
 
 def test_the_text_encoder_learns_without_stored_words(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
     for trainable, stored in (("VA+F", True), ("VA+L+F", False)):
-        loaded = Ingredients.load(arguments(pascal_folder, stock, tmp_path, trainable=trainable))
+        loaded = TrainingSetup.load(arguments(pascal_folder, stock, tmp_path, trainable=trainable))
         assert (own_classes(loaded.model) is not None) == stored
         with loaded.ready_to_save():
             assert own_classes(loaded.model) == loaded.vocabulary
@@ -121,7 +121,7 @@ def test_resuming_the_real_model_is_exact(stock: Path, pascal_folder: Path, tmp_
     def run(name: str, **changes: object) -> Path:
         given = arguments(pascal_folder, stock, tmp_path / name, steps=3, save_every=2, **changes)
         torch.manual_seed(given.seed)
-        loaded = Ingredients.load(given)
+        loaded = TrainingSetup.load(given)
         if name == "parts" and not given.resume:
             read, calls = loaded.dataset.read, []
             loaded.dataset.read = lambda record: calls.append(record) or (read(record) if len(calls) < 6 else 1 / 0)
@@ -138,15 +138,15 @@ def test_resuming_the_real_model_is_exact(stock: Path, pascal_folder: Path, tmp_
 
 def test_pixels_and_labels_of_the_benchmark_recipe(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
     given = {order: arguments(pascal_folder, stock, tmp_path, flip=0, image_format=order) for order in ("RGB", "BGR")}
-    loaded = Ingredients.load(given["RGB"])
+    loaded = TrainingSetup.load(given["RGB"])
     rgb, bgr = (loaded.training_set(value) for value in given.values())
     side = loaded.processor.image_processor.size["height"]
     example = rgb[Draw(0, 1)]
     assert example["labels"].shape == (side, side)
-    picture = loaded.dataset.read(rgb.records[1]).image
-    width, height = picture.size
-    factor = min(90 / min(picture.size), 120 / max(picture.size))
-    image = picture.resize((int(width * factor + 0.5), int(height * factor + 0.5)), 2)
+    original = loaded.dataset.read(rgb.records[1]).image
+    width, height = original.size
+    factor = min(90 / min(original.size), 120 / max(original.size))
+    image = original.resize((int(width * factor + 0.5), int(height * factor + 0.5)), 2)
     assert torch.equal(example["pixel_values"], loaded.processor(images=[image])["pixel_values"][0])
     swapped = loaded.processor(images=[np.asarray(image)[..., ::-1].transpose(2, 0, 1).copy()])["pixel_values"][0]
     assert torch.equal(bgr[Draw(0, 1)]["pixel_values"], swapped)
@@ -175,7 +175,7 @@ def test_trains_on_a_drawn_few_shot_list(stock: Path, pascal_folder: Path, tmp_p
     drawn = FewShotList.draw(PartDataset.load(pascal_folder), 1)
     drawn.to_json(tmp_path / "list.json")
     given = arguments(pascal_folder, stock, tmp_path / "run", task="few_shot", few_shot_list=tmp_path / "list.json")
-    examples = Ingredients.load(given).training_set(given)
+    examples = TrainingSetup.load(given).training_set(given)
     assert len(examples) == len(drawn.image_ids)
     with pytest.raises(ConfigurationError, match="only 'few_shot' takes one"):
         arguments(pascal_folder, stock, tmp_path / "run", few_shot_list=tmp_path / "list.json")

@@ -20,7 +20,7 @@ from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.training import TrainArguments, train
-from ovparts_hf.training.setup import Ingredients
+from ovparts_hf.training.setup import TrainingSetup
 
 PLAIN = {"object_mask_prompt": False, "prompt_lengths": None}
 SMALL = {"num_queries": 6, "region_size": 48}
@@ -84,7 +84,7 @@ def test_zsseg_plus(conditioned: bool, pascal_folder: Path, pascal: PartDataset,
     for name in ("no_object_embedding", "pixel_level_module.backbone.embedder.embedder.convolution.weight"):
         assert not torch.equal(old[name], new[name]), name
 
-    result = evaluate_model(after, processor, pascal, max_pictures=2)
+    result = evaluate_model(after, processor, pascal, max_images=2)
     assert all(0 <= result.metrics[name] <= 100 for name in ("mIoU_seen", "pixel_accuracy"))
     records = pascal.evaluation_records(get_task("zero_shot"))
     together = list(predict_records(after, processor, pascal, records))
@@ -97,11 +97,11 @@ def test_zsseg_plus(conditioned: bool, pascal_folder: Path, pascal: PartDataset,
 
 
 def test_other_prompts_encode_stored_words_again(pascal_folder: Path, tmp_path: Path) -> None:
-    first = Ingredients.load(arguments(pascal_folder, tmp_path / "run"))
+    first = TrainingSetup.load(arguments(pascal_folder, tmp_path / "run"))
     for each in (first.model, first.processor):
         each.save_pretrained(tmp_path / "model")
     prompts = tuned_prompts(tmp_path / "prompts", conditioned=False)
-    again = Ingredients.load(arguments(pascal_folder, tmp_path / "run", model=tmp_path / "model", prompts=prompts))
+    again = TrainingSetup.load(arguments(pascal_folder, tmp_path / "run", model=tmp_path / "model", prompts=prompts))
     assert own_classes(again.model) == own_classes(first.model) == list(PASCAL_PART_116.part_classes)
     kept = again.model.class_features
     assert not torch.allclose(kept, first.model.class_features, atol=1e-3)
@@ -115,12 +115,12 @@ def test_plain_zsseg(pascal_folder: Path, pascal: PartDataset, tmp_path: Path) -
     folder = train(arguments(pascal_folder, tmp_path / "run", config=config, level=None))
     model, processor = load_model(folder / "last")
     assert model.prompts is None and np.isfinite(losses(folder)).all()
-    assert evaluate_model(model, processor, pascal, max_pictures=1).metrics["pixel_accuracy"] >= 0
+    assert evaluate_model(model, processor, pascal, max_images=1).metrics["pixel_accuracy"] >= 0
 
 
 def test_object_masks_reach_the_training_step(pascal_folder: Path, tmp_path: Path) -> None:
     given = arguments(pascal_folder, tmp_path / "run")
-    loaded, seen = Ingredients.load(given), []
+    loaded, seen = TrainingSetup.load(given), []
     forward = loaded.model.forward
 
     def spy(**inputs: torch.Tensor) -> Any:
@@ -141,7 +141,7 @@ def test_maskformer(name: str, request: pytest.FixtureRequest, tmp_path: Path) -
     model, processor = load_model(folder / "last")
     assert tuple(model.config.id2label.values()) == dataset.taxonomy.part_classes
     assert model.config.ignore_index == dataset.taxonomy.ignore_index
-    result = evaluate_model(model, processor, dataset, "supervised", max_pictures=2)
+    result = evaluate_model(model, processor, dataset, "supervised", max_images=2)
     assert 0 <= result.metrics["mIoU"] <= 100
 
 

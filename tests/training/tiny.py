@@ -21,7 +21,7 @@ from ovparts_hf.data.records import Record
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import Task
 from ovparts_hf.training import TrainArguments
-from ovparts_hf.training.setup import Ingredients
+from ovparts_hf.training.setup import TrainingSetup
 
 SIDE = 8
 TAXONOMY = PartTaxonomy.from_dict(
@@ -36,7 +36,7 @@ TAXONOMY = PartTaxonomy.from_dict(
 class TinyModel(nn.Module):
     """Compares pixels with words; with dropout, so that random numbers matter."""
 
-    takes_object_masks = False
+    requires_object_masks = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class TinyModel(nn.Module):
 
 
 class TinyProcessor:
-    """Pictures as they are, resized; a word for each class."""
+    """Images as they are, resized; a word for each class."""
 
     image_processor = SimpleNamespace(size={"height": SIDE, "width": SIDE})
     templates = None
@@ -96,7 +96,7 @@ class TinyProcessor:
 
 
 class TinyDataset:
-    """Pictures of two stripes, in which colours go with parts."""
+    """Images of two stripes, in which colours go with parts."""
 
     taxonomy = TAXONOMY
 
@@ -137,10 +137,10 @@ class Evaluator:
         return SimpleNamespace(metrics={"hIoU": score, "mIoU": score / 2, "IoU": {}})
 
 
-def ingredients() -> Ingredients:
+def ingredients() -> TrainingSetup:
     """The same small things every time."""
     torch.manual_seed(5)
-    return Ingredients(TinyModel(), TinyProcessor(), TinyDataset(), TinyDataset())
+    return TrainingSetup(TinyModel(), TinyProcessor(), TinyDataset(), TinyDataset())
 
 
 def arguments(output: Path, **changes: Any) -> TrainArguments:

@@ -41,7 +41,7 @@ def main(out: Path) -> None:
 RUNS = {
     "plain": {},
     "pieces": {"micro_batch_size": 1},
-    "classes": {"classes_per_picture": 3, "task": "few_shot"},
+    "classes": {"classes_per_image": 3, "task": "few_shot"},
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Opening what users call a picture."""
+"""Opening what users call an image."""
 
 import contextlib
 import gc
@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ovparts_hf.errors import PictureError
-from ovparts_hf.utils import images as pictures
-from ovparts_hf.utils.images import open_picture
+from ovparts_hf.errors import ImageError
+from ovparts_hf.utils import images as images
+from ovparts_hf.utils.images import load_image
 
 ORIENTATION = 0x0112
 
 
-def picture(mode="RGB", size=(30, 20)):
+def make_image(mode="RGB", size=(30, 20)):
     """Bright in the upper left quarter, dark elsewhere."""
     image = Image.new("L", size, 40)
     ImageDraw.Draw(image).rectangle((0, 0, size[0] // 2 - 1, size[1] // 2 - 1), fill=220)
@@ -35,12 +35,12 @@ def bright(image):
     ("orientation", "corner"),
     [(1, (0, 0)), (2, (0, 1)), (3, (1, 1)), (4, (1, 0)), (5, (0, 0)), (6, (0, 1)), (7, (1, 1)), (8, (1, 0))],
 )
-def test_pictures_are_turned_upright(orientation, corner, tmp_path):
+def test_images_are_turned_upright(orientation, corner, tmp_path):
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     path = tmp_path / "turned.jpg"
-    picture().save(path, exif=exif)
-    image = open_picture(path)
+    make_image().save(path, exif=exif)
+    image = load_image(path)
     assert image.size == ((20, 30) if orientation >= 5 else (30, 20))
     assert bright(image) == corner
 
@@ -48,13 +48,13 @@ def test_pictures_are_turned_upright(orientation, corner, tmp_path):
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_counts_as_none(tmp_path):
     path = tmp_path / "broken-exif.jpg"
-    picture().save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x01" * 40)
-    assert open_picture(path).size == (30, 20)
+    make_image().save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x01" * 40)
+    assert load_image(path).size == (30, 20)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"])
 def test_every_mode_becomes_rgb(mode):
-    image = open_picture(picture(mode))
+    image = load_image(make_image(mode))
     assert image.mode == "RGB"
     assert image.size == (30, 20)
     assert bright(image) == (0, 0)
@@ -63,42 +63,42 @@ def test_every_mode_becomes_rgb(mode):
 def test_transparent_pixels_become_white(tmp_path):
     image = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
     image.putpixel((1, 1), (200, 0, 0, 255))
-    assert open_picture(image).getpixel((0, 0)) == (255, 255, 255)
-    assert open_picture(image).getpixel((1, 1)) == (200, 0, 0)
+    assert load_image(image).getpixel((0, 0)) == (255, 255, 255)
+    assert load_image(image).getpixel((1, 1)) == (200, 0, 0)
     palette = tmp_path / "palette.png"
     Image.new("P", (4, 4), 0).save(palette, transparency=0)
-    assert open_picture(palette).getpixel((0, 0)) == (255, 255, 255)
+    assert load_image(palette).getpixel((0, 0)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff", "array", "wide"])
 def test_sixteen_bits_become_eight(kind, tmp_path):
-    values = np.asarray(picture("L")).astype(np.uint16) * 257
+    values = np.asarray(make_image("L")).astype(np.uint16) * 257
     if kind in ("png", "tiff"):
         source = tmp_path / f"deep.{kind}"
         Image.fromarray(values).save(source)
     else:
         source = values if kind == "array" else Image.fromarray(values.astype(np.int32))
-    assert (np.asarray(open_picture(source).convert("L")) == np.asarray(picture("L"))).all()
+    assert (np.asarray(load_image(source).convert("L")) == np.asarray(make_image("L"))).all()
 
 
-def test_floating_point_pictures_between_zero_and_one(tmp_path):
+def test_floating_point_images_between_zero_and_one(tmp_path):
     path = tmp_path / "floating.tiff"
-    Image.fromarray(np.asarray(picture("L")).astype(np.float32) / 255).save(path)
-    assert (np.asarray(open_picture(path).convert("L")) == np.asarray(picture("L"))).all()
+    Image.fromarray(np.asarray(make_image("L")).astype(np.float32) / 255).save(path)
+    assert (np.asarray(load_image(path).convert("L")) == np.asarray(make_image("L"))).all()
     Image.fromarray(np.full((4, 4), -1, dtype=np.float32)).save(path)
-    with pytest.raises(PictureError, match="grey values from -1.0"):
-        open_picture(path)
+    with pytest.raises(ImageError, match="grey values from -1.0"):
+        load_image(path)
 
 
 @pytest.mark.parametrize("order", ["<u2", ">u2"])
 def test_arrays_of_sixteen_bits_in_any_byte_order(order):
     values = (np.arange(256).reshape(16, 16) << 8).astype(order)
-    assert (np.asarray(open_picture(values))[..., 0].ravel() == np.arange(256)).all()
+    assert (np.asarray(load_image(values))[..., 0].ravel() == np.arange(256)).all()
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1), (20, 30, 3), (20, 30, 4)])
 def test_arrays(shape):
-    assert open_picture(np.zeros(shape, dtype=np.uint8)).size == (30, 20)
+    assert load_image(np.zeros(shape, dtype=np.uint8)).size == (30, 20)
 
 
 @pytest.mark.parametrize(
@@ -115,88 +115,88 @@ def test_arrays(shape):
         ("null\0.jpg", "does not exist"),
     ],
 )
-def test_what_is_no_picture_is_refused(source, message):
-    with pytest.raises(PictureError, match=message):
-        open_picture(source)
+def test_what_is_no_image_is_refused(source, message):
+    with pytest.raises(ImageError, match=message):
+        load_image(source)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2000, 1), (1, 2000)])
 def test_any_shape_is_allowed(size):
-    assert open_picture(Image.new("L", size)).size == size
+    assert load_image(Image.new("L", size)).size == size
 
 
 def test_folders_broken_and_cut_files_are_refused(tmp_path):
-    with pytest.raises(PictureError, match="is a folder; name a picture in it"):
-        open_picture(tmp_path)
+    with pytest.raises(ImageError, match="is a folder; name an image in it"):
+        load_image(tmp_path)
     text = tmp_path / "text.jpg"
-    text.write_text("no picture")
-    with pytest.raises(PictureError, match="is in no format that can be read"):
-        open_picture(text)
+    text.write_text("no image")
+    with pytest.raises(ImageError, match="is in no format that can be read"):
+        load_image(text)
     cut = tmp_path / "cut.jpg"
-    picture(size=(300, 200)).save(cut)
+    make_image(size=(300, 200)).save(cut)
     cut.write_bytes(cut.read_bytes()[:-300])
-    with pytest.raises(PictureError, match="is not a whole picture"):
-        open_picture(str(cut))
+    with pytest.raises(ImageError, match="is not a whole image"):
+        load_image(str(cut))
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tiff"])
 def test_animations_and_pages_are_refused(suffix, tmp_path):
     path = tmp_path / f"several.{suffix}"
-    picture("L").save(path, save_all=True, append_images=[picture("L").rotate(180)])
-    with pytest.raises(PictureError, match="has 2 frames or pages. Save the one that you mean"):
-        open_picture(path)
+    make_image("L").save(path, save_all=True, append_images=[make_image("L").rotate(180)])
+    with pytest.raises(ImageError, match="has 2 frames or pages. Save the one that you mean"):
+        load_image(path)
 
 
-def test_a_photograph_with_a_preview_is_one_picture(tmp_path):
+def test_a_photograph_with_a_preview_is_one_image(tmp_path):
     path = tmp_path / "phone.jpg"
-    picture().save(path, format="MPO", save_all=True, append_images=[picture(size=(6, 4))])
-    assert open_picture(path).size == (30, 20)
+    make_image().save(path, format="MPO", save_all=True, append_images=[make_image(size=(6, 4))])
+    assert load_image(path).size == (30, 20)
 
 
-def test_large_pictures_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+def test_large_images_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
     path, larger = tmp_path / "large.png", tmp_path / "larger.png"
     Image.new("1", (10_000, 10_000)).save(path)  # Pillow warns of it
     Image.new("1", (20_000, 10_000)).save(larger)  # Pillow refuses it
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(PictureError, match="10000 x 10000 pixels; allowed are 1 to 67,108,864"):
-        open_picture(path)
-    with pytest.raises(PictureError, match="far too many pixels"):
-        open_picture(larger)
-    with pytest.raises(PictureError, match="allowed are 1 to 100"):
-        open_picture(Image.new("L", (11, 10)), max_pixels=100)
+    with pytest.raises(ImageError, match="10000 x 10000 pixels; allowed are 1 to 67,108,864"):
+        load_image(path)
+    with pytest.raises(ImageError, match="far too many pixels"):
+        load_image(larger)
+    with pytest.raises(ImageError, match="allowed are 1 to 100"):
+        load_image(Image.new("L", (11, 10)), max_pixels=100)
 
 
 @pytest.mark.parametrize("name", ["several.gif", "phone.mpo", "cut.jpg", "one.gif"])
 def test_files_are_closed_whatever_comes_of_them(name, tmp_path):
     path = tmp_path / name
-    others = {} if name in ("cut.jpg", "one.gif") else {"save_all": True, "append_images": [picture().rotate(180)]}
-    picture(size=(300, 200)).save(path, **others)
+    others = {} if name in ("cut.jpg", "one.gif") else {"save_all": True, "append_images": [make_image().rotate(180)]}
+    make_image(size=(300, 200)).save(path, **others)
     if name == "cut.jpg":
         path.write_bytes(path.read_bytes()[:-300])
     gc.collect()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with contextlib.suppress(PictureError):
-            open_picture(path)
+        with contextlib.suppress(ImageError):
+            load_image(path)
         gc.collect()
     assert not [warning for warning in caught if warning.category is ResourceWarning]
 
 
-def test_a_picture_that_is_given_stays_open(tmp_path):
-    picture().save(tmp_path / "one.gif")
+def test_a_image_that_is_given_stays_open(tmp_path):
+    make_image().save(tmp_path / "one.gif")
     with Image.open(tmp_path / "one.gif") as image:
-        first = open_picture(image)
+        first = load_image(image)
         image.seek(0)
-        assert open_picture(image).tobytes() == first.tobytes()
+        assert load_image(image).tobytes() == first.tobytes()
 
 
 @pytest.mark.parametrize("way", ["with", "close"])
-def test_a_picture_that_was_closed_before_it_was_read(way, tmp_path):
-    picture().save(tmp_path / "picture.png")
-    image = Image.open(tmp_path / "picture.png")
+def test_a_image_that_was_closed_before_it_was_read(way, tmp_path):
+    make_image().save(tmp_path / "image.png")
+    image = Image.open(tmp_path / "image.png")
     image.__exit__() if way == "with" else image.close()
-    with pytest.raises(PictureError, match="was closed before it was read|closed image"):
-        open_picture(image)
+    with pytest.raises(ImageError, match="was closed before it was read|closed image"):
+        load_image(image)
 
 
 @pytest.mark.parametrize(
@@ -207,23 +207,23 @@ def test_a_picture_that_was_closed_before_it_was_read(way, tmp_path):
         ("data.h5", b"\x89HDF\r\n\x1a\n" + b"1" * 100),
     ],
 )
-def test_what_only_looks_like_a_picture_is_refused(name, content, tmp_path):
+def test_what_only_looks_like_a_image_is_refused(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(PictureError, match="file, which is no picture. Save it as JPEG or PNG"):
-        open_picture(tmp_path / name)
-    assert (tmp_path / name).suffix not in pictures.picture_suffixes()
+    with pytest.raises(ImageError, match="file, which is no image. Save it as JPEG or PNG"):
+        load_image(tmp_path / name)
+    assert (tmp_path / name).suffix not in images.image_suffixes()
 
 
 def test_suffixes_are_those_that_can_be_opened():
-    assert {".jpg", ".jpeg", ".png", ".webp", ".tif", ".gif", ".bmp"} < pictures.picture_suffixes()
-    assert ".pdf" not in pictures.picture_suffixes()  # Pillow only writes it
+    assert {".jpg", ".jpeg", ".png", ".webp", ".tif", ".gif", ".bmp"} < images.image_suffixes()
+    assert ".pdf" not in images.image_suffixes()  # Pillow only writes it
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         data = io.BytesIO()
-        picture().save(data, "PNG")
-        found = self.path in ("/picture.png", "/a%20b/%C3%A4.png?c=%20")
+        make_image().save(data, "PNG")
+        found = self.path in ("/image.png", "/a%20b/%C3%A4.png?c=%20")
         self.send_response(200 if found else 404)
         self.end_headers()
         self.wfile.write(data.getvalue() if found else b"")
@@ -241,16 +241,16 @@ def server():
     server.server_close()
 
 
-def test_pictures_come_from_the_web(server, monkeypatch):
-    assert open_picture(f"{server}/picture.png").size == (30, 20)
-    assert open_picture(f"{server}/a b/ä.png?c=%20").size == (30, 20)
-    with pytest.raises(PictureError, match="cannot be downloaded .*404"):
-        open_picture(f"{server}/other.png")
-    monkeypatch.setattr(pictures, "MAX_DOWNLOAD", 50)
-    with pytest.raises(PictureError, match="is larger than"):
-        open_picture(f"{server}/picture.png")
+def test_images_come_from_the_web(server, monkeypatch):
+    assert load_image(f"{server}/image.png").size == (30, 20)
+    assert load_image(f"{server}/a b/ä.png?c=%20").size == (30, 20)
+    with pytest.raises(ImageError, match="cannot be downloaded .*404"):
+        load_image(f"{server}/other.png")
+    monkeypatch.setattr(images, "MAX_DOWNLOAD", 50)
+    with pytest.raises(ImageError, match="is larger than"):
+        load_image(f"{server}/image.png")
 
 
 def test_servers_that_are_not_there():
-    with pytest.raises(PictureError, match="cannot be downloaded"):
-        open_picture("http://127.0.0.1:9/picture.png")
+    with pytest.raises(ImageError, match="cannot be downloaded"):
+        load_image("http://127.0.0.1:9/image.png")

@@ -10,7 +10,7 @@ SIDE = st.integers(1, 1400)
 
 
 # Outputs of at most 4 columns, or of less than about 2,000 pixels, take another path in torch, with other rounding; no
-# picture is that small.
+# image is that small.
 @given(height=SIDE, new_height=SIDE, precision=st.sampled_from([np.float32, np.float64]))
 def test_resize_follows_torch_in_either_precision(height, new_height, precision):
     ramp = np.arange(height)[:, None].repeat(300, 1)

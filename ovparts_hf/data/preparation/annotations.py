@@ -13,7 +13,7 @@ from ...errors import DatasetError
 from ..masks import box_of, encode_segmentation, is_box
 from ..rows import Instance
 
-_PICTURE_KEYS = {"id": int, "file_name": str, "height": int, "width": int}
+_IMAGE_KEYS = {"id": int, "file_name": str, "height": int, "width": int}
 _ANNOTATION_KEYS = {"id": int, "image_id": int, "category_id": int}
 
 
@@ -28,7 +28,7 @@ class Annotation:
     segmentation: str
 
     def to_instance(self, height: int, width: int, num_objects: int) -> Instance | None:
-        """Decodes the annotation of a picture of this size; None if no usable polygon is left.
+        """Decodes the annotation of an image of this size; None if no usable polygon is left.
 
         Raises:
             DatasetError: The category is unknown, the box is not one, the annotation is marked to be ignored, or the
@@ -49,8 +49,8 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class AnnotatedPicture:
-    """One picture of an instance file with its annotations in file order."""
+class AnnotatedImage:
+    """One image of an instance file with its annotations in file order."""
 
     file_name: str
     height: int
@@ -58,7 +58,7 @@ class AnnotatedPicture:
     annotations: tuple[Annotation, ...]
 
 
-def read_instances(path: Path, name: str) -> tuple[list[AnnotatedPicture], list[str]]:
+def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[str]]:
     """Reads a COCO instance file.
 
     Args:
@@ -66,7 +66,7 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedPicture], list[
         name: How messages call the file.
 
     Returns:
-        The pictures by ascending id, and every inconsistency between the entries.
+        The images by ascending id, and every inconsistency between the entries.
 
     Raises:
         DatasetError: The file is not JSON, or not in COCO form.
@@ -75,21 +75,21 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedPicture], list[
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
         raise DatasetError(f"{name} must be a JSON object with the lists 'images' and 'annotations'.")
     for position, entry in enumerate(data["images"]):
-        _check_entry(entry, _PICTURE_KEYS, f"images[{position}] of {name}")
+        _check_entry(entry, _IMAGE_KEYS, f"images[{position}] of {name}")
     for position, entry in enumerate(data["annotations"]):
         _check_entry(entry, _ANNOTATION_KEYS | {"segmentation": str}, f"annotations[{position}] of {name}")
     annotations = defaultdict(list)
     for entry in data["annotations"]:
         annotations[entry["image_id"]].append(_annotation(entry, name))
-    pictures = [
-        AnnotatedPicture(entry["file_name"], entry["height"], entry["width"], tuple(annotations[entry["id"]]))
+    images = [
+        AnnotatedImage(entry["file_name"], entry["height"], entry["width"], tuple(annotations[entry["id"]]))
         for entry in sorted(data["images"], key=lambda entry: entry["id"])
     ]
-    return pictures, _inconsistencies(data, name)
+    return images, _inconsistencies(data, name)
 
 
 def read_few_shot_list(path: Path, name: str) -> list[str]:
-    """Reads which pictures the few-shot training set consists of.
+    """Reads which images the few-shot training set consists of.
 
     Paths in the file depend on where its author kept the dataset, so only what follows `images/` counts.
 

@@ -17,7 +17,7 @@ from ...taxonomy import PartTaxonomy
 from ..rows import instance_features, semantic_features
 from .archives import fingerprint, unpack
 from .layout import ReleaseLayout
-from .listing import Picture, list_few_shot, list_split
+from .listing import ListedImage, list_few_shot, list_split
 from .release import Release
 from .shards import RowSource
 
@@ -37,8 +37,8 @@ class ReleaseBuilder(datasets.GeneratorBasedBuilder):
 
     VERSION = datasets.Version("1.0.0")
     BUILDER_CONFIGS: ClassVar[list[datasets.BuilderConfig]] = [
-        datasets.BuilderConfig("default", description="All training pictures."),
-        datasets.BuilderConfig("few_shot_16", description="The training pictures of the 16-shot list."),
+        datasets.BuilderConfig("default", description="All training images."),
+        datasets.BuilderConfig("few_shot_16", description="The training images of the 16-shot list."),
     ]
     DEFAULT_CONFIG_NAME = "default"
 
@@ -88,12 +88,12 @@ class ReleaseBuilder(datasets.GeneratorBasedBuilder):
             raise DatasetError(problems[0] + others)
         for note in (note for listing in listings for note in listing.notes):
             logger.warning(note)
-        train = splits.pop("train").pictures
+        train = splits.pop("train").images
         groups = {
-            "train-few_shot": [picture for picture in train if picture.image_id in few_shot.image_ids],
-            "train-rest": [picture for picture in train if picture.image_id not in few_shot.image_ids],
+            "train-few_shot": [image for image in train if image.image_id in few_shot.image_ids],
+            "train-rest": [image for image in train if image.image_id not in few_shot.image_ids],
         }
-        return RowSource(groups | {split: listing.pictures for split, listing in splits.items()}, release.row)
+        return RowSource(groups | {split: listing.images for split, listing in splits.items()}, release.row)
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(description=self.__doc__ or "", features=self.features())
@@ -105,15 +105,15 @@ class ReleaseBuilder(datasets.GeneratorBasedBuilder):
         few_shot, rest = groups.pop("train-few_shot"), groups.pop("train-rest")
         splits = {"train": few_shot if self.config.name == "few_shot_16" else [*few_shot, *rest], **groups}
         return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"pictures": pictures, "row": row})
-            for split, pictures in splits.items()
+            datasets.SplitGenerator(name=split, gen_kwargs={"images": images, "row": row})
+            for split, images in splits.items()
         ]
 
     def _generate_examples(
-        self, pictures: list[Picture], row: Callable[[Picture], dict[str, Any]]
+        self, images: list[ListedImage], row: Callable[[ListedImage], dict[str, Any]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for picture in pictures:
-            yield picture.image_id, row(picture)
+        for image in images:
+            yield image.image_id, row(image)
 
 
 def unpacked(source: Path, folder: Path, progress: bool = False) -> Path:

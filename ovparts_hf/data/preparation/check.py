@@ -14,7 +14,7 @@ from .builder import ReleaseBuilder, unpacked
 from .check_prepared import check_prepared
 from .check_result import CheckResult, SplitCheck
 from .dataset_card import shard_paths
-from .listing import Picture, SplitListing, list_few_shot, list_split
+from .listing import ListedImage, SplitListing, list_few_shot, list_split
 from .processes import map_in_processes
 from .release import Release
 from .repository import is_repository
@@ -77,21 +77,21 @@ def _check_release(
     splits = {split: list_split(layout, release.root, split) for split in layout.split_folders}
     few_shot = list_few_shot(layout, release.root, splits["train"])
     for split, listing in splits.items():
-        expected = layout.pictures_in_paper.get(split)
-        result.splits.append(SplitCheck(split, len(listing.pictures), expected, listing.found))
+        expected = layout.images_in_paper.get(split)
+        result.splits.append(SplitCheck(split, len(listing.images), expected, listing.found))
     result.splits.append(SplitCheck("train (few_shot_16)", len(few_shot.image_ids), None))
     for listing in (*splits.values(), few_shot):
         result.problems.extend(listing.problems)
         result.notes.extend(listing.notes)
-    result.problems.extend(_problems_of_pictures(release, splits.values(), num_proc, progress))
+    result.problems.extend(_problems_of_images(release, splits.values(), num_proc, progress))
 
 
-def _problems_of_pictures(release: Release, splits: Iterable[SplitListing], num_proc: int, progress: bool) -> list[str]:
-    pictures = [picture for listing in splits for picture in listing.pictures]
-    found = map_in_processes(partial(_problems, release), pictures, num_proc, chunksize=16)
-    bar = tqdm(found, total=len(pictures), desc="Checking", unit=" pictures", disable=not progress)
+def _problems_of_images(release: Release, splits: Iterable[SplitListing], num_proc: int, progress: bool) -> list[str]:
+    images = [image for listing in splits for image in listing.images]
+    found = map_in_processes(partial(_problems, release), images, num_proc, chunksize=16)
+    bar = tqdm(found, total=len(images), desc="Checking", unit=" images", disable=not progress)
     return [problem for problems in bar for problem in problems]
 
 
-def _problems(release: Release, picture: Picture) -> list[str]:
-    return list(release.examine(picture)[1])
+def _problems(release: Release, image: ListedImage) -> list[str]:
+    return list(release.examine(image)[1])

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from ...errors import OVPartsError
 from ...taxonomy import PartTaxonomy
-from ...utils.row_images import picture_size
+from ...utils.row_images import image_size
 from ..masks import LabelMap, check_labels, encode_segmentation
 from ..rows import Instance, instance_row, semantic_row
 from .check_result import CheckResult, SplitCheck
@@ -76,7 +76,7 @@ def _check_card(folder: Path, sizes: dict[Path, list[int] | None], result: Check
             found, expected = sum(sum(sizes[path] or ()) for path in paths), split["num_examples"]
             result.splits.append(SplitCheck(name, found, expected, {DATA_FOLDER: len(paths)}))
             if found != expected:
-                result.problems.append(f"Split {name} has {found} pictures, but README.md says {expected}.")
+                result.problems.append(f"Split {name} has {found} images, but README.md says {expected}.")
 
 
 def _check_rows(taxonomy: PartTaxonomy, task: tuple[Path, int]) -> tuple[list[str], list[str]]:
@@ -92,7 +92,7 @@ def _check_rows(taxonomy: PartTaxonomy, task: tuple[Path, int]) -> tuple[list[st
 def _problems(row: dict[str, Any], taxonomy: PartTaxonomy, name: str) -> Problems:
     problems = Problems()
     image = row["image"]["bytes"]
-    size = problems.attempt(picture_size, image, f"{name}, image")
+    size = problems.attempt(image_size, image, f"{name}, image")
     columns = [column for column in ("object_map", "part_map") if column in row]
     maps = {column: problems.attempt(_stored_map, row, column, taxonomy, name) for column in columns}
     for column, label_map in maps.items():

@@ -12,7 +12,7 @@ class SplitCheck:
 
     Attributes:
         split: Its name.
-        found: How many complete pictures there are.
+        found: How many complete images there are.
         expected: How many there should be, or None if nothing says so.
         files: How many entries every folder and file of it has.
     """
@@ -32,7 +32,7 @@ class CheckResult:
         dataset: Its name, or "unknown".
         kind: "release" or "prepared".
         expected_from: Where the expected numbers come from. Those of the card of a prepared dataset must be met; those
-            of the paper are for comparison, since a release may hold a part of the pictures.
+            of the paper are for comparison, since a release may hold a part of the images.
         splits: Sizes of the splits.
         problems: Everything that is wrong.
         notes: What is odd but harmless.

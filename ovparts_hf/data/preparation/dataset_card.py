@@ -135,4 +135,4 @@ def _counts_table(infos: dict[str, dict[str, Any]]) -> str:
         for config, info in infos.items()
         for split in info["splits"]
     ]
-    return "\n".join(["| configuration | split | pictures |", "|---|---|---|", *rows])
+    return "\n".join(["| configuration | split | images |", "|---|---|---|", *rows])

@@ -18,12 +18,12 @@ class ReleaseLayout:
         folder_names: Spellings of the name of its top folder.
         split_folders: Name of the folder of every split.
         part_maps: Folder of the part maps.
-        few_shot_list: File that names the few-shot training pictures.
+        few_shot_list: File that names the few-shot training images.
         mask_bits: Depth of the label maps.
-        pictures_in_paper: Size of every split as the literature gives it.
+        images_in_paper: Size of every split as the literature gives it.
         object_maps: Folder of the object maps, or None if objects come as instances.
         instance_files: Instance file of every split, where objects come as instances.
-        pictures: Folder of the pictures.
+        images: Folder of the images.
     """
 
     folder_names: tuple[str, ...]
@@ -31,20 +31,20 @@ class ReleaseLayout:
     part_maps: str
     few_shot_list: str
     mask_bits: Literal[8, 16]
-    pictures_in_paper: Mapping[str, int]
+    images_in_paper: Mapping[str, int]
     object_maps: str | None = None
     instance_files: Mapping[str, str] = field(default_factory=dict)
-    pictures: str = "images"
+    images: str = "images"
 
     @property
     def mask_folders(self) -> tuple[str, ...]:
-        """Folders that hold one PNG for every picture."""
+        """Folders that hold one PNG for every image."""
         return (self.part_maps,) if self.object_maps is None else (self.object_maps, self.part_maps)
 
     @property
     def entries(self) -> tuple[str, ...]:
         """All files and folders of the top folder that are read."""
-        return (self.pictures, *self.mask_folders, *self.instance_files.values(), self.few_shot_list)
+        return (self.images, *self.mask_folders, *self.instance_files.values(), self.few_shot_list)
 
     def find_root(self, folder: Path) -> Path:
         """Finds the top folder of the release: `folder` itself, or one of its known names inside it.

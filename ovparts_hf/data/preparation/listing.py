@@ -1,4 +1,4 @@
-"""Which files of a release belong together, which lack a partner, and which are the few-shot pictures."""
+"""Which files of a release belong together, which lack a partner, and which are the few-shot images."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ...errors import DatasetError
-from .annotations import AnnotatedPicture, read_few_shot_list, read_instances
+from .annotations import AnnotatedImage, read_few_shot_list, read_instances
 from .archives import is_junk
 from .layout import ReleaseLayout
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a release, with its entry in the instance file if there is one."""
+class ListedImage:
+    """One image of a release, with its entry in the instance file if there is one."""
 
     split: str
     image_id: str
-    annotated: AnnotatedPicture | None = None
+    annotated: AnnotatedImage | None = None
 
 
 @dataclass
@@ -25,13 +25,13 @@ class SplitListing:
     """What a split consists of.
 
     Attributes:
-        pictures: The complete ones in the order of the benchmark.
-        found: How many files every folder holds, and how many pictures the instance file lists.
+        images: The complete ones in the order of the benchmark.
+        found: How many files every folder holds, and how many images the instance file lists.
         problems: Files without their partner and entries that contradict each other.
         notes: What is odd but harmless.
     """
 
-    pictures: list[Picture] = field(default_factory=list)
+    images: list[ListedImage] = field(default_factory=list)
     found: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class SplitListing:
 
 @dataclass
 class FewShotListing:
-    """The pictures of the few-shot list, by id, and what is wrong with the list."""
+    """The images of the few-shot list, by id, and what is wrong with the list."""
 
     image_ids: frozenset[str] = frozenset()
     problems: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class FewShotListing:
 def list_split(layout: ReleaseLayout, root: Path, split: str) -> SplitListing:
     """Pairs the files of one split by name.
 
-    Pictures follow the instance file if there is one, by ascending id, and their names otherwise.
+    Images follow the instance file if there is one, by ascending id, and their names otherwise.
 
     Args:
         layout: Where the files are.
@@ -58,26 +58,26 @@ def list_split(layout: ReleaseLayout, root: Path, split: str) -> SplitListing:
     """
     listing = SplitListing()
     stems = {}
-    for folder in (layout.pictures, *layout.mask_folders):
+    for folder in (layout.images, *layout.mask_folders):
         path = root / folder / layout.split_folders[split]
         if path.is_dir():
-            stems[folder] = _stems(path, ".jpg" if folder == layout.pictures else ".png")
+            stems[folder] = _stems(path, ".jpg" if folder == layout.images else ".png")
             listing.found[folder] = len(stems[folder])
         else:
             listing.problems.append(f"{_name(root, path)} is missing; the release has this folder.")
     present = _partners(layout, root, split, stems, listing)
     if layout.instance_files:
-        listing.pictures = _listed_pictures(layout, root, split, present, listing)
+        listing.images = _listed_images(layout, root, split, present, listing)
     else:
-        listing.pictures = [Picture(split, stem) for stem in sorted(present)]
-    if not (listing.pictures or listing.problems):
-        folder = root / layout.pictures / layout.split_folders[split]
-        listing.problems.append(f"{_name(root, folder)} holds no pictures (.jpg).")
+        listing.images = [ListedImage(split, stem) for stem in sorted(present)]
+    if not (listing.images or listing.problems):
+        folder = root / layout.images / layout.split_folders[split]
+        listing.problems.append(f"{_name(root, folder)} holds no images (.jpg).")
     return listing
 
 
 def list_few_shot(layout: ReleaseLayout, root: Path, train: SplitListing) -> FewShotListing:
-    """Finds the pictures of the few-shot list among those of the training split."""
+    """Finds the images of the few-shot list among those of the training split."""
     listing = FewShotListing()
     path = root / layout.few_shot_list
     if not path.is_file():
@@ -89,18 +89,18 @@ def list_few_shot(layout: ReleaseLayout, root: Path, train: SplitListing) -> Few
         listing.problems.append(str(error))
         return listing
     folder = layout.split_folders["train"]
-    known = {picture.image_id for picture in train.pictures}
+    known = {image.image_id for image in train.images}
     wanted = {entry: PurePosixPath(entry) for entry in entries}
     ids = {entry: p.stem for entry, p in wanted.items() if p.parent.as_posix() in (folder, ".") and p.stem in known}
     listing.image_ids = frozenset(ids.values())
     unmatched = [entry for entry in entries if entry not in ids]
     if not ids and known:
         listing.problems.append(
-            f"{_name(root, path)} names no picture of {layout.pictures}/{folder}; its first entries are "
-            f"{entries[:3]}. An entry must end in {layout.pictures}/{folder}/<id>.jpg."
+            f"{_name(root, path)} names no image of {layout.images}/{folder}; its first entries are "
+            f"{entries[:3]}. An entry must end in {layout.images}/{folder}/<id>.jpg."
         )
     elif unmatched:
-        listing.notes.append(f"{_name(root, path)} names pictures that are not there: {unmatched[:10]}.")
+        listing.notes.append(f"{_name(root, path)} names images that are not there: {unmatched[:10]}.")
     return listing
 
 
@@ -109,23 +109,23 @@ def _partners(
 ) -> set[str]:
     """Notes every file without a partner; returns the names that all folders have, none if a folder is missing."""
     folder = layout.split_folders[split]
-    pictures = stems.get(layout.pictures)
+    images = stems.get(layout.images)
     for mask_folder in layout.mask_folders:
-        if pictures is None or mask_folder not in stems:
+        if images is None or mask_folder not in stems:
             continue
-        for stem in sorted(pictures ^ stems[mask_folder]):
-            picture = _name(root, root / layout.pictures / folder / f"{stem}.jpg")
+        for stem in sorted(images ^ stems[mask_folder]):
+            image = _name(root, root / layout.images / folder / f"{stem}.jpg")
             mask = _name(root, root / mask_folder / folder / f"{stem}.png")
             listing.problems.append(
-                f"{picture} has no mask {mask}." if stem in pictures else f"{mask} has no picture {picture}."
+                f"{image} has no mask {mask}." if stem in images else f"{mask} has no image {image}."
             )
     complete = len(stems) == len(layout.mask_folders) + 1
     return set.intersection(*stems.values()) if complete else set()
 
 
-def _listed_pictures(
+def _listed_images(
     layout: ReleaseLayout, root: Path, split: str, present: set[str], listing: SplitListing
-) -> list[Picture]:
+) -> list[ListedImage]:
     path = root / layout.instance_files[split]
     if not path.is_file():
         listing.problems.append(f"{_name(root, path)} is missing; the release has this file.")
@@ -137,17 +137,17 @@ def _listed_pictures(
         return []
     listing.found[path.name] = len(annotated)
     listing.problems.extend(problems)
-    folder = root / layout.pictures / layout.split_folders[split]
-    for picture in annotated:
-        if not (folder / picture.file_name).is_file():
+    folder = root / layout.images / layout.split_folders[split]
+    for image in annotated:
+        if not (folder / image.file_name).is_file():
             listing.problems.append(
-                f"{_name(root, path)} lists {picture.file_name!r}, which {_name(root, folder)} lacks."
+                f"{_name(root, path)} lists {image.file_name!r}, which {_name(root, folder)} lacks."
             )
-    by_stem = {PurePosixPath(picture.file_name).stem: picture for picture in annotated}
+    by_stem = {PurePosixPath(image.file_name).stem: image for image in annotated}
     unlisted = sorted(present - by_stem.keys())
     if unlisted:
-        listing.notes.append(f"{_name(root, path)} does not list {len(unlisted)} pictures, left out: {unlisted[:10]}.")
-    return [Picture(split, stem, picture) for stem, picture in by_stem.items() if stem in present]
+        listing.notes.append(f"{_name(root, path)} does not list {len(unlisted)} images, left out: {unlisted[:10]}.")
+    return [ListedImage(split, stem, image) for stem, image in by_stem.items() if stem in present]
 
 
 def _stems(folder: Path, suffix: str) -> set[str]:

@@ -72,7 +72,7 @@ def write_shards(
     total = sum(len(shard.keys) for shard in shards)
     done = total - sum(len(shard.keys) for shard in missing)
     write = partial(write_shard, row=source.row, features=features, folder=folder)
-    with tqdm(total=total, initial=done, desc="Preparing", unit=" pictures", disable=not progress) as bar:
+    with tqdm(total=total, initial=done, desc="Preparing", unit=" images", disable=not progress) as bar:
         for rows in map_in_processes(write, missing, num_proc):
             bar.update(rows)
 

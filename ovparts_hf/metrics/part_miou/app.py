@@ -36,7 +36,7 @@ demo = gr.Interface(
     ],
     gr.JSON(label="Numbers in percent"),
     title="Part mIoU",
-    description="Seen, unseen and harmonic IoU of object parts for one picture. Use the module for a test set.",
+    description="Seen, unseen and harmonic IoU of object parts for one image. Use the module for a test set.",
 )
 
 if __name__ == "__main__":

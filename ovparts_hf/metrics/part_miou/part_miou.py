@@ -1,7 +1,7 @@
 """Part mIoU as an `evaluate` module over `ovparts_hf.PartSegmentationMetric`.
 
-Of a picture only the pairs of ids that occur in it are kept, with their numbers of pixels: a few hundred bytes in the
-module's Arrow file, whatever the size of the picture.
+Of an image only the pairs of ids that occur in it are kept, with their numbers of pixels: a few hundred bytes in the
+module's Arrow file, whatever the size of the image.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ class PartMiou(evaluate.Metric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_INPUTS,
-            # What is stored, not what is given: the pairs that occur in a picture, and how many pixels each has.
+            # What is stored, not what is given: the pairs that occur in an image, and how many pixels each has.
             features=datasets.Features({"predictions": packed, "references": packed}),
             reference_urls=["https://github.com/OpenRobotLab/OV_PARTS"],
         )
 
     def add(self, *, prediction: Any = None, reference: Any = None, object_mask: Any = None) -> None:
-        """Counts one picture."""
+        """Counts one image."""
         self.add_batch(
             predictions=[prediction],
             references=[reference],
@@ -88,7 +88,7 @@ class PartMiou(evaluate.Metric):
         )
 
     def add_batch(self, *, predictions: Sequence[Any], references: Sequence[Any], object_masks: Any = None) -> None:
-        """Counts pictures; none of them if one is refused."""
+        """Counts images; none of them if one is refused."""
         masks = [None] * len(predictions) if object_masks is None else object_masks
         if not len(predictions) == len(references) == len(masks) or not len(predictions):
             raise ConfigurationError(
@@ -101,7 +101,7 @@ class PartMiou(evaluate.Metric):
     def compute(
         self, *, predictions: Any = None, references: Any = None, object_masks: Any = None, **options: Any
     ) -> dict[str, Any] | None:
-        """Counts the pictures given, and computes the numbers of these and all added before."""
+        """Counts the images given, and computes the numbers of these and all added before."""
         self._metric(**options)  # refuses bad options before anything is counted
         if predictions is not None or references is not None:
             self.add_batch(predictions=predictions, references=references, object_masks=object_masks)
@@ -114,7 +114,7 @@ class PartMiou(evaluate.Metric):
         return metric.compute()
 
     def _packed(self, *maps: Any) -> tuple[bytes, bytes]:
-        """A picture as it is stored, after its ids were checked if the vocabulary is known."""
+        """An image as it is stored, after its ids were checked if the vocabulary is known."""
         pairs, pixels = _count(*maps)
         if self._knows_vocabulary:
             _update(self._metric(), pairs, pixels)
@@ -144,7 +144,7 @@ class PartMiou(evaluate.Metric):
 
 
 def _count(prediction: Any, reference: Any, object_mask: Any = None) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of ids that occur in a picture, one integer each, and their numbers of pixels."""
+    """The pairs of ids that occur in an image, one integer each, and their numbers of pixels."""
     prediction, reference = as_map("prediction", prediction), as_map("reference", reference)
     outside = np.zeros((1, 1), dtype=bool)
     if object_mask is not None:
@@ -153,7 +153,7 @@ def _count(prediction: Any, reference: Any, object_mask: Any = None) -> tuple[np
         raise ConfigurationError(
             f"The prediction has shape {prediction.shape}, its reference {reference.shape}"
             f"{'' if object_mask is None else f' and its object mask {outside.shape}'}; they must be equal. Resize the "
-            "prediction's scores to the picture before taking the argmax."
+            "prediction's scores to the image before taking the argmax."
         )
     for name, label_map, lowest in (("prediction", prediction, -1), ("reference", reference, 0)):
         low, high = int(label_map.min()), int(label_map.max())

@@ -33,7 +33,7 @@ class AggregatorLayer(GradientCheckpointingLayer):
 
 
 class Aggregator(nn.Module):
-    """From the similarity of CLIP's picture and class features to one map for each class."""
+    """From the similarity of CLIP's image and class features to one map for each class."""
 
     def __init__(self, config: CATSegConfig):
         super().__init__()
@@ -55,7 +55,7 @@ class Aggregator(nn.Module):
         backbone_features: Sequence[torch.Tensor],
         asked: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Scores the classes of one picture. They influence each other, so that all must be given.
+        """Scores the classes of one image. They influence each other, so that all must be given.
 
         Args:
             image_features: (D, grid, grid), CLIP's feature of each place.

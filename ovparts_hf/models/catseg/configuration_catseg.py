@@ -87,7 +87,7 @@ class CATSegConfig(AutoMapped, OwnVocabularyConfig, CLIPConfig):
 
     @property
     def grid_size(self) -> int:
-        """CLIP's patches along a side of the picture."""
+        """CLIP's patches along a side of the image."""
         return self.image_size // self.vision_config.patch_size
 
     def validate_architecture(self) -> None:

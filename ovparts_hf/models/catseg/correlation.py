@@ -1,4 +1,4 @@
-"""The correlation volume: how much each place of a picture is like each sentence about each class."""
+"""The correlation volume: how much each place of an image is like each sentence about each class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CorrelationEmbedding(nn.Module):
         self.convolution = nn.Conv2d(num_templates, width, 7, padding=3)
 
     def forward(self, image_features: torch.Tensor, class_features: torch.Tensor) -> torch.Tensor:
-        """Correlates one picture with all classes.
+        """Correlates one image with all classes.
 
         Args:
             image_features: (D, height, width).

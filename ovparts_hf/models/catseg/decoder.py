@@ -1,4 +1,4 @@
-"""Decoder: doubles the resolution of each class's map twice, guided by the picture's finer features."""
+"""Decoder: doubles the resolution of each class's map twice, guided by the image's finer features."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GuidedUpsampling(nn.Module):
         self.norm2 = nn.GroupNorm(groups, width_out)
 
     def prepare(self, guidance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What all classes of a picture share.
+        """What all classes of an image share.
 
         Up-sampling and the first convolution are linear with nothing in between, so that together they are one
         transposed convolution of the class's map, plus a map that depends on the guidance alone.

@@ -1,4 +1,4 @@
-"""From a picture to what CATSeg sees, step by step as in the benchmark."""
+"""From an image to what CATSeg sees, step by step as in the benchmark."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .sliding_window import cut_windows, window_stride
 
 
 class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
-    """Scales a picture, normalises it, pads it to a multiple of 32 and squeezes it into a square.
+    """Scales an image, normalises it, pads it to a multiple of 32 and squeezes it into a square.
 
     The padding stays inside the square, as in the original: it is stretched into the answer, which shifts it slightly
     where a scaled side is no multiple of `size_divisor`.
 
     Args:
         size: Height and width of `pixel_values`; both are the same.
-        shortest_edge: Pictures are first scaled (Pillow, bilinear) so that their short side has this length ...
+        shortest_edge: Images are first scaled (Pillow, bilinear) so that their short side has this length ...
         longest_edge: ... unless the long side would become longer than this.
         size_divisor: Sides are padded to a multiple of this.
         image_mean: Mean colour, between 0 and 1.
         image_std: Its deviation.
-        sliding_window: Whether to cut overlapping windows from a larger square instead, and add the whole picture.
+        sliding_window: Whether to cut overlapping windows from a larger square instead, and add the whole image.
         canvas_size: Side of that larger square; None for two windows along each side, 640 pixels in the benchmark.
     """
 
@@ -67,25 +67,25 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
             )
 
     def __call__(self, images: Any, augmented: bool = False, return_tensors: str = "pt") -> BatchFeature:
-        """Prepares pictures.
+        """Prepares images.
 
         Args:
-            images: A picture or a list: PIL, or uint8 arrays or tensors (channels, height, width).
-            augmented: Whether the pictures come from training augmentation and already have their scale.
+            images: An image or a list: PIL, or uint8 arrays or tensors (channels, height, width).
+            augmented: Whether the images come from training augmentation and already have their scale.
             return_tensors: "pt", or another of transformers' tensor types.
 
         Returns:
             `pixel_values` (batch, 3, side, side) float32 and `pixel_mask` (batch, side, side) float32, how much of each
-            pixel is picture; for sliding windows only `pixel_values` (batch, windows + 1, 3, side, side).
+            pixel is image; for sliding windows only `pixel_values` (batch, windows + 1, 3, side, side).
         """
         if not isinstance(images, list | tuple):
             images = [images]
         if not images:
-            raise OVPartsError("No picture was given.")
-        pictures = [as_picture(image) for image in images]
+            raise OVPartsError("No image was given.")
+        images = [as_image(image) for image in images]
         if not augmented:
-            pictures = [self._scale(picture) for picture in pictures]
-        raw = [torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() for picture in pictures]
+            images = [self._scale(image) for image in images]
+        raw = [torch.from_numpy(np.array(image)).permute(2, 0, 1).float() for image in images]
         if self.sliding_window and not augmented:
             data = {"pixel_values": torch.stack([self._cut(each) for each in raw])}
         else:
@@ -93,32 +93,32 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
             data = {"pixel_values": torch.stack(squares), "pixel_mask": torch.stack(masks)}
         return BatchFeature(data, tensor_type=return_tensors)
 
-    def _scale(self, picture: Image.Image) -> Image.Image:
-        height, width = shortest_edge_size(picture.height, picture.width, self.shortest_edge, self.longest_edge)
-        return picture.resize((max(width, 1), max(height, 1)), Image.Resampling.BILINEAR)
+    def _scale(self, image: Image.Image) -> Image.Image:
+        height, width = shortest_edge_size(image.height, image.width, self.shortest_edge, self.longest_edge)
+        return image.resize((max(width, 1), max(height, 1)), Image.Resampling.BILINEAR)
 
-    def _normalize(self, picture: torch.Tensor) -> torch.Tensor:
+    def _normalize(self, image: torch.Tensor) -> torch.Tensor:
         mean, std = (255 * torch.tensor(values).view(-1, 1, 1) for values in (self.image_mean, self.image_std))
-        return (picture - mean) / std
+        return (image - mean) / std
 
-    def _squeeze(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        bottom, right = (-side % self.size_divisor for side in picture.shape[-2:])
-        layers = torch.cat([self._normalize(picture), picture.new_ones(1, *picture.shape[-2:])])
+    def _squeeze(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        bottom, right = (-side % self.size_divisor for side in image.shape[-2:])
+        layers = torch.cat([self._normalize(image), image.new_ones(1, *image.shape[-2:])])
         square = _resize(F.pad(layers, (0, right, 0, bottom)), self.size["height"])
         return square[:3], square[3]
 
-    def _cut(self, picture: torch.Tensor) -> torch.Tensor:
+    def _cut(self, image: torch.Tensor) -> torch.Tensor:
         side = self.size["height"]
-        windows = cut_windows(_resize(picture, self.canvas_size), side)
-        return self._normalize(torch.cat([windows, _resize(picture, side)[None]]))
+        windows = cut_windows(_resize(image, self.canvas_size), side)
+        return self._normalize(torch.cat([windows, _resize(image, side)[None]]))
 
 
-def _resize(picture: torch.Tensor, side: int) -> torch.Tensor:
-    return F.interpolate(picture[None], size=(side, side), mode="bilinear", align_corners=False)[0]
+def _resize(image: torch.Tensor, side: int) -> torch.Tensor:
+    return F.interpolate(image[None], size=(side, side), mode="bilinear", align_corners=False)[0]
 
 
-def as_picture(image: Any) -> Image.Image:
-    """An RGB picture from PIL, or from a uint8 array or tensor (channels, height, width).
+def as_image(image: Any) -> Image.Image:
+    """An RGB image from PIL, or from a uint8 array or tensor (channels, height, width).
 
     Raises:
         OVPartsError: It is something else.
@@ -128,7 +128,7 @@ def as_picture(image: Any) -> Image.Image:
     array = np.asarray(image)
     if array.ndim != 3 or array.shape[0] != 3 or array.dtype != np.uint8:
         raise OVPartsError(
-            f"A picture is a PIL image or a uint8 array (3, height, width); given was {type(image).__name__} of shape "
+            f"An image is a PIL image or a uint8 array (3, height, width); given was {type(image).__name__} of shape "
             f"{array.shape} and type {array.dtype}."
         )
     return Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))

@@ -1,6 +1,6 @@
 """CAT-Seg (Cho et al., CVPR 2024) as OV-PARTS (NeurIPS 2023, section 4.2) fine-tunes it for parts.
 
-CLIP says how much each place of a picture is like each class name; an aggregator, guided by a ResNet, turns this
+CLIP says how much each place of an image is like each class name; an aggregator, guided by a ResNet, turns this
 correlation volume into a map for each class. For parts, one more row, "none", competes for unlabelled pixels.
 """
 
@@ -18,7 +18,7 @@ from transformers.models.clip.modeling_clip import CLIPPreTrainedModel
 
 from ...errors import ConfigurationError
 from ..clip import dense_features, text_features
-from ..fine_tuning import choose_trainable, draw_as_pytorch
+from ..fine_tuning import init_like_torch, set_trainable_parameters
 from ..losses import part_segmentation_loss
 from ..outputs import PartSegmentationOutput
 from ..own_vocabulary import OwnVocabulary
@@ -47,7 +47,7 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
     base_model_prefix = "clip"
     main_input_name = "pixel_values"
     classes_interact = True
-    takes_object_masks = False
+    requires_object_masks = False
     scores_none = True
     """Whether `forward` can score "none"."""
     substring_candidates = True
@@ -65,7 +65,7 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        draw_as_pytorch(module)
+        init_like_torch(module)
         if isinstance(module, CATSegForPartSegmentation):
             init.normal_(module.none_embedding, std=self.config.text_config.hidden_size**-0.5)
 
@@ -78,7 +78,7 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
         Raises:
             ConfigurationError: A group is unknown.
         """
-        choose_trainable(self, name, TRAINABLE_GROUPS)
+        set_trainable_parameters(self, name, TRAINABLE_GROUPS)
         attention = self.clip.vision_model.encoder.layers[-1].self_attn
         for unused in (attention.q_proj, attention.k_proj):  # dense features only need its values
             unused.requires_grad_(False)
@@ -113,13 +113,13 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
 
         Args:
             pixel_values: (batch, 3, side, side), normalised for CLIP; or (batch, windows + 1, 3, side, side), the
-                overlapping windows of each picture and then the whole, for sliding-window inference.
+                overlapping windows of each image and then the whole, for sliding-window inference.
             class_features: (classes, templates, projection dim) from `encode_classes`.
             input_ids: (classes, templates, length) int64, to be encoded here (with gradient). Without either, the
                 model's own vocabulary is scored.
             attention_mask: (classes, templates, length) int64, or None.
-            class_mask: (batch, classes) bool; classes that are False for a picture are not decoded and score -inf.
-            pixel_mask: (batch, side, side) float, how much of each pixel is picture and not padding; None for all.
+            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
+            pixel_mask: (batch, side, side) float, how much of each pixel is image and not padding; None for all.
             labels: (batch, height, width) class ids, of any size; other values mean "none".
             include_none: Whether to score "none" too. Training needs it.
 
@@ -128,7 +128,7 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
             canvas.
 
         Raises:
-            ConfigurationError: Words are missing, or pictures or words have another shape than the model takes.
+            ConfigurationError: Words are missing, or images or words have another shape than the model takes.
         """
         class_features = self.find_words(class_features, input_ids, attention_mask)
         self._check(pixel_values, class_features)
@@ -157,7 +157,7 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
         side, templates = self.config.image_size, self.config.num_templates
         if pixel_values.shape[-2:] != (side, side):
             raise ConfigurationError(
-                f"pixel_values has shape {list(pixel_values.shape)}; this model takes pictures of {side} x {side}. "
+                f"pixel_values has shape {list(pixel_values.shape)}; this model takes images of {side} x {side}. "
                 "Prepare them with its processor."
             )
         if class_features.dim() != 3 or class_features.shape[1] != templates:
@@ -169,16 +169,16 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
     def _score(
         self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None, rows: torch.Tensor, asked: torch.Tensor
     ) -> torch.Tensor:
-        """(batch, 3, side, side) and the rows asked for in each picture -> (batch, rows, side / 4, side / 4)."""
-        image_features = self._encode_pictures(pixel_values)
+        """(batch, 3, side, side) and the rows asked for in each image -> (batch, rows, side / 4, side / 4)."""
+        image_features = self._encode_images(pixel_values)
         stages = self.backbone(self._for_backbone(pixel_values, pixel_mask)).feature_maps
         scores = [
-            self._score_picture(features, [stage[number : number + 1] for stage in stages], rows, wanted)
+            self._score_image(features, [stage[number : number + 1] for stage in stages], rows, wanted)
             for number, (features, wanted) in enumerate(zip(image_features, asked))
         ]
         return torch.stack(scores)
 
-    def _score_picture(
+    def _score_image(
         self, features: torch.Tensor, stages: Sequence[torch.Tensor], rows: torch.Tensor, asked: torch.Tensor
     ) -> torch.Tensor:
         if asked.all():
@@ -195,15 +195,15 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
             scores.append(merge_windows(each, pixel_values.shape[-1]))
         return torch.stack(scores)
 
-    def _encode_pictures(self, pixel_values: torch.Tensor) -> torch.Tensor:
+    def _encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(batch, 3, side, side) -> (batch, projection dim, grid, grid)."""
         tokens = dense_features(self.clip, pixel_values)[:, 1:]
         return tokens.transpose(1, 2).unflatten(2, (self.config.grid_size, self.config.grid_size))
 
     def _for_backbone(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None) -> torch.Tensor:
-        """The same picture with the normalisation of the ResNet; padding is its mean colour in either."""
+        """The same image with the normalisation of the ResNet; padding is its mean colour in either."""
         config = self.config
         values = (config.image_mean, config.image_std, config.backbone_image_mean, config.backbone_image_std)
         mean, std, new_mean, new_std = (pixel_values.new_tensor(value).view(-1, 1, 1) for value in values)
-        picture = 1 if pixel_mask is None else pixel_mask[:, None].to(pixel_values)
-        return (pixel_values * std + (mean - new_mean) * picture) / new_std
+        image = 1 if pixel_mask is None else pixel_mask[:, None].to(pixel_values)
+        return (pixel_values * std + (mean - new_mean) * image) / new_std

@@ -1,4 +1,4 @@
-"""Putting together the scores of overlapping windows and of the whole picture, as CAT-Seg does."""
+"""Putting together the scores of overlapping windows and of the whole image, as CAT-Seg does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def window_stride(window: int) -> int:
 
 
 def cut_windows(canvas: torch.Tensor, window: int) -> torch.Tensor:
-    """Cuts a square picture into overlapping windows.
+    """Cuts a square image into overlapping windows.
 
     Args:
         canvas: (channels, side, side); the side is `window` plus a multiple of `window_stride(window)`.
@@ -32,10 +32,10 @@ def cut_windows(canvas: torch.Tensor, window: int) -> torch.Tensor:
 
 
 def merge_windows(logits: torch.Tensor, window: int) -> torch.Tensor:
-    """Averages the probabilities of windows where they overlap, and then with those of the whole picture.
+    """Averages the probabilities of windows where they overlap, and then with those of the whole image.
 
     Args:
-        logits: (windows + 1, classes, h, w), the whole picture last; the number of windows is a square.
+        logits: (windows + 1, classes, h, w), the whole image last; the number of windows is a square.
         window: Side of a window in pixels; scores are enlarged to it first.
 
     Returns:

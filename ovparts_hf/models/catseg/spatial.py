@@ -1,4 +1,4 @@
-"""Spatial aggregation: attention within windows of the correlation volume of each class, guided by the picture."""
+"""Spatial aggregation: attention within windows of the correlation volume of each class, guided by the image."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """CLIPSeg (Lüddecke & Ecker, CVPR 2022) as OV-PARTS (NeurIPS 2023, section 4.2) fine-tunes it for parts.
 
-A frozen CLIP encodes the picture and the class names; a light decoder, told one class name by FiLM, answers where in
-the picture it is. For parts, an adapter refines the picture's activations and one more row, "none", competes for
+A frozen CLIP encodes the image and the class names; a light decoder, told one class name by FiLM, answers where in
+the image it is. For parts, an adapter refines the image's activations and one more row, "none", competes for
 unlabelled pixels.
 """
 
@@ -14,8 +14,8 @@ from torch import nn
 from transformers import initialization as init
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder, CLIPSegModel, CLIPSegPreTrainedModel
 
-from ..clip import picture_activations, text_features
-from ..fine_tuning import choose_trainable, draw_as_pytorch
+from ..clip import image_activations, text_features
+from ..fine_tuning import init_like_torch, set_trainable_parameters
 from ..losses import part_segmentation_loss
 from ..outputs import PartSegmentationOutput
 from ..own_vocabulary import OwnVocabulary
@@ -30,7 +30,7 @@ TRAINABLE_GROUPS = {
 """What can be fine-tuned: visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5)."""
 
 PAIRS_AT_ONCE = {"cpu": 4, "cuda": 64}
-"""(picture, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
+"""(image, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
 
 
 class VisualAdapter(nn.Module):
@@ -49,27 +49,27 @@ class VisualAdapter(nn.Module):
 
 
 class PartDecoder(CLIPSegDecoder):
-    """CLIPSeg's decoder for (picture, class) pairs; what does not depend on the class is computed once per picture."""
+    """CLIPSeg's decoder for (image, class) pairs; what does not depend on the class is computed once per image."""
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        draw_as_pytorch(module)
+        init_like_torch(module)
 
     def forward(
         self,
         activations: tuple[torch.Tensor, ...],
         class_features: torch.Tensor,
-        pictures: torch.Tensor,
+        images: torch.Tensor,
         classes: torch.Tensor,
         grid: tuple[int, int],
     ) -> torch.Tensor:
-        """Decodes each pair (pictures[i], classes[i]).
+        """Decodes each pair (images[i], classes[i]).
 
         Args:
             activations: Per extracted layer (batch, tokens, hidden size), class token first.
             class_features: (classes, projection dim).
-            pictures: (pairs,) indices into the batch.
+            images: (pairs,) indices into the batch.
             classes: (pairs,) indices into `class_features`.
             grid: Patches per column and row.
 
@@ -79,9 +79,9 @@ class PartDecoder(CLIPSegDecoder):
         reduced = [reduce(states) for reduce, states in zip(self.reduces, activations[::-1])]
         scale, shift = self.film_mul(class_features), self.film_add(class_features)
         if torch.is_grad_enabled():
-            return self._decode(reduced, scale, shift, pictures, classes, grid)
-        count = PAIRS_AT_ONCE.get(pictures.device.type, PAIRS_AT_ONCE["cuda"])
-        chunks = zip(pictures.split(count), classes.split(count))
+            return self._decode(reduced, scale, shift, images, classes, grid)
+        count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
+        chunks = zip(images.split(count), classes.split(count))
         return torch.cat([self._decode(reduced, scale, shift, *chunk, grid) for chunk in chunks])
 
     def _decode(
@@ -89,15 +89,15 @@ class PartDecoder(CLIPSegDecoder):
         reduced: list[torch.Tensor],
         scale: torch.Tensor,
         shift: torch.Tensor,
-        pictures: torch.Tensor,
+        images: torch.Tensor,
         classes: torch.Tensor,
         grid: tuple[int, int],
     ) -> torch.Tensor:
         # index_select, not indexing: its gradient is summed in a fixed order, so that training can be repeated exactly.
         scale, shift = (each.index_select(0, classes)[:, None] for each in (scale, shift))
         states = 0
-        for depth, (picture_states, layer) in enumerate(zip(reduced, self.layers)):
-            states = states + picture_states.index_select(0, pictures)
+        for depth, (image_states, layer) in enumerate(zip(reduced, self.layers)):
+            states = states + image_states.index_select(0, images)
             if depth == self.conditional_layer:
                 states = scale * states + shift
             states = layer(states, attention_mask=None)
@@ -116,7 +116,7 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
     config_class = CLIPSegPartConfig
     main_input_name = "pixel_values"
     classes_interact = False
-    takes_object_masks = False
+    requires_object_masks = False
     scores_none = True
     """Whether `forward` can score "none"."""
     substring_candidates = False
@@ -134,7 +134,7 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        draw_as_pytorch(module)
+        init_like_torch(module)
         if isinstance(module, CLIPSegForPartSegmentation):
             init.normal_(module.none_embedding, std=self.config.projection_dim**-0.5)
 
@@ -147,7 +147,7 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
         Raises:
             ConfigurationError: A group is unknown.
         """
-        choose_trainable(self, name, TRAINABLE_GROUPS)
+        set_trainable_parameters(self, name, TRAINABLE_GROUPS)
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Encodes class names; do it once per vocabulary and pass the result to every forward call.
@@ -161,7 +161,7 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
         """
         return text_features(self.clip, input_ids, attention_mask)
 
-    def encode_pictures(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def encode_images(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Adapted activations of the extracted vision layers.
 
         Args:
@@ -170,7 +170,7 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
         Returns:
             One (batch, 1 + patches, vision hidden size) per entry of `config.extract_layers`.
         """
-        activations = picture_activations(self.clip.vision_model, pixel_values, self.config.extract_layers)
+        activations = image_activations(self.clip.vision_model, pixel_values, self.config.extract_layers)
         return tuple(self.visual_adapter(states) for states in activations)
 
     def forward(
@@ -191,7 +191,7 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
             input_ids: (classes, length) int64, to be encoded here (with gradient). Without either, the model's own
                 vocabulary is scored.
             attention_mask: (classes, length) int64, or None.
-            class_mask: (batch, classes) bool; classes that are False for a picture are not decoded and score -inf.
+            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
             labels: (batch, height', width') class ids, of any size; other values mean "none".
             include_none: Whether to score "none" too. Training needs it.
 
@@ -207,18 +207,18 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
         wanted = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
         if class_mask is not None:
             wanted[:, : len(class_features)] = class_mask
-        pictures, classes = wanted.nonzero(as_tuple=True)
+        images, classes = wanted.nonzero(as_tuple=True)
 
-        activations = self.encode_pictures(pixel_values)
+        activations = self.encode_images(pixel_values)
         height, width = pixel_values.shape[-2:]
         patch = self.config.vision_config.patch_size
-        decoded = self.decoder(activations, rows, pictures, classes, (height // patch, width // patch))
+        decoded = self.decoder(activations, rows, images, classes, (height // patch, width // patch))
 
         if class_mask is None:
             scores = decoded.unflatten(0, wanted.shape)
         else:
             scores = decoded.new_full((*wanted.shape, *decoded.shape[-2:]), -math.inf)
-            scores[pictures, classes] = decoded
+            scores[images, classes] = decoded
         logits, none_logits = scores.split([len(class_features), len(rows) - len(class_features)], dim=1)
         loss = None
         if labels is not None:

@@ -17,7 +17,7 @@ def check_request(
     """Checks the arguments that all mask classification models share.
 
     Args:
-        rows: Pictures, or objects where those are asked about.
+        rows: Images, or objects where those are asked about.
         num_classes: Classes to be scored.
         class_mask: Must be (rows, classes).
         labels: Must be (rows, height, width).

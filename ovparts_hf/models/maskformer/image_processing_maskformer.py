@@ -1,4 +1,4 @@
-"""From a picture and the masks of its objects to what mask classification models see."""
+"""From an image and the masks of its objects to what mask classification models see."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..post_processing import SemanticLabelMaps
 
 
 class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):
-    """Scales a picture by its short side with Pillow, rescales and normalises it; its shape is kept.
+    """Scales an image by its short side with Pillow, rescales and normalises it; its shape is kept.
 
     `size` has "shortest_edge", the length of the short side, and "longest_edge", which the long side may not exceed;
     both are in pixels, and sides are rounded as in the benchmark.
@@ -32,34 +32,34 @@ class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImagePr
     def __call__(
         self, images: Any, object_masks: Any = None, augmented: bool = False, return_tensors: str = "pt", **kwargs: Any
     ) -> BatchFeature:
-        """Prepares pictures.
+        """Prepares images.
 
         Args:
-            images: A picture, or a list of pictures that get the same size: PIL, or uint8 arrays or tensors (channels,
+            images: An image, or a list of images that get the same size: PIL, or uint8 arrays or tensors (channels,
                 height, width).
-            object_masks: (objects, height, width) bool, masks on one picture, or None.
-            augmented: Whether the pictures come from training augmentation and already have their scale.
+            object_masks: (objects, height, width) bool, masks on one image, or None.
+            augmented: Whether the images come from training augmentation and already have their scale.
             return_tensors: "pt", or another of transformers' tensor types.
 
         Returns:
             `pixel_values` (batch, 3, height, width) float32 and, if masks are given, `object_masks` (objects, height,
-            width) float32 of 0 and 1, resized by nearest neighbour as the picture is.
+            width) float32 of 0 and 1, resized by nearest neighbour as the image is.
 
         Raises:
-            OVPartsError: The pictures get different sizes.
+            OVPartsError: The images get different sizes.
         """
         kwargs.setdefault("do_resize", not augmented)
-        pictures = super().__call__(images, **kwargs)["pixel_values"]
-        sizes = {picture.shape[-2:] for picture in pictures}
+        images = super().__call__(images, **kwargs)["pixel_values"]
+        sizes = {image.shape[-2:] for image in images}
         if len(sizes) > 1:
-            raise OVPartsError(f"The pictures get different sizes {sorted(sizes)}; prepare them one by one.")
-        data = {"pixel_values": np.stack(pictures).astype(np.float32)}
+            raise OVPartsError(f"The images get different sizes {sorted(sizes)}; prepare them one by one.")
+        data = {"pixel_values": np.stack(images).astype(np.float32)}
         if object_masks is not None:
             masks = np.asarray(object_masks, dtype=bool)
             data["object_masks"] = resize_nearest(masks, *sizes, precision=np.float32).astype(np.float32)
         return BatchFeature(data, tensor_type=return_tensors)
 
     def resize(self, image: np.ndarray, size: SizeDict, **kwargs: Any) -> np.ndarray:
-        """Resizes a picture (channels, height, width)."""
+        """Resizes an image (channels, height, width)."""
         height, width = shortest_edge_size(*image.shape[-2:], size.shortest_edge, size.longest_edge)
         return super().resize(image, SizeDict(height=max(height, 1), width=max(width, 1)), **kwargs)

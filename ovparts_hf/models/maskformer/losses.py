@@ -23,11 +23,11 @@ def masks_from_labels(labels: torch.Tensor, size: tuple[int, int], num_classes: 
 
     Args:
         labels: (batch, height', width') class ids; other values are unlabelled. Resized by nearest neighbour to `size`.
-        size: (height, width) of the pictures. Masks are extended to a multiple of 32 as the pictures are.
+        size: (height, width) of the images. Masks are extended to a multiple of 32 as the images are.
         num_classes: Ids from 0 to `num_classes` - 1 count.
 
     Returns:
-        Per picture masks (n, padded height, padded width) float32 of 0 and 1, and their class ids (n,) int64.
+        Per image masks (n, padded height, padded width) float32 of 0 and 1, and their class ids (n,) int64.
     """
     if tuple(labels.shape[-2:]) != tuple(size):
         labels = F.interpolate(labels[:, None].float(), size=size, mode="nearest")[:, 0].long()
@@ -67,7 +67,7 @@ def mask_classification_loss(
     return losses
 
 
-Pairs = list[tuple[torch.Tensor, torch.Tensor]]  # per picture: queries, and the targets that they were given
+Pairs = list[tuple[torch.Tensor, torch.Tensor]]  # per image: queries, and the targets that they were given
 
 
 def _class_loss(logits: torch.Tensor, class_ids: list[torch.Tensor], pairs: Pairs, none_weight: float) -> torch.Tensor:

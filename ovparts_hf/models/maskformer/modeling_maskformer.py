@@ -32,7 +32,7 @@ class MaskFormerForPartSegmentation(PreTrainedModel):
     config_class = MaskFormerPartConfig
     main_input_name = "pixel_values"
     classes_interact = False
-    takes_object_masks = False
+    requires_object_masks = False
     scores_none = False
     """Whether `forward` can score "none"."""
     substring_candidates = False
@@ -102,7 +102,7 @@ class MaskFormerForPartSegmentation(PreTrainedModel):
         Args:
             pixel_values: (batch, 3, height, width), normalised; extended by zeros to a multiple of 32.
             class_features: (classes,) int64 from `find_classes`, the classes to be scored; None for all in their order.
-            class_mask: (batch, classes) bool; classes that are False for a picture score -inf. The loss is the same.
+            class_mask: (batch, classes) bool; classes that are False for an image score -inf. The loss is the same.
             labels: (batch, height', width') positions among the classes to be scored, of any size; other values are
                 unlabelled.
             include_none: Cannot be True: "none" has no score.

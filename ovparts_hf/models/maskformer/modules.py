@@ -22,7 +22,7 @@ SIZE_DIVISOR = 32
 
 
 class PixelFeatures(NamedTuple):
-    """What is computed once per picture.
+    """What is computed once per image.
 
     Attributes:
         deepest: (batch, backbone channels, H / 32, W / 32), what queries look at.
@@ -33,7 +33,7 @@ class PixelFeatures(NamedTuple):
     mask_features: torch.Tensor
 
     def expand(self, count: int) -> PixelFeatures:
-        """The features of one picture for each of `count` objects, or as they are for `count` pictures."""
+        """The features of one image for each of `count` objects, or as they are for `count` images."""
         return PixelFeatures(*(features.expand(count, -1, -1, -1) for features in self))
 
 
@@ -58,7 +58,7 @@ class PixelLevelModule(nn.Module):
         )
 
     def forward(self, pixel_values: torch.Tensor) -> PixelFeatures:
-        """Encodes pictures (batch, 3, H, W), H and W multiples of 32."""
+        """Encodes images (batch, 3, H, W), H and W multiples of 32."""
         features = self.backbone(pixel_values).feature_maps
         return PixelFeatures(features[-1], self.pixel_decoder(list(features)).last_hidden_state)
 

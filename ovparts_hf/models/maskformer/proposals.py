@@ -21,12 +21,12 @@ class Proposals(NamedTuple):
 
 
 def mask_probabilities(mask_logits: torch.Tensor, padded: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
-    """Enlarges masks (batch, queries, h, w) to the padded picture and cuts the padding off.
+    """Enlarges masks (batch, queries, h, w) to the padded image and cuts the padding off.
 
     Args:
         mask_logits: Before the sigmoid.
         padded: (height, width) that the network saw.
-        size: (height, width) of the picture at its upper left.
+        size: (height, width) of the image at its upper left.
 
     Returns:
         (batch, queries, *size), 0 to 1.

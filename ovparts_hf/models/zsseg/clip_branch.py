@@ -41,7 +41,7 @@ def clip_proposal_scores(
     scores = class_features.new_ones(len(masks), len(class_features))
     if found.any():
         crops = masked_crops(pixel_values, masks[found], config.crop_ratio, config.region_size)
-        features = torch.cat([_picture_features(clip, config, some) for some in crops.split(CROPS_AT_ONCE)])
+        features = torch.cat([_image_features(clip, config, some) for some in crops.split(CROPS_AT_ONCE)])
         scores[found] = (config.temperature * features @ class_features.T).softmax(-1)
     return scores
 
@@ -74,6 +74,6 @@ def clip_part_features(
     return present, *features
 
 
-def _picture_features(clip: nn.Module, config: ZSSegConfig, crops: torch.Tensor) -> torch.Tensor:
+def _image_features(clip: nn.Module, config: ZSSegConfig, crops: torch.Tensor) -> torch.Tensor:
     resized = config.region_size != config.vision_config.image_size
     return F.normalize(clip.get_image_features(crops, interpolate_pos_encoding=resized).pooler_output, dim=-1)

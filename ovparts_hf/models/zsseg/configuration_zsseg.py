@@ -40,7 +40,7 @@ class ZSSegConfig(AutoMapped, OwnVocabularyConfig, MaskClassificationConfig):
         region_size: Height and width in pixels that the crop is resized to for CLIP.
         image_mean: Per channel, of values 0 to 1: how `pixel_values` were normalised.
         image_std: As `image_mean`.
-        clip_mean: Per channel, of values 0 to 1: how CLIP's pictures were normalised.
+        clip_mean: Per channel, of values 0 to 1: how CLIP's images were normalised.
         clip_std: As `clip_mean`.
     """
 

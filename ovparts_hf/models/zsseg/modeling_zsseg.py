@@ -49,7 +49,7 @@ class Words(NamedTuple):
     Attributes:
         class_features: (classes, projection dim) unit vectors.
         exponents: (classes,) share of the queries' opinion.
-        input_ids: The prompts, only for those that depend on the picture.
+        input_ids: The prompts, only for those that depend on the image.
         attention_mask: Of the prompts.
     """
 
@@ -105,7 +105,7 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
             init.normal_(module.no_object_embedding, std=self.config.text_config.hidden_size**-0.5)
 
     @property
-    def takes_object_masks(self) -> bool:
+    def requires_object_masks(self) -> bool:
         """Whether `forward` wants the mask of each object."""
         return self.config.object_mask_prompt
 
@@ -162,7 +162,7 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
         """Lets the queries propose masks and classes.
 
         Args:
-            features: Of each picture, or of each object's picture.
+            features: Of each image, or of each object's image.
             class_features: (classes, projection dim) unit vectors.
             object_masks: (objects, height, width) bool, or None for plain ZSseg.
         """
@@ -190,7 +190,7 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
         labels: torch.Tensor | None = None,
         include_none: bool = False,
     ) -> PartSegmentationOutput:
-        """Scores classes at every pixel, for each object (ZSseg+) or each picture (plain ZSseg).
+        """Scores classes at every pixel, for each object (ZSseg+) or each image (plain ZSseg).
 
         Args:
             pixel_values: (batch, 3, height, width), normalised as the configuration says; extended by zeros to a
@@ -199,8 +199,8 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
             input_ids: As for `encode_classes`. Without either, the model's own vocabulary is scored; but with
                 image-conditioned prompts it is needed to answer in any case.
             attention_mask: As for `encode_classes`.
-            object_masks: (objects, height, width), the object to take apart where above 0.5. One for each picture, or
-                any number for a single picture, whose backbone and pixel decoder then run once. ZSseg+ only.
+            object_masks: (objects, height, width), the object to take apart where above 0.5. One for each image, or
+                any number for a single image, whose backbone and pixel decoder then run once. ZSseg+ only.
             class_mask: (objects, classes) bool, the classes that an object may have, e.g. its parts by id; the others
                 score -inf, and all do for an object without any. Plain ZSseg: (batch, classes). Not used by the loss.
             seen_classes: (classes,) bool, the classes that the queries were trained with; None for none, or for the
@@ -251,16 +251,16 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
         size = pixel_values.shape[-2:]
         padded = tuple(side + -side % SIZE_DIVISOR for side in size)
         config = self.config
-        pictures = clip_normalized(pixel_values, config.image_mean, config.image_std, config.clip_mean, config.clip_std)
+        images = clip_normalized(pixel_values, config.image_mean, config.image_std, config.clip_mean, config.clip_std)
         logits = pixel_values.new_full((*class_mask.shape, *size), -math.inf)
         for row, allowed in enumerate(class_mask):
             scores = class_probabilities(proposals.class_logits[-1, row])
             masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
             candidates = allowed.nonzero()[:, 0]
             if object_masks is None:
-                maps = self._name_proposals(pictures[row], scores, masks, words, candidates)
+                maps = self._name_proposals(images[row], scores, masks, words, candidates)
             else:
-                maps = self._name_parts(pictures[row], object_masks[row], scores, masks, words, candidates)
+                maps = self._name_parts(images[row], object_masks[row], scores, masks, words, candidates)
             logits[row, candidates] = maps
         return logits
 
@@ -274,7 +274,7 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
         words = self.find_words(class_features, input_ids, attention_mask)
         if self.config.image_conditioned_prompts and input_ids is None and not self.training:
             raise ConfigurationError(
-                "The prompts of this model depend on the picture: pass input_ids and attention_mask, even if "
+                "The prompts of this model depend on the image: pass input_ids and attention_mask, even if "
                 "class_features are given or the model has a vocabulary of its own."
             )
         return words
@@ -289,20 +289,20 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
 
     def _name_proposals(
         self,
-        picture: torch.Tensor,
+        image: torch.Tensor,
         scores: torch.Tensor,
         masks: torch.Tensor,
         words: Words,
         candidates: torch.Tensor,
     ) -> torch.Tensor:
         """Plain ZSseg's class maps (candidates, h, w): both opinions on each query, then the sum over queries."""
-        clip_scores = clip_proposal_scores(self.clip, self.config, picture, masks, words.class_features)
+        clip_scores = clip_proposal_scores(self.clip, self.config, image, masks, words.class_features)
         scores = ensemble(scores, clip_scores, words.exponents)[:, candidates]
         return sum_of_queries(scores[None], masks[None])[0]
 
     def _name_parts(
         self,
-        picture: torch.Tensor,
+        image: torch.Tensor,
         object_mask: torch.Tensor,
         scores: torch.Tensor,
         masks: torch.Tensor,
@@ -317,7 +317,7 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
         if len(candidates) == 0 or not object_mask.any():
             return torch.zeros_like(query_maps[candidates])
         predicted = query_maps.argmax(0)
-        present, *features = clip_part_features(self.clip, self.config, picture, object_mask, predicted)
+        present, *features = clip_part_features(self.clip, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
         table[present] = self._part_similarity(*features, words, candidates).softmax(-1)
         clip_maps = table.T[:, predicted]

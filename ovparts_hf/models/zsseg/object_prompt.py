@@ -22,7 +22,7 @@ def attention_bias(object_masks: torch.Tensor, size: tuple[int, int]) -> torch.T
 
 
 def object_mask_features(mask_features: torch.Tensor, object_masks: torch.Tensor) -> torch.Tensor:
-    """Sum of mask features over an object, divided by the area of the whole picture.
+    """Sum of mask features over an object, divided by the area of the whole image.
 
     Args:
         mask_features: (objects, dim, H / 4, W / 4).
@@ -36,7 +36,7 @@ def object_mask_features(mask_features: torch.Tensor, object_masks: torch.Tensor
 
 
 def check_object_masks(object_masks: torch.Tensor | None, pixel_values: torch.Tensor, wanted: bool) -> None:
-    """Checks that there are object masks if the model wants them, and that they fit the pictures.
+    """Checks that there are object masks if the model wants them, and that they fit the images.
 
     Raises:
         ConfigurationError: They do not.
@@ -53,10 +53,10 @@ def check_object_masks(object_masks: torch.Tensor | None, pixel_values: torch.Te
             "This model seeks the parts of a given object, and object_masks is missing. Pass masks (objects, height, "
             "width), from annotations or an object segmenter, or use a model with object_mask_prompt=False."
         )
-    pictures, size = len(pixel_values), tuple(pixel_values.shape[-2:])
+    images, size = len(pixel_values), tuple(pixel_values.shape[-2:])
     fits = object_masks.dim() == 3 and tuple(object_masks.shape[-2:]) == size and len(object_masks) > 0
-    if not fits or pictures not in (1, len(object_masks)):
+    if not fits or images not in (1, len(object_masks)):
         raise ConfigurationError(
-            f"object_masks has shape {list(object_masks.shape)} for {pictures} pictures of size {list(size)}. Pass "
-            f"(objects, {size[0]}, {size[1]}) with one object for each picture, or any number for a single picture."
+            f"object_masks has shape {list(object_masks.shape)} for {images} images of size {list(size)}. Pass "
+            f"(objects, {size[0]}, {size[1]}) with one object for each image, or any number for a single image."
         )

@@ -16,7 +16,7 @@ TERMS = {
     "pascal-part-116": "http://host.robots.ox.ac.uk/pascal/VOC/",
     "ade20k-part-234": "https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
 }
-"""Where the terms of a dataset's pictures are."""
+"""Where the terms of a dataset's images are."""
 
 
 @dataclass(frozen=True)

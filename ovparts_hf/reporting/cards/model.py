@@ -131,7 +131,7 @@ def _eval_results(result: BenchmarkResult) -> Iterator[EvalResult]:
     asked = {"task": result.task, "setting": result.setting}
     arguments: dict[str, Any] = {
         **asked,
-        **{key: result.dataset[key] for key in ("num_pictures", "num_records", "fingerprint") if key in result.dataset},
+        **{key: result.dataset[key] for key in ("num_images", "num_records", "fingerprint") if key in result.dataset},
     }
     for flavour, numbers in result.numbers().items():
         definition = result.flavour if flavour == "official" else flavour

@@ -1,1 +1,1 @@
-"""The toy world: procedurally drawn pictures of objects made of parts."""
+"""The toy world: procedurally drawn images of objects made of parts."""

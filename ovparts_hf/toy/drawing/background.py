@@ -29,8 +29,8 @@ def draw_background(rng: random.Random, width: int, height: int) -> Image.Image:
 
 def _outdoors(rng: random.Random, width: int, height: int) -> Image.Image:
     top, bottom = rng.choice(_SKIES)
-    picture = _gradient(vary(rng, top, 0.1), vary(rng, bottom, 0.1), width, height)
-    pen = ImageDraw.Draw(picture)
+    image = _gradient(vary(rng, top, 0.1), vary(rng, bottom, 0.1), width, height)
+    pen = ImageDraw.Draw(image)
     if rng.random() < 0.4:
         x, y, radius = rng.uniform(0, 1), rng.uniform(0.05, 0.3), rng.uniform(0.05, 0.1)
         _fill(pen, ellipse(x * width, y * height, radius * width), (255, 240, 190))
@@ -45,13 +45,13 @@ def _outdoors(rng: random.Random, width: int, height: int) -> Image.Image:
         _bush(rng, pen, width, height, horizon)
     for _ in range(rng.randint(0, 8)):
         _pebble(rng, pen, width, height, horizon, ground)
-    return picture
+    return image
 
 
 def _room(rng: random.Random, width: int, height: int) -> Image.Image:
     wall = vary(rng, rng.choice(_ROOMS), 0.12)
-    picture = _gradient(wall, shade(wall, 0.9), width, height)
-    pen = ImageDraw.Draw(picture)
+    image = _gradient(wall, shade(wall, 0.9), width, height)
+    pen = ImageDraw.Draw(image)
     if rng.random() < 0.4:
         step = rng.uniform(0.08, 0.2) * width
         for i in range(int(width / step) + 1):
@@ -68,7 +68,7 @@ def _room(rng: random.Random, width: int, height: int) -> Image.Image:
         rug = vary(rng, COLOURS[rng.choice(tuple(COLOURS))], 0.1)
         x, y = rng.uniform(0.3, 0.7) * width, rng.uniform(horizon + 0.08, 1) * height
         _fill(pen, ellipse(x, y, 0.35 * width, 0.08 * height), rug)
-    return picture
+    return image
 
 
 def _gradient(top: Colour, bottom: Colour, width: int, height: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Words for toy pictures: what a caption would say, never where anything is."""
+"""Words for toy images: what a caption would say, never where anything is."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _BETWEEN = ("and", "beside", "next to", "with", "near")
 
 
 def caption(figures: Sequence[Figure], rng: random.Random) -> str:
-    """One sentence about a picture, e.g. "a red bus with black wheels and a yellow door beside a grey dog".
+    """One sentence about an image, e.g. "a red bus with black wheels and a yellow door beside a grey dog".
 
     Args:
-        figures: The picture's objects.
+        figures: The image's objects.
         rng: Chooses which parts are mentioned, their order and the connecting words.
     """
     sentences = [_describe(figure, rng) for figure in figures]

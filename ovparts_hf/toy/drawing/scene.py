@@ -1,4 +1,4 @@
-"""Composes one toy picture: a place, one or two objects in it, and the maps that say which pixel shows what."""
+"""Composes one toy image: a place, one or two objects in it, and the maps that say which pixel shows what."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ObjectClass:
         draw: Draws one with a `Pencil`.
         kind: "animal", "vehicle" or "thing".
         main_part: The part whose colour the object is called by.
-        size: Largest half width, as a share of the picture's width, when it is alone.
+        size: Largest half width, as a share of the image's width, when it is alone.
         tilt: Largest rotation, degrees.
     """
 
@@ -62,7 +62,7 @@ OBJECTS: dict[str, ObjectClass] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One object of a picture, in words.
+    """One object of an image, in words.
 
     Attributes:
         name: Object class.
@@ -77,10 +77,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture with its labels.
+    """One image with its labels.
 
     Attributes:
-        image: RGB picture.
+        image: RGB image.
         object_map: uint8 (H, W), ids of the taxonomy's objects; its ignore index elsewhere.
         part_map: uint8 (H, W), ids of the taxonomy's parts; its ignore index elsewhere.
         figures: The objects from left to right.
@@ -93,13 +93,13 @@ class Scene:
 
 
 def draw_scene(rng: random.Random, taxonomy: PartTaxonomy, close_up: bool = False, incomplete: bool = False) -> Scene:
-    """Draws a picture of one or two objects of `taxonomy`; equal generator states give equal pictures.
+    """Draws an image of one or two objects of `taxonomy`; equal generator states give equal images.
 
     Args:
         rng: Source of every choice.
         taxonomy: Names and ids; its objects must be among `OBJECTS`.
-        close_up: Show a piece of a single object that is larger than the picture.
-        incomplete: Keep only one to three parts of each object, as in a picture of spare parts.
+        close_up: Show a piece of a single object that is larger than the image.
+        incomplete: Keep only one to three parts of each object, as in an image of spare parts.
     """
     width, height = rng.choice(SIZES)
     names = [rng.choice(taxonomy.object_classes) for _ in range(1 if close_up or rng.random() < 0.5 else 2)]
@@ -121,7 +121,7 @@ def draw_scene(rng: random.Random, taxonomy: PartTaxonomy, close_up: bool = Fals
 def _place(
     rng: random.Random, name: str, slot: int, slots: int, size: tuple[int, int], zoom: float, incomplete: bool
 ) -> Pencil:
-    """Draws an object, flips, turns and scales it, and moves it into its share of the picture, in large pixels."""
+    """Draws an object, flips, turns and scales it, and moves it into its share of the image, in large pixels."""
     style = OBJECTS[name]
     pen = Pencil(rng, style.kind, style.main_part)
     style.draw(pen)

@@ -23,7 +23,7 @@ class StockCLIP:
     Attributes:
         model: In float32 and evaluation mode.
         tokenizer: Of its text tower.
-        mean: Per channel, of values 0 to 1: how it wants pictures normalised.
+        mean: Per channel, of values 0 to 1: how it wants images normalised.
         std: As `mean`.
     """
 
@@ -49,13 +49,13 @@ class StockCLIP:
             kind = AutoConfig.from_pretrained(location).model_type
             if kind != "clip":
                 raise ConfigurationError(f"{name_or_path!r} is a {kind!r} model; prompts are tuned for a stock 'clip'.")
-            pictures = CLIPImageProcessorPil.from_pretrained(location)
+            images = CLIPImageProcessorPil.from_pretrained(location)
         except OSError as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise ConfigurationError(f"No CLIP with a preprocessor at {name_or_path!r}: {reason}") from error
         model = CLIPModel.from_pretrained(location, dtype="float32").eval()
         tokenizer = AutoTokenizer.from_pretrained(location)
-        return cls(model, tokenizer, tuple(pictures.image_mean), tuple(pictures.image_std))
+        return cls(model, tokenizer, tuple(images.image_mean), tuple(images.image_std))
 
     def check_region_size(self, region_size: int) -> None:
         """Checks that patches fill a region.

@@ -61,7 +61,7 @@ class FeatureCache:
         dataset: Where objects come from.
         crop_ratio: Of the crop box to the object's.
         region_size: Height and width in pixels that the crop is resized to for CLIP.
-        workers: Processes that read pictures.
+        workers: Processes that read images.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class FeatureCache:
         patch_size = clip.vision_model.config.patch_size
         remaining = iter(records)
         for batch in loader:
-            pictures = torch.stack([picture for picture, _ in batch]).to(clip.device)
-            for features, (_, masks) in zip(patch_features(clip, pictures), batch):
+            images = torch.stack([image for image, _ in batch]).to(clip.device)
+            for features, (_, masks) in zip(patch_features(clip, images), batch):
                 patches = patch_masks(masks.to(features), patch_size)
                 yield next(remaining), masked_means(features, patches).cpu()
 
@@ -152,7 +152,7 @@ class FeatureCache:
 
 
 class _Crops(Dataset):
-    """Objects cut out for CLIP: the picture (3, s, s) and masks (1 + parts, s, s) of the object and its parts."""
+    """Objects cut out for CLIP: the image (3, s, s) and masks (1 + parts, s, s) of the object and its parts."""
 
     def __init__(
         self, dataset: PartDataset, records: Sequence[Record], clip: StockCLIP, crop_ratio: float, region_size: int
@@ -174,8 +174,8 @@ class _Crops(Dataset):
         ids = np.array(self.dataset.parts_in(record))
         part_masks = torch.from_numpy(sample.part_map == ids[:, None, None])
         pixels = clip_normalized(pixels, (0, 0, 0), (1, 1, 1), self.mean, self.std)
-        picture, whole, parts = object_region(pixels, object_mask, part_masks, self.crop_ratio, self.region_size)
-        return picture, torch.cat([whole, parts])
+        image, whole, parts = object_region(pixels, object_mask, part_masks, self.crop_ratio, self.region_size)
+        return image, torch.cat([whole, parts])
 
 
 def _name(record: Record) -> str:

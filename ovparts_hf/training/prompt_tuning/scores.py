@@ -47,7 +47,7 @@ def classify_parts(
         crop_ratio: Of the crop box to the object's.
         region_size: Height and width in pixels that the crop is resized to for CLIP.
         cache: Folder of features from earlier runs, see `FeatureCache`; None for none.
-        workers: Processes that read pictures.
+        workers: Processes that read images.
 
     Returns:
         In percent, NaN where undefined: `accuracy_seen`, `accuracy_unseen` and `accuracy_harmonic` over regions, and

@@ -35,25 +35,25 @@ def truncate(path):
 
 
 PASCAL_FAULTS = {
-    "no pictures": (lambda r: shutil.rmtree(r / "images"), "PascalPart116/images/train is missing"),
+    "no images": (lambda r: shutil.rmtree(r / "images"), "PascalPart116/images/train is missing"),
     "no part maps": (lambda r: shutil.rmtree(r / PART / "val"), f"PascalPart116/{PART}/val is missing"),
     "no object maps": (lambda r: shutil.rmtree(r / OBJECT), f"PascalPart116/{OBJECT}/train is missing"),
     "no few-shot list": (lambda r: (r / "train_16shot.json").unlink(), "PascalPart116/train_16shot.json is missing"),
     "empty split": (
         lambda r: [path.unlink() for path in r.glob("*/val/*.*")],
-        "PascalPart116/images/val holds no pictures",
+        "PascalPart116/images/val holds no images",
     ),
-    "picture without part map": (
+    "image without part map": (
         lambda r: (r / PART / "val/2010_000001.png").unlink(),
         f"images/val/2010_000001.jpg has no mask PascalPart116/{PART}/val/2010_000001.png",
     ),
-    "picture without object map": (
+    "image without object map": (
         lambda r: (r / OBJECT / "train/2008_000002.png").unlink(),
         f"2008_000002.jpg has no mask PascalPart116/{OBJECT}/train/2008_000002.png",
     ),
-    "map without picture": (
+    "map without image": (
         lambda r: write_mask(r / PART / "val/2010_999999.png"),
-        f"{PART}/val/2010_999999.png has no picture PascalPart116/images/val/2010_999999.jpg",
+        f"{PART}/val/2010_999999.png has no image PascalPart116/images/val/2010_999999.jpg",
     ),
     "part map of another size": (
         lambda r: write_mask(r / PART / "val/2010_000001.png", (90, 120)),
@@ -83,17 +83,17 @@ PASCAL_FAULTS = {
         lambda r: truncate(r / PART / "train/2008_000001.png"),
         f"{PART}/train/2008_000001.png is not a whole PNG mask",
     ),
-    "truncated picture": (
+    "truncated image": (
         lambda r: truncate(r / "images/train/2008_000001.jpg"),
-        "images/train/2008_000001.jpg is not a whole picture",
+        "images/train/2008_000001.jpg is not a whole image",
     ),
-    "no picture at all": (
+    "no image at all": (
         lambda r: (r / "images/train/2008_000001.jpg").write_bytes(b"nothing"),
-        "images/train/2008_000001.jpg is not a whole picture",
+        "images/train/2008_000001.jpg is not a whole image",
     ),
-    "empty picture": (
+    "empty image": (
         lambda r: (r / "images/train/2008_000001.jpg").write_bytes(b""),
-        "images/train/2008_000001.jpg is not a whole picture",
+        "images/train/2008_000001.jpg is not a whole image",
     ),
     "few-shot list is not JSON": (
         lambda r: (r / "train_16shot.json").write_text("[{"),
@@ -109,11 +109,11 @@ PASCAL_FAULTS = {
     ),
     "few-shot list matches nothing": (
         lambda r: (r / "train_16shot.json").write_text('[{"file_name": "images/val/2008_000001.jpg"}]'),
-        "PascalPart116/train_16shot.json names no picture of images/train",
+        "PascalPart116/train_16shot.json names no image of images/train",
     ),
     "empty few-shot list": (
         lambda r: (r / "train_16shot.json").write_text("[]"),
-        "PascalPart116/train_16shot.json names no picture of images/train",
+        "PascalPart116/train_16shot.json names no image of images/train",
     ),
 }
 
@@ -125,7 +125,7 @@ ADE_FAULTS = {
         f"ADE20KPart234/{VAL} is not valid JSON",
     ),
     "instance file is a list": (lambda r: (r / VAL).write_text("[]"), f"ADE20KPart234/{VAL} must be a JSON object"),
-    "picture without height": (
+    "image without height": (
         lambda r: edit_json(r, VAL, lambda d: d["images"][1].pop("height")),
         rf"images\[1\] of ADE20KPart234/{VAL} needs a 'height' of type int",
     ),
@@ -141,7 +141,7 @@ ADE_FAULTS = {
         lambda r: edit_json(r, TRAIN, lambda d: d["annotations"][0].update(category_id=44)),
         rf"Annotation 1 of ADE20KPart234/{TRAIN} has the unknown category_id 44; object ids run from 0 to 43",
     ),
-    "unknown picture": (
+    "unknown image": (
         lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(image_id=99)),
         "Annotation 17 of .* belongs to image id 99, which is not listed",
     ),
@@ -159,7 +159,7 @@ ADE_FAULTS = {
     ),
     "run lengths of another size": (
         lambda r: edit_json(r, VAL, lambda d: d["annotations"][1]["segmentation"].update(size=[9, 9])),
-        r"run lengths of Annotation 18 of .* are for size \[9, 9\], its picture has \[90, 120\]",
+        r"run lengths of Annotation 18 of .* are for size \[9, 9\], its image has \[90, 120\]",
     ),
     "broken run lengths": (
         lambda r: edit_json(r, VAL, lambda d: d["annotations"][1]["segmentation"].update(counts="abc")),
@@ -177,7 +177,7 @@ ADE_FAULTS = {
         lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(segmentation=[["a"] * 6])),
         "A polygon of Annotation 17 of .* not a finite number",
     ),
-    "listed picture is missing": (
+    "listed image is missing": (
         lambda r: [path.unlink() for path in r.glob("*/validation/ADE_val_00000002.*")],
         f"{VAL} lists 'ADE_val_00000002.jpg', which ADE20KPart234/images/validation lacks",
     ),
@@ -189,17 +189,17 @@ ADE_FAULTS = {
         lambda r: write_mask(r / PART / "validation/ADE_val_00000001.png", dtype=np.uint16, value=234),
         rf"{PART}/validation/ADE_val_00000001.png holds the labels \[234\]; allowed are 0 to 233 and 65535",
     ),
-    "picture without map": (
+    "image without map": (
         lambda r: (r / PART / "training/ADE_train_00000011.png").unlink(),
         "images/training/ADE_train_00000011.jpg has no mask",
     ),
-    "map without picture": (
+    "map without image": (
         lambda r: write_mask(r / PART / "training/ADE_train_9.png", dtype=np.uint16),
-        f"{PART}/training/ADE_train_9.png has no picture",
+        f"{PART}/training/ADE_train_9.png has no image",
     ),
     "few-shot list matches nothing": (
         lambda r: (r / "train_16shot.json").write_text('[{"file_name": "images/train/ADE_train_00000011.jpg"}]'),
-        "names no picture of images/training",
+        "names no image of images/training",
     ),
 }
 
@@ -231,7 +231,7 @@ def refused(builder, root, message, tmp_path):
 
 
 def test_check_lists_every_problem(pascal_root):
-    for fault in ("picture without object map", "part map of another size", "truncated picture", "16-bit map"):
+    for fault in ("image without object map", "part map of another size", "truncated image", "16-bit map"):
         PASCAL_FAULTS[fault][0](pascal_root)
     result = check(pascal_root, RELEASES, progress=False)
     assert not result.ok
@@ -239,8 +239,8 @@ def test_check_lists_every_problem(pascal_root):
 
 
 def test_error_says_how_many_more_there_are(pascal_root, tmp_path):
-    for picture in (pascal_root / PART / "val").glob("[!.]*.png"):
-        picture.unlink()
+    for image in (pascal_root / PART / "val").glob("[!.]*.png"):
+        image.unlink()
     with pytest.raises(DatasetError, match="and 5 more problems; `ovparts check` lists them"):
         write_repository(PascalPart116(data_dir=pascal_root), tmp_path / "out", progress=False)
 
@@ -256,12 +256,12 @@ def test_partly_matching_few_shot_list_is_noted(file, listed, pascal_root):
     assert "train/2008_999999.jpg" in result.notes[0] or "val/2010_000001.jpg" in result.notes[0]
 
 
-def test_unlisted_ade_pictures_are_left_out_with_a_note(ade_root, tmp_path):
+def test_unlisted_ade_images_are_left_out_with_a_note(ade_root, tmp_path):
     edit_json(ade_root, VAL, lambda d: d["images"].pop())
     edit_json(ade_root, VAL, lambda d: d.update(annotations=[a for a in d["annotations"] if a["image_id"] != 4]))
     result = check(ade_root, RELEASES, progress=False)
     assert result.ok
-    assert "does not list 1 pictures" in result.notes[0]
+    assert "does not list 1 images" in result.notes[0]
     assert result.splits[1].found == 3
 
 

@@ -77,7 +77,7 @@ class TestSpoiled:
     def test_missing_shard(self, out):
         self.shard(out).unlink()
         problems = "\n".join(run(out).problems)
-        assert "Split validation has 0 pictures, but README.md says 4" in problems
+        assert "Split validation has 0 images, but README.md says 4" in problems
         assert "changed after README.md was written" in problems
 
     def test_truncated_shard(self, out):
@@ -98,13 +98,13 @@ class TestSpoiled:
         problems = self.rewrite(out, swap)
         assert "ADE_val_00000001: part_map has shape (96, 128), image (90, 120)" in problems
 
-    def test_broken_picture_and_mask(self, out):
+    def test_broken_image_and_mask(self, out):
         def spoil(rows):
             rows[0]["image"]["bytes"] = b"nothing"
             rows[1]["instances"][0]["mask"]["counts"] = "abc"
 
         problems = self.rewrite(out, spoil)
-        assert "ADE_val_00000001, image is not a whole picture" in problems
+        assert "ADE_val_00000001, image is not a whole image" in problems
         assert "The run lengths of an instance of" in problems
 
     @pytest.mark.parametrize("card", ["no header", "---\nlicense: mit\n---\n", "---\ndataset_info: 3\n---\n"])

@@ -60,7 +60,7 @@ def test_files_and_features(pascal_folder, ade_folder):
 
 
 @pytest.mark.parametrize("name", ["pascal", "ade"])
-def test_pictures_are_untouched_and_masks_lossless(name, request):
+def test_images_are_untouched_and_masks_lossless(name, request):
     root = request.getfixturevalue(f"{name}_root")
     loaded = datasets.load_dataset(str(request.getfixturevalue(f"{name}_folder")))
     raw = loaded.cast_column("image", datasets.Image(decode=False))
@@ -162,8 +162,8 @@ def test_palette_maps_keep_their_indices(pascal_root, pascal_folder, tmp_path):
     same_rows(rows_of(prepare(pascal_root, tmp_path / "out")), rows_of(pascal_folder))
 
 
-def test_turned_picture(pascal_root, tmp_path):
-    """A camera's EXIF orientation: the maps fit the upright picture, whose bytes stay as they are."""
+def test_turned_image(pascal_root, tmp_path):
+    """A camera's EXIF orientation: the maps fit the upright image, whose bytes stay as they are."""
     path = pascal_root / "images" / "val" / "2010_000001.jpg"
     with Image.open(path) as image:
         upright = image.convert("RGB")
@@ -179,7 +179,7 @@ def test_turned_picture(pascal_root, tmp_path):
     assert stored == path.read_bytes()
 
 
-def test_grey_and_cmyk_pictures_read_as_rgb(pascal_root, tmp_path):
+def test_grey_and_cmyk_images_read_as_rgb(pascal_root, tmp_path):
     for name, mode in (("2010_000001", "L"), ("2010_000002", "CMYK")):
         path = pascal_root / "images" / "val" / f"{name}.jpg"
         with Image.open(path) as image:
@@ -191,7 +191,7 @@ def test_grey_and_cmyk_pictures_read_as_rgb(pascal_root, tmp_path):
 
 class TestStaleCaches:
     def test_changed_data_is_not_served_from_the_cache(self, pascal_root, tmp_path):
-        """One other byte in a picture: path, file names and all sizes in the card stay as they are."""
+        """One other byte in an image: path, file names and all sizes in the card stay as they are."""
         cache, out = str(tmp_path / "cache"), tmp_path / "out"
         before = rows_of(prepare(pascal_root, out), cache_dir=cache)
         old_card = (out / "README.md").read_text()
@@ -204,11 +204,11 @@ class TestStaleCaches:
         changed = [new for old, new in zip(old_card.splitlines(), new_card.splitlines()) if old != new]
         assert len(changed) == 2
         assert all("description: Content sha256-" in line for line in changed)
-        pictures = [np.asarray(rows["validation"][0]["image"]) for rows in (before, after)]
-        assert not np.array_equal(*pictures)
-        np.testing.assert_array_equal(pictures[1], np.asarray(Image.open(path)))
+        images = [np.asarray(rows["validation"][0]["image"]) for rows in (before, after)]
+        assert not np.array_equal(*images)
+        np.testing.assert_array_equal(images[1], np.asarray(Image.open(path)))
 
-    def test_fewer_pictures_in_the_same_folder(self, pascal_root, tmp_path):
+    def test_fewer_images_in_the_same_folder(self, pascal_root, tmp_path):
         cache, out = str(tmp_path / "cache"), tmp_path / "out"
         assert len(rows_of(prepare(pascal_root, out), cache_dir=cache)["validation"]) == 6
         for path in pascal_root.glob("*/val/*2010_000006.*"):
@@ -270,11 +270,11 @@ class TestRestart:
     def test_changed_data_is_not_mixed(self, pascal_root, tmp_path, monkeypatch):
         out = tmp_path / "out"
         self.interrupt(monkeypatch, pascal_root, out, after=5)
-        picture = pascal_root / "images" / "train" / "2008_000001.jpg"
-        shutil.copyfile(pascal_root / "images" / "train" / "2008_000003.jpg", picture)
+        image = pascal_root / "images" / "train" / "2008_000001.jpg"
+        shutil.copyfile(pascal_root / "images" / "train" / "2008_000003.jpg", image)
         prepare(pascal_root, out)
         rows = datasets.load_dataset(str(out))["train"].cast_column("image", datasets.Image(decode=False))
-        assert rows[0]["image"]["bytes"] == picture.read_bytes()
+        assert rows[0]["image"]["bytes"] == image.read_bytes()
 
     def test_several_processes_give_the_same_bytes(self, pascal_archive, tmp_path):
         one, two = prepare(pascal_archive, tmp_path / "one"), prepare(pascal_archive, tmp_path / "two", num_proc=2)
@@ -284,7 +284,7 @@ class TestRestart:
 
     def test_error_in_another_process(self, pascal_root, tmp_path):
         (pascal_root / "images" / "val" / "2010_000004.jpg").write_bytes(b"")
-        with pytest.raises(DatasetError, match="2010_000004.jpg is not a whole picture"):
+        with pytest.raises(DatasetError, match="2010_000004.jpg is not a whole image"):
             prepare(pascal_root, tmp_path / "out", num_proc=2)
         assert [path.name for path in tmp_path.iterdir()] == ["release"]
 
@@ -394,7 +394,7 @@ def test_row_format_is_part_of_the_fingerprint(pascal_archive, tmp_path, monkeyp
 def test_card_tells_the_licence(pascal_folder, ade_folder):
     for folder in (pascal_folder, ade_folder):
         text = (folder / "README.md").read_text()
-        assert "why the pictures are not hosted here" in text
+        assert "why the images are not hosted here" in text
         assert "license: other" in text
         assert "| `few_shot_16` | train |" in text
         json.loads((folder / "taxonomy.json").read_text())

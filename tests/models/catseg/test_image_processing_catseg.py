@@ -13,7 +13,7 @@ from .goldens import INPUTS, OUTPUTS
 SQUARE = {"height": 128, "width": 128}
 
 
-def picture(width, height):
+def image(width, height):
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
@@ -30,26 +30,26 @@ def test_pixels_agree_with_the_original():
 @pytest.mark.parametrize(
     ("size", "scaled"), [((500, 375), (768, 576)), ((375, 500), (576, 768)), ((40, 30), (768, 576))]
 )
-def test_pictures_are_scaled_as_by_the_benchmark(size, scaled):
-    assert CATSegImageProcessor()._scale(picture(*size)).size == scaled
+def test_images_are_scaled_as_by_the_benchmark(size, scaled):
+    assert CATSegImageProcessor()._scale(image(*size)).size == scaled
 
 
 def test_the_mask_is_full_where_sides_need_no_padding():
-    assert (CATSegImageProcessor()(picture(500, 375))["pixel_mask"] == 1).all()
-    assert (CATSegImageProcessor()(picture(500, 333))["pixel_mask"][0, -1] < 1).all()
+    assert (CATSegImageProcessor()(image(500, 375))["pixel_mask"] == 1).all()
+    assert (CATSegImageProcessor()(image(500, 333))["pixel_mask"][0, -1] < 1).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 2), (17, 23)])
 @pytest.mark.parametrize("sliding_window", [False, True])
 def test_any_size_is_taken(size, sliding_window):
     processor = CATSegImageProcessor(sliding_window=sliding_window)
-    pixels = processor(picture(*size))["pixel_values"]
+    pixels = processor(image(*size))["pixel_values"]
     assert pixels.shape == ((1, 5, 3, 384, 384) if sliding_window else (1, 3, 384, 384))
     assert pixels.isfinite().all()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
-def test_other_kinds_of_pictures_become_rgb(mode):
+def test_other_kinds_of_images_become_rgb(mode):
     grey = Image.new("L", (50, 40), 77)
     expected = CATSegImageProcessor()(grey.convert("RGB"))["pixel_values"]
     assert_close(CATSegImageProcessor()(grey.convert(mode))["pixel_values"], expected, atol=0.1, rtol=0)
@@ -59,14 +59,14 @@ def test_saves_what_it_was_told(tmp_path):
     processor = CATSegImageProcessor(size=SQUARE, shortest_edge=100, longest_edge=130, canvas_size=213)
     processor.save_pretrained(tmp_path)
     loaded = CATSegImageProcessor.from_pretrained(tmp_path)
-    expected = processor(picture(60, 50))["pixel_values"]
-    assert torch.equal(loaded(picture(60, 50))["pixel_values"], expected)
+    expected = processor(image(60, 50))["pixel_values"]
+    assert torch.equal(loaded(image(60, 50))["pixel_values"], expected)
     assert loaded.canvas_size == 213
 
 
 @pytest.mark.parametrize("images", [[], [np.zeros((5, 5))], "cat.png", np.zeros((3, 4, 4), dtype=np.float32)])
-def test_what_is_no_picture_is_refused(images):
-    with pytest.raises(OVPartsError, match="picture"):
+def test_what_is_no_image_is_refused(images):
+    with pytest.raises(OVPartsError, match="image"):
         CATSegImageProcessor()(images)
 
 

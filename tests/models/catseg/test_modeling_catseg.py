@@ -21,7 +21,7 @@ class TestCATSeg(PartModelTester):
     model_class = CATSegForPartSegmentation
     image_size = 64
     output_stride = 4
-    # The last layer's attention only maps values; the rest of CLIP compares whole pictures with texts.
+    # The last layer's attention only maps values; the rest of CLIP compares whole images with texts.
     silent_prefixes = ("clip.vision_model.encoder.layers.1.self_attn.", "clip.logit_scale")
 
     def make_config(self):
@@ -217,7 +217,7 @@ def test_training_agrees(golden_model):
 
 
 @torch.no_grad()
-def test_windows_are_scored_like_pictures_and_averaged(golden_model, golden_features):
+def test_windows_are_scored_like_images_and_averaged(golden_model, golden_features):
     windows = torch.randn(1, 5, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     logits = golden_model(windows, class_features=golden_features).logits
     each = golden_model(windows[0], class_features=golden_features).logits
@@ -253,7 +253,7 @@ def test_nothing_asked_is_nothing_scored(golden_model, golden_features):
 
 def test_wrong_shapes_are_refused(golden_model, golden_features):
     pixels = prepared(INPUTS["infer.image"][None])["pixel_values"]
-    with pytest.raises(ConfigurationError, match="pictures of 128 x 128"):
+    with pytest.raises(ConfigurationError, match="images of 128 x 128"):
         golden_model(pixels[..., :96], class_features=golden_features)
     with pytest.raises(ConfigurationError, match=r"takes \(classes, 3, 32\)"):
         golden_model(pixels, class_features=golden_features[:, :2])

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from transformers import CLIPSegForImageSegmentation
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.models.clip import picture_activations
+from ovparts_hf.models.clip import image_activations
 from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, modeling_clipseg
 from ovparts_hf.models.clipseg.convert_clipseg import PREFIX, RENAMED, convert_clipseg
 from ovparts_hf.models.post_processing import label_map
@@ -20,14 +20,14 @@ ORIGINAL_NAME = {new: old for old, new in RENAMED.items()}
 
 class TestCLIPSeg(PartModelTester):
     model_class = CLIPSegForPartSegmentation
-    # The vision layers above the last one read, and what CLIP needs only to compare whole pictures with texts.
+    # The vision layers above the last one read, and what CLIP needs only to compare whole images with texts.
     silent_prefixes = ("clip.vision_model.post_layernorm", "clip.visual_projection", "clip.logit_scale")
 
     def make_config(self):
         return golden_config()
 
     @torch.no_grad()
-    def test_pictures_need_not_be_square(self, model, inputs):
+    def test_images_need_not_be_square(self, model, inputs):
         pixels = torch.randn(1, 3, 48, 80)
         assert model(**{**inputs, "pixel_values": pixels}).logits.shape == (1, 4, 48, 80)
 
@@ -94,7 +94,7 @@ def test_every_intermediate_agrees(case, text, attention, golden_model, simpleco
     features = model.encode_classes(**tokens(text))
     rows = torch.cat([features, model.none_embedding])
     assert_close(rows, OUTPUTS[f"{case}.conditional_embeddings"], atol=1e-5, rtol=0)
-    for depth, activation in enumerate(model.encode_pictures(pixels)):
+    for depth, activation in enumerate(model.encode_images(pixels)):
         assert_close(activation, OUTPUTS[f"{case}.activation_adapted.{depth}"], atol=1e-5, rtol=0)
     outputs = model(pixels, class_features=features)
     logits = torch.cat([outputs.logits, outputs.none_logits], dim=1)
@@ -109,7 +109,7 @@ def test_every_intermediate_agrees(case, text, attention, golden_model, simpleco
 @pytest.mark.parametrize("case", ["train", "eval"])
 def test_what_lies_inside_the_towers_agrees(case, golden_model):
     clip, pixels = golden_model.clip, INPUTS[f"{case}.pixel_values"]
-    raw = picture_activations(clip.vision_model, pixels, golden_model.config.extract_layers)
+    raw = image_activations(clip.vision_model, pixels, golden_model.config.extract_layers)
     for depth, activation in enumerate(raw):
         assert_close(activation, OUTPUTS[f"{case}.activation_raw.{depth}"], atol=1e-5, rtol=0)
     text = clip.text_model(**tokens(case))

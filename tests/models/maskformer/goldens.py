@@ -60,7 +60,7 @@ class Golden:
         }
 
     def pixel_values(self, *names: str) -> torch.Tensor:
-        """Stored pictures, normalised."""
+        """Stored images, normalised."""
         mean, std = (torch.tensor(self.facts[f"pixel_{kind}"])[:, None, None] for kind in ("mean", "std"))
         return torch.stack([(self.inputs[name].float() - mean) / std for name in names])
 

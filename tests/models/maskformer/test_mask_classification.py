@@ -73,7 +73,7 @@ def test_more_masks_than_queries(targets):
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 
-def test_pictures_with_and_without_masks_share_a_batch(targets):
+def test_images_with_and_without_masks_share_a_batch(targets):
     masks, ids = targets
     empty = [*masks, masks[0][:0]], [*ids, ids[0][:0]]
     class_logits, mask_logits = torch.randn(2, 5, 4, requires_grad=True), torch.randn(2, 5, 8, 8, requires_grad=True)

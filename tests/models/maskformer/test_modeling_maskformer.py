@@ -136,7 +136,7 @@ class TestMaskFormer(PartModelTester):
     def test_training_makes_no_class_maps(self, model, inputs, labels):
         assert model.train()(**inputs, labels=labels).logits is None
 
-    def test_pictures_without_labels_train_on_nothing_but_no_object(self, model, inputs):
+    def test_images_without_labels_train_on_nothing_but_no_object(self, model, inputs):
         model.train()
         loss = model(**inputs, labels=torch.full((2, 64, 64), 255)).loss
         loss.backward()
@@ -144,7 +144,7 @@ class TestMaskFormer(PartModelTester):
         assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
     def test_a_mask_is_learned(self, model):
-        """One picture, one square: the class map becomes the square."""
+        """One image, one square: the class map becomes the square."""
         torch.manual_seed(0)
         pixels, labels = torch.zeros(1, 3, 64, 64), torch.full((1, 64, 64), 255)
         pixels[..., 16:48, 16:48], labels[..., 16:48, 16:48] = 3.0, 2

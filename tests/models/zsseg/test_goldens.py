@@ -42,7 +42,7 @@ def object_mask(name: str = "eval.obj_mask") -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def plus_run(plus):
-    """Features, class features and proposals of the evaluation picture."""
+    """Features, class features and proposals of the evaluation image."""
     model = plus[0]
     with torch.no_grad():
         words = model.encode_classes(**class_ids(PLUS, "eval"))
@@ -114,8 +114,8 @@ def test_second_stage_of_zsseg_plus_agrees(plus, plus_run):
 
     mask = object_mask()[0]
     assert list(expand_box(mask_box(mask), 1.2, size)) == PLUS.facts["eval"]["crop_box_ltrb"]
-    picture = clip_normalized(PLUS.pixel_values("eval.image")[0], config.image_mean, config.image_std)
-    present, object_feature, part_features = clip_part_features(model.clip, config, picture, mask, predicted)
+    image = clip_normalized(PLUS.pixel_values("eval.image")[0], config.image_mean, config.image_std)
+    present, object_feature, part_features = clip_part_features(model.clip, config, image, mask, predicted)
     assert present.tolist() == PLUS.outputs["valid_flag"].nonzero()[:, 0].tolist()
     PLUS.check("clip.part_feat", part_features)
     PLUS.check("clip.obj_feat", object_feature.expand_as(part_features))
@@ -130,7 +130,7 @@ def test_second_stage_of_zsseg_plus_agrees(plus, plus_run):
     PLUS.check("semseg_clip_branch_every2", every(table[predicted].movedim(-1, 0), 2))
 
     part_masks = (predicted == present[:, None, None]) & mask
-    region, object_square, part_squares = object_region(picture, mask, part_masks, 1.2, 384)
+    region, object_square, part_squares = object_region(image, mask, part_masks, 1.2, 384)
     PLUS.check("clip.region_every16", every(region, 16))
     PLUS.check("clip.dense_tokens_first_crop", dense_features(model.clip, region[None])[0])
     for name, squares in (("part", part_squares), ("obj", object_square)):
@@ -172,15 +172,15 @@ def test_second_stage_and_class_maps_of_plain_zsseg_agree(plain):
     masks = mask_probabilities(proposals.mask_logits[-1], PLAIN.facts["eval"]["padded_hw"], size)[0]
     found = (masks > config.mask_threshold).flatten(1).any(1)
     assert found.tolist() == PLAIN.outputs["valid_flag"].bool().tolist()
-    picture = clip_normalized(pixels[0], config.image_mean, config.image_std)
-    crops = masked_crops(picture, masks[found] > config.mask_threshold, config.crop_ratio, config.region_size)
+    image = clip_normalized(pixels[0], config.image_mean, config.image_std)
+    crops = masked_crops(image, masks[found] > config.mask_threshold, config.crop_ratio, config.region_size)
     PLAIN.check("clip.regions_every16", every(crops, 16))
     features = F.normalize(model.clip.get_image_features(crops).pooler_output, dim=-1)
     PLAIN.check("clip.region_features", features)
     rows = torch.cat([words, F.normalize(model.no_object_embedding, dim=-1)])
     PLAIN.check("clip.sim_logits", config.temperature * features @ rows.T)
     exponents = model._exponents(words, seen(PLAIN))
-    clip_scores = clip_proposal_scores(model.clip, config, picture, masks, words)
+    clip_scores = clip_proposal_scores(model.clip, config, image, masks, words)
     assert (clip_scores[~found] == 1).all()
     scores = ensemble(class_probabilities(proposals.class_logits[-1])[0], clip_scores, exponents)
     PLAIN.check("mask_cls_ensembled", scores)

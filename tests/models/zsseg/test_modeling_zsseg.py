@@ -72,7 +72,7 @@ class ZSSegTester(PartModelTester):
             model(**inputs, include_none=True)
 
     @torch.no_grad()
-    def test_clip_sees_pictures_in_its_own_normalisation(self, model, inputs, monkeypatch):
+    def test_clip_sees_images_in_its_own_normalisation(self, model, inputs, monkeypatch):
         before = model(**inputs).logits
         monkeypatch.setattr(model.config, "clip_std", [1.0, 1.0, 1.0])
         assert not torch.allclose(model(**inputs).logits, before)
@@ -179,14 +179,14 @@ class TestPlus(ZSSegTester):
         assert (logits[mask] >= full[mask]).all()
 
     @torch.no_grad()
-    def test_pictures_do_not_influence_each_other(self, model, inputs):
+    def test_images_do_not_influence_each_other(self, model, inputs):
         together = model(**inputs).logits
         for key in ("pixel_values", "object_masks"):
             inputs[key] = inputs[key][1:]
         assert_close(together[1:], model(**inputs).logits, atol=1e-5, rtol=0)
 
     @torch.no_grad()
-    def test_several_objects_of_a_picture_are_as_one_call_each(self, model, inputs, monkeypatch):
+    def test_several_objects_of_a_image_are_as_one_call_each(self, model, inputs, monkeypatch):
         calls, encode = [], model.pixel_level_module.forward
         monkeypatch.setattr(model.pixel_level_module, "forward", lambda pixels: calls.append(1) or encode(pixels))
         masks = torch.cat([inputs.pop("object_masks"), torch.ones(1, 64, 64)])
@@ -242,7 +242,7 @@ class TestPlus(ZSSegTester):
         with pytest.raises(ConfigurationError, match="object_masks is missing.*annotations or an object segmenter"):
             model(**inputs)
         for wrong in (masks[:, :32], torch.cat([masks, masks]), masks[:, None], masks[:0]):
-            with pytest.raises(ConfigurationError, match=r"for 2 pictures of size \[64, 64\]"):
+            with pytest.raises(ConfigurationError, match=r"for 2 images of size \[64, 64\]"):
                 model(**inputs, object_masks=wrong)
 
 
@@ -260,16 +260,16 @@ class TestImageConditioned(TestPlus):
         expected = model(**inputs).logits
         assert torch.equal(model(**inputs, class_features=features).logits, expected)
         del inputs["input_ids"]
-        with pytest.raises(ConfigurationError, match="depend on the picture"):
+        with pytest.raises(ConfigurationError, match="depend on the image"):
             model(**inputs, class_features=features)
 
     @torch.no_grad()
     def test_own_vocabulary_is_saved_and_scored_without_words(self, model, inputs):
-        """Its names are kept, but the picture decides what they mean."""
+        """Its names are kept, but the image decides what they mean."""
         words = {name: inputs.pop(name) for name in ("input_ids", "attention_mask")}
         expected = model(**inputs, **words).logits
         model.store_classes(NAMES, model.encode_classes(**words))
-        with pytest.raises(ConfigurationError, match="depend on the picture"):
+        with pytest.raises(ConfigurationError, match="depend on the image"):
             model(**inputs)
         assert torch.equal(model(**inputs, **words, class_features=model.class_features).logits, expected)
 

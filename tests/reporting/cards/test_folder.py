@@ -73,7 +73,7 @@ def measured(**changes):
         "classes": [],
         "task": "zero_shot",
         "setting": "oracle_obj",
-        "dataset": {"name": "pascal-part-116", "fingerprint": "ab12", "num_pictures": 20, "num_records": 31},
+        "dataset": {"name": "pascal-part-116", "fingerprint": "ab12", "num_images": 20, "num_records": 31},
         "model": {"name": "x", "type": "ovparts_clipseg"},
         "seed": 0,
         "config": {"compat": "ov_parts", "objects": "/home/me/secret/maps", "label_size": [800, 1333]},
@@ -99,14 +99,14 @@ def test_only_what_was_measured_becomes_the_model_index(monkeypatch, tmp_path):
     name, again = model_index_to_eval_results(yaml.safe_load(card.split("---\n")[1])["model-index"])
     assert name == facts.name and again == data.eval_results
     assert {each.dataset_type for each in again} == {"ovparts/pascal-part-116"}
-    assert again[0].metric_args["fingerprint"] == "ab12" and again[0].metric_args["num_pictures"] == 20
+    assert again[0].metric_args["fingerprint"] == "ab12" and again[0].metric_args["num_images"] == 20
     published = {number for line in facts.published for number in line.values.values()}
     assert not published & set(found.values())
 
     before, after = card.split(MEASURED_HEADING)
     assert PAPER_HEADING in before and measured().table() in after and measured().table() not in before
     text = " ".join(after.split())
-    assert "20 pictures, 31 records, definitions of `ov_parts`" in text and '`compat` "ov_parts"' in text
+    assert "20 images, 31 records, definitions of `ov_parts`" in text and '`compat` "ov_parts"' in text
     assert '`objects` "maps", `label_size` [800, 1333]' in text and "secret" not in card
     assert "Nothing measured" not in card
     with serving() as address:
@@ -128,7 +128,7 @@ def test_a_trained_model_says_what_it_learned_from(run):
     assert data.datasets == ["ovparts/pascal-part-116"] and data.eval_results is None
     assert card.startswith("---\n") and "\n# my-run\n" in card
     learned = section(card, "What it was trained on")
-    assert "all 116 parts, in few pictures" in learned
+    assert "all 116 parts, in few images" in learned
     assert yaml.safe_load(fences(card, "yaml")[0]) == {
         "model": "CIDAS/clipseg-rd64-refined",
         "few_shot_list": "list.json",

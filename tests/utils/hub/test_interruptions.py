@@ -36,7 +36,7 @@ def repositories(hub, model_folder, tmp_path):
         hub.create("model", f"me/{name}", private=True).add_commit("first", contents(model_folder))
         folder = folders[f"me/{name}"] = shutil.copytree(model_folder, tmp_path / name)
         (folder / "model.safetensors").write_bytes(str(folder).encode() * 1000)
-    (folder / "picture.png").write_bytes(b"another large file" * 1000)
+    (folder / "image.png").write_bytes(b"another large file" * 1000)
     return folders
 
 

@@ -66,10 +66,10 @@ def test_what_stays_here(hub, here, model, model_folder, caplog):
 
 def test_weights_of_an_earlier_push_go_and_other_files_stay(hub, here, model):
     repository = hub.create("model", "me/sharded", private=True)
-    before = {"model-00001-of-00002.safetensors": b"old", "model.safetensors.index.json": b"{}", "picture.png": b"mine"}
+    before = {"model-00001-of-00002.safetensors": b"old", "model.safetensors.index.json": b"{}", "image.png": b"mine"}
     repository.add_commit("two shards", before)
     push_folder(model, "me/sharded")
-    assert dict(repository.commit().files) == {**contents(model), "picture.png": b"mine"}
+    assert dict(repository.commit().files) == {**contents(model), "image.png": b"mine"}
 
 
 def test_what_has_arrived_is_not_sent_again(hub, here, model):

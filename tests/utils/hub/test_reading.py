@@ -57,11 +57,11 @@ for config in ((), ("few_shot_16",)):
     for split in local:
         rows = [row["image_id"] for row in local[split]]
         assert len(rows) == {"train": 4 if config else 8, "validation": 6}[split], rows
-        pictures = [row["image"].tobytes() + row["part_map"].tobytes() for row in local[split]]
+        images = [row["image"].tobytes() + row["part_map"].tobytes() for row in local[split]]
         for others in (loaded[split], streamed[split]):
             others = list(others)
             assert [row["image_id"] for row in others] == rows
-            assert [row["image"].tobytes() + row["part_map"].tobytes() for row in others] == pictures
+            assert [row["image"].tobytes() + row["part_map"].tobytes() for row in others] == images
             assert [row["object_parts"] for row in others] == [row["object_parts"] for row in local[split]]
 """
 

@@ -1,4 +1,4 @@
-"""Runs a model over pictures about which it is told nothing (setting "pred_all")."""
+"""Runs a model over images about which it is told nothing (setting "pred_all")."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from transformers import PreTrainedModel
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record
 from ..errors import ConfigurationError
-from ..inference.engine import BENCHMARK, Asked, TestTime, View, mean_scores
+from ..inference.engine import NO_TTA, Asked, TestTimeAugmentation, View, predict_scores
 from ..inference.vocabulary import encode_words
 from ..models.processing import PartSegmentationProcessor
 from .prediction import Prediction, best_class
 from .questions import Questions
 
 
-def predict_pictures(
+def predict_images(
     model: PreTrainedModel,
     processor: PartSegmentationProcessor,
     dataset: PartDataset,
@@ -28,16 +28,16 @@ def predict_pictures(
     *,
     words: dict[str, torch.Tensor] | None = None,
     objects_first: bool = False,
-    test_time: TestTime = BENCHMARK,
+    test_time: TestTimeAugmentation = NO_TTA,
 ) -> Iterator[Prediction]:
-    """Finds the parts of whole pictures: the best of all parts and "none", if the model scores that.
+    """Finds the parts of whole images: the best of all parts and "none", if the model scores that.
 
     Args:
         model: In any mode; it is put into evaluation mode.
         processor: The model's processor.
         dataset: Where the records come from.
-        records: Objects that are scored; those of one picture are adjacent.
-        workers: Processes that read pictures.
+        records: Objects that are scored; those of one image are adjacent.
+        workers: Processes that read images.
         progress: Whether to show a bar.
         words: All part classes, as `encode_words` gives them; None encodes them now.
         objects_first: PartCLIPSeg's definition instead of PartCATSeg's: the same model is asked for the objects by
@@ -45,7 +45,7 @@ def predict_pictures(
         test_time: Options at test time.
 
     Yields:
-        One prediction for each picture, with the labels of its records.
+        One prediction for each image, with the labels of its records.
 
     Raises:
         ConfigurationError: The model needs to be told an object's mask, or does not know the names of objects.
@@ -76,28 +76,28 @@ def whole_scores(
     words: dict[str, torch.Tensor],
     size: tuple[int, int],
 ) -> torch.Tensor:
-    """Scores of all words at every pixel of one picture.
+    """Scores of all words at every pixel of one image.
 
     Returns:
         (words, height, width), and with "none" (words + 1, height, width) if the model scores it.
     """
     count = len(next(iter(words.values())))
-    [scores] = mean_scores(
+    [scores] = predict_scores(
         model, processor, views, words, [Asked(0, range(count), size)], include_none=model.scores_none
     )
     return scores
 
 
 def refuse_object_masks(model: PreTrainedModel) -> None:
-    """Makes sure that a model can be shown a picture alone.
+    """Makes sure that a model can be shown an image alone.
 
     Raises:
         ConfigurationError: It needs to be told an object's mask.
     """
-    if model.takes_object_masks:
+    if model.requires_object_masks:
         raise ConfigurationError(
             f"{type(model).__name__} answers only for an object whose mask it is told, so it cannot be asked about "
-            "whole pictures. Use the setting 'oracle_obj', or 'pred_obj' with the objects of another model."
+            "whole images. Use the setting 'oracle_obj', or 'pred_obj' with the objects of another model."
         )
 
 

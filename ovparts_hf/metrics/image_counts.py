@@ -1,4 +1,4 @@
-"""What was counted in each picture, small enough to keep: the basis of intervals and breakdowns."""
+"""What was counted in each image, small enough to keep: the basis of intervals and breakdowns."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ..errors import ConfigurationError
 from ..utils.files import atomic_write
 
 
-class PictureCounts:
+class ImageCounts:
     """The confusion matrix of each record, of which only the entries that are not 0 are kept.
 
-    A record takes about a hundred bytes, however large the picture and the vocabulary.
+    A record takes about a hundred bytes, however large the image and the vocabulary.
 
     Args:
         num_classes: K.
 
     Attributes:
         num_classes: K.
-        image_ids: The picture of each record, in the order in which they were added.
+        image_ids: The image of each record, in the order in which they were added.
 
     Example:
-        >>> pictures = PictureCounts(metric.num_classes)
-        >>> pictures.add("2008_000008", metric.update(prediction, reference))
+        >>> images = ImageCounts(metric.num_classes)
+        >>> images.add("2008_000008", metric.update(prediction, reference))
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -42,7 +42,7 @@ class PictureCounts:
         """Keeps one record.
 
         Args:
-            image_id: Name of its picture; records may share one.
+            image_id: Name of its image; records may share one.
             matrix: int64 (K + 1, K + 1), as `PartSegmentationMetric.update` returns it.
         """
         counts = matrix.ravel()
@@ -51,7 +51,7 @@ class PictureCounts:
         self._pairs.append(pairs)
         self._counts.append(counts[pairs])
 
-    def merge(self, other: PictureCounts) -> None:
+    def merge(self, other: ImageCounts) -> None:
         """Appends the records of another store, e.g. that of another process.
 
         Raises:
@@ -95,7 +95,7 @@ class PictureCounts:
             )
 
     @classmethod
-    def load(cls, path: str | Path) -> PictureCounts:
+    def load(cls, path: str | Path) -> ImageCounts:
         """Reads what `save` wrote.
 
         Raises:
@@ -106,7 +106,7 @@ class PictureCounts:
                 data = {name: file[name] for name in ("num_classes", "image_ids", "lengths", "pairs", "counts")}
         except (OSError, KeyError, ValueError) as error:
             raise ConfigurationError(
-                f"{path} cannot be read as the counts of each picture ({error}). Evaluation writes this file beside "
+                f"{path} cannot be read as the counts of each image ({error}). Evaluation writes this file beside "
                 "result.json; evaluate again if it is missing."
             ) from error
         found = cls(int(data["num_classes"]))

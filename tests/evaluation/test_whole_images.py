@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.evaluator import evaluate_model
-from ovparts_hf.evaluation.whole_pictures import predict_pictures
+from ovparts_hf.evaluation.whole_images import predict_images
 from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation
@@ -49,16 +49,16 @@ def plain_answer(model, processor, dataset, sample, objects_first):
     return scores.argmax(0)
 
 
-def some(dataset, pictures=3):
+def some(dataset, images=3):
     records = dataset.evaluation_records(get_task("zero_shot"))
-    wanted = list(dict.fromkeys((r.split, r.row) for r in records))[:pictures]
+    wanted = list(dict.fromkeys((r.split, r.row) for r in records))[:images]
     return [record for record in records if (record.split, record.row) in wanted]
 
 
 @pytest.mark.parametrize("objects_first", [False, True])
 def test_answers_equal_the_plain_computation(model, processor, dataset, objects_first):
     background = len(dataset.taxonomy.part_classes)
-    predictions = list(predict_pictures(model, processor, dataset, some(dataset), objects_first=objects_first))
+    predictions = list(predict_images(model, processor, dataset, some(dataset), objects_first=objects_first))
     assert len(predictions) == 3
     for prediction in predictions:
         expected = plain_answer(model, processor, dataset, prediction.sample, objects_first)
@@ -70,20 +70,20 @@ def test_answers_equal_the_plain_computation(model, processor, dataset, objects_
 @pytest.mark.parametrize("metrics", ["partclipseg", "partcatseg", "strict"])
 def test_numbers_are_those_of_the_metric(model, processor, dataset, metrics):
     result = evaluate_model(
-        model, processor, dataset, setting="pred_all", metrics=metrics, max_pictures=3, compat=None, progress=False
+        model, processor, dataset, setting="pred_all", metrics=metrics, max_images=3, compat=None, progress=False
     )
     taxonomy = dataset.taxonomy
     metric = PartSegmentationMetric(taxonomy.part_classes, taxonomy.seen_part_ids, taxonomy.ignore_index, metrics, True)
     records = some(dataset)
-    for prediction in predict_pictures(model, processor, dataset, records, objects_first=metrics == "partclipseg"):
+    for prediction in predict_images(model, processor, dataset, records, objects_first=metrics == "partclipseg"):
         metric.update(prediction.label_map, prediction.sample.part_map)
     np.testing.assert_equal(result.metrics, metric.compute())
     assert result.setting == "pred_all" and result.flavour == metrics
-    assert result.dataset["num_records"] == result.dataset["num_pictures"] == 3
+    assert result.dataset["num_records"] == result.dataset["num_images"] == 3
     assert result.config["candidates"] == "all"
 
 
-def test_a_picture_has_the_labels_of_its_scored_objects(dataset):
+def test_a_image_has_the_labels_of_its_scored_objects(dataset):
     ignore = dataset.taxonomy.ignore_index
     for record in some(dataset):
         group = [each for each in some(dataset) if (each.split, each.row) == (record.split, record.row)]
@@ -104,15 +104,15 @@ def maskformer(names):
 
 def test_a_model_without_none_always_answers_a_part(pascal):
     model, processor = maskformer(pascal.taxonomy.part_classes)
-    for prediction in predict_pictures(model, processor, pascal, some(pascal, 1)):
+    for prediction in predict_images(model, processor, pascal, some(pascal, 1)):
         assert prediction.label_map.min() >= 0
     with pytest.raises(ConfigurationError, match="closed vocabulary"):
-        list(predict_pictures(model, processor, pascal, some(pascal, 1), objects_first=True))
+        list(predict_images(model, processor, pascal, some(pascal, 1), objects_first=True))
 
 
 def test_refusals(model, processor, pascal, monkeypatch):
     with pytest.raises(ConfigurationError, match="'ov_parts' does not define scores for pred_all"):
         evaluate_model(model, processor, pascal, setting="pred_all", progress=False)
-    monkeypatch.setattr(type(model), "takes_object_masks", True)
+    monkeypatch.setattr(type(model), "requires_object_masks", True)
     with pytest.raises(ConfigurationError, match="only for an object whose mask it is told"):
         evaluate_model(model, processor, pascal, setting="pred_all", metrics="strict", progress=False)

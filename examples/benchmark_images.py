@@ -1,9 +1,9 @@
-"""Times one picture from start to finish, and looks at the memory, at sizes up to 50 megapixels.
+"""Times one image from start to finish, and looks at the memory, at sizes up to 50 megapixels.
 
-    python examples/benchmark_pictures.py --model toy-trained --parts "dog: head, ear, tail"
+    python examples/benchmark_images.py --model toy-trained --parts "dog: head, ear, tail"
 
 For each size a new process loads the model and segments a JPEG file twice: the first time counts from the start of the
-process (cold start: imports, loading, encoding of the words), the second time is what each further picture costs.
+process (cold start: imports, loading, encoding of the words), the second time is what each further image costs.
 Then the result is saved with overlay and JSON. Reported are wall seconds and the peak of the process's memory.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 SIZES = ((640, 480), (4000, 3000), (8192, 6144))
-COLUMNS = ("megapixels", "cold start (s)", "next picture (s)", "saving all (s)", "peak after one (GB)", "peak (GB)")
+COLUMNS = ("megapixels", "cold start (s)", "next image (s)", "saving all (s)", "peak after one (GB)", "peak (GB)")
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def peak() -> float:
 
 
 def draw(width: int, height: int) -> Image.Image:
-    """A picture with structure at every scale of a photograph."""
+    """An image with structure at every scale of a photograph."""
     coarse = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
