@@ -12,8 +12,12 @@ from PIL import Image
 from ovparts_hf import ZSSegConfig, ZSSegForPartSegmentation
 from ovparts_hf.models.clip_regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
 from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
-from ovparts_hf.models.maskformer.modules import pad_to_multiple
-from ovparts_hf.models.maskformer.proposals import class_probabilities, mask_probabilities, sum_of_queries
+from ovparts_hf.models.maskformer.modules import (
+    class_probabilities,
+    mask_probabilities,
+    pad_to_multiple,
+    sum_of_queries,
+)
 from ovparts_hf.models.post_processing import label_map
 from ovparts_hf.models.zsseg.clip_branch import ensemble
 

@@ -1,56 +1,57 @@
-"""Open-vocabulary part segmentation: name the parts of an object in words and get their pixels."""
+"""Open-vocabulary part segmentation: name the parts of an object in words and get their pixels.
 
-from .data.part_dataset import PartDataset
-from .evaluation.evaluator import evaluate_model
-from .evaluation.results import BenchmarkResult
-from .inference.pipelines import PartSegmentationPipeline, register_pipelines
-from .inference.result import PartSegmentation
-from .inference.segmenter import PartSegmenter
-from .metrics import PartSegmentationMetric
-from .models.auto import register_auto_classes
-from .models.catseg import CATSegConfig, CATSegForPartSegmentation
-from .models.catseg.image_processing_catseg import CATSegImageProcessor
-from .models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
-from .models.loading import load_model
-from .models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
-from .models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
-from .models.processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
-from .models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
-from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
-from .utils.images import load_image
+Names are loaded when they are first used; see `models.auto` for how transformers' Auto classes know the models all the
+same.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from .models.auto import register_when_needed
+from .utils.imports import call_after_import
 
 __version__ = "0.1.0"
 
-open_picture = load_image  # its name up to 0.1
+_MODULES = {
+    "evaluation.evaluator": ("evaluate_model",),
+    "evaluation.results": ("BenchmarkResult",),
+    "data.part_dataset": ("PartDataset",),
+    "inference.pipelines": ("PartSegmentationPipeline",),
+    "inference.result": ("PartSegmentation",),
+    "inference.segmenter": ("PartSegmenter",),
+    "metrics": ("PartSegmentationMetric",),
+    "models.catseg.configuration_catseg": ("CATSegConfig",),
+    "models.catseg.image_processing_catseg": ("CATSegImageProcessor",),
+    "models.catseg.modeling_catseg": ("CATSegForPartSegmentation",),
+    "models.clipseg.configuration_clipseg": ("CLIPSegPartConfig",),
+    "models.clipseg.modeling_clipseg": ("CLIPSegForPartSegmentation",),
+    "models.loading": ("load_model",),
+    "models.maskformer.configuration_maskformer": ("MaskFormerPartConfig",),
+    "models.maskformer.image_processing_maskformer": ("MaskClassificationImageProcessor",),
+    "models.maskformer.modeling_maskformer": ("MaskFormerForPartSegmentation",),
+    "models.processing": ("ClosedVocabularyProcessor", "PartSegmentationImageProcessor", "PartSegmentationProcessor"),
+    "models.zsseg.configuration_zsseg": ("ZSSegConfig",),
+    "models.zsseg.modeling_zsseg": ("ZSSegForPartSegmentation",),
+    "taxonomy": ("ADE20K_PART_234", "PASCAL_PART_116", "PartTaxonomy"),
+    "utils.images": ("load_image", "open_picture"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = [
-    "ADE20K_PART_234",
-    "PASCAL_PART_116",
-    "BenchmarkResult",
-    "CATSegConfig",
-    "CATSegForPartSegmentation",
-    "CATSegImageProcessor",
-    "CLIPSegForPartSegmentation",
-    "CLIPSegPartConfig",
-    "ClosedVocabularyProcessor",
-    "MaskClassificationImageProcessor",
-    "MaskFormerForPartSegmentation",
-    "MaskFormerPartConfig",
-    "PartDataset",
-    "PartSegmentation",
-    "PartSegmentationImageProcessor",
-    "PartSegmentationMetric",
-    "PartSegmentationPipeline",
-    "PartSegmentationProcessor",
-    "PartSegmenter",
-    "PartTaxonomy",
-    "ZSSegConfig",
-    "ZSSegForPartSegmentation",
-    "evaluate_model",
-    "load_model",
-    "open_picture",
-    "load_image",
-]
+__all__ = sorted(_HOMES)
 
-register_auto_classes()
-register_pipelines()
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_when_needed()
+call_after_import(
+    "transformers.pipelines", lambda _: import_module(".inference.pipelines", __name__).register_pipelines()
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 
 from ..inference.segmenter import PartSegmenter
-from ..inference.vocabulary import own_classes
 from ..toy.world import TOY_WORLD
 from .work import is_toy, parts_by_object
 
@@ -34,7 +33,7 @@ def note() -> str:
 def known_words(segmenter: PartSegmenter) -> str | None:
     """The words of the model's training, as a list; None if it does not say."""
     toy = list(TOY_WORLD.part_classes) if is_toy(segmenter) else None
-    classes = own_classes(segmenter.model) or toy
+    classes = segmenter.model.vocabulary or toy
     if classes is None:
         return None
     lines = [

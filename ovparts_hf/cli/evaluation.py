@@ -15,7 +15,6 @@ from ..evaluation.evaluator import evaluate_model
 from ..evaluation.objects import get_objects, read_names
 from ..evaluation.ranking import RecordScore
 from ..inference.engine import TestTimeAugmentation
-from ..inference.vocabulary import store_vocabulary
 from ..metrics import ImageCounts
 from ..metrics.flavours import FLAVOURS
 from ..models.loading import load_config, load_model
@@ -82,7 +81,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         FewShotList.from_json(options.few_shot_list).apply(dataset)
     model, processor = load_model(options.model)
     model.to(accelerator.device)
-    store_vocabulary(model, processor, dataset.taxonomy.part_classes)
+    model.store_vocabulary(processor, dataset.taxonomy.part_classes)
     names = None if options.object_names is None else read_names(options.object_names)
     objects = options.objects and get_objects(options.objects, model, processor, dataset, names)
     images = ImageCounts(len(dataset.taxonomy.part_classes))

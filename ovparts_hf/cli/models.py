@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..models.convert import CONVERTERS, VOCABULARIES, convert
-from ..models.resnet import RESNETS
+from ..models.auto import FAMILIES
+from ..models.configuration_resnet import RESNETS
+from ..models.convert import VOCABULARIES, convert
 from ..training.recipe import parse_overrides
 from .command import Commands, command
 
@@ -19,7 +20,7 @@ def add_commands(commands: Commands) -> None:
         "turn a released checkpoint into a folder for from_pretrained",
         "ovparts convert clipseg model_final.pth models/clipseg-pascal --base CIDAS/clipseg-rd64-refined",
     )
-    converting.add_argument("family", choices=CONVERTERS, help="model family")
+    converting.add_argument("family", choices=FAMILIES, help="model family")
     converting.add_argument("checkpoint", type=Path, help=".pth or .safetensors")
     converting.add_argument("out", type=Path, help="folder to make")
     converting.add_argument(

@@ -21,7 +21,6 @@ from ..data.masks import LabelMap
 from ..data.part_dataset import PartDataset, PartSample
 from ..errors import ConfigurationError, DatasetError
 from ..inference.engine import NO_TTA
-from ..inference.vocabulary import encode_words
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy import PartTaxonomy
 from ..utils.hub import first_line
@@ -52,7 +51,7 @@ class ModelObjects:
             )
         self.model = model.eval()
         self.processor = processor
-        self.words = encode_words(model, processor, taxonomy.object_classes)
+        self.words = model.encode_vocabulary(processor, taxonomy.object_classes)
         self.ids = [*range(len(taxonomy.object_classes)), -1]
 
     def __str__(self) -> str:

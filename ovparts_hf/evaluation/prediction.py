@@ -14,7 +14,6 @@ from transformers import PreTrainedModel
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record
 from ..inference.engine import NO_TTA, Asked, TestTimeAugmentation, predict_scores
-from ..inference.vocabulary import encode_words
 from ..models.processing import PartSegmentationProcessor
 from .questions import Question, Questions, joined
 
@@ -74,7 +73,7 @@ def predict_records(
         batch_size: Images in a forward pass, where the model can take several.
         workers: Processes that read images.
         progress: Whether to show a bar.
-        words: All part classes, as `encode_words` gives them; None encodes them now.
+        words: All part classes, as `model.encode_vocabulary` gives them; None encodes them now.
         by_substring: Whether every part whose class contains the object's name may be answered, not only its own.
         objects: Finds the objects that the model is told; it then answers only inside those of the record's class.
             None: those of the dataset. With it, images are read in this process.
@@ -86,7 +85,7 @@ def predict_records(
     model.eval()
     taxonomy, with_masks = dataset.taxonomy, model.requires_object_masks
     parts_of = taxonomy.parts_named_after if by_substring else taxonomy.parts_of
-    words = encode_words(model, processor, taxonomy.part_classes, progress) if words is None else words
+    words = model.encode_vocabulary(processor, taxonomy.part_classes, progress) if words is None else words
 
     mask_outside = taxonomy.ignore_index if with_masks else None
     questions = Questions(records, partial(_read, dataset, objects), processor, test_time, mask_outside)

@@ -14,7 +14,6 @@ from ..data.part_dataset import PartDataset
 from ..data.records import Record
 from ..errors import ConfigurationError
 from ..inference.engine import NO_TTA, TestTimeAugmentation, takes_any_size
-from ..inference.vocabulary import encode_words
 from ..metrics.flavours import FlavourName
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
@@ -89,7 +88,7 @@ class Predictor:
         """
         if self._words is None:
             names = self.dataset.taxonomy.part_classes
-            self._words = encode_words(self.model, self.processor, names, progress)
+            self._words = self.model.encode_vocabulary(self.processor, names, progress)
         if self.setting is Setting.PRED_ALL:
             return predict_images(
                 self.model,

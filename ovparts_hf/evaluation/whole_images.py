@@ -12,7 +12,6 @@ from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record
 from ..errors import ConfigurationError
 from ..inference.engine import NO_TTA, Asked, TestTimeAugmentation, View, predict_scores
-from ..inference.vocabulary import encode_words
 from ..models.processing import PartSegmentationProcessor
 from .prediction import Prediction, best_class
 from .questions import Questions
@@ -39,7 +38,7 @@ def predict_images(
         records: Objects that are scored; those of one image are adjacent.
         workers: Processes that read images.
         progress: Whether to show a bar.
-        words: All part classes, as `encode_words` gives them; None encodes them now.
+        words: All part classes, as `model.encode_vocabulary` gives them; None encodes them now.
         objects_first: PartCLIPSeg's definition instead of PartCATSeg's: the same model is asked for the objects by
             their names, and the score of a part is multiplied by 0 where another object than its own is best.
         test_time: Options at test time.
@@ -53,8 +52,8 @@ def predict_images(
     refuse_object_masks(model)
     model.eval()
     taxonomy = dataset.taxonomy
-    words = encode_words(model, processor, taxonomy.part_classes, progress) if words is None else words
-    object_words = encode_words(model, processor, taxonomy.object_classes) if objects_first else None
+    words = model.encode_vocabulary(processor, taxonomy.part_classes, progress) if words is None else words
+    object_words = model.encode_vocabulary(processor, taxonomy.object_classes) if objects_first else None
     object_of = torch.tensor(taxonomy.part_object_ids, device=model.device)
     ids = [*range(len(taxonomy.part_classes)), -1] if model.scores_none else range(len(taxonomy.part_classes))
 

@@ -122,7 +122,7 @@ def predict_scores(
         model: In evaluation mode.
         processor: Its processor.
         views: Of one image, or of several that go through the model together.
-        words: Vocabulary, as `encode_words` gives it.
+        words: Vocabulary, as `model.encode_vocabulary` gives it.
         asked: What is wanted.
         class_mask: As the model's `forward` takes it.
         include_none: Whether a map of "none" is added to each.

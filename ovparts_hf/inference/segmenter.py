@@ -16,7 +16,7 @@ from PIL import Image
 from transformers import PreTrainedModel
 
 from ..errors import ConfigurationError, OVPartsError
-from ..models.loading import TRAINED_TOY, is_base_model, load_model
+from ..models.loading import TRAINED_TOY, ModelSource
 from ..models.painting import Layer, paint
 from ..models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from ..taxonomy.vocabulary import Vocabulary, Words
@@ -35,7 +35,6 @@ from .objects import (
     given_objects,
 )
 from .result import NONE, PartSegmentation
-from .vocabulary import encode_words, own_classes
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +110,9 @@ class PartSegmenter:
             ConfigurationError: There is no such model, or no such device or precision.
         """
         device, dtype = _usable_device(device), _floating(dtype)
-        model, processor = load_model(name_or_path)
-        if is_base_model(name_or_path):
+        source = ModelSource(name_or_path)
+        model, processor = source.load()
+        if source.is_base_model:
             logger.warning(
                 "%s was not trained for parts: some of its weights are random, and so are answers.", name_or_path
             )
@@ -215,7 +215,7 @@ class PartSegmenter:
 
     def _vocabulary(self, parts: Words | None) -> Vocabulary:
         if parts is None:
-            parts = own_classes(self.model)
+            parts = self.model.vocabulary
             if parts is None:
                 raise OVPartsError('This model has no vocabulary of its own: name parts, {"dog": ["head", "ear"]}.')
         return Vocabulary.of(parts)
@@ -224,7 +224,7 @@ class PartSegmenter:
         words = self._words.pop(classes, None)  # one step, for threads that share the object
         if words is None:
             with torch.no_grad():
-                words = encode_words(self.model, self.processor, classes)
+                words = self.model.encode_vocabulary(self.processor, classes)
         self._words[classes] = words  # as the latest
         if len(self._words) > _VOCABULARIES_KEPT:
             self._words.popitem(last=False)

@@ -1,72 +1,104 @@
-"""The model families, and making transformers' Auto classes know them."""
+"""The model families, and making transformers' Auto classes know them.
+
+`import ovparts_hf` imports neither torch nor transformers: the Auto classes learn the families when they are
+first called.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial, wraps
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModel,
-    AutoModelForSemanticSegmentation,
-    AutoProcessor,
-    PreTrainedConfig,
-    PreTrainedModel,
-    ProcessorMixin,
-)
-from transformers.image_processing_utils import BaseImageProcessor
-from transformers.models.auto.modeling_auto import MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES
+from ..utils.imports import call_after_import
 
-from .catseg import CATSegConfig, CATSegForPartSegmentation
-from .catseg.image_processing_catseg import CATSegImageProcessor
-from .clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
-from .maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
-from .maskformer.image_processing_maskformer import MaskClassificationImageProcessor
-from .processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
-from .zsseg import ZSSegConfig, ZSSegForPartSegmentation
-
-
-@dataclass(frozen=True)
-class Family:
-    """A kind of model.
-
-    Attributes:
-        config: Its configuration class.
-        model: Its model class.
-        image_processor: What prepares its images.
-        stock: transformers' `model_type` of the stock models that it can start from.
-        processor: Puts images and words together.
-    """
-
-    config: type[PreTrainedConfig]
-    model: type[PreTrainedModel]
-    image_processor: type[BaseImageProcessor]
-    stock: str
-    processor: type[ProcessorMixin] = PartSegmentationProcessor
-
+if TYPE_CHECKING:
+    from .configuration_utils import PartSegmentationConfig
+    from .modeling_utils import PartSegmentationModel
 
 FAMILIES = {
-    "clipseg": Family(CLIPSegPartConfig, CLIPSegForPartSegmentation, PartSegmentationImageProcessor, "clipseg"),
-    "catseg": Family(CATSegConfig, CATSegForPartSegmentation, CATSegImageProcessor, "clip"),
-    "zsseg": Family(ZSSegConfig, ZSSegForPartSegmentation, MaskClassificationImageProcessor, "clip"),
-    "maskformer": Family(
-        MaskFormerPartConfig,
-        MaskFormerForPartSegmentation,
-        MaskClassificationImageProcessor,
-        "resnet",
-        ClosedVocabularyProcessor,
-    ),
+    "clipseg": "CLIPSegPartConfig",
+    "catseg": "CATSegConfig",
+    "zsseg": "ZSSegConfig",
+    "maskformer": "MaskFormerPartConfig",
 }
+"""Folder of each family -> its configuration class, whose `model_type` is "ovparts_<family>"."""
 
 
-def register_auto_classes() -> None:
-    """Registers every model, and its processors, with transformers' Auto classes."""
-    for family in FAMILIES.values():
-        image_processors = {"torchvision": family.image_processor, "pil": family.image_processor}
-        AutoConfig.register(family.config.model_type, family.config, exist_ok=True)
-        AutoModel.register(family.config, family.model, exist_ok=True)
-        AutoModelForSemanticSegmentation.register(family.config, family.model, exist_ok=True)
-        AutoImageProcessor.register(family.config, image_processor_classes=image_processors, exist_ok=True)
-        AutoProcessor.register(family.config, family.processor, exist_ok=True)
-        # The pipeline "image-segmentation" takes models that are named here.
-        MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES[family.config.model_type] = family.model.__name__
+@cache
+def config_class(family: str) -> type[PartSegmentationConfig]:
+    """The configuration class of a family."""
+    return getattr(import_module(f".{family}.configuration_{family}", __package__), FAMILIES[family])
+
+
+@cache
+def model_class(family: str) -> type[PartSegmentationModel]:
+    """The model class of a family."""
+    name = config_class(family).auto_classes["AutoModel"]
+    return getattr(import_module(f".{family}.modeling_{family}", __package__), name)
+
+
+@cache
+def register_families() -> None:
+    """Registers every family with transformers' Auto classes; the pipeline "image-segmentation" takes them, too."""
+    from transformers import (
+        AutoConfig,
+        AutoImageProcessor,
+        AutoModel,
+        AutoModelForSemanticSegmentation,
+        AutoProcessor,
+    )
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES
+
+    for family in FAMILIES:
+        config, model = config_class(family), model_class(family)
+        backends = dict.fromkeys(("torchvision", "pil"), model.image_processor_class)
+        AutoConfig.register(config.model_type, config, exist_ok=True)
+        AutoModel.register(config, model, exist_ok=True)
+        AutoModelForSemanticSegmentation.register(config, model, exist_ok=True)
+        AutoImageProcessor.register(config, image_processor_classes=backends, exist_ok=True)
+        AutoProcessor.register(config, model.processor_class, exist_ok=True)
+        MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES[config.model_type] = model.__name__
+
+
+_ENTRIES = {
+    "configuration_auto": {"AutoConfig": ("from_pretrained", "for_model")},
+    "modeling_auto": {
+        "AutoModel": ("from_pretrained", "from_config"),
+        "AutoModelForSemanticSegmentation": ("from_pretrained", "from_config"),
+    },
+    "image_processing_auto": {"AutoImageProcessor": ("from_pretrained",)},
+    "processing_auto": {"AutoProcessor": ("from_pretrained",)},
+}
+"""Module of `transformers.models.auto` -> its Auto classes -> the class methods that look models up."""
+
+
+def register_when_needed() -> None:
+    """Registers every family when transformers' Auto classes are first called, without importing transformers now.
+
+    Not already when they are imported: transformers imports them in the middle of other modules, of which some are not
+    complete by then.
+    """
+    for module, classes in _ENTRIES.items():
+        call_after_import(f"transformers.models.auto.{module}", partial(_register_before, classes))
+
+
+def _register_before(classes: Mapping[str, Sequence[str]], module: ModuleType) -> None:
+    for class_name, methods in classes.items():
+        for method in methods:
+            _call_before(getattr(module, class_name), method, register_families)
+
+
+def _call_before(owner: type, method: str, function: Callable[[], None]) -> None:
+    """Calls a function before the first call of a class method."""
+    original = owner.__dict__[method]
+
+    @wraps(original.__func__)
+    def first_call(cls: type, *args: Any, **kwargs: Any) -> Any:
+        setattr(owner, method, original)
+        function()
+        return getattr(cls, method)(*args, **kwargs)
+
+    setattr(owner, method, classmethod(first_call))

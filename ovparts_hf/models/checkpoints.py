@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
 
 from ..errors import CheckpointError
 from ..utils.hub import first_line
+
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 
 @dataclass
@@ -104,3 +109,41 @@ def load_accounted(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], 
             f"\n  {listed}"
         )
     model.load_state_dict(state, strict=True)
+
+
+def convert_checkpoint(
+    model_class: type[Model],
+    checkpoint: str | Path,
+    config: PreTrainedConfig,
+    account_keys: Callable[[Mapping[str, torch.Tensor], Any], KeyReport],
+) -> tuple[Model, KeyReport]:
+    """Builds the model of a checkpoint of the original.
+
+    Args:
+        model_class: What to build.
+        checkpoint: A detectron2 `.pth` or a safetensors file with the original's key names.
+        config: Sizes of the model, with those of the base model that it was trained from.
+        account_keys: Sorts the original's keys.
+
+    Returns:
+        The model in evaluation mode, and what became of each key.
+
+    Raises:
+        CheckpointError: The file is unreadable, or a key or shape is unexplained.
+    """
+    tensors = read_checkpoint(checkpoint)
+    report = account_keys(tensors, config)
+    model = model_class(config)
+    load_accounted(model, tensors, report)
+    return model.eval(), report
+
+
+@contextmanager
+def without_load_report() -> Iterator[None]:
+    """Keeps transformers from listing every layer that a pretrained model lacks."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..inference.vocabulary import store_vocabulary
 from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116
 from ..utils.files import atomic_folder
-from .catseg.convert_catseg import convert_catseg
+from .auto import FAMILIES, config_class, model_class
 from .checkpoints import KeyReport
-from .clipseg.convert_clipseg import convert_clipseg
-from .loading import load_config, load_processor
-from .maskformer.convert_maskformer import convert_maskformer
-from .resnet import RESNETS
-from .zsseg.convert_zsseg import convert_zsseg
+from .configuration_resnet import RESNETS
+from .loading import ModelSource
 
-CONVERTERS = {
-    "clipseg": convert_clipseg,
-    "catseg": convert_catseg,
-    "zsseg": convert_zsseg,
-    "maskformer": convert_maskformer,
-}
 VOCABULARIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234)}
 
 
@@ -42,12 +33,12 @@ def convert(
     """Converts a checkpoint with its processor.
 
     Args:
-        family: One of `CONVERTERS`.
+        family: One of `FAMILIES`.
         checkpoint: `.pth` or `.safetensors`, with the original's key names.
         out: Folder to make.
-        base: Folder or Hub id of the stock model that the model is built on; None for MaskFormer.
-        vocabularies: Keys of `VOCABULARIES`, whose part classes become the model's own vocabulary. MaskFormer: the one
-            that it was trained on.
+        base: Folder or Hub id of the pretrained model that the model is built on; None for MaskFormer.
+        vocabularies: Keys of `VOCABULARIES`, whose part classes are stored with the model. MaskFormer: the one that it
+            was trained on.
         trained_on: ZSseg: a key of `VOCABULARIES` whose seen parts the model was trained on; None for no seen classes.
         backbone: ZSseg and MaskFormer: a key of `RESNETS`; None for what the configuration has anyway (R50).
         prompts: ZSseg: the original's separate checkpoint of tuned prompts.
@@ -59,44 +50,39 @@ def convert(
     Raises:
         OVPartsError: The options do not fit the family, or the checkpoint does not fit the configuration.
     """
-    _check_options(family, vocabularies, trained_on, backbone, prompts)
-    chosen = {**_data_settings(family, vocabularies, trained_on), **(settings or {})}
+    _check_options(family, trained_on=trained_on, backbone=backbone, prompts=prompts)
+    fields = {**_training_fields(family, vocabularies, trained_on), **(settings or {})}
     if backbone is not None:
-        chosen["backbone_config"] = RESNETS[backbone] | chosen.get("backbone_config", {})
-    config = load_config(base, family, **chosen)
-    processor = load_processor(base, family, config)
-    model, report = CONVERTERS[family](checkpoint, config, *([] if prompts is None else [prompts]))
-    names = dict.fromkeys(name for each in vocabularies for name in VOCABULARIES[each].part_classes)
+        fields["backbone_config"] = RESNETS[backbone] | fields.get("backbone_config", {})
+    source = ModelSource(base, family)
+    config = source.config(**fields)
+    processor = source.processor(config)
+    converter = getattr(import_module(f".{family}.convert_{family}", __package__), f"convert_{family}")
+    model, report = converter(checkpoint, config, *([] if prompts is None else [prompts]))
+    names = list(dict.fromkeys(name for vocabulary in vocabularies for name in VOCABULARIES[vocabulary].part_classes))
     if names:
-        store_vocabulary(model, processor, list(names))
+        model.store_vocabulary(processor, names)
     with atomic_folder(Path(out)) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
     return report
 
 
-def _check_options(
-    family: str,
-    vocabularies: Sequence[str],
-    trained_on: str | None,
-    backbone: str | None,
-    prompts: str | Path | None,
-) -> None:
-    if prompts is not None and family != "zsseg":
-        raise ConfigurationError(f"A {family} model has no learned prompts; --prompts is for zsseg.")
-    if trained_on is not None and family != "zsseg":
-        raise ConfigurationError(f"A {family} model does not tell seen classes apart; --trained-on is for zsseg.")
-    if backbone is not None and family not in ("zsseg", "maskformer"):
-        raise ConfigurationError(f"The backbone of a {family} model is fixed; --backbone is for zsseg and maskformer.")
-    if family == "maskformer" and len(vocabularies) != 1:
-        raise ConfigurationError("A maskformer model has a closed vocabulary: give exactly one with --vocabulary.")
+def _check_options(family: str, **options: Any) -> None:
+    for name, value in options.items():
+        if value is not None and name not in model_class(family).convert_options:
+            takers = [each for each in FAMILIES if name in model_class(each).convert_options]
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(f"{option} means nothing for a {family} model; it is for {' and '.join(takers)}.")
 
 
-def _data_settings(family: str, vocabularies: Sequence[str], trained_on: str | None) -> dict[str, Any]:
-    """What the configuration says about the data that the model was trained on."""
+def _training_fields(family: str, vocabularies: Sequence[str], trained_on: str | None) -> dict[str, Any]:
+    """What the configuration says about the classes that the model was trained on."""
+    kind = config_class(family)
     if trained_on is not None:
-        return {"seen_class_names": list(VOCABULARIES[trained_on].seen().part_classes)}
-    if family == "maskformer":
-        names = VOCABULARIES[vocabularies[0]].part_classes
-        return {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
-    return {}
+        return kind.training_fields(VOCABULARIES[trained_on].seen().part_classes)
+    if not kind.has_closed_vocabulary:
+        return {}
+    if len(vocabularies) != 1:
+        raise ConfigurationError(f"A {family} model has a closed vocabulary: give exactly one with --vocabulary.")
+    return kind.training_fields(VOCABULARIES[vocabularies[0]].part_classes)

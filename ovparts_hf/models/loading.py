@@ -1,30 +1,28 @@
-"""Models by name: saved ones, the stock models that training starts from, and the toy weights of this package."""
+"""Models by name: saved ones, the pretrained models that training starts from, and the toy weights of this package."""
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import HTTPError, StrictDataclassError
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, ResNetModel
-from transformers.utils import logging
+from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError, ConfigurationError
 from ..utils.hub import check_readable, explain, first_line
-from .auto import FAMILIES
-from .checkpoints import read_checkpoint
-from .clipseg import CLIPSegPartConfig
-from .maskformer import MaskFormerPartConfig
+from .auto import FAMILIES, config_class, model_class
+from .checkpoints import without_load_report
+from .configuration_utils import PartSegmentationConfig
+from .modeling_utils import PartSegmentationModel
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
-from .resnet import PartResNet, resnet_state
-from .stock_processors import stock_processor
 
-_RESNET_FIELDS = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
 TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
 TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
@@ -33,45 +31,161 @@ that starts anew."""
 _TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where a model comes from, and what is set differently.
+@dataclass
+class ModelSource:
+    """Where a model comes from. Its configuration is read once, whatever is made of it.
+
+    Args:
+        name: A folder, a Hub repository, or one of `TOY_MODELS`; None for a new model of a family that needs no
+            pretrained one.
+        family: Which family a pretrained model becomes, if several can be built on it.
 
     Attributes:
         location: Folder or Hub repository; None for a model without pretrained weights.
-        family: What a stock model becomes; None: whatever fits.
-        config: Fields of the configuration.
-        processor: Arguments of the processor of a stock model.
+        fields: What a new model's configuration has besides that of the pretrained one.
+        processor_settings: Likewise for its processor.
     """
 
-    location: str | None
+    name: str | Path | None
     family: str | None = None
-    config: dict[str, Any] = field(default_factory=dict)
-    processor: dict[str, Any] = field(default_factory=dict)
+    location: str | None = field(init=False)
+    fields: dict[str, Any] = field(init=False, default_factory=dict)
+    processor_settings: dict[str, Any] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        name = None if self.name is None else str(self.name)
+        self.location = name
+        if name is None and (self.family is None or config_class(self.family).requires_base_model):
+            raise ConfigurationError(
+                f"A {self.family!r} model is built on a pretrained one: name its folder or Hub id."
+            )
+        if name in _TOY_FOLDERS:
+            self.location = str(TOY_FOLDER / _TOY_FOLDERS[name])
+        elif name in TOY_MODELS:
+            self.family = name.removeprefix("toy-")
+            settings = json.loads((TOY_FOLDER / f"{self.family}.json").read_text(encoding="utf-8"))
+            self.fields, self.processor_settings = settings["config"], settings["processor"]
+            needs_clip = config_class(self.family).requires_base_model
+            self.location = str(TOY_FOLDER / "clip") if needs_clip else None
+
+    @cached_property
+    def stored_config(self) -> PreTrainedConfig | None:
+        """The configuration as it is stored; None without a location."""
+        if self.location is None:
+            return None
+        with _hub_errors(self.name, "model configuration"):
+            if not Path(self.location).exists():
+                check_readable(self.location, "model", "config.json")
+            return AutoConfig.from_pretrained(self.location)
+
+    @property
+    def is_base_model(self) -> bool:
+        """Whether this is a model to start training from: it was not trained for parts, and some of it is random."""
+        return not isinstance(self.stored_config, PartSegmentationConfig)
+
+    def config(self, **overrides: Any) -> PartSegmentationConfig:
+        """See `load_config`."""
+        stored = self.stored_config
+        if stored is None:
+            config = config_class(self.family)(**self.fields)
+        elif self.is_base_model:
+            config = config_class(self._family_for(stored)).from_base_config(stored, **self.fields)
+        elif self.family is not None and type(stored) is not config_class(self.family):
+            raise ConfigurationError(f"{self.name!r} is a {stored.model_type!r} model, not a {self.family!r} model.")
+        else:
+            config = stored
+        return _with_overrides(config, overrides) if overrides else config
+
+    def load(self, **overrides: Any) -> tuple[PartSegmentationModel, Any]:
+        """See `load_model`."""
+        config = self.config(**overrides)
+        kind = model_class(_family_of(config))
+        with without_load_report(), _hub_errors(self.name, "weights"):
+            if self.is_base_model:
+                model = kind.from_base_model(self.location, config)
+            else:
+                model = kind.from_pretrained(self.location, config=config, dtype="float32")
+        return model.eval(), self.processor(config)
+
+    def processor(
+        self, config: PartSegmentationConfig | None = None
+    ) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
+        """See `load_processor`."""
+        config = config or self.config()
+        kind = model_class(_family_of(config))
+        if self.is_base_model:
+            return kind.default_processor(self.location, config, self.processor_settings)
+        with _hub_errors(self.name, "processor"):
+            return kind.processor_class.from_pretrained(self.location)
+
+    def _family_for(self, base: PreTrainedConfig) -> str:
+        """The family that is built on a pretrained model."""
+        fitting = [family for family in FAMILIES if config_class(family).base_model_type == base.model_type]
+        family = self.family or (fitting[0] if len(fitting) == 1 else None)
+        if not fitting or (family is not None and family not in fitting):
+            classes = [config_class(name) for name in FAMILIES]
+            known = sorted({each.base_model_type for each in classes} | {each.model_type for each in classes})
+            taker = "this library" if family is None else f"a {family!r} model of this library"
+            raise ConfigurationError(f"{self.name!r} is a {base.model_type!r} model; {taker} takes {known}.")
+        if family is None:
+            raise ConfigurationError(
+                f"{self.name!r} is a {base.model_type!r} model; say what to make of it: {fitting}."
+            )
+        return family
 
 
-def load_config(name_or_path: str | Path | None, family: str | None = None, **overrides: Any) -> PreTrainedConfig:
-    """Reads the configuration of a part segmentation model, or derives it from that of a stock model.
+def load_config(name_or_path: str | Path | None, family: str | None = None, **overrides: Any) -> PartSegmentationConfig:
+    """Reads the configuration of a part segmentation model, or derives it from that of a pretrained model.
 
     Args:
-        name_or_path: A folder, a Hub repository, or one of `TOY_MODELS`; None for a MaskFormer, which needs no stock
-            model.
-        family: Which family a stock model is to become, if several can start from it.
+        name_or_path: A folder, a Hub repository, or one of `TOY_MODELS`; None for a MaskFormer, which needs no
+            pretrained model.
+        family: Which family a pretrained model is to become, if several can be built on it.
         **overrides: Configuration fields to set. A mapping for a nested configuration (`backbone_config`) sets the
             fields that it names, and leaves the others.
 
     Raises:
         ConfigurationError: There is no such model, or it is of a kind that this library does not build on.
     """
-    source = _locate(name_or_path, family)
-    if source.location is None:
-        config = FAMILIES[source.family].config(**source.config)
-    elif type(config := _read_config(name_or_path, source)) not in _own_configs():
-        config = _from_stock(name_or_path, config, source)
-    elif family is not None and type(config) is not FAMILIES[family].config:
-        raise ConfigurationError(f"{name_or_path!r} is a {config.model_type!r} model, not a {family!r} model.")
-    if not overrides:
-        return config
+    return ModelSource(name_or_path, family).config(**overrides)
+
+
+def load_model(
+    name_or_path: str | Path, family: str | None = None, **overrides: Any
+) -> tuple[PartSegmentationModel, PartSegmentationProcessor | ClosedVocabularyProcessor]:
+    """Loads a model, in evaluation mode, and its processor.
+
+    Args:
+        name_or_path: As in `load_config`. Parts that a pretrained model lacks start at random (seed them with
+            `torch.manual_seed`).
+        family: As in `load_config`.
+        **overrides: Configuration fields to set.
+
+    Raises:
+        ConfigurationError: As in `load_config`.
+    """
+    return ModelSource(name_or_path, family).load(**overrides)
+
+
+def load_processor(
+    name_or_path: str | Path | None, family: str | None = None, config: PartSegmentationConfig | None = None
+) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
+    """Loads the processor saved with a model of this library, or makes the one for a pretrained model.
+
+    Args:
+        name_or_path: As in `load_config`.
+        family: As in `load_config`.
+        config: What a pretrained model was made into, if not by `load_config` without overrides.
+    """
+    return ModelSource(name_or_path, family).processor(config)
+
+
+def _family_of(config: PartSegmentationConfig) -> str:
+    return config.model_type.removeprefix("ovparts_")
+
+
+def _with_overrides(config: PartSegmentationConfig, overrides: Mapping[str, Any]) -> PartSegmentationConfig:
+    config = copy.deepcopy(config)
     for key, value in overrides.items():
         _check_field(config, key)
         setattr(config, key, _nested(getattr(config, key), value))
@@ -97,154 +211,13 @@ def _check_field(config: PreTrainedConfig, key: str) -> None:
         raise ConfigurationError(f"{type(config).__name__} has no field {key!r}.")
 
 
-def load_model(
-    name_or_path: str | Path, family: str | None = None, **overrides: Any
-) -> tuple[PreTrainedModel, PartSegmentationProcessor | ClosedVocabularyProcessor]:
-    """Loads a model, in evaluation mode, and its processor.
-
-    Args:
-        name_or_path: As in `load_config`. Parts that a stock model lacks start at random (seed them with
-            `torch.manual_seed`).
-        family: As in `load_config`.
-        **overrides: Configuration fields to set.
-
-    Raises:
-        ConfigurationError: As in `load_config`.
-    """
-    config = load_config(name_or_path, family, **overrides)
-    [model_class] = [each.model for each in FAMILIES.values() if each.config is type(config)]
-    source = _locate(name_or_path, family)
-    if isinstance(config, MaskFormerPartConfig) and _is_base_model(name_or_path, source):
-        model = model_class(config)
-        if source.location is not None:
-            load_backbone(model, source.location)
-    else:
-        with _without_load_report(), _explained(name_or_path, "weights"):
-            model = model_class.from_pretrained(source.location, config=config, dtype="float32")
-    return model.eval(), load_processor(name_or_path, family, config)
-
-
-def load_processor(
-    name_or_path: str | Path | None, family: str | None = None, config: PreTrainedConfig | None = None
-) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
-    """Loads the processor saved with a model of this library, or makes the one for a stock model.
-
-    Args:
-        name_or_path: As in `load_config`.
-        family: As in `load_config`.
-        config: What a stock model was made into, if not by `load_config` without overrides.
-    """
-    source = _locate(name_or_path, family)
-    config = config or load_config(name_or_path, family)
-    if not _is_base_model(name_or_path, source):
-        [processor] = [each.processor for each in FAMILIES.values() if each.config is type(config)]
-        with _explained(name_or_path, "processor"):
-            return processor.from_pretrained(source.location)
-    if isinstance(config, CLIPSegPartConfig):
-        return PartSegmentationProcessor.from_pretrained(source.location)
-    has_words = not isinstance(config, MaskFormerPartConfig)
-    tokenizer = AutoTokenizer.from_pretrained(source.location) if has_words else None
-    return stock_processor(config, tokenizer, source.processor)
-
-
-def load_backbone(model: PreTrainedModel, name_or_path: str | Path) -> None:
-    """Loads a ResNet trained on ImageNet into a model that has a backbone.
-
-    Args:
-        model: ZSseg or MaskFormer, or any other with a `PartResNet`.
-        name_or_path: A folder or Hub repository with a ResNet of transformers, such as "microsoft/resnet-50"; or a
-            `.pth` or `.safetensors` file with detectron2's names (R101c is not among transformers' models).
-
-    Raises:
-        OVPartsError: It cannot be read, or does not fit.
-    """
-    [backbone] = [module for module in model.modules() if isinstance(module, PartResNet)]
-    path = Path(name_or_path)
-    if path.is_file():
-        tensors = read_checkpoint(path)
-    else:
-        with _without_load_report():
-            tensors = ResNetModel.from_pretrained(str(name_or_path), dtype="float32").state_dict()
-    renamed = resnet_state(tensors, backbone.config.deep_stem) if path.is_file() else tensors
-    own = backbone.state_dict()
-    missing = [name for name in own if name not in renamed or renamed[name].shape != own[name].shape]
-    if missing:
-        raise CheckpointError(
-            f"{name_or_path} does not fit the backbone: {len(missing)} of {len(own)} tensors are missing or have "
-            f"another shape, such as {missing[0]}. Choose a ResNet with the depths {backbone.config.depths}."
-        )
-    backbone.load_state_dict({name: renamed[name] for name in own})
-
-
-def is_base_model(name_or_path: str | Path) -> bool:
-    """Whether a model is one to start training from: it was not trained for parts, and some of it is random."""
-    return _is_base_model(name_or_path, _locate(name_or_path))
-
-
-def _is_base_model(name_or_path: str | Path | None, source: _Source) -> bool:
-    return source.location is None or type(_read_config(name_or_path, source)) not in _own_configs()
-
-
 @contextmanager
-def _without_load_report() -> Iterator[None]:
-    """Keeps transformers from listing every layer that a stock model lacks."""
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-
-
-@contextmanager
-def _explained(name_or_path: str | Path, wanted: str) -> Iterator[None]:
+def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
     """Turns what transformers raises when it cannot read something, from a folder or from the Hub, into one line."""
     try:
         yield
+    except (CheckpointError, ConfigurationError):
+        raise
     except (HTTPError, OSError, ValueError) as error:
         reason = explain(error, str(name_or_path)) or first_line(error)
-        raise ConfigurationError(f"No {wanted} at {str(name_or_path)!r}: {reason}") from error
-
-
-def _own_configs() -> list[type[PreTrainedConfig]]:
-    return [family.config for family in FAMILIES.values()]
-
-
-def _locate(name_or_path: str | Path | None, family: str | None = None) -> _Source:
-    if name_or_path is None:
-        if family != "maskformer":
-            raise ConfigurationError(f"A {family!r} model is built on a stock model: name its folder or Hub id.")
-        return _Source(None, family)
-    name = str(name_or_path)
-    if name not in TOY_MODELS:
-        return _Source(name, family)
-    if name in _TOY_FOLDERS:
-        return _Source(str(TOY_FOLDER / _TOY_FOLDERS[name]))
-    family = name.removeprefix("toy-")
-    settings = json.loads((TOY_FOLDER / f"{family}.json").read_text(encoding="utf-8"))
-    location = None if family == "maskformer" else str(TOY_FOLDER / "clip")
-    return _Source(location, family, settings["config"], settings["processor"])
-
-
-def _read_config(name_or_path: str | Path, source: _Source) -> PreTrainedConfig:
-    with _explained(name_or_path, "model configuration"):
-        if not Path(source.location).exists():
-            check_readable(source.location, "model", "config.json")
-        return AutoConfig.from_pretrained(source.location)
-
-
-def _from_stock(name_or_path: str | Path, config: PreTrainedConfig, source: _Source) -> PreTrainedConfig:
-    fitting = [name for name, family in FAMILIES.items() if family.stock == config.model_type]
-    chosen = source.family or (fitting[0] if len(fitting) == 1 else None)
-    if not fitting or (chosen is not None and chosen not in fitting):
-        known = sorted({family.stock for family in FAMILIES.values()} | {c.model_type for c in _own_configs()})
-        wanted = "this library" if chosen is None else f"a {chosen!r} model of this library"
-        raise ConfigurationError(f"{name_or_path!r} is a {config.model_type!r} model; {wanted} takes {known}.")
-    if chosen is None:
-        raise ConfigurationError(
-            f"{name_or_path!r} is a {config.model_type!r} model; say what to make of it: {fitting}."
-        )
-    fields = {key: value for key, value in config.to_dict().items() if key not in ("model_type", "architectures")}
-    if chosen == "maskformer":
-        return MaskFormerPartConfig(backbone_config={name: fields[name] for name in _RESNET_FIELDS})
-    return FAMILIES[chosen].config(**{**fields, **source.config})
+        raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}") from error

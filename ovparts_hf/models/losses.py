@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-LOSSES = ("bce", "ce_dice")
 _LEFT_OUT = -1e4  # instead of minus infinity, which times zero is not a number
 
 

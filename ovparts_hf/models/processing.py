@@ -10,9 +10,7 @@ from transformers import BatchEncoding, BatchFeature, ProcessorMixin
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from ..errors import OVPartsError
-from .auto_map import AutoMapped
-from .catseg.image_processing_catseg import CATSegImageProcessor
-from .maskformer.image_processing_maskformer import MaskClassificationImageProcessor
+from .configuration_utils import AutoMapped
 from .post_processing import SCORES, LabelMaps, SemanticLabelMaps
 from .prompts import tokenize_prompts
 
@@ -31,14 +29,11 @@ class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProc
         return super().__call__(images, **kwargs)
 
 
-IMAGE_PROCESSORS = (PartSegmentationImageProcessor, CATSegImageProcessor, MaskClassificationImageProcessor)
-
-
 class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
     """Image processor and tokenizer of a part segmentation model, and the way back to label maps.
 
     Args:
-        image_processor: One of `IMAGE_PROCESSORS`. From another of transformers', the settings are kept and the backend
+        image_processor: One of this library's. Of another of transformers', the settings are kept and the backend
             becomes Pillow.
         tokenizer: The tokenizer of the model's text encoder.
         templates: Sentences with "{}" for a class name, or None to encode the name alone.
@@ -60,7 +55,7 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
         scores: str = "logits",
         **kwargs: Any,
     ):
-        if image_processor is not None and not isinstance(image_processor, IMAGE_PROCESSORS):
+        if image_processor is not None and not isinstance(image_processor, SemanticLabelMaps):
             settings = image_processor.to_dict()
             settings.pop("image_processor_type", None)
             image_processor = PartSegmentationImageProcessor.from_dict(settings)

@@ -8,55 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub.dataclasses import strict
 from torch import nn
-from transformers import ResNetBackbone, ResNetConfig
+from transformers import ResNetBackbone, ResNetModel
 from transformers.models.resnet.modeling_resnet import ResNetConvLayer
 
+from ..errors import CheckpointError
+from .checkpoints import read_checkpoint, without_load_report
+from .configuration_resnet import PartResNetConfig
+
 _BATCH_NORM_EPS = 1e-5
-_PLAIN_STEM = {"embedding_size": 64, "deep_stem": False, "last_dilations": None}
-RESNETS = {
-    "resnet-50": {"depths": [3, 4, 6, 3], **_PLAIN_STEM},
-    "resnet-101": {"depths": [3, 4, 23, 3], **_PLAIN_STEM},
-    "resnet-101c": {
-        "depths": [3, 4, 23, 3],
-        "embedding_size": 128,
-        "deep_stem": True,
-        "last_dilations": [1, 2, 4],
-    },
-}
-"""Fields of `PartResNetConfig` for detectron2's R50, R101 and R101c (its deeplab variant with a multi-grid)."""
-
-
-@strict
-class PartResNetConfig(ResNetConfig):
-    r"""Configuration of `PartResNet`: everything of transformers' `ResNetConfig`, and the following.
-
-    Args:
-        deep_stem: Whether three 3 x 3 convolutions replace the 7 x 7 one of the stem (R101c).
-        stem_pooling: Whether the stem ends with a pooling that halves the resolution, as in every released model.
-        last_dilations: Dilation of the 3 x 3 convolution of each layer of the last stage, or None for 1 everywhere.
-    """
-
-    model_type = "ovparts_resnet"
-
-    deep_stem: bool = False
-    stem_pooling: bool = True
-    last_dilations: list[int] | tuple[int, ...] | None = None
-
-    def __post_init__(self, **kwargs):
-        kwargs.setdefault("out_indices", list(range(1, len(self.depths) + 1)))
-        super().__post_init__(**kwargs)
-
-    def validate_architecture(self) -> None:
-        """Checks that there is a dilation for each layer of the last stage."""
-        if self.last_dilations is not None and len(self.last_dilations) != self.depths[-1]:
-            raise ValueError(
-                f"last_dilations is {self.last_dilations}; the last stage has {self.depths[-1]} layers, give one each."
-            )
 
 
 class FrozenBatchNorm2d(nn.Module):
@@ -131,3 +95,32 @@ def resnet_state(tensors: Mapping[str, torch.Tensor], deep_stem: bool = False) -
     """A state dict for `PartResNet` from one with detectron2's names; a classifier's layers stay behind."""
     ours = {key: tensor for key, tensor in tensors.items() if key.startswith(("stem.", "res"))}
     return {resnet_name(key, deep_stem): tensor for key, tensor in ours.items()}
+
+
+def load_backbone(model: nn.Module, name_or_path: str | Path) -> None:
+    """Loads a ResNet trained on ImageNet into a model that has a backbone.
+
+    Args:
+        model: ZSseg or MaskFormer, or any other with a `PartResNet`.
+        name_or_path: A folder or Hub repository with a ResNet of transformers, such as "microsoft/resnet-50"; or a
+            `.pth` or `.safetensors` file with detectron2's names (R101c is not among transformers' models).
+
+    Raises:
+        OVPartsError: It cannot be read, or does not fit.
+    """
+    [backbone] = [module for module in model.modules() if isinstance(module, PartResNet)]
+    path = Path(name_or_path)
+    if path.is_file():
+        tensors = read_checkpoint(path)
+    else:
+        with without_load_report():
+            tensors = ResNetModel.from_pretrained(str(name_or_path), dtype="float32").state_dict()
+    renamed = resnet_state(tensors, backbone.config.deep_stem) if path.is_file() else tensors
+    own = backbone.state_dict()
+    missing = [name for name in own if name not in renamed or renamed[name].shape != own[name].shape]
+    if missing:
+        raise CheckpointError(
+            f"{name_or_path} does not fit the backbone: {len(missing)} of {len(own)} tensors are missing or have "
+            f"another shape, such as {missing[0]}. Choose a ResNet with the depths {backbone.config.depths}."
+        )
+    backbone.load_state_dict({name: renamed[name] for name in own})

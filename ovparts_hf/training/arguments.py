@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import ConfigurationError
-from ..models.losses import LOSSES
+from ..models.configuration_utils import SEGMENTATION_LOSSES
 from ..taxonomy.tasks import get_task
 from .recipe import Recipe
 
@@ -135,7 +135,7 @@ class TrainArguments(LoopArguments):
 
     choices: ClassVar = {
         **LoopArguments.choices,
-        "loss": LOSSES,
+        "loss": SEGMENTATION_LOSSES,
         "level": ("image", "object"),
         "object_map": ("correct", "ov_parts"),
         "image_format": ("RGB", "BGR"),

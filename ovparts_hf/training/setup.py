@@ -18,11 +18,10 @@ from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..errors import ConfigurationError, DatasetError
-from ..inference.vocabulary import encode_vocabulary, learns_words, own_classes, store_vocabulary
-from ..models.loading import load_backbone, load_config, load_model
-from ..models.maskformer import MaskFormerPartConfig
+from ..models.configuration_utils import PartSegmentationConfig
+from ..models.loading import ModelSource
 from ..models.prompts import load_tuned_prompts
-from ..models.zsseg import ZSSegConfig
+from ..models.resnet import load_backbone
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import get_task
 from .arguments import TrainArguments
@@ -58,19 +57,20 @@ class TrainingSetup:
             FewShotList.from_json(arguments.few_shot_list).apply(dataset)
         if arguments.eval_every and not eval_dataset.evaluation_records(get_task(arguments.task)):
             raise DatasetError(f"{arguments.eval_data or arguments.data} has nothing to evaluate on; set eval_every=0.")
-        settings = {**arguments.config, **_settings(arguments, dataset.taxonomy)}
-        model, processor = load_model(arguments.model, arguments.family, **settings)
+        source = ModelSource(arguments.model, arguments.family)
+        fields = _config_fields(arguments, dataset.taxonomy, source.config())
+        model, processor = source.load(**{**arguments.config, **fields})
         if arguments.backbone is not None:
             load_backbone(model, arguments.backbone)
         if arguments.prompts is not None:
             load_tuned_prompts(model.prompts, arguments.prompts)
-            model.forget_classes()  # which were encoded with other prompts
+            model.forget_vocabulary()  # which were encoded with other prompts
         model.set_trainable(arguments.trainable)
         ingredients = cls(model, processor, dataset, eval_dataset)
         if not ingredients._learns_own_words():
-            store_vocabulary(model, processor, ingredients.vocabulary)
-        elif own_classes(model) is not None:
-            model.forget_classes()
+            model.store_vocabulary(processor, ingredients.vocabulary)
+        elif model.vocabulary is not None:
+            model.forget_vocabulary()
         return ingredients
 
     @property
@@ -84,22 +84,19 @@ class TrainingSetup:
         if not self._learns_own_words():
             yield
             return
-        store_vocabulary(self.model.eval(), self.processor, self.vocabulary, progress=False)
+        self.model.eval().store_vocabulary(self.processor, self.vocabulary, progress=False)
         yield
-        self.model.forget_classes()
+        self.model.forget_vocabulary()
 
     def _learns_own_words(self) -> bool:
         """Whether the model can keep a vocabulary, but would have to change it with each step."""
-        can_keep = hasattr(self.model, "store_classes")
-        return can_keep and learns_words(self.model, self.processor, self.dataset.taxonomy.part_classes)
+        return self.model.text_encoder_is_trainable(self.processor, self.dataset.taxonomy.part_classes)
 
     def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The training vocabulary as the model takes it: features, or tokens if the text encoder learns."""
-        if hasattr(self.model, "find_classes"):
-            return {"class_features": self.model.find_classes(target.part_classes)}
-        if learns_words(self.model, self.processor, target.part_classes):
+        if self.model.text_encoder_is_trainable(self.processor, target.part_classes):
             return dict(self.processor(classes=target.part_classes))
-        return {"class_features": encode_vocabulary(self.model, self.processor, target.part_classes)}
+        return self.model.encode_vocabulary(self.processor, target.part_classes)
 
     def training_set(self, arguments: TrainArguments) -> TrainingSet:
         """The augmented examples of the task.
@@ -131,18 +128,11 @@ class TrainingSetup:
         return arguments.crop_size, arguments.crop_size
 
 
-def _settings(arguments: TrainArguments, taxonomy: PartTaxonomy) -> dict[str, Any]:
+def _config_fields(arguments: TrainArguments, taxonomy: PartTaxonomy, config: PartSegmentationConfig) -> dict[str, Any]:
     """What the configuration of a model must say about the data that it is trained on."""
-    settings: dict[str, Any] = {"ignore_index": taxonomy.ignore_index}
-    if arguments.loss is not None:
-        settings["segmentation_loss"] = arguments.loss
-    names = list(get_task(arguments.task).train_taxonomy(taxonomy).part_classes)
-    config = load_config(arguments.model, arguments.family)
-    if isinstance(config, MaskFormerPartConfig):
-        settings |= {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
-    elif isinstance(config, ZSSegConfig):
-        settings["seen_class_names"] = names
-    return settings
+    class_names = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
+    fields = {"ignore_index": taxonomy.ignore_index, **config.training_fields(class_names)}
+    return fields if arguments.loss is None else {**fields, "segmentation_loss": arguments.loss}
 
 
 def build_transform(arguments: TrainArguments, ignore_index: int) -> Transform:

@@ -8,7 +8,6 @@ from transformers import CLIPConfig, CLIPSegConfig, CLIPSegForImageSegmentation,
 
 from ovparts_hf.cli import main
 from ovparts_hf.evaluation.results import BenchmarkResult
-from ovparts_hf.inference.vocabulary import stored_classes
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.models.convert import VOCABULARIES
 from ovparts_hf.models.loading import load_model
@@ -85,7 +84,7 @@ def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
     assert main(["convert", "catseg", checkpoint, str(out), "--base", str(base), "--vocabulary", "few"]) == 0
     assert "404 keys: 402 used, 2 derivable, 0 unused" in capsys.readouterr().out
     model, processor = load_model(out)
-    assert list(stored_classes(model)) == ["dog's ear", "dog's leg"]
+    assert list(model.stored_class_features) == ["dog's ear", "dog's leg"]
     assert processor.scores == "probabilities"
     assert main(["convert", "clipseg", checkpoint, str(out), "--base", str(base)]) == 1
 

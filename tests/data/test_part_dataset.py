@@ -56,7 +56,7 @@ def test_counts_equal_the_original(name, request):
     assert objects == COUNTS[name].get("samples_per_object", {})
 
 
-def test_records_of_a_image_are_adjacent_and_stable(ade):
+def test_records_of_an_image_are_adjacent_and_stable(ade):
     records = ade.evaluation_records(ZERO_SHOT)
     images = [(record.split, record.row) for record in records]
     assert len(dict.fromkeys(images)) == 1 + sum(a != b for a, b in zip(images, images[1:]))

@@ -60,7 +60,7 @@ def test_intervals_cover_the_true_number_as_often_as_they_say():
     assert 48 <= covered <= 60  # 95 % of 60 is 57
 
 
-def test_all_records_of_a_image_are_drawn_together():
+def test_all_records_of_an_image_are_drawn_together():
     _, split = counted(0.6, images=20, records=2)
     joined = ImageCounts(3)
     for image_id, first, second in zip(split.image_ids[::2], *[iter(split.matrices())] * 2):

@@ -14,10 +14,9 @@ from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.evaluator import evaluate_model, score
 from ovparts_hf.evaluation.prediction import predict_records
 from ovparts_hf.evaluation.results import BenchmarkResult
-from ovparts_hf.inference.vocabulary import encode_vocabulary
 from ovparts_hf.metrics import PartSegmentationMetric
-from ovparts_hf.models.catseg import CATSegForPartSegmentation
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
+from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.processing import PartSegmentationProcessor
 from ovparts_hf.taxonomy import PartTaxonomy
@@ -182,8 +181,8 @@ def test_images_go_through_the_model_once_and_words_not_at_all_when_stored(catse
     dataset = PartDataset.load(pascal_folder)
     model = copy.deepcopy(model)
     encoded = count_calls(monkeypatch, model, "encode_classes")
-    model.store_classes(
-        dataset.taxonomy.part_classes, encode_vocabulary(model, processor, dataset.taxonomy.part_classes)
+    model.store_class_features(
+        dataset.taxonomy.part_classes, model.encode_class_names(processor, dataset.taxonomy.part_classes)
     )
     first = len(encoded)
     images = count_calls(monkeypatch, model.backbone, "forward")

@@ -41,7 +41,7 @@ def test_manifest_names_every_map_once(dataset, tmp_path):
 
 
 @pytest.mark.parametrize("setting", ["pred_obj", "pred_all"])
-def test_without_given_objects_a_image_has_one_map(dataset, tmp_path, setting):
+def test_without_given_objects_an_image_has_one_map(dataset, tmp_path, setting):
     manifest = json.loads(write_manifest(tmp_path, dataset, setting=setting).read_text())
     images = {(r.split, r.row) for r in dataset.evaluation_records(get_task("zero_shot"))}
     assert {(entry["split"], entry["row"]) for entry in manifest["maps"]} == images

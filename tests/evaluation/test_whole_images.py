@@ -8,8 +8,8 @@ from ovparts_hf.evaluation.evaluator import evaluate_model
 from ovparts_hf.evaluation.whole_images import predict_images
 from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
-from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation
 from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
+from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
 from ovparts_hf.models.processing import ClosedVocabularyProcessor
 from ovparts_hf.taxonomy.tasks import get_task
 
@@ -83,7 +83,7 @@ def test_numbers_are_those_of_the_metric(model, processor, dataset, metrics):
     assert result.config["candidates"] == "all"
 
 
-def test_a_image_has_the_labels_of_its_scored_objects(dataset):
+def test_an_image_has_the_labels_of_its_scored_objects(dataset):
     ignore = dataset.taxonomy.ignore_index
     for record in some(dataset):
         group = [each for each in some(dataset) if (each.split, each.row) == (record.split, record.row)]

@@ -13,10 +13,9 @@ from transformers.pipelines.pt_utils import KeyDataset
 
 from ovparts_hf import PartSegmenter
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.inference.vocabulary import own_classes, store_vocabulary
-from ovparts_hf.models.auto import FAMILIES
+from ovparts_hf.models.auto import FAMILIES, model_class
 from ovparts_hf.models.loading import load_model
-from ovparts_hf.models.outputs import PartSegmentationOutput
+from ovparts_hf.models.modeling_utils import PartSegmentationOutput
 from ovparts_hf.models.post_processing import label_map, semantic_maps
 
 NAMES = ["cat's ear", "cat's head", "bus's wheel"]
@@ -35,7 +34,7 @@ def save(folder, family):
         processor.prompt_lengths, processor.templates = None, ["a photo of a {}."]
     for each in (model, processor):
         each.save_pretrained(folder / "without")
-    store_vocabulary(model, processor, NAMES, progress=False)
+    model.store_vocabulary(processor, NAMES, progress=False)
     for each in (model, processor):
         each.save_pretrained(folder / "with")
     return folder
@@ -60,12 +59,12 @@ def drawn():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_auto_classes_read_every_family(family, folders):
-    folder, expected = folders[family] / "with", FAMILIES[family]
+    folder, expected = folders[family] / "with", model_class(family)
     assert {path.name for path in folder.iterdir()} >= {"ovparts_auto.py", "config.json", "processor_config.json"}
-    assert type(AutoModel.from_pretrained(folder)) is expected.model
-    assert type(AutoModelForSemanticSegmentation.from_pretrained(folder)) is expected.model
-    assert type(AutoProcessor.from_pretrained(folder)) is expected.processor
-    assert type(AutoImageProcessor.from_pretrained(folder)) is expected.image_processor
+    assert type(AutoModel.from_pretrained(folder)) is expected
+    assert type(AutoModelForSemanticSegmentation.from_pretrained(folder)) is expected
+    assert type(AutoProcessor.from_pretrained(folder)) is expected.processor_class
+    assert type(AutoImageProcessor.from_pretrained(folder)) is expected.image_processor_class
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -170,7 +169,7 @@ def test_half_precision_answers(family, folders, drawn):
 
 def test_a_closed_vocabulary_takes_some_of_its_words(folders, drawn):
     pipe = pipeline("part-segmentation", model=str(folders["maskformer"] / "with"), device="cpu")
-    assert own_classes(pipe.model) == NAMES
+    assert pipe.model.vocabulary == NAMES
     assert {each["label"] for each in pipe(drawn, parts=NAMES[2:])} == {"bus's wheel"}
     with pytest.raises(ConfigurationError, match="closed vocabulary of 3 classes"):
         pipe(drawn, parts=["dog's ear"])
@@ -204,7 +203,7 @@ def test_columns_tuples_and_nothing(folders, drawn, tmp_path):
     assert pipe([]) == []
 
 
-def test_a_mapping_without_a_image_is_refused(folders, drawn):
+def test_a_mapping_without_an_image_is_refused(folders, drawn):
     pipe = pipeline("part-segmentation", model=str(folders["clipseg"] / "with"), device="cpu")
-    with pytest.raises(ConfigurationError, match=r"needs the key 'image'; this one has \['image'\]"):
-        pipe({"image": drawn})
+    with pytest.raises(ConfigurationError, match=r"needs the key 'image'; this one has \['photo'\]"):
+        pipe({"photo": drawn})

@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError, ImageError, OVPartsError
-from ovparts_hf.inference import segmenter as inference
 from ovparts_hf.inference.objects import FoundObject
 from ovparts_hf.inference.segmenter import PartSegmenter
 from ovparts_hf.models.loading import load_model
@@ -171,7 +170,7 @@ def test_the_latest_words_are_kept(others, calls, models, image, monkeypatch):
 
 
 def test_threads_may_share_a_segmenter(segmenter, monkeypatch):
-    monkeypatch.setattr(inference, "encode_words", lambda model, processor, classes: {"class_features": classes})
+    monkeypatch.setattr(segmenter.model, "encode_vocabulary", lambda processor, names: {"class_features": names})
     words = [f"word {number}" for number in range(18)]  # more than are kept
     failures = []
 

@@ -14,12 +14,15 @@ from transformers import (
 )
 
 from ovparts_hf.errors import CheckpointError, ConfigurationError
-from ovparts_hf.models.catseg import CATSegForPartSegmentation
-from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
-from ovparts_hf.models.loading import load_backbone, load_config, load_model, load_processor
-from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
+from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
+from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
+from ovparts_hf.models.loading import load_config, load_model, load_processor
+from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
+from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
 from ovparts_hf.models.maskformer.modules import pad_to_multiple
-from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
+from ovparts_hf.models.resnet import load_backbone
+from ovparts_hf.models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
 from .clipseg.goldens import FACTS, golden_config, golden_processor
 from .maskformer.goldens import Golden

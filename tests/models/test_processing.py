@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from transformers import AutoProcessor, CLIPSegConfig, ViTImageProcessor
 
 from ovparts_hf.errors import OVPartsError
-from ovparts_hf.models.outputs import PartSegmentationOutput
+from ovparts_hf.models.modeling_utils import PartSegmentationOutput
 from ovparts_hf.models.post_processing import label_map
 from ovparts_hf.models.processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 

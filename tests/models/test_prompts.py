@@ -19,7 +19,7 @@ from ovparts_hf.models.prompts import (
     prompt_features,
     tokenize_prompts,
 )
-from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
+from ovparts_hf.models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
 from .zsseg.goldens import PLUS, golden_config
 

@@ -13,8 +13,8 @@ import pytest
 from transformers.utils import hub
 
 from ovparts_hf.models import ovparts_auto
-from ovparts_hf.models.auto import FAMILIES
-from ovparts_hf.models.auto_map import SHIM
+from ovparts_hf.models.auto import FAMILIES, config_class, model_class
+from ovparts_hf.models.configuration_utils import SHIM
 from ovparts_hf.models.loading import load_model
 
 ROOT = Path(__file__).parents[2]
@@ -55,13 +55,14 @@ def load_elsewhere(how, folders, home):
 def test_a_fresh_process_loads_every_family(how, folders, tmp_path):
     found, complaints = load_elsewhere(how, folders, tmp_path)
     assert complaints == []
-    for name, family in FAMILIES.items():
+    for name in FAMILIES:
+        model = model_class(name)
         expected = {
-            "AutoConfig": family.config,
-            "AutoModel": family.model,
-            "AutoModelForSemanticSegmentation": family.model,
-            "AutoProcessor": family.processor,
-            "AutoImageProcessor": family.image_processor,
+            "AutoConfig": config_class(name),
+            "AutoModel": model,
+            "AutoModelForSemanticSegmentation": model,
+            "AutoProcessor": model.processor_class,
+            "AutoImageProcessor": model.image_processor_class,
         }
         for auto_class, cls in expected.items():
             assert found[name][auto_class] == f"{cls.__module__}.{cls.__name__}"
@@ -85,13 +86,13 @@ def test_what_is_saved_points_to_classes_that_the_shim_has(family, folders):
     config, processor = (
         json.loads((folders[family] / name).read_text()) for name in ("config.json", "processor_config.json")
     )
-    expected = FAMILIES[family]
+    model = model_class(family)
     maps = {
-        "AutoConfig": (config, expected.config),
-        "AutoModel": (config, expected.model),
-        "AutoModelForSemanticSegmentation": (config, expected.model),
-        "AutoProcessor": (processor, expected.processor),
-        "AutoImageProcessor": (processor["image_processor"], expected.image_processor),
+        "AutoConfig": (config, model.config_class),
+        "AutoModel": (config, model),
+        "AutoModelForSemanticSegmentation": (config, model),
+        "AutoProcessor": (processor, model.processor_class),
+        "AutoImageProcessor": (processor["image_processor"], model.image_processor_class),
     }
     for auto_class, (saved, cls) in maps.items():
         module, name = saved["auto_map"][auto_class].split(".")
@@ -106,7 +107,7 @@ def test_where_something_was_loaded_from_does_not_stay_in_it(folders, tmp_path):
     own = dict(settings["auto_map"])
     settings["auto_map"] = {key: f"someone/model--{value}" for key, value in own.items()}
     config_file.write_text(json.dumps(settings))
-    FAMILIES["clipseg"].config.from_pretrained(folders["clipseg"]).save_pretrained(tmp_path / "copy")
+    config_class("clipseg").from_pretrained(folders["clipseg"]).save_pretrained(tmp_path / "copy")
     assert json.loads((tmp_path / "copy" / "config.json").read_text())["auto_map"] == own
 
 

@@ -91,7 +91,7 @@ class PartModelTester:
         words = {name: inputs.pop(name) for name in ("input_ids", "attention_mask")}
         expected = model(**inputs, **words)
         assert model.class_features is None and expected.class_features is not None
-        model.store_classes(NAMES, model.encode_classes(**words))
+        model.store_class_features(NAMES, model.encode_classes(**words))
         model.save_pretrained(tmp_path)
         loaded = self.model_class.from_pretrained(tmp_path)
         assert loaded.config.class_names == NAMES
@@ -101,7 +101,7 @@ class PartModelTester:
         outputs = loaded(**inputs)
         assert torch.equal(outputs.logits, expected.logits)
         assert outputs.class_features is None
-        loaded.forget_classes()
+        loaded.forget_vocabulary()
         loaded.save_pretrained(tmp_path)
         assert self.model_class.from_pretrained(tmp_path).class_features is None
         with pytest.raises(ConfigurationError, match="no vocabulary of its own"):
@@ -111,7 +111,7 @@ class PartModelTester:
         features = model.encode_classes(inputs["input_ids"], inputs["attention_mask"])
         for names in (["a", "b", "c"], ["a", "b", "c", "a"]):
             with pytest.raises(ConfigurationError, match="4 rows of features"):
-                model.store_classes(names, features)
+                model.store_class_features(names, features)
 
     def test_loss_falls_when_trained(self, model, inputs, labels):
         model.train()

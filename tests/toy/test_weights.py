@@ -8,7 +8,7 @@ import torch
 from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
 from ovparts_hf import CLIPSegForPartSegmentation, PartSegmenter
-from ovparts_hf.models.auto_map import SHIM
+from ovparts_hf.models.configuration_utils import SHIM
 from ovparts_hf.toy.world import TOY_WORLD, draw
 
 TOY = resources.files("ovparts_hf") / "toy"

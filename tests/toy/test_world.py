@@ -42,7 +42,7 @@ def test_unseen_objects_share_part_names_with_seen_ones_and_have_some_of_their_o
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_image_depends_on_nothing_but_its_number(kind):
+def test_an_image_depends_on_nothing_but_its_number(kind):
     random.seed(1)
     first = draw("train", 3, **kind)
     random.seed(2)

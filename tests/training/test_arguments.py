@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.models.auto import FAMILIES
+from ovparts_hf.models.auto import config_class
+from ovparts_hf.models.configuration_resnet import RESNETS, PartResNetConfig
 from ovparts_hf.models.loading import load_config
-from ovparts_hf.models.resnet import RESNETS, PartResNetConfig
-from ovparts_hf.models.zsseg import ZSSegConfig
+from ovparts_hf.models.zsseg.configuration_zsseg import ZSSegConfig
 from ovparts_hf.training import PromptTuningArguments, TrainArguments
 
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
@@ -203,7 +203,7 @@ def test_configurations_of_recipes_are_valid(recipe: Path) -> None:
     if arguments.model.startswith("toy"):
         load_config(arguments.model, arguments.family, **arguments.config)
     elif arguments.family is not None:
-        own = FAMILIES[arguments.family].config(**arguments.config).backbone_config
+        own = config_class(arguments.family)(**arguments.config).backbone_config
         known = PartResNetConfig(**RESNETS["resnet-101c" if "r101c" in recipe.stem else "resnet-50"])
         assert own.to_json_string() == known.to_json_string()
 

@@ -16,7 +16,6 @@ from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import Draw
 from ovparts_hf.errors import ConfigurationError, DatasetError
-from ovparts_hf.inference.vocabulary import encode_vocabulary, own_classes
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.setup import TrainingSetup, build_transform
@@ -95,26 +94,27 @@ def test_a_trained_model_knows_the_words_of_its_dataset(
     """Also if its text encoder learned, and whatever vocabulary it started with."""
     first = train(arguments(ade_folder, stock, tmp_path / "first", steps=1)) / "last"
     words = list(PartDataset.load(pascal_folder).taxonomy.part_classes)
-    assert own_classes(load_model(first)[0]) == list(PartDataset.load(ade_folder).taxonomy.part_classes)
+    assert load_model(first)[0].vocabulary == list(PartDataset.load(ade_folder).taxonomy.part_classes)
     options = {"steps": 2, "learning_rate": 0.1, "eval_every": 2, "trainable": trainable}
     folder = train(arguments(pascal_folder, first, tmp_path / "second", **options))
-    untrained = encode_vocabulary(*load_model(first), words[:5])
+    model, processor = load_model(first)
+    untrained = model.encode_class_names(processor, words[:5])
     for name in ("best", "last"):
         model, processor = load_model(folder / name)
-        assert own_classes(model) == words
+        assert model.vocabulary == words
         kept, few = model.class_features, words[:5]
-        model.forget_classes()
-        torch.testing.assert_close(kept[:5], encode_vocabulary(model, processor, few), atol=1e-5, rtol=0)
+        model.forget_vocabulary()
+        torch.testing.assert_close(kept[:5], model.encode_class_names(processor, few), atol=1e-5, rtol=0)
         assert torch.allclose(kept[:5], untrained, atol=1e-5) == (trainable == "VA+F")
 
 
 def test_the_text_encoder_learns_without_stored_words(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
     for trainable, stored in (("VA+F", True), ("VA+L+F", False)):
         loaded = TrainingSetup.load(arguments(pascal_folder, stock, tmp_path, trainable=trainable))
-        assert (own_classes(loaded.model) is not None) == stored
+        assert (loaded.model.vocabulary is not None) == stored
         with loaded.ready_to_save():
-            assert own_classes(loaded.model) == loaded.vocabulary
-        assert (own_classes(loaded.model) is not None) == stored
+            assert loaded.model.vocabulary == loaded.vocabulary
+        assert (loaded.model.vocabulary is not None) == stored
 
 
 def test_resuming_the_real_model_is_exact(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:

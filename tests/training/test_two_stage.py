@@ -14,7 +14,6 @@ from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.evaluator import evaluate_model
 from ovparts_hf.evaluation.prediction import predict_records
-from ovparts_hf.inference.vocabulary import encode_vocabulary, own_classes
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.taxonomy import PASCAL_PART_116
@@ -102,11 +101,11 @@ def test_other_prompts_encode_stored_words_again(pascal_folder: Path, tmp_path: 
         each.save_pretrained(tmp_path / "model")
     prompts = tuned_prompts(tmp_path / "prompts", conditioned=False)
     again = TrainingSetup.load(arguments(pascal_folder, tmp_path / "run", model=tmp_path / "model", prompts=prompts))
-    assert own_classes(again.model) == own_classes(first.model) == list(PASCAL_PART_116.part_classes)
+    assert again.model.vocabulary == first.model.vocabulary == list(PASCAL_PART_116.part_classes)
     kept = again.model.class_features
     assert not torch.allclose(kept, first.model.class_features, atol=1e-3)
-    again.model.forget_classes()
-    fresh = encode_vocabulary(again.model, again.processor, PASCAL_PART_116.part_classes)
+    again.model.forget_vocabulary()
+    fresh = again.model.encode_class_names(again.processor, PASCAL_PART_116.part_classes)
     torch.testing.assert_close(kept, fresh, atol=1e-5, rtol=0)
 
 

@@ -182,7 +182,7 @@ def test_files_are_closed_whatever_comes_of_them(name, tmp_path):
     assert not [warning for warning in caught if warning.category is ResourceWarning]
 
 
-def test_a_image_that_is_given_stays_open(tmp_path):
+def test_an_image_that_is_given_stays_open(tmp_path):
     make_image().save(tmp_path / "one.gif")
     with Image.open(tmp_path / "one.gif") as image:
         first = load_image(image)
@@ -191,7 +191,7 @@ def test_a_image_that_is_given_stays_open(tmp_path):
 
 
 @pytest.mark.parametrize("way", ["with", "close"])
-def test_a_image_that_was_closed_before_it_was_read(way, tmp_path):
+def test_an_image_that_was_closed_before_it_was_read(way, tmp_path):
     make_image().save(tmp_path / "image.png")
     image = Image.open(tmp_path / "image.png")
     image.__exit__() if way == "with" else image.close()
@@ -207,7 +207,7 @@ def test_a_image_that_was_closed_before_it_was_read(way, tmp_path):
         ("data.h5", b"\x89HDF\r\n\x1a\n" + b"1" * 100),
     ],
 )
-def test_what_only_looks_like_a_image_is_refused(name, content, tmp_path):
+def test_what_only_looks_like_an_image_is_refused(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ImageError, match="file, which is no image. Save it as JPEG or PNG"):
         load_image(tmp_path / name)

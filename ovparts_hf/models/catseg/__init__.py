@@ -1,4 +1,1 @@
-from .configuration_catseg import CATSegConfig
-from .modeling_catseg import CATSegForPartSegmentation
-
-__all__ = ["CATSegConfig", "CATSegForPartSegmentation"]
+"""CAT-Seg (Cho et al., CVPR 2024) for parts."""

@@ -7,16 +7,14 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
 
-from ..auto_map import AutoMapped
-from ..losses import LOSSES
-from ..own_vocabulary import OwnVocabularyConfig
-from ..resnet import PartResNetConfig
+from ..configuration_resnet import PartResNetConfig
+from ..configuration_utils import SEGMENTATION_LOSSES, OpenVocabularyConfig
 
 
 @strict
-class CATSegConfig(AutoMapped, OwnVocabularyConfig, CLIPConfig):
+class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
     r"""Configuration of `CATSegForPartSegmentation`: everything of transformers' `CLIPConfig` and of
-    `OwnVocabularyConfig`, and the following.
+    `OpenVocabularyConfig`, and the following.
 
     The defaults are those of the benchmark: CLIP ViT-B/16 and ResNet-101 at 384 x 384 pixels.
 
@@ -47,6 +45,7 @@ class CATSegConfig(AutoMapped, OwnVocabularyConfig, CLIPConfig):
     """
 
     model_type = "ovparts_catseg"
+    base_model_type = "clip"
     auto_classes = {
         "AutoConfig": "CATSegConfig",
         "AutoModel": "CATSegForPartSegmentation",
@@ -92,8 +91,10 @@ class CATSegConfig(AutoMapped, OwnVocabularyConfig, CLIPConfig):
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""
-        if self.segmentation_loss not in LOSSES:
-            raise ValueError(f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(LOSSES)}.")
+        if self.segmentation_loss not in SEGMENTATION_LOSSES:
+            raise ValueError(
+                f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(SEGMENTATION_LOSSES)}."
+            )
         if self.text_precision not in ("float32", "float16"):
             raise ValueError(f"text_precision is {self.text_precision!r}; choose 'float32' or 'float16'.")
         stages = len(self.backbone_config.depths)

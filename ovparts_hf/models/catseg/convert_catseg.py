@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ...errors import CheckpointError
-from ..checkpoints import KeyReport, load_accounted, read_checkpoint
+from ..checkpoints import KeyReport, convert_checkpoint
 from ..convert_clip import translate_clip
 from ..resnet import resnet_name
 from .configuration_catseg import CATSegConfig
@@ -54,11 +54,7 @@ def convert_catseg(checkpoint: str | Path, config: CATSegConfig) -> tuple[CATSeg
     Raises:
         CheckpointError: The file is unreadable, or a key or shape is unexplained.
     """
-    tensors = read_checkpoint(checkpoint)
-    report = account_keys(tensors, config)
-    model = CATSegForPartSegmentation(config)
-    load_accounted(model, tensors, report)
-    return model.eval(), report
+    return convert_checkpoint(CATSegForPartSegmentation, checkpoint, config, account_keys)
 
 
 def account_keys(tensors: Mapping[str, torch.Tensor], config: CATSegConfig) -> KeyReport:

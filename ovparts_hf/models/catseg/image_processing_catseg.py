@@ -14,7 +14,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from ...errors import OVPartsError
 from ...utils.resize import shortest_edge_size
-from ..auto_map import AutoMapped
+from ..configuration_utils import AutoMapped
 from ..post_processing import SemanticLabelMaps
 from .sliding_window import cut_windows, window_stride
 

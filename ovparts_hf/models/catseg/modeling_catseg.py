@@ -7,31 +7,33 @@ correlation volume into a map for each class. For parts, one more row, "none", c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import CLIPModel
+from transformers import AutoTokenizer, CLIPModel
 from transformers import initialization as init
 from transformers.models.clip.modeling_clip import CLIPPreTrainedModel
 
 from ...errors import ConfigurationError
 from ..clip import dense_features, text_features
-from ..fine_tuning import init_like_torch, set_trainable_parameters
 from ..losses import part_segmentation_loss
-from ..outputs import PartSegmentationOutput
-from ..own_vocabulary import OwnVocabulary
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch
+from ..processing import PartSegmentationProcessor
 from ..resnet import PartResNet
 from .aggregator import Aggregator
 from .configuration_catseg import CATSegConfig
+from .image_processing_catseg import CATSegImageProcessor
 from .sliding_window import merge_windows
+from .templates import IMAGENET_TEMPLATES
 
 TRAINABLE_GROUPS = {"B": "backbone.", "D": "aggregator.", "C": "clip.vision_model."}
 """What can be fine-tuned: backbone, aggregator with decoder ("B+D" in OV-PARTS, table 5), and CLIP's vision tower."""
 
 
-class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
+class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     """CAT-Seg with a "none" row, for open-vocabulary part segmentation.
 
     Classes influence each other: the scores of a class depend on the whole vocabulary that it is given with. So all
@@ -43,15 +45,14 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
     """
 
     config: CATSegConfig
+    image_processor_class = CATSegImageProcessor
+    processor_class = PartSegmentationProcessor
     config_class = CATSegConfig
     base_model_prefix = "clip"
-    main_input_name = "pixel_values"
     classes_interact = True
-    requires_object_masks = False
     scores_none = True
-    """Whether `forward` can score "none"."""
     substring_candidates = True
-    """The original lets an object answer every class whose name contains the object's name (docs/differences.md)."""
+    trainable_groups = TRAINABLE_GROUPS
 
     def __init__(self, config: CATSegConfig):
         super().__init__(config)
@@ -69,16 +70,20 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
         if isinstance(module, CATSegForPartSegmentation):
             init.normal_(module.none_embedding, std=self.config.text_config.hidden_size**-0.5)
 
+    @classmethod
+    def default_processor(
+        cls, name_or_path: str | None, config: CATSegConfig, settings: Mapping[str, Any]
+    ) -> PartSegmentationProcessor:
+        """See `PartSegmentationModel.default_processor`."""
+        options = {"templates": IMAGENET_TEMPLATES, "possessive": True, "scores": "probabilities", **settings}
+        size = {"height": config.image_size, "width": config.image_size}
+        images = {"image_mean": config.image_mean, "image_std": config.image_std, **options.pop("images", {})}
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+        return PartSegmentationProcessor(CATSegImageProcessor(size, **images), tokenizer, **options)
+
     def set_trainable(self, name: str) -> None:
-        """Chooses what an optimiser may change.
-
-        Args:
-            name: "none", or groups of `TRAINABLE_GROUPS` joined by "+": the benchmark's is "B+D".
-
-        Raises:
-            ConfigurationError: A group is unknown.
-        """
-        set_trainable_parameters(self, name, TRAINABLE_GROUPS)
+        """See `PartSegmentationModel.set_trainable`."""
+        super().set_trainable(name)
         attention = self.clip.vision_model.encoder.layers[-1].self_attn
         for unused in (attention.q_proj, attention.k_proj):  # dense features only need its values
             unused.requires_grad_(False)
@@ -130,7 +135,7 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
         Raises:
             ConfigurationError: Words are missing, or images or words have another shape than the model takes.
         """
-        class_features = self.find_words(class_features, input_ids, attention_mask)
+        class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         self._check(pixel_values, class_features)
         none = F.normalize(self.none_embedding, dim=-1)[:, None].expand(-1, class_features.shape[1], -1)
         rows = torch.cat([class_features, none.to(class_features)])
@@ -151,7 +156,7 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
                 full[:, :-1], full[:, -1:], labels, self.config.segmentation_loss, self.config.none_weight
             )
         none_logits = none_logits if include_none else None
-        return PartSegmentationOutput(loss, logits, none_logits, self.unless_own(class_features))
+        return PartSegmentationOutput(loss, logits, none_logits, self.unless_stored(class_features))
 
     def _check(self, pixel_values: torch.Tensor, class_features: torch.Tensor) -> None:
         side, templates = self.config.image_size, self.config.num_templates

@@ -1,4 +1,1 @@
-from .configuration_clipseg import CLIPSegPartConfig
-from .modeling_clipseg import CLIPSegForPartSegmentation
-
-__all__ = ["CLIPSegForPartSegmentation", "CLIPSegPartConfig"]
+"""CLIPSeg (Lüddecke & Ecker, CVPR 2022) for parts."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPSegConfig
 
-from ..auto_map import AutoMapped
-from ..losses import LOSSES
-from ..own_vocabulary import OwnVocabularyConfig
+from ..configuration_utils import SEGMENTATION_LOSSES, OpenVocabularyConfig
 
 
 @strict
-class CLIPSegPartConfig(AutoMapped, OwnVocabularyConfig, CLIPSegConfig):
+class CLIPSegPartConfig(OpenVocabularyConfig, CLIPSegConfig):
     r"""Configuration of `CLIPSegForPartSegmentation`: everything of transformers' `CLIPSegConfig` and of
-    `OwnVocabularyConfig`, and the following.
+    `OpenVocabularyConfig`, and the following.
 
     Args:
         adapter_reduction: The visual adapter's hidden width is the vision tower's divided by this.
@@ -27,6 +25,7 @@ class CLIPSegPartConfig(AutoMapped, OwnVocabularyConfig, CLIPSegConfig):
     """
 
     model_type = "ovparts_clipseg"
+    base_model_type = "clipseg"
     auto_classes = {
         "AutoConfig": "CLIPSegPartConfig",
         "AutoModel": "CLIPSegForPartSegmentation",
@@ -42,8 +41,10 @@ class CLIPSegPartConfig(AutoMapped, OwnVocabularyConfig, CLIPSegConfig):
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""
-        if self.segmentation_loss not in LOSSES:
-            raise ValueError(f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(LOSSES)}.")
+        if self.segmentation_loss not in SEGMENTATION_LOSSES:
+            raise ValueError(
+                f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(SEGMENTATION_LOSSES)}."
+            )
         if not 0 <= self.adapter_ratio <= 1:
             raise ValueError(f"adapter_ratio is {self.adapter_ratio}; it must lie between 0 and 1.")
         layers = self.vision_config.num_hidden_layers

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ...errors import CheckpointError
-from ..checkpoints import KeyReport, load_accounted, read_checkpoint
+from ..checkpoints import KeyReport, convert_checkpoint
 from .configuration_clipseg import CLIPSegPartConfig
 from .modeling_clipseg import CLIPSegForPartSegmentation
 
@@ -38,11 +38,7 @@ def convert_clipseg(checkpoint: str | Path, config: CLIPSegPartConfig) -> tuple[
     Raises:
         CheckpointError: The file is unreadable, or a key or shape is unexplained.
     """
-    tensors = read_checkpoint(checkpoint)
-    report = account_keys(tensors)
-    model = CLIPSegForPartSegmentation(config)
-    load_accounted(model, tensors, report)
-    return model.eval(), report
+    return convert_checkpoint(CLIPSegForPartSegmentation, checkpoint, config, lambda tensors, _: account_keys(tensors))
 
 
 def account_keys(tensors: Mapping[str, torch.Tensor]) -> KeyReport:

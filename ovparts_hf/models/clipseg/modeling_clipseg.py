@@ -8,6 +8,8 @@ unlabelled pixels.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,10 +17,9 @@ from transformers import initialization as init
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder, CLIPSegModel, CLIPSegPreTrainedModel
 
 from ..clip import image_activations, text_features
-from ..fine_tuning import init_like_torch, set_trainable_parameters
 from ..losses import part_segmentation_loss
-from ..outputs import PartSegmentationOutput
-from ..own_vocabulary import OwnVocabulary
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch
+from ..processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 from .configuration_clipseg import CLIPSegPartConfig
 
 TRAINABLE_GROUPS = {
@@ -27,7 +28,8 @@ TRAINABLE_GROUPS = {
     "F": "decoder.film_",
     "D": "decoder.",
 }
-"""What can be fine-tuned: visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5)."""
+"""What can be fine-tuned: visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5). The benchmark's sets
+are "VA+L+F" and "VA+L+F+D"."""
 
 PAIRS_AT_ONCE = {"cpu": 4, "cuda": 64}
 """(image, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
@@ -105,7 +107,7 @@ class PartDecoder(CLIPSegDecoder):
         return self.transposed_convolution(patches).squeeze(1)
 
 
-class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
+class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     """CLIPSeg with a visual adapter and a "none" row, for open-vocabulary part segmentation.
 
     Also loads stock CLIPSeg weights (`CIDAS/clipseg-rd64-refined`); adapter and "none" row then start at random, as the
@@ -113,14 +115,11 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
     """
 
     config: CLIPSegPartConfig
+    image_processor_class = PartSegmentationImageProcessor
+    processor_class = PartSegmentationProcessor
     config_class = CLIPSegPartConfig
-    main_input_name = "pixel_values"
-    classes_interact = False
-    requires_object_masks = False
     scores_none = True
-    """Whether `forward` can score "none"."""
-    substring_candidates = False
-    """The original lets an object answer only the parts of its own, as here."""
+    trainable_groups = TRAINABLE_GROUPS
 
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)
@@ -138,16 +137,12 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
         if isinstance(module, CLIPSegForPartSegmentation):
             init.normal_(module.none_embedding, std=self.config.projection_dim**-0.5)
 
-    def set_trainable(self, name: str) -> None:
-        """Chooses what an optimiser may change.
-
-        Args:
-            name: "none", or groups of `TRAINABLE_GROUPS` joined by "+": the benchmark's are "VA+L+F" and "VA+L+F+D".
-
-        Raises:
-            ConfigurationError: A group is unknown.
-        """
-        set_trainable_parameters(self, name, TRAINABLE_GROUPS)
+    @classmethod
+    def default_processor(
+        cls, name_or_path: str | None, config: CLIPSegPartConfig, settings: Mapping[str, Any]
+    ) -> PartSegmentationProcessor:
+        """See `PartSegmentationModel.default_processor`: CLIPSeg comes with one, whose settings are kept."""
+        return PartSegmentationProcessor.from_pretrained(name_or_path, **settings)
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Encodes class names; do it once per vocabulary and pass the result to every forward call.
@@ -202,7 +197,7 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
         Raises:
             ConfigurationError: Words are missing.
         """
-        class_features = self.find_words(class_features, input_ids, attention_mask)
+        class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
         wanted = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
         if class_mask is not None:
@@ -226,4 +221,4 @@ class CLIPSegForPartSegmentation(OwnVocabulary, CLIPSegPreTrainedModel):
                 logits, none_logits, labels, self.config.segmentation_loss, self.config.none_weight
             )
         none_logits = none_logits if include_none else None
-        return PartSegmentationOutput(loss, logits, none_logits, self.unless_own(class_features))
+        return PartSegmentationOutput(loss, logits, none_logits, self.unless_stored(class_features))

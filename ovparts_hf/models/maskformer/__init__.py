@@ -1,4 +1,1 @@
-from .configuration_maskformer import MaskFormerPartConfig
-from .modeling_maskformer import MaskFormerForPartSegmentation
-
-__all__ = ["MaskFormerForPartSegmentation", "MaskFormerPartConfig"]
+"""MaskFormer (Cheng et al., NeurIPS 2021) for parts, with a closed vocabulary."""

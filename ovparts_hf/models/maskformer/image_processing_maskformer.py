@@ -11,8 +11,11 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from ...errors import OVPartsError
 from ...utils.resize import resize_nearest, shortest_edge_size
-from ..auto_map import AutoMapped
+from ..configuration_utils import AutoMapped
 from ..post_processing import SemanticLabelMaps
+
+BENCHMARK_SIZE = {"shortest_edge": 512, "longest_edge": 2048}
+"""In pixels, of the original's MaskFormer at test time, and of ZSseg, built on it. ZSseg+ has a lower limit."""
 
 
 class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):

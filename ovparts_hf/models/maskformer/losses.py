@@ -12,7 +12,7 @@ from transformers.models.maskformer.modeling_maskformer import (
     sigmoid_focal_loss,
 )
 
-from .configuration_mask_classification import MaskClassificationConfig
+from .configuration_maskformer import MaskClassificationConfig
 from .modules import pad_to_multiple
 
 Targets = tuple[list[torch.Tensor], list[torch.Tensor]]

@@ -7,36 +7,43 @@ the two.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPredictionHead
 
 from ...errors import ConfigurationError
-from ..outputs import PartSegmentationOutput
-from .checks import check_request
+from ..modeling_utils import PartSegmentationModel, PartSegmentationOutput
+from ..processing import ClosedVocabularyProcessor
+from ..resnet import load_backbone
 from .configuration_maskformer import MaskFormerPartConfig
+from .image_processing_maskformer import BENCHMARK_SIZE, MaskClassificationImageProcessor
 from .losses import mask_classification_loss, masks_from_labels
-from .modules import PixelFeatures, PixelLevelModule, QueryDecoder, init_mask_classification_layer, pad_to_multiple
-from .proposals import Proposals, class_probabilities, mask_probabilities, sum_of_queries
+from .modules import (
+    PixelFeatures,
+    PixelLevelModule,
+    Proposals,
+    QueryDecoder,
+    check_request,
+    class_probabilities,
+    init_mask_classification_layer,
+    mask_probabilities,
+    pad_to_multiple,
+    sum_of_queries,
+)
 
-TRAINABLE_SETS = ("none", "all")
 
-
-class MaskFormerForPartSegmentation(PreTrainedModel):
-    """MaskFormer with a ResNet whose batch norm is frozen."""
+class MaskFormerForPartSegmentation(PartSegmentationModel):
+    """MaskFormer with a ResNet whose batch norm is frozen, whatever is trained."""
 
     config: MaskFormerPartConfig
+    image_processor_class = MaskClassificationImageProcessor
+    processor_class = ClosedVocabularyProcessor
     config_class = MaskFormerPartConfig
-    main_input_name = "pixel_values"
-    classes_interact = False
-    requires_object_masks = False
-    scores_none = False
-    """Whether `forward` can score "none"."""
-    substring_candidates = False
-    """The original lets an object answer only the parts of its own, as here."""
+    trainable_groups = {"all": ""}
+    convert_options = frozenset({"backbone"})
     _supports_sdpa = True
 
     def __init__(self, config: MaskFormerPartConfig):
@@ -52,15 +59,33 @@ class MaskFormerForPartSegmentation(PreTrainedModel):
         super()._init_weights(module)
         init_mask_classification_layer(module)
 
-    def set_trainable(self, name: str) -> None:
-        """Chooses what an optimiser may change: "all" (batch norm of the backbone is frozen anyway) or "none".
+    @classmethod
+    def from_base_model(cls, name_or_path: str | None, config: MaskFormerPartConfig) -> Self:
+        """See `PartSegmentationModel.from_base_model`; the pretrained model is a ResNet."""
+        model = cls(config)
+        if name_or_path is not None:
+            load_backbone(model, name_or_path)
+        return model
 
-        Raises:
-            ConfigurationError: The name is neither.
-        """
-        if name not in TRAINABLE_SETS:
-            raise ConfigurationError(f"Trainable set {name!r} is unknown; choose one of {list(TRAINABLE_SETS)}.")
-        self.requires_grad_(name == "all")
+    @classmethod
+    def default_processor(
+        cls, name_or_path: str | None, config: MaskFormerPartConfig, settings: Mapping[str, Any]
+    ) -> ClosedVocabularyProcessor:
+        """See `PartSegmentationModel.default_processor`."""
+        options = dict(settings)
+        images = {"size": BENCHMARK_SIZE, **options.pop("images", {})}
+        return ClosedVocabularyProcessor(MaskClassificationImageProcessor(**images), **options)
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """See `PartSegmentationModel.vocabulary`."""
+        return [self.config.id2label[number] for number in range(self.config.num_labels)]
+
+    def encode_vocabulary(
+        self, processor: ClosedVocabularyProcessor, class_names: Sequence[str], progress: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """See `PartSegmentationModel.encode_vocabulary`; the names of a closed vocabulary are looked up."""
+        return {"class_features": self.find_classes(class_names)}
 
     def find_classes(self, names: Sequence[str]) -> torch.Tensor:
         """Looks class names up: the words of a closed vocabulary are not encoded.

@@ -14,8 +14,9 @@ from transformers.models.maskformer.modeling_maskformer import (
     MaskFormerSinePositionEmbedding,
 )
 
+from ...errors import ConfigurationError
 from ..resnet import PartResNet
-from .configuration_mask_classification import MaskClassificationConfig
+from .configuration_maskformer import MaskClassificationConfig
 
 SIZE_DIVISOR = 32
 """Height and width that networks with five halvings need a multiple of."""
@@ -117,3 +118,78 @@ def init_mask_classification_layer(module: nn.Module) -> None:
             init.zeros_(module.bias)
     elif isinstance(module, nn.Embedding):
         init.normal_(module.weight)
+
+
+class Proposals(NamedTuple):
+    """What the queries of every decoder layer propose.
+
+    Attributes:
+        class_logits: (layers, batch, queries, classes + 1), the last column being "no object".
+        mask_logits: (layers, batch, queries, H / 4, W / 4).
+    """
+
+    class_logits: torch.Tensor
+    mask_logits: torch.Tensor
+
+
+def mask_probabilities(mask_logits: torch.Tensor, padded: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
+    """Enlarges masks (batch, queries, h, w) to the padded image and cuts the padding off.
+
+    Args:
+        mask_logits: Before the sigmoid.
+        padded: (height, width) that the network saw.
+        size: (height, width) of the image at its upper left.
+
+    Returns:
+        (batch, queries, *size), 0 to 1.
+    """
+    enlarged = F.interpolate(mask_logits, size=tuple(padded), mode="bilinear", align_corners=False)
+    return enlarged[..., : size[0], : size[1]].sigmoid()
+
+
+def sum_of_queries(class_scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Class maps (batch, classes, h, w) from proposals: the sum over queries of score times mask (MaskFormer, 3.4).
+
+    Args:
+        class_scores: (batch, queries, classes), not below zero.
+        masks: (batch, queries, h, w), 0 to 1.
+    """
+    return torch.einsum("bqc,bqhw->bchw", class_scores, masks)
+
+
+def class_probabilities(class_logits: torch.Tensor) -> torch.Tensor:
+    """Probabilities (..., classes) from logits (..., classes + 1); they sum to one together with "no object"."""
+    return class_logits.softmax(-1)[..., :-1]
+
+
+def check_request(
+    rows: int,
+    num_classes: int,
+    class_mask: torch.Tensor | None,
+    labels: torch.Tensor | None,
+    include_none: bool,
+) -> None:
+    """Checks the arguments that all mask classification models share.
+
+    Args:
+        rows: Images, or objects where those are asked about.
+        num_classes: Classes to be scored.
+        class_mask: Must be (rows, classes).
+        labels: Must be (rows, height, width).
+        include_none: Must be False: "no object" is known for a query, but not for a pixel.
+
+    Raises:
+        ConfigurationError: One of them is not as it must be.
+    """
+    if include_none:
+        raise ConfigurationError("This model has no score for 'none' at a pixel; set include_none=False.")
+    if class_mask is not None and tuple(class_mask.shape) != (rows, num_classes):
+        raise ConfigurationError(
+            f"class_mask has shape {list(class_mask.shape)}; for {rows} rows and {num_classes} classes pass "
+            f"[{rows}, {num_classes}]."
+        )
+    if labels is not None and (labels.dim() != 3 or len(labels) != rows):
+        raise ConfigurationError(
+            f"labels has shape {list(labels.shape)}; pass (rows, height, width) with one label map for each of the "
+            f"{rows} rows."
+        )

@@ -1,4 +1,1 @@
-from .configuration_zsseg import ZSSegConfig
-from .modeling_zsseg import ZSSegForPartSegmentation
-
-__all__ = ["ZSSegConfig", "ZSSegForPartSegmentation"]
+"""ZSseg (Xu et al., ECCV 2022) and ZSseg+ (Wei et al., NeurIPS 2023) for parts."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from ..auto_map import AutoMapped
-from ..maskformer.configuration_mask_classification import MaskClassificationConfig
-from ..own_vocabulary import OwnVocabularyConfig
+from ..configuration_utils import OpenVocabularyConfig
+from ..maskformer.configuration_maskformer import MaskClassificationConfig
 
 
 @strict
-class ZSSegConfig(AutoMapped, OwnVocabularyConfig, MaskClassificationConfig):
+class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
     r"""Configuration of `ZSSegForPartSegmentation`: everything of `MaskClassificationConfig` and of
-    `OwnVocabularyConfig`, and the following.
+    `OpenVocabularyConfig`, and the following.
 
     With the defaults it is OV-PARTS' ZSseg+ with CPTCoOp. Plain ZSseg has `object_mask_prompt=False`,
     `prompt_lengths=None`, `region_size=224` and `ensemble_weight=0.7`.
@@ -45,6 +47,7 @@ class ZSSegConfig(AutoMapped, OwnVocabularyConfig, MaskClassificationConfig):
     """
 
     model_type = "ovparts_zsseg"
+    base_model_type = "clip"
     auto_classes = {
         "AutoConfig": "ZSSegConfig",
         "AutoModel": "ZSSegForPartSegmentation",
@@ -76,6 +79,11 @@ class ZSSegConfig(AutoMapped, OwnVocabularyConfig, MaskClassificationConfig):
     image_std: list[float] | tuple[float, ...] = tuple(IMAGENET_DEFAULT_STD)
     clip_mean: list[float] | tuple[float, ...] = tuple(OPENAI_CLIP_MEAN)
     clip_std: list[float] | tuple[float, ...] = tuple(OPENAI_CLIP_STD)
+
+    @classmethod
+    def training_fields(cls, class_names: Sequence[str]) -> dict[str, Any]:
+        """See `PartSegmentationConfig.training_fields`."""
+        return {"seen_class_names": list(class_names)}
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from ...errors import CheckpointError
-from ..checkpoints import KeyReport, load_accounted, read_checkpoint
+from ..checkpoints import KeyReport, convert_checkpoint, load_accounted, read_checkpoint
 from ..convert_clip import translate_clip
-from ..maskformer.names import account_mask_classification
+from ..maskformer.convert_maskformer import account_mask_classification
 from ..prompts import LearnedPrompts
 from .configuration_zsseg import ZSSegConfig
 from .modeling_zsseg import ZSSegForPartSegmentation
@@ -42,13 +42,10 @@ def convert_zsseg(
     Raises:
         CheckpointError: A file is unreadable, or a key or shape is unexplained.
     """
-    tensors = read_checkpoint(checkpoint)
-    report = account_keys(tensors, config)
-    model = ZSSegForPartSegmentation(config)
-    load_accounted(model, tensors, report)
+    model, report = convert_checkpoint(ZSSegForPartSegmentation, checkpoint, config, account_keys)
     if prompt_checkpoint is not None:
         load_prompts(model.prompts, prompt_checkpoint)
-    return model.eval(), report
+    return model, report
 
 
 def load_prompts(prompts: LearnedPrompts | None, checkpoint: str | Path) -> KeyReport:

@@ -8,39 +8,43 @@ learned.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import CLIPModel, PreTrainedModel
+from transformers import AutoTokenizer, CLIPModel
 from transformers import initialization as init
 from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPredictionHead
 
 from ...errors import ConfigurationError
 from ..clip import text_features
 from ..clip_regions import clip_normalized
-from ..maskformer.checks import check_request
+from ..maskformer.image_processing_maskformer import BENCHMARK_SIZE, MaskClassificationImageProcessor
 from ..maskformer.losses import mask_classification_loss, masks_from_labels
 from ..maskformer.modules import (
     SIZE_DIVISOR,
     PixelFeatures,
     PixelLevelModule,
+    Proposals,
     QueryDecoder,
+    check_request,
+    class_probabilities,
     init_mask_classification_layer,
+    mask_probabilities,
     pad_to_multiple,
+    sum_of_queries,
 )
-from ..maskformer.proposals import Proposals, class_probabilities, mask_probabilities, sum_of_queries
-from ..outputs import PartSegmentationOutput
-from ..own_vocabulary import OwnVocabulary
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput
+from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
 from .clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from .configuration_zsseg import ZSSegConfig
 from .object_prompt import attention_bias, check_object_masks, object_mask_features
 
-TRAINABLE_SETS = ("none", "segmenter")
-FROZEN = ("clip.", "prompts.")
-"""Beginnings of the parameters that training the segmenter leaves as they are."""
+TEMPLATES = ("a photo of a {}.",)
+"""For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
 
 
 class Words(NamedTuple):
@@ -59,7 +63,7 @@ class Words(NamedTuple):
     attention_mask: torch.Tensor | None
 
 
-class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
+class ZSSegForPartSegmentation(OpenVocabularyModel):
     """ZSseg+, or by its configuration plain ZSseg. Prompts are tuned beforehand, without the segmenter.
 
     Classes influence each other: the queries choose among the whole vocabulary. `class_mask` only says which of them
@@ -69,14 +73,16 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
     """
 
     config: ZSSegConfig
+    image_processor_class = MaskClassificationImageProcessor
+    processor_class = PartSegmentationProcessor
     config_class = ZSSegConfig
     base_model_prefix = "clip"
-    main_input_name = "pixel_values"
     classes_interact = True
-    scores_none = False
-    """Whether `forward` can score "none"."""
     substring_candidates = True
-    """The original lets an object answer every class whose name contains the object's name (docs/differences.md)."""
+    trainable_groups = {
+        "segmenter": ("pixel_level_module.", "query_decoder.", "class_head.", "mask_head.", "no_object_embedding")
+    }
+    convert_options = frozenset({"trained_on", "backbone", "prompts"})
     _supports_sdpa = True
 
     def __init__(self, config: ZSSegConfig):
@@ -109,16 +115,32 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
         """Whether `forward` wants the mask of each object."""
         return self.config.object_mask_prompt
 
-    def set_trainable(self, name: str) -> None:
-        """Chooses what an optimiser may change: "segmenter" (all but CLIP and the prompts) or "none".
+    @classmethod
+    def default_processor(
+        cls, name_or_path: str | None, config: ZSSegConfig, settings: Mapping[str, Any]
+    ) -> PartSegmentationProcessor:
+        """See `PartSegmentationModel.default_processor`."""
+        options = {"scores": "plain", **settings}
+        size = {} if config.object_mask_prompt else {"size": BENCHMARK_SIZE}
+        images = {"image_mean": list(config.image_mean), "image_std": list(config.image_std), **size}
+        images |= options.pop("images", {})
+        prompts = {"prompt_lengths": config.prompt_lengths} if config.prompt_lengths else {"templates": TEMPLATES}
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+        return PartSegmentationProcessor(
+            MaskClassificationImageProcessor(**images), tokenizer, **{**prompts, **options}
+        )
 
-        Raises:
-            ConfigurationError: The name is neither.
-        """
-        if name not in TRAINABLE_SETS:
-            raise ConfigurationError(f"Trainable set {name!r} is unknown; choose one of {list(TRAINABLE_SETS)}.")
-        for parameter_name, parameter in self.named_parameters():
-            parameter.requires_grad_(name == "segmenter" and not parameter_name.startswith(FROZEN))
+    def encode_vocabulary(
+        self, processor: PartSegmentationProcessor, class_names: Sequence[str], progress: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """See `PartSegmentationModel.encode_vocabulary`; with what the second stage needs to know."""
+        encoded = super().encode_vocabulary(processor, class_names, progress)
+        if self.config.image_conditioned_prompts:
+            encoded.update(processor(classes=class_names).to(self.device))
+        if self.config.seen_class_names is not None:
+            seen = set(self.config.seen_class_names)
+            encoded["seen_classes"] = torch.tensor([name in seen for name in class_names], device=self.device)
+        return encoded
 
     def encode_classes(
         self,
@@ -231,13 +253,13 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
             targets = masks_from_labels(labels, pixel_values.shape[-2:], len(class_features))
             loss = sum(mask_classification_loss(*proposals, targets, self.config).values())
             if self.training:
-                return PartSegmentationOutput(loss=loss, class_features=self.unless_own(class_features))
+                return PartSegmentationOutput(loss=loss, class_features=self.unless_stored(class_features))
 
         words = Words(class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask)
         if class_mask is None:
             class_mask = torch.ones(rows, len(class_features), dtype=torch.bool, device=self.device)
         logits = self._class_maps(pixel_values, object_masks, proposals, words, class_mask)
-        return PartSegmentationOutput(loss=loss, logits=logits, class_features=self.unless_own(class_features))
+        return PartSegmentationOutput(loss=loss, logits=logits, class_features=self.unless_stored(class_features))
 
     def _class_maps(
         self,
@@ -270,8 +292,8 @@ class ZSSegForPartSegmentation(OwnVocabulary, PreTrainedModel):
         input_ids: torch.Tensor | None,
         attention_mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        """`find_words`, and whether there is all that image-conditioned prompts need."""
-        words = self.find_words(class_features, input_ids, attention_mask)
+        """`resolve_class_features`, and whether there is all that image-conditioned prompts need."""
+        words = self.resolve_class_features(class_features, input_ids, attention_mask)
         if self.config.image_conditioned_prompts and input_ids is None and not self.training:
             raise ConfigurationError(
                 "The prompts of this model depend on the image: pass input_ids and attention_mask, even if "

@@ -14,7 +14,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from ...errors import ConfigurationError
 from ...evaluation.results import BenchmarkResult
-from ...models.auto import FAMILIES
+from ...models.auto import FAMILIES, config_class
 from ...taxonomy import PartTaxonomy
 from ...training import TrainArguments
 from ...utils.files import atomic_write
@@ -106,7 +106,7 @@ def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), nam
 
 
 def _read_config(folder: Path) -> tuple[dict[str, Any], str]:
-    families = {family.config.model_type: name for name, family in FAMILIES.items()}
+    families = {config_class(family).model_type: family for family in FAMILIES}
     if (folder / _ARGUMENTS_FILE).exists() and not (folder / "config.json").exists():
         raise ConfigurationError(f"{folder} is a training run; give one of its models, {folder / 'last'}.")
     try:

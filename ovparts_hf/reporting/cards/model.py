@@ -10,7 +10,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from ...errors import ConfigurationError
 from ...evaluation.results import COLUMNS, BenchmarkResult, markdown_table
-from ...models.auto import FAMILIES
+from ...models.auto import config_class
 from ..paper import published
 from .facts import TERMS, TITLES, ModelFacts
 from .markdown import render
@@ -42,7 +42,7 @@ def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> st
     text = render(
         "model_card.md.j2",
         facts=facts,
-        model_type=FAMILIES[facts.family].config.model_type,
+        model_type=config_class(facts.family).model_type,
         unseen=_unseen_objects(facts),
         published=_published_table(facts),
         reruns=_reruns(facts),
@@ -80,7 +80,7 @@ def check_result(facts: ModelFacts, result: BenchmarkResult) -> None:
     Raises:
         ConfigurationError: The families differ.
     """
-    expected = FAMILIES[facts.family].config.model_type
+    expected = config_class(facts.family).model_type
     if result.model.get("type") != expected:
         raise ConfigurationError(
             f"The result is of {result.model.get('name')!r}, a model of type {result.model.get('type')!r}, but "

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from ovparts_hf.models.catseg import CATSegConfig
+from ovparts_hf.models.catseg.configuration_catseg import CATSegConfig
 
 FOLDER = Path(__file__).parents[2] / "goldens" / "catseg"
 FACTS = json.loads((FOLDER / "config.json").read_text())

@@ -5,8 +5,9 @@ import torch
 from torch.testing import assert_close
 
 from ovparts_hf.errors import CheckpointError
-from ovparts_hf.models.catseg import CATSegConfig, CATSegForPartSegmentation
+from ovparts_hf.models.catseg.configuration_catseg import CATSegConfig
 from ovparts_hf.models.catseg.convert_catseg import account_keys, convert_catseg
+from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
 
 from .goldens import FOLDER, INPUTS, OUTPUTS, golden_config, prepared
 

@@ -9,8 +9,9 @@ from torch.testing import assert_close
 from transformers import CLIPModel
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.models.catseg import CATSegForPartSegmentation, chunks
+from ovparts_hf.models.catseg import chunks
 from ovparts_hf.models.catseg.convert_catseg import convert_catseg
+from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
 from ovparts_hf.models.post_processing import label_map
 
 from ..tester import NAMES, PartModelTester
@@ -69,7 +70,7 @@ class TestCATSeg(PartModelTester):
 
     @torch.no_grad()
     def test_labels_follow_from_the_names_where_they_were_not_saved(self, model, inputs, tmp_path):
-        model.store_classes(NAMES, model.encode_classes(inputs["input_ids"]))
+        model.store_class_features(NAMES, model.encode_classes(inputs["input_ids"]))
         model.save_pretrained(tmp_path)
         file = tmp_path / "config.json"
         settings = json.loads(file.read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, ViTImageProcessor
 
-from ovparts_hf.models.clipseg import CLIPSegPartConfig
+from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
 from ovparts_hf.models.processing import PartSegmentationProcessor
 
 FOLDER = Path(__file__).parents[2] / "goldens" / "clipseg"

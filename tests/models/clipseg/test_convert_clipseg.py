@@ -7,8 +7,9 @@ from safetensors.torch import save_file
 from torch.testing import assert_close
 
 from ovparts_hf.errors import CheckpointError
-from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, CLIPSegPartConfig
+from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
 from ovparts_hf.models.clipseg.convert_clipseg import account_keys, convert_clipseg
+from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
 
 from .goldens import FOLDER, INPUTS, OUTPUTS, golden_config
 

@@ -8,8 +8,9 @@ from transformers import CLIPSegForImageSegmentation
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.clip import image_activations
-from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation, modeling_clipseg
+from ovparts_hf.models.clipseg import modeling_clipseg
 from ovparts_hf.models.clipseg.convert_clipseg import PREFIX, RENAMED, convert_clipseg
+from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
 from ovparts_hf.models.post_processing import label_map
 
 from ..tester import PartModelTester

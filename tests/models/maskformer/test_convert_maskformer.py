@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from ovparts_hf.errors import CheckpointError
-from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from ovparts_hf.models.configuration_resnet import RESNETS
+from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
 from ovparts_hf.models.maskformer.convert_maskformer import account_keys, convert_maskformer
-from ovparts_hf.models.resnet import RESNETS
+from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
 
 from .test_modeling_maskformer import GOLDEN, golden_config
 

@@ -5,10 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from ovparts_hf.models.maskformer.configuration_mask_classification import MaskClassificationConfig
+from ovparts_hf.models.maskformer.configuration_maskformer import MaskClassificationConfig
 from ovparts_hf.models.maskformer.losses import mask_classification_loss, masks_from_labels
-from ovparts_hf.models.maskformer.modules import pad_to_multiple
-from ovparts_hf.models.maskformer.proposals import mask_probabilities, sum_of_queries
+from ovparts_hf.models.maskformer.modules import mask_probabilities, pad_to_multiple, sum_of_queries
 
 CONFIG = MaskClassificationConfig()
 

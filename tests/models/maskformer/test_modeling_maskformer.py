@@ -4,10 +4,15 @@ from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch.testing import assert_close
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.models.maskformer import MaskFormerForPartSegmentation, MaskFormerPartConfig
+from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
 from ovparts_hf.models.maskformer.convert_maskformer import convert_maskformer
-from ovparts_hf.models.maskformer.modules import pad_to_multiple
-from ovparts_hf.models.maskformer.proposals import class_probabilities, mask_probabilities, sum_of_queries
+from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
+from ovparts_hf.models.maskformer.modules import (
+    class_probabilities,
+    mask_probabilities,
+    pad_to_multiple,
+    sum_of_queries,
+)
 
 from ..tester import PartModelTester
 from .goldens import Golden, resized
@@ -178,7 +183,7 @@ def test_trainable_sets(golden_model):
     assert not any(p.requires_grad for p in model.parameters())
     model.set_trainable("all")
     assert all(p.requires_grad for p in model.parameters())
-    with pytest.raises(ConfigurationError, match=r"'head' is unknown.*'none', 'all'"):
+    with pytest.raises(ConfigurationError, match=r"names \['head'\]; use 'none' or join some of \['all'\]"):
         model.set_trainable("head")
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ovparts_hf.models.prompts import pad_rows
-from ovparts_hf.models.zsseg import ZSSegConfig
+from ovparts_hf.models.zsseg.configuration_zsseg import ZSSegConfig
 from ovparts_hf.taxonomy import split_part_class
 
 from ..maskformer.goldens import Golden

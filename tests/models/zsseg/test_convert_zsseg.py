@@ -3,9 +3,10 @@ import torch
 from safetensors.torch import save_file
 
 from ovparts_hf.errors import CheckpointError
-from ovparts_hf.models.resnet import RESNETS
-from ovparts_hf.models.zsseg import ZSSegConfig, ZSSegForPartSegmentation
+from ovparts_hf.models.configuration_resnet import RESNETS
+from ovparts_hf.models.zsseg.configuration_zsseg import ZSSegConfig
 from ovparts_hf.models.zsseg.convert_zsseg import account_keys, convert_zsseg, load_prompts
+from ovparts_hf.models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
 from .goldens import PLAIN, PLUS, class_ids, golden_config
 

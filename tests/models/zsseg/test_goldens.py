@@ -15,8 +15,12 @@ from ovparts_hf.models.clip_regions import (
     patch_features,
     patch_masks,
 )
-from ovparts_hf.models.maskformer.modules import pad_to_multiple
-from ovparts_hf.models.maskformer.proposals import class_probabilities, mask_probabilities, sum_of_queries
+from ovparts_hf.models.maskformer.modules import (
+    class_probabilities,
+    mask_probabilities,
+    pad_to_multiple,
+    sum_of_queries,
+)
 from ovparts_hf.models.zsseg.clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.models.zsseg.modeling_zsseg import Words

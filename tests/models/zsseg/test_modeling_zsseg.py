@@ -7,8 +7,8 @@ from torch.testing import assert_close
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models import clip_regions as regions
-from ovparts_hf.models.zsseg import ZSSegForPartSegmentation
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
+from ovparts_hf.models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
 from ..tester import NAMES, PartModelTester
 from .goldens import PLAIN, PLUS, golden_config
@@ -96,7 +96,7 @@ class ZSSegTester(PartModelTester):
         assert trained == own
         model.set_trainable("none")
         assert not any(p.requires_grad for p in model.parameters())
-        with pytest.raises(ConfigurationError, match=r"'VA' is unknown.*segmenter"):
+        with pytest.raises(ConfigurationError, match=r"names \['VA'\]; use 'none' or join some of \['segmenter'\]"):
             model.set_trainable("VA")
 
     @torch.no_grad()
@@ -112,7 +112,7 @@ class ZSSegTester(PartModelTester):
     def test_own_vocabulary_knows_what_was_seen(self, model, inputs, monkeypatch):
         monkeypatch.setattr(model.config, "ensemble_weight", 0.9)
         expected = model(**inputs, seen_classes=torch.tensor([False, True, False, True])).logits
-        model.store_classes(NAMES, model.encode_classes(inputs.pop("input_ids"), inputs.pop("attention_mask")))
+        model.store_class_features(NAMES, model.encode_classes(inputs.pop("input_ids"), inputs.pop("attention_mask")))
         assert not torch.allclose(model(**inputs).logits, expected)
         monkeypatch.setattr(model.config, "seen_class_names", [NAMES[3], "table's leg", NAMES[1]])
         assert torch.equal(model(**inputs).logits, expected)
@@ -186,7 +186,7 @@ class TestPlus(ZSSegTester):
         assert_close(together[1:], model(**inputs).logits, atol=1e-5, rtol=0)
 
     @torch.no_grad()
-    def test_several_objects_of_a_image_are_as_one_call_each(self, model, inputs, monkeypatch):
+    def test_several_objects_of_an_image_are_as_one_call_each(self, model, inputs, monkeypatch):
         calls, encode = [], model.pixel_level_module.forward
         monkeypatch.setattr(model.pixel_level_module, "forward", lambda pixels: calls.append(1) or encode(pixels))
         masks = torch.cat([inputs.pop("object_masks"), torch.ones(1, 64, 64)])
@@ -268,7 +268,7 @@ class TestImageConditioned(TestPlus):
         """Its names are kept, but the image decides what they mean."""
         words = {name: inputs.pop(name) for name in ("input_ids", "attention_mask")}
         expected = model(**inputs, **words).logits
-        model.store_classes(NAMES, model.encode_classes(**words))
+        model.store_class_features(NAMES, model.encode_classes(**words))
         with pytest.raises(ConfigurationError, match="depend on the image"):
             model(**inputs)
         assert torch.equal(model(**inputs, **words, class_features=model.class_features).logits, expected)

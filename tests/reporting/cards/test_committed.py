@@ -7,7 +7,7 @@ from huggingface_hub import DatasetCard, ModelCard, constants
 
 import ovparts_hf
 from ovparts_hf.cli import main
-from ovparts_hf.models.auto import FAMILIES
+from ovparts_hf.models.auto import config_class
 from ovparts_hf.models.convert import _check_options
 from ovparts_hf.reporting.cards import BENCHMARK_MODELS, DATASET_CARDS, model_card
 from ovparts_hf.reporting.cards.benchmark import benchmark_models
@@ -179,7 +179,7 @@ def test_model_cards_state_licence_limits_and_what_was_not_verified(name):
     text = " ".join(card.split())
     assert ("released file itself was not loaded here" in text) == (facts.origin != "recipe")
     assert ("The authors released no checkpoint" in text) == (facts.origin == "recipe")
-    assert f"`{FAMILIES[facts.family].config.model_type}`" in card
+    assert f"`{config_class(facts.family).model_type}`" in card
 
 
 def test_cards_of_prepared_data_are_valid(pascal_folder, ade_folder, validator):

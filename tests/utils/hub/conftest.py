@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from ovparts_hf.models.clipseg import CLIPSegForPartSegmentation
+from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
 
 from ...models.clipseg.goldens import golden_config, golden_processor
 from .repositories import Hub, User

@@ -2,13 +2,6 @@ import pytest
 import torch
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.inference.vocabulary import (
-    encode_vocabulary,
-    learns_words,
-    own_classes,
-    store_vocabulary,
-    stored_classes,
-)
 from ovparts_hf.models.loading import load_model
 
 WORDS = ["dog's ear", "bus's wheel", "dog's ear", "cat's tail"]
@@ -24,7 +17,7 @@ def test_each_name_is_encoded_once_and_has_its_row(toy, monkeypatch):
     asked = []
     encode = model.encode_classes
     monkeypatch.setattr(model, "encode_classes", lambda **tokens: asked.append(tokens) or encode(**tokens))
-    rows = encode_vocabulary(model, processor, WORDS)
+    rows = model.encode_class_names(processor, WORDS)
     assert sum(len(tokens["input_ids"]) for tokens in asked) == 3
     assert torch.equal(rows[0], rows[2])
     for name, row in zip(WORDS, rows):
@@ -33,10 +26,10 @@ def test_each_name_is_encoded_once_and_has_its_row(toy, monkeypatch):
 
 def test_stored_names_are_looked_up(monkeypatch):
     model, processor = load_model("toy-catseg")
-    assert stored_classes(model) == {}
+    assert model.stored_class_features == {}
     kept = torch.randn(1, 2, 64)
-    model.store_classes(["cat's tail"], kept)
-    rows = encode_vocabulary(model, processor, WORDS)
+    model.store_class_features(["cat's tail"], kept)
+    rows = model.encode_class_names(processor, WORDS)
     assert torch.equal(rows[3], kept[0])
     assert rows.shape == (4, 2, 64)
 
@@ -45,35 +38,35 @@ def test_a_text_encoder_that_learns_is_noticed():
     model, processor = load_model("toy")
     for trainable, expected in (("VA+F+D", False), ("VA+L+F+D", True), ("none", False)):
         model.set_trainable(trainable)
-        assert learns_words(model, processor, WORDS) is expected
+        assert model.text_encoder_is_trainable(processor, WORDS) is expected
 
 
 def test_an_empty_vocabulary_is_refused(toy):
     with pytest.raises(OVPartsError, match="vocabulary is empty"):
-        encode_vocabulary(*toy, [])
+        toy[0].encode_class_names(toy[1], [])
 
 
 def test_a_stored_vocabulary_replaces_another_and_looks_up_what_it_shares():
     model, processor = load_model("toy-catseg")
-    assert own_classes(model) is None
+    assert model.vocabulary is None
     kept = torch.randn(2, 2, 64)
-    model.store_classes(["cat's tail", "bus's door"], kept)
+    model.store_class_features(["cat's tail", "bus's door"], kept)
     names = ["dog's ear", "cat's tail"]
-    store_vocabulary(model, processor, names)
-    assert own_classes(model) == list(stored_classes(model)) == names
-    assert torch.equal(stored_classes(model)["cat's tail"], kept[0])
+    model.store_vocabulary(processor, names)
+    assert model.vocabulary == list(model.stored_class_features) == names
+    assert torch.equal(model.stored_class_features["cat's tail"], kept[0])
 
 
 def test_a_closed_vocabulary_is_the_model_s_own():
     names = {0: "dog's ear", 1: "bus's wheel", 2: "cat's tail"}
     model, processor = load_model("toy-maskformer", id2label=names, label2id={name: i for i, name in names.items()})
-    store_vocabulary(model, processor, ["dog's ear"])
-    assert own_classes(model) == list(names.values())
+    model.store_vocabulary(processor, ["dog's ear"])
+    assert model.vocabulary == list(names.values())
 
 
 @pytest.mark.parametrize(("names", "message"), [(["none"], "'none' is what pixels without"), (["x", "x"], "each name")])
 def test_names_that_labels_could_not_tell_apart_are_refused(names, message, toy):
     model, processor = toy
     with pytest.raises(ConfigurationError, match=message):
-        store_vocabulary(model, processor, names, progress=False)
-    assert own_classes(model) is None
+        model.store_vocabulary(processor, names, progress=False)
+    assert model.vocabulary is None

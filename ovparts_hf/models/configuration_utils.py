@@ -1,0 +1,105 @@
+"""What the configurations of all model families share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+SHIM = resources.files(__package__) / "ovparts_auto.py"
+"""The file that is saved along: it imports this package, and says what to do where it is missing."""
+NONE = "none"
+"""The label of pixels without a class, after those of the classes."""
+SEGMENTATION_LOSSES = ("bce", "ce_dice")
+
+
+class AutoMapped:
+    """Mixin of configurations and processors, before transformers' class: what they save can be loaded without this
+    package having been imported, by `auto_map` and the file that it points to.
+
+    Attributes:
+        auto_classes: From transformers' Auto classes to the names of this package's classes.
+    """
+
+    auto_classes: ClassVar[Mapping[str, str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """See transformers; with `auto_map`, which a loaded object may have from elsewhere."""
+        module = Path(SHIM.name).stem
+        return {**super().to_dict(), "auto_map": {auto: f"{module}.{name}" for auto, name in self.auto_classes.items()}}
+
+    def to_json_file(self, json_file_path: str | Path, **kwargs: Any) -> None:
+        """See transformers; saves `SHIM` beside the file. Whatever is saved or pushed passes through here."""
+        super().to_json_file(json_file_path, **kwargs)
+        with resources.as_file(SHIM) as path:
+            shutil.copyfile(path, Path(json_file_path).with_name(SHIM.name))
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str | None = None) -> None:
+        """Does nothing: transformers would save the source of the class itself, which needs the rest of the package."""
+
+
+@strict
+class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
+    """What all families' configurations can do, whatever their fields are.
+
+    Attributes:
+        base_model_type: transformers' `model_type` of the pretrained models that the family is built on.
+        requires_base_model: Whether a new model needs one.
+        has_closed_vocabulary: Whether the classes are fixed when the model is made.
+    """
+
+    base_model_type: ClassVar[str]
+    requires_base_model: ClassVar[bool] = True
+    has_closed_vocabulary: ClassVar[bool] = False
+
+    @classmethod
+    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
+        """The configuration of a model that is built on a pretrained one.
+
+        Args:
+            base: Configuration of the pretrained model, of type `base_model_type`.
+            **fields: Fields that are set differently.
+        """
+        inherited = {key: value for key, value in base.to_dict().items() if key not in ("model_type", "architectures")}
+        return cls(**{**inherited, **fields})
+
+    @classmethod
+    def training_fields(cls, class_names: Sequence[str]) -> dict[str, Any]:
+        """Fields that say which classes a model is trained on."""
+        return {}
+
+
+@strict
+class OpenVocabularyConfig(PartSegmentationConfig):
+    r"""What the configurations of all models share that can score any class, and keep a vocabulary with their weights.
+
+    Args:
+        class_names: The classes whose features are saved with the weights, or None. `id2label` and `label2id` follow
+            them, with "none" behind if the model scores that.
+    """
+
+    scores_none: ClassVar[bool] = True
+
+    class_names: list[str] | None = None
+
+    def __post_init__(self, **kwargs: Any):
+        super().__post_init__(**kwargs)
+        if self.class_names is not None:
+            self.set_class_names(self.class_names)
+
+    def set_class_names(self, names: Sequence[str] | None) -> None:
+        """Names the classes, and the labels after them; None for the labels that transformers gives by default."""
+        self.class_names = None if names is None else list(names)
+        if names is None:
+            self.id2label = None
+            self.num_labels = 2
+            return
+        labels = [*names, NONE] if self.scores_none else names
+        self.id2label = dict(enumerate(labels))
+        self.label2id = {label: number for number, label in self.id2label.items()}

@@ -1,0 +1,290 @@
+"""What all model families share: their output, and what evaluation, training and inference ask of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import torch
+from torch import nn
+from tqdm import tqdm
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from ..errors import ConfigurationError, OVPartsError
+from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
+
+if TYPE_CHECKING:
+    from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
+
+PROMPTS_AT_ONCE = 1280
+"""Prompts that go through the text encoder together."""
+
+
+@dataclass
+class PartSegmentationOutput(ModelOutput):
+    """Scores of one forward pass.
+
+    Attributes:
+        loss: Training loss, scalar; only with `labels`.
+        logits: (batch, classes, height, width). Classes that `class_mask` ruled out are minus infinity.
+        none_logits: (batch, 1, height, width), the score of "no part"; only with `include_none`.
+        class_features: (classes, dim), the encoded class names, ready to be passed in again; None for those that
+            the model keeps itself.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    none_logits: torch.FloatTensor | None = None
+    class_features: torch.FloatTensor | None = None
+
+
+class PartSegmentationModel(PreTrainedModel):
+    """Base class of all model families. A family sets the flags that differ, and has `forward`.
+
+    Attributes:
+        classes_interact: Whether the scores of a class depend on the vocabulary that it is scored with.
+        requires_object_masks: Whether `forward` is conditioned on the mask of each object.
+        scores_none: Whether `forward` can score "none".
+        substring_candidates: Whether the original lets an object have every part whose class contains the object's name
+            (docs/differences.md), not only its own.
+        trainable_groups: Name of each group of parameters that can be trained -> beginnings of their names.
+        image_processor_class: What prepares its images.
+        processor_class: What puts images and class names together.
+        convert_options: Options of `convert` for the original's checkpoints that only some families have.
+    """
+
+    config: PartSegmentationConfig
+    main_input_name = "pixel_values"
+    classes_interact: ClassVar[bool] = False
+    scores_none: ClassVar[bool] = False
+    substring_candidates: ClassVar[bool] = False
+    trainable_groups: ClassVar[Mapping[str, str | tuple[str, ...]]]
+    image_processor_class: ClassVar[type]
+    processor_class: ClassVar[type]
+    convert_options: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def requires_object_masks(self) -> bool:
+        return False
+
+    @classmethod
+    def from_base_model(cls, name_or_path: str | None, config: PartSegmentationConfig) -> Self:
+        """A new model on the weights of a pretrained one; what that lacks starts at random.
+
+        Args:
+            name_or_path: Folder or Hub id of the pretrained model; None only where the family can do without.
+            config: Of the new model.
+        """
+        return cls.from_pretrained(name_or_path, config=config, dtype="float32")
+
+    @classmethod
+    def default_processor(
+        cls, name_or_path: str | None, config: PartSegmentationConfig, settings: Mapping[str, Any]
+    ) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
+        """The processor of a new model.
+
+        Args:
+            name_or_path: As for `from_base_model`; its tokenizer is used.
+            config: Of the new model.
+            settings: What differs from the benchmark's full-size model: arguments of the processor, and under `images`
+                those of the image processor.
+        """
+        raise NotImplementedError
+
+    def set_trainable(self, name: str) -> None:
+        """Chooses what an optimiser may change.
+
+        Args:
+            name: "none", or names of `trainable_groups` joined by "+".
+
+        Raises:
+            ConfigurationError: A group is unknown.
+        """
+        chosen = [] if name == "none" else name.split("+")
+        unknown = sorted(set(chosen) - set(self.trainable_groups))
+        if unknown:
+            raise ConfigurationError(
+                f"Trainable set {name!r} names {unknown}; use 'none' or join some of {list(self.trainable_groups)} by "
+                "'+'."
+            )
+        prefixes: tuple[str, ...] = ()
+        for group in chosen:
+            beginnings = self.trainable_groups[group]
+            prefixes += (beginnings,) if isinstance(beginnings, str) else beginnings
+        for parameter_name, parameter in self.named_parameters():
+            parameter.requires_grad_(parameter_name.startswith(prefixes))
+
+    @property
+    def vocabulary(self) -> list[str] | None:
+        """The classes that the model scores if it is given none, in the order of `logits`; None if it must be given."""
+        return None
+
+    def encode_vocabulary(
+        self, processor: Any, class_names: Sequence[str], progress: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """A vocabulary as arguments of `forward`; do it once and use it for every image.
+
+        Args:
+            processor: The model's processor.
+            class_names: Part classes ("dog's ear"), or any words that the model knows.
+            progress: Whether to show a bar, if there is much to encode.
+
+        Returns:
+            Tensors on the model's device, each with one row for each class.
+
+        Raises:
+            OVPartsError: The list is empty, or a name cannot be tokenized or is not in a closed vocabulary.
+        """
+        raise NotImplementedError
+
+    def store_vocabulary(self, processor: Any, class_names: Sequence[str], progress: bool = True) -> None:
+        """Keeps class names and their features with the model, so that `forward` scores them if it is given none.
+
+        A model with a closed vocabulary has its own already: nothing is done.
+
+        Args:
+            processor: The model's processor.
+            class_names: Part classes ("dog's ear"), each once. They replace those that the model has, whose features
+                are looked up where names are the same.
+            progress: Whether to show a bar, if there is anything to encode.
+
+        Raises:
+            OVPartsError: A name occurs twice, cannot be tokenized, or is that of pixels without a class.
+        """
+
+    def forget_vocabulary(self) -> None:
+        """Undoes `store_vocabulary`, as when the text encoder is about to change."""
+
+    def text_encoder_is_trainable(self, processor: Any, class_names: Sequence[str]) -> bool:
+        """Whether the features of these classes change in training."""
+        return False
+
+
+class OpenVocabularyModel(PartSegmentationModel):
+    """Base class of the families that score any class. They have `encode_classes`.
+
+    Attributes:
+        class_features: (classes, ...), what `encode_classes` makes of `config.class_names`; None without these.
+    """
+
+    config: OpenVocabularyConfig
+    class_features: torch.Tensor | None
+
+    def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Encodes class names into one row each; see the families."""
+        raise NotImplementedError
+
+    def _make_class_features(self, *shape: int) -> None:
+        """Makes room for features of the shape that `encode_classes` gives each class."""
+        names = self.config.class_names
+        self.register_buffer("class_features", None if names is None else torch.empty(len(names), *shape))
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if module is self and self.class_features is not None:
+            init.zeros_(self.class_features)
+
+    @property
+    def vocabulary(self) -> list[str] | None:
+        """See `PartSegmentationModel.vocabulary`."""
+        names = self.config.class_names
+        return None if names is None else list(names)
+
+    @property
+    def stored_class_features(self) -> dict[str, torch.Tensor]:
+        """The features that are saved with the model, by class name."""
+        return {} if self.class_features is None else dict(zip(self.config.class_names, self.class_features))
+
+    def encode_vocabulary(
+        self, processor: Any, class_names: Sequence[str], progress: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """See `PartSegmentationModel.encode_vocabulary`."""
+        return {"class_features": self.encode_class_names(processor, class_names, progress)}
+
+    @torch.no_grad()
+    def encode_class_names(
+        self, processor: PartSegmentationProcessor, class_names: Sequence[str], progress: bool = False
+    ) -> torch.Tensor:
+        """One row for each class, as `encode_classes` gives it; those that are saved with the model are looked up.
+
+        Raises:
+            OVPartsError: The list is empty, or a name cannot be tokenized.
+        """
+        if not class_names:
+            raise OVPartsError("The vocabulary is empty; give at least one class name.")
+        known = self.stored_class_features
+        missing = [name for name in dict.fromkeys(class_names) if name not in known]
+        count = max(1, PROMPTS_AT_ONCE // len(processor.templates or ("{}",)))
+        groups = [missing[start : start + count] for start in range(0, len(missing), count)]
+        for names in tqdm(groups, desc="Encoding class names", disable=not progress or not missing):
+            tokens = processor(classes=names).to(self.device)
+            known.update(zip(names, self.encode_classes(**tokens)))
+        return torch.stack([known[name] for name in class_names])
+
+    def store_vocabulary(self, processor: Any, class_names: Sequence[str], progress: bool = True) -> None:
+        """See `PartSegmentationModel.store_vocabulary`."""
+        self.store_class_features(class_names, self.encode_class_names(processor, class_names, progress))
+
+    def store_class_features(self, class_names: Sequence[str], class_features: torch.Tensor) -> None:
+        """Keeps features (classes, ...) from `encode_classes` with the weights, in place of what was kept before.
+
+        Raises:
+            ConfigurationError: A name occurs twice or is that of pixels without a class, or there are not as many
+                features as names.
+        """
+        if self.config.scores_none and NONE in class_names:
+            raise ConfigurationError(f"{NONE!r} is what pixels without a class are called; name the class otherwise.")
+        if len(set(class_names)) != len(class_names) or len(class_names) != len(class_features):
+            raise ConfigurationError(
+                f"{len(class_names)} class names, {len(set(class_names))} of them different, were given with "
+                f"{len(class_features)} rows of features; give each name once, with its row."
+            )
+        self.config.set_class_names(class_names)
+        self.class_features = class_features.detach()
+
+    def forget_vocabulary(self) -> None:
+        """See `PartSegmentationModel.forget_vocabulary`."""
+        self.config.set_class_names(None)
+        self.class_features = None
+
+    @torch.enable_grad()
+    def text_encoder_is_trainable(self, processor: Any, class_names: Sequence[str]) -> bool:
+        """See `PartSegmentationModel.text_encoder_is_trainable`."""
+        return self.encode_classes(**processor(classes=class_names[:1]).to(self.device)).requires_grad
+
+    def resolve_class_features(
+        self,
+        class_features: torch.Tensor | None,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The class features that a call of `forward` is about: those given, those of the tokens, or the model's own.
+
+        Raises:
+            ConfigurationError: None were given, and the model keeps none.
+        """
+        if class_features is not None:
+            return class_features
+        if input_ids is not None:
+            return self.encode_classes(input_ids, attention_mask)
+        if self.class_features is None:
+            raise ConfigurationError(
+                "Pass class_features (from encode_classes) or input_ids; both are missing, and this model has no "
+                "vocabulary of its own (store_vocabulary gives it one)."
+            )
+        return self.class_features
+
+    def unless_stored(self, class_features: torch.Tensor) -> torch.Tensor | None:
+        """What `forward` returns to be passed in again: nothing for the features that the model keeps itself."""
+        return None if class_features is self.class_features else class_features
+
+
+def init_like_torch(module: nn.Module) -> None:
+    """Draws a new layer at PyTorch's own scale, as the originals do; transformers' common default is much smaller."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        init.kaiming_uniform_(module.weight, a=math.sqrt(5))
