@@ -3,12 +3,38 @@
 Names are loaded when they are first used; see `models.auto` for how transformers' Auto classes know the models all the
 same.
 """
+# ruff: noqa: F401
 
 from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-from .models.auto import register_when_needed
-from .utils.imports import call_after_import
+from .models.auto import register_families, register_when_needed
+from .utils.imports import call_after_import, call_before
+
+if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
+    from .data.part_dataset import PartDataset
+    from .evaluation.evaluator import evaluate_model
+    from .evaluation.results import BenchmarkResult
+    from .inference.pipelines import PartSegmentationPipeline
+    from .inference.result import PartSegmentation
+    from .inference.segmenter import PartSegmenter
+    from .metrics import PartSegmentationMetric
+    from .models.catseg.configuration_catseg import CATSegConfig
+    from .models.catseg.image_processing_catseg import CATSegImageProcessor
+    from .models.catseg.modeling_catseg import CATSegForPartSegmentation
+    from .models.clipseg.configuration_clipseg import CLIPSegPartConfig
+    from .models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
+    from .models.loading import load_model
+    from .models.maskformer.configuration_maskformer import MaskFormerPartConfig
+    from .models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
+    from .models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
+    from .models.processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
+    from .models.zsseg.configuration_zsseg import ZSSegConfig
+    from .models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
+    from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
+    from .utils.images import load_image
+    from .utils.images import load_image as open_picture
 
 __version__ = "0.1.0"
 
@@ -33,25 +59,40 @@ _MODULES = {
     "models.zsseg.configuration_zsseg": ("ZSSegConfig",),
     "models.zsseg.modeling_zsseg": ("ZSSegForPartSegmentation",),
     "taxonomy": ("ADE20K_PART_234", "PASCAL_PART_116", "PartTaxonomy"),
-    "utils.images": ("load_image", "open_picture"),
+    "utils.images": ("load_image",),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_OLD_NAMES = {"open_picture": "load_image"}
+_HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names}
+_HOMES |= {old: _HOMES[new] for old, new in _OLD_NAMES.items()}
 
 __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name in _HOMES:
+        module, attribute = _HOMES[name]
+        value = getattr(import_module(f".{module}", __name__), attribute)
+    elif not name.startswith("_") and find_spec(f".{name}", __name__) is not None:
+        value = import_module(f".{name}", __name__)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    return globals()[name]
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def _register_pipelines() -> None:
+    register_families()
+    import_module(".inference.pipelines", __name__).register_pipelines()
+
+
+def _register_before_pipelines(transformers_pipelines: Any) -> None:
+    for method in ("check_task", "get_supported_tasks"):
+        call_before(transformers_pipelines.base.PipelineRegistry, method, _register_pipelines)
+
+
 register_when_needed()
-call_after_import(
-    "transformers.pipelines", lambda _: import_module(".inference.pipelines", __name__).register_pipelines()
-)
+call_after_import("transformers.pipelines", _register_before_pipelines)

@@ -1,12 +1,14 @@
-"""Doing something once another library has been imported, without importing it."""
+"""Doing something when another library is first used, without importing it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
 
 def call_after_import(name: str, function: Callable[[ModuleType], None]) -> None:
@@ -15,6 +17,20 @@ def call_after_import(name: str, function: Callable[[ModuleType], None]) -> None
         function(sys.modules[name])
     else:
         sys.meta_path.insert(0, _AfterImport(name, function))
+
+
+def call_before(owner: type, method: str, function: Callable[[], None]) -> None:
+    """Calls a function before the first call of a method or class method."""
+    original = owner.__dict__[method]
+    is_class_method = isinstance(original, classmethod)
+
+    @wraps(original.__func__ if is_class_method else original)
+    def first_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        setattr(owner, method, original)
+        function()
+        return getattr(self, method)(*args, **kwargs)
+
+    setattr(owner, method, classmethod(first_call) if is_class_method else first_call)
 
 
 class _AfterImport(MetaPathFinder, Loader):
