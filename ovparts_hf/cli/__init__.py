@@ -1,4 +1,7 @@
-"""The command `ovparts`. Each subcommand calls one function of the library."""
+"""The command `ovparts`: a file for each topic; each command calls one function of the library.
+
+Commands import what they call when they run, so that help and usage errors need neither torch nor transformers.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +12,38 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-
-from transformers.utils import logging as transformers_logging
+from importlib import import_module
 
 from ..errors import OVPartsError
-from . import cards, data, evaluation, hub, models, predict, results, training
+from ..utils.imports import call_after_import
+from .base import Command
+
+_TOPICS = ("predict", "data", "training", "demo", "evaluation", "results", "models", "cards", "hub")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-        arguments: Words of the command line after `ovparts`; those of the process when None.
+        arguments: The command line after `ovparts`; that of the process when None.
 
     Returns:
-        The exit code: 0, 1 if something was wrong with what was given or found, or 130 if it was interrupted.
+        The exit code: 0, 1 if something was wrong with the input, or 130 if it was interrupted.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
-    options, overrides = parser.parse_known_args(words)
+    options, overrides = parser.parse_known_args(arguments)
     if overrides and not options.takes_overrides:
         parser.error(f"unrecognized arguments: {shlex.join(overrides)}")
-    options.words, options.overrides = words, overrides
+    options.overrides, options.command_line = overrides, shlex.join(["ovparts", *arguments])
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what a terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what a terminal cannot show
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for name in ("httpx", "httpx2"):  # huggingface_hub 1 and 2
         logging.getLogger(name).setLevel(logging.WARNING)
-    transformers_logging.disable_progress_bar()
+    call_after_import("transformers.utils.logging", lambda module: module.disable_progress_bar())
     try:
-        return options.run(options)
+        return options.run(options) or 0
     except OVPartsError as error:
         print(f"ovparts: {error}", file=sys.stderr)
         return 1
@@ -48,7 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ovparts", description="Open-vocabulary part segmentation.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for topic in (predict, data, training, evaluation, results, models, cards, hub):
-        topic.add_commands(commands)
+    parsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in commands():
+        epilog = f"Example: {command.example}"
+        subparser = parsers.add_parser(command.name, help=command.summary, description=command.summary, epilog=epilog)
+        subparser.set_defaults(run=command.run, takes_overrides=command.takes_overrides)
+        for names, settings in command.arguments:
+            subparser.add_argument(*names, **settings)
     return parser
+
+
+def commands() -> list[Command]:
+    """All commands, in the order of the help."""
+    modules = [import_module(f".{topic}", __name__) for topic in _TOPICS]
+    return [value for module in modules for value in vars(module).values() if isinstance(value, Command)]

@@ -1,38 +1,69 @@
-"""The whole way in one call: draw a world, prepare it, train on it, evaluate, and report."""
+"""The demo: draw a world, train on it, evaluate and report, or serve the web page."""
 
 from __future__ import annotations
 
 import logging
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from accelerate.utils import set_seed
-
-from ..data.part_dataset import PartDataset
-from ..evaluation.evaluator import evaluate_model
-from ..evaluation.results import BenchmarkResult
-from ..models.loading import load_model
-from ..reporting.gallery import build_galleries, contact_sheet
-from ..reporting.report import write_report
-from ..training import PromptTuningArguments, TrainArguments, train, tune_prompts
-from ..training.setup import TrainingSetup
+from ..errors import ConfigurationError
 from ..utils.files import atomic_write
+from .base import argument, command
+
+if TYPE_CHECKING:
+    from ..evaluation.results import BenchmarkResult
 
 logger = logging.getLogger(__name__)
-
-PROMPTS = {"zsseg+": "cptcoop", "zsseg+cocoop": "cptcocoop"}
-"""Model -> the recipe of the prompts that are tuned for it first."""
 
 _TOY = resources.files("ovparts_hf") / "toy"
 RECIPES = {
     name: _TOY / f"{name}.yaml" for name in ("clipseg", "catseg", "maskformer", "zsseg", "zsseg+", "zsseg+cocoop")
 }
 """Model -> the recipe of its toy version."""
+PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptcocoop.yaml"}
+"""Model -> the recipe of the prompts that are tuned for it first."""
+
+
+@command(
+    "draw the toy world, train on it, evaluate and report (other arguments override the recipe, key=value); with "
+    "--app, serve a web page instead, for images and words of your own",
+    "ovparts demo --out outputs/demo",
+    argument("--model", choices=RECIPES, nargs="+", default=["clipseg"], help="one or more models (default: clipseg)"),
+    argument("--out", type=Path, default=Path("outputs/demo"), help="folder"),
+    argument("--seed", type=int, default=0, help="random seed of the training runs"),
+    argument("--app", action="store_true", help="serve the web page at 127.0.0.1 instead; nothing is trained"),
+    argument("--app-model", default="toy-trained", metavar="NAME", help="model of the web page, folder or Hub id"),
+    argument("--port", type=int, help="port of the web page (default: the first free one from 7860 on)"),
+    takes_overrides=True,
+)
+def _demo(options: Namespace) -> None:
+    if options.app:
+        return _serve(options)
+    from dataset_builders import ToyWorld
+
+    from ..data.preparation.repository import write_repository
+
+    data = write_repository(ToyWorld(), options.out / "data", overwrite=True)
+    results = run_demo(data, options.out, options.model, options.seed, options.overrides)
+    print(demo_table(results))
+    print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
+
+
+def _serve(options: Namespace) -> None:
+    from ..app import check_gradio, launch_app
+    from ..inference.segmenter import PartSegmenter
+
+    if options.overrides:
+        raise ConfigurationError(f"Nothing is trained with --app; {options.overrides} cannot be overridden.")
+    check_gradio()
+    launch_app(PartSegmenter.from_pretrained(options.app_model), host="127.0.0.1", port=options.port)
 
 
 def run_demo(
-    data: Path, out: Path, names: Sequence[str] = ("clipseg",), seed: int = 0, overrides: Sequence[str] = ()
+    data: Path, out: Path, models: Sequence[str] = ("clipseg",), seed: int = 0, overrides: Sequence[str] = ()
 ) -> dict[str, BenchmarkResult]:
     """Trains small models on the parts of seen objects and scores them on seen and unseen ones.
 
@@ -41,26 +72,30 @@ def run_demo(
         out: Folder for `report/index.html`, `examples.png` (unseen objects, by the first model) and, for each model in
             a folder of its name (in `out` itself if there is only one), the training run (`run`), `result.json` and
             `classes.csv`.
-        names: Which models, keys of `RECIPES`.
+        models: Keys of `RECIPES`.
         seed: Of the training runs.
         overrides: Changes to the recipes, "key=value".
 
     Returns:
         Results by name: of each trained model and, before it, of what its training started from.
     """
+    from ..data.part_dataset import PartDataset
+    from ..models.loading import load_model
+    from ..reporting.gallery import build_galleries, contact_sheet
+    from ..reporting.report import write_report
+
+    folders = {name: out if len(models) == 1 else out / name for name in models}
     results: dict[str, BenchmarkResult] = {}
     commands = [f"ovparts prepare toy-world {data}"]
-    for name in names:
-        folder = out if len(names) == 1 else out / name
+    for name, folder in folders.items():
         before, after = train_and_score(name, data, folder, seed, overrides)
         results |= {f"{name}, untrained": before, name: after}
         recipe = f"examples/recipes/toy-world/{after.task}/{name}.yaml"
         commands.append(f"ovparts train --recipe {recipe} data={data} output={folder / 'run'} seed={seed}")
         commands.append(f"ovparts evaluate {folder / 'run' / 'last'} {data} --task {after.task}")
 
-    first = out / "run" if len(names) == 1 else out / names[0] / "run"
-    model, processor = load_model(first / "last")
-    galleries = build_galleries(model, processor, PartDataset.load(data), results[names[0]].task)
+    model, processor = load_model(folders[models[0]] / "run" / "last")
+    galleries = build_galleries(model, processor, PartDataset.load(data), results[models[0]].task)
     with atomic_write(out / "examples.png") as temporary:
         contact_sheet(galleries[0]).save(temporary)
     title = "Parts of objects never seen in training"
@@ -73,22 +108,26 @@ def run_demo(
 def train_and_score(
     name: str, data: Path, out: Path, seed: int, overrides: Sequence[str]
 ) -> tuple[BenchmarkResult, BenchmarkResult]:
-    """Trains one toy model.
+    """Trains one toy model; the results of what it starts from, and of the trained model."""
+    from accelerate.utils import set_seed
 
-    Returns:
-        The results of what it starts from, and of the trained model.
-    """
-    given = [f"data={data}", f"seed={seed}", "overwrite=true"]
-    changes = [f"output={out / 'run'}", *given, *overrides]
-    if name in PROMPTS:
-        places = [f"output={out / 'prompts'}", f"cache={data.parent / 'features'}"]
-        tuned = tune_prompts(PromptTuningArguments.from_recipe(_TOY / f"{PROMPTS[name]}.yaml", [*places, *given]))
+    from ..data.part_dataset import PartDataset
+    from ..evaluation.evaluator import evaluate_model
+    from ..models.loading import load_model
+    from ..training import PromptTuningArguments, TrainArguments, train, tune_prompts
+    from ..training.setup import TrainingSetup
+
+    shared = [f"data={data}", f"seed={seed}", "overwrite=true"]
+    changes = [f"output={out / 'run'}", *shared, *overrides]
+    if name in PROMPT_RECIPES:
+        folders = [f"output={out / 'prompts'}", f"cache={data.parent / 'features'}"]
+        tuned = tune_prompts(PromptTuningArguments.from_recipe(PROMPT_RECIPES[name], [*folders, *shared]))
         changes.append(f"prompts={tuned / 'last'}")
     arguments = TrainArguments.from_recipe(RECIPES[name], changes)
     dataset = PartDataset.load(data)
     set_seed(seed)
-    ingredients = TrainingSetup.load(arguments)
-    before = evaluate_model(ingredients.model, ingredients.processor, dataset, arguments.task, seed=seed)
+    setup = TrainingSetup.load(arguments)
+    before = evaluate_model(setup.model, setup.processor, dataset, arguments.task, seed=seed)
     logger.info("%s before training: hIoU %.1f", name, before.metrics["hIoU"])
 
     train(arguments)

@@ -1,59 +1,51 @@
-"""Commands about models that exist already."""
+"""The command that converts released checkpoints."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from pathlib import Path
 
 from ..models.auto import FAMILIES
-from ..models.configuration_resnet import RESNETS
-from ..models.convert import VOCABULARIES, convert
-from ..training.recipe import parse_overrides
-from .command import Commands, command
+from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116
+from .base import argument, command
+
+VOCABULARIES = (PASCAL_PART_116.name, ADE20K_PART_234.name)
+RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
 
 
-def add_commands(commands: Commands) -> None:
-    """Adds these commands to the parser."""
-    converting = command(
-        commands,
-        _convert,
-        "turn a released checkpoint into a folder for from_pretrained",
-        "ovparts convert clipseg model_final.pth models/clipseg-pascal --base CIDAS/clipseg-rd64-refined",
-    )
-    converting.add_argument("family", choices=FAMILIES, help="model family")
-    converting.add_argument("checkpoint", type=Path, help=".pth or .safetensors")
-    converting.add_argument("out", type=Path, help="folder to make")
-    converting.add_argument(
+@command(
+    "turn a released checkpoint into a folder for from_pretrained",
+    "ovparts convert clipseg model_final.pth models/clipseg-pascal --base CIDAS/clipseg-rd64-refined",
+    argument("family", choices=FAMILIES, help="model family"),
+    argument("checkpoint", type=Path, help=".pth or .safetensors"),
+    argument("out", type=Path, help="folder to make"),
+    argument(
         "--base",
-        help="folder or Hub id of the stock model it is built on: CLIPSeg's for clipseg, CLIP for catseg and zsseg; "
+        help="folder or Hub id of the pretrained model it is built on: CLIPSeg for clipseg, CLIP for catseg and zsseg; "
         "maskformer needs none",
-    )
-    converting.add_argument(
+    ),
+    argument(
         "--vocabulary",
         choices=VOCABULARIES,
         nargs="+",
         default=[],
-        help="whose part classes the model answers with when it is given no words; encoded now and saved with it. "
-        "maskformer: the one it was trained on",
-    )
-    converting.add_argument(
-        "--trained-on", choices=VOCABULARIES, help="zsseg: whose seen parts it was trained on (default: none)"
-    )
-    converting.add_argument(
-        "--backbone", choices=RESNETS, help="zsseg, maskformer: detectron2's ResNet that it has (default: resnet-50)"
-    )
-    converting.add_argument("--prompts", type=Path, help="zsseg: the original's separate checkpoint of tuned prompts")
-    converting.add_argument(
+        help="part classes that the model looks for when it is given no others; encoded now and saved with it. "
+        "maskformer: those it was trained on",
+    ),
+    argument("--trained-on", choices=VOCABULARIES, help="zsseg: the dataset whose seen parts it was trained on"),
+    argument("--backbone", choices=RESNETS, help="zsseg, maskformer: detectron2's ResNet (resnet-50 if not given)"),
+    argument("--prompts", type=Path, help="zsseg: the original's separate checkpoint of tuned prompts"),
+    argument(
         "--text-precision",
         choices=["float32", "float16"],
         help="float16 encodes class names as the original CATSeg does",
-    )
-    converting.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="fields of the configuration, as YAML"
-    )
+    ),
+    argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="fields of the configuration, as YAML"),
+)
+def _convert(options: Namespace) -> None:
+    from ..models.convert import convert
+    from ..training.recipe import parse_overrides
 
-
-def _convert(options: argparse.Namespace) -> int:
     settings = {} if options.text_precision is None else {"text_precision": options.text_precision}
     report = convert(
         options.family,
@@ -68,4 +60,3 @@ def _convert(options: argparse.Namespace) -> int:
     )
     print(report.summary())
     print(options.out)
-    return 0

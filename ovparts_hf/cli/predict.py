@@ -2,72 +2,63 @@
 
 from __future__ import annotations
 
-import argparse
 import glob
 import os
 import sys
 import tempfile
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tqdm import tqdm
-
 from ..errors import ConfigurationError, ImageError, OVPartsError
-from ..inference.result import PartSegmentation
-from ..inference.segmenter import PartSegmenter
-from ..models.loading import TRAINED_TOY
 from ..taxonomy import PartTaxonomy
-from ..taxonomy.vocabulary import Words, parse_parts
-from ..utils.images import image_suffixes
-from .command import Commands, command
+from .base import argument, command
+
+if TYPE_CHECKING:
+    from ..inference.result import PartSegmentation
 
 
-def add_commands(commands: Commands) -> None:
-    """Adds this command to the parser."""
-    predict = command(
-        commands,
-        _predict,
-        "find parts in images",
-        'ovparts predict photo.jpg --parts "dog: head, ear, tail" --out outputs --overlay --json',
-    )
-    predict.add_argument("images", nargs="+", help="files, folders, globs or URLs")
-    predict.add_argument(
+@command(
+    "find parts in images",
+    'ovparts predict photo.jpg --parts "dog: head, ear, tail" --out outputs --overlay --json',
+    argument("images", nargs="+", help="files, folders, globs or URLs"),
+    argument(
         "--parts",
         help='what to look for: "dog: head, ear; bus: wheel", or a JSON file like {"dog": ["head", "ear"]} '
         "(default: the model's own vocabulary)",
-    )
-    predict.add_argument(
-        "--model", default=TRAINED_TOY, help="folder or Hub id (default: %(default)s, which knows drawn objects only)"
-    )
-    predict.add_argument("--out", type=Path, default=Path("outputs/predict"), help="folder (default: %(default)s)")
-    predict.add_argument("--overlay", action="store_true", help="write overlay.png beside label_map.png")
-    predict.add_argument("--json", action="store_true", help="write parts.json: scores, areas, masks as COCO's RLE")
-    predict.add_argument("--threshold", type=float, help="score that a part must exceed, from 0 to 1")
-    predict.add_argument("--top-k", type=int, help="how many parts may be found")
-    predict.add_argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id")
-    predict.add_argument("--device", help="where the model runs (default: the accelerator, if there is one)")
-    predict.add_argument("--skip-existing", action="store_true", help="leave out images that were done before")
+    ),
+    argument("--model", default="toy-trained", help="folder or Hub id; the default knows drawn objects only"),
+    argument("--out", type=Path, default=Path("outputs/predict"), help="folder"),
+    argument("--overlay", action="store_true", help="write overlay.png beside label_map.png"),
+    argument("--json", action="store_true", help="write parts.json: scores, areas, masks as COCO's RLE"),
+    argument("--threshold", type=float, help="score that a part must exceed, from 0 to 1"),
+    argument("--top-k", type=int, help="how many parts may be found"),
+    argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id"),
+    argument("--device", help="where the model runs (default: the accelerator, if there is one)"),
+    argument("--skip-existing", action="store_true", help="skip images whose results exist already"),
+)
+def _predict(options: Namespace) -> int:
+    from tqdm import tqdm
 
+    from ..inference.segmenter import PartSegmenter
 
-def _predict(options: argparse.Namespace) -> int:
-    targets = name_targets(list(find_images(options.images, options.out)), options.out)
+    folders = result_folders(list(find_images(options.images, options.out)), options.out)
     if options.skip_existing:
-        written = ["label_map.png", *["overlay.png"] * options.overlay, *["parts.json"] * options.json]
-        targets = {
-            source: folder
-            for source, folder in targets.items()
-            if not all((folder / name).is_file() for name in written)
+        files = ["label_map.png", *["overlay.png"] * options.overlay, *["parts.json"] * options.json]
+        folders = {
+            image: folder for image, folder in folders.items() if not all((folder / file).is_file() for file in files)
         }
     parts = _read_parts(options.parts)
     segmenter = PartSegmenter.from_pretrained(options.model, options.device, object_segmenter=options.objects)
     segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
-    _make_writable(options.out)
+    _check_writable(options.out)
     failed = 0
-    for source, folder in tqdm(targets.items(), desc="Segmenting", unit="image"):
+    for image, folder in tqdm(folders.items(), desc="Segmenting", unit="image"):
         try:
-            result = segmenter(source, parts, threshold=options.threshold, top_k=options.top_k)
+            result = segmenter(image, parts, threshold=options.threshold, top_k=options.top_k)
             result.save(folder, options.overlay, options.json)
         except (ImageError, OSError) as error:
             tqdm.write(f"ovparts: {error}", file=sys.stderr)
@@ -75,7 +66,7 @@ def _predict(options: argparse.Namespace) -> int:
         else:
             tqdm.write(f"{folder}: {summary(result)}", file=sys.stdout)
     if failed:
-        print(f"ovparts: {failed} of {len(targets)} images failed, see above.", file=sys.stderr)
+        print(f"ovparts: {failed} of {len(folders)} images failed, see above.", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -86,78 +77,80 @@ def summary(result: PartSegmentation) -> str:
     return ", ".join(found) or "none of the parts"
 
 
-def find_images(words: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
-    """Lists what files, folders, globs and URLs stand for.
+def find_images(sources: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
+    """Lists the images of a command line.
 
     Args:
-        words: Of the command line. Of folders the files with a suffix of images count, also in folders below them.
-        out: Nothing inside of it counts.
+        sources: Files, folders, globs and URLs. Folders stand for the images in and below them.
+        out: Folder whose contents do not count.
 
     Yields:
-        Each image, and what its results are to be called.
+        Each image, and a relative path to name its results by.
 
     Raises:
-        ConfigurationError: Some word stands for no image.
+        ConfigurationError: A source stands for no image.
     """
-    for word in words:
-        path = Path(word).expanduser()
-        if word.lower().startswith(("http://", "https://")):
-            name = Path(unquote(urlsplit(word).path)).name
-            yield word, Path(name if name.strip(".") else "image")
+    for source in sources:
+        path = Path(source).expanduser()
+        if source.lower().startswith(("http://", "https://")):
+            name = Path(unquote(urlsplit(source).path)).name
+            yield source, Path(name if name.strip(".") else "image")
         elif os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
             files = [(str(file), file.relative_to(path)) for file in _images_below(path, out)]
             if not files:
-                raise ConfigurationError(f"There is no image in {word}.")
+                raise ConfigurationError(f"There is no image in {source}.")
             yield from files
-        elif os.path.exists(path) or not glob.has_magic(word):  # noqa: PTH110
+        elif os.path.exists(path) or not glob.has_magic(source):  # noqa: PTH110
             yield str(path), Path(path.name)
         else:
-            files = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  patterns may be absolute
-            files = [file for file in files if file.is_file()]
-            if not files:
-                raise ConfigurationError(f"Nothing matches {word!r}.")
-            yield from ((str(file), Path(file.name)) for file in files)
+            matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  may be absolute
+            matches = [file for file in matches if file.is_file()]
+            if not matches:
+                raise ConfigurationError(f"Nothing matches {source!r}.")
+            yield from ((str(file), Path(file.name)) for file in matches)
 
 
-def name_targets(images: Sequence[tuple[str, Path]], out: Path) -> dict[str, Path]:
-    """Gives each image a folder of its own: its name without the suffix, or more of it if that is taken."""
-    names = dict(reversed(images))  # of an image that is named twice the first name counts
+def result_folders(images: Sequence[tuple[str, Path]], out: Path) -> dict[str, Path]:
+    """Gives each image a folder of its own: its name without the suffix if that is unique, or else with it."""
+    names = dict(reversed(images))  # the first name of an image that is listed twice
     stems = Counter(name.with_suffix("") for name in names.values())
-    targets: dict[str, Path] = {}
-    taken: set[Path] = set()
-    for source in dict.fromkeys(source for source, _ in images):
-        name = names[source]
-        stem = name.with_suffix("")
-        chosen = wanted = stem if stems[stem] == 1 else name
+    folders: dict[str, Path] = {}
+    used: set[Path] = set()
+    for image in dict.fromkeys(image for image, _ in images):
+        name, stem = names[image], names[image].with_suffix("")
+        folder = preferred = stem if stems[stem] == 1 else name
         number = 1
-        while chosen in taken:
+        while folder in used:
             number += 1
-            chosen = wanted.with_name(f"{wanted.name}-{number}")
-        taken.add(chosen)
-        targets[source] = out / chosen
-    return targets
+            folder = preferred.with_name(f"{preferred.name}-{number}")
+        used.add(folder)
+        folders[image] = out / folder
+    return folders
 
 
 def _images_below(folder: Path, out: Path) -> list[Path]:
+    from ..utils.images import image_suffixes
+
     suffixes = image_suffixes()
     files = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
     return sorted(path for path in visible if out.resolve() not in path.resolve().parents)
 
 
-def _read_parts(words: str | None) -> Words | None:
-    if words is None:
+def _read_parts(text: str | None) -> dict[str, list[str]] | PartTaxonomy | None:
+    from ..taxonomy.vocabulary import parse_parts
+
+    if text is None:
         return None
-    if not words.endswith(".json"):
-        return parse_parts(words)
+    if not text.endswith(".json"):
+        return parse_parts(text)
     try:
-        return PartTaxonomy.from_json(words)
+        return PartTaxonomy.from_json(text)
     except OSError as error:
-        raise OVPartsError(f"{words} cannot be read: {error}") from error
+        raise OVPartsError(f"{text} cannot be read: {error}") from error
 
 
-def _make_writable(folder: Path) -> None:
-    """Finds out before the work whether results can be written."""
+def _check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

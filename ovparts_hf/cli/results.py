@@ -2,105 +2,103 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..data.part_dataset import PartDataset
-from ..evaluation.bootstrap import COUNTS_FILE, RESULT_FILE, compare_results, comparison_table
-from ..evaluation.results import BenchmarkResult
-from ..evaluation.scoring import score_folder
-from ..evaluation.submission import write_manifest
-from ..metrics.flavours import FLAVOURS
-from ..reporting.report import write_report
-from ..taxonomy.tasks import TASKS, Setting
-from .command import Commands, command
+from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
+
+if TYPE_CHECKING:
+    from ..evaluation.results import BenchmarkResult
+    from ..metrics import ImageCounts
 
 
-def add_commands(commands: Commands) -> None:
-    """Adds these commands to the parser."""
-    reporting = command(
-        commands,
-        _report,
-        "make one HTML page of results, beside the paper's numbers",
-        "ovparts report outputs/clipseg outputs/catseg --out outputs/report.html",
-    )
-    reporting.add_argument("results", type=Path, nargs="+", help="result folders or files; the first is the subject")
-    reporting.add_argument("--out", type=Path, default=Path("report.html"), help="default: %(default)s")
-    reporting.add_argument("--labels", nargs="+", help="a short name for each result; equal names share a table row")
+@command(
+    "make one HTML page of results, beside the paper's numbers",
+    "ovparts report outputs/clipseg outputs/catseg --out outputs/report.html",
+    argument("results", type=Path, nargs="+", help="result folders or files; the first is the subject"),
+    argument("--out", type=Path, default=Path("report.html"), help="HTML file"),
+    argument("--labels", nargs="+", help="a short name for each result; equal names share a table row"),
+)
+def _report(options: Namespace) -> None:
+    from ..evaluation.results import BenchmarkResult
+    from ..reporting.report import write_report
 
-    comparing = command(
-        commands,
-        _compare,
-        "compare two models on the same images, by a paired bootstrap",
-        "ovparts compare outputs/clipseg outputs/catseg",
-    )
-    comparing.add_argument("first", type=Path, help="folder with result.json and image_counts.npz")
-    comparing.add_argument("second", type=Path, help="likewise")
-    comparing.add_argument("--samples", type=int, default=1000, help="draws (default: %(default)s)")
-    comparing.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
+    results = [BenchmarkResult.from_json(result_file(path)) for path in options.results]
+    write_report(options.out, results, labels=options.labels)
+    print(options.out)
 
-    formatting = command(
-        commands,
-        _submit_format,
-        "write the manifest that says which label maps `ovparts score` wants as PNG files",
-        "ovparts submit-format data/pascal-part-116 outputs/mine --name my-model",
-    )
-    formatting.add_argument("data", help="prepared dataset: folder or Hub id")
-    formatting.add_argument("out", type=Path, help="folder of the predictions")
-    formatting.add_argument("--task", choices=TASKS, default="zero_shot", help="default: %(default)s")
-    formatting.add_argument(
-        "--setting", choices=[s.value for s in Setting], default="oracle_obj", help="default: %(default)s"
-    )
-    formatting.add_argument("--name", default="unnamed", help="what makes the predictions")
 
-    scoring = command(
-        commands,
-        _score,
-        "score a folder of predicted label maps, without the model",
-        "ovparts score outputs/mine data/pascal-part-116 --out outputs/mine-scores",
-    )
-    scoring.add_argument("folder", type=Path, help="PNG files and manifest.json, see `ovparts submit-format`")
-    scoring.add_argument("data", help="prepared dataset: folder or Hub id")
-    scoring.add_argument("--metrics", choices=FLAVOURS, default="ov_parts", help="default: %(default)s")
-    scoring.add_argument("--boundary", action="store_true", help="score borders too")
-    scoring.add_argument(
+@command(
+    "compare two models on the same images, by a paired bootstrap",
+    "ovparts compare outputs/clipseg outputs/catseg",
+    argument("first", type=Path, help="folder with result.json and image_counts.npz"),
+    argument("second", type=Path, help="likewise"),
+    argument("--samples", type=int, default=1000, help="bootstrap samples"),
+    argument("--seed", type=int, default=0, help="random seed"),
+)
+def _compare(options: Namespace) -> None:
+    from ..evaluation.bootstrap import compare_results, comparison_table
+
+    print(comparison_table(compare_results(options.first, options.second, samples=options.samples, seed=options.seed)))
+
+
+@command(
+    "write the manifest that says which label maps `ovparts score` expects as PNG files",
+    "ovparts submit-format data/pascal-part-116 outputs/mine --name my-model",
+    DATA,
+    argument("out", type=Path, help="folder of the predictions"),
+    TASK,
+    SETTING,
+    argument("--name", default="unnamed", help="name of the model that makes the predictions"),
+)
+def _submit_format(options: Namespace) -> None:
+    from ..data.part_dataset import PartDataset
+    from ..evaluation.submission import write_manifest
+
+    print(write_manifest(options.out, PartDataset.load(options.data), options.task, options.setting, options.name))
+
+
+@command(
+    "score a folder of predicted label maps, without the model",
+    "ovparts score outputs/mine data/pascal-part-116 --out outputs/mine-scores",
+    argument("folder", type=Path, help="PNG files and manifest.json, see `ovparts submit-format`"),
+    DATA,
+    METRICS,
+    BOUNDARY,
+    argument(
         "--label-size",
         type=int,
         nargs=2,
         metavar=("SHORT", "LONGEST"),
-        help="size the labels are brought to first, as the original's data mapper does (for CLIPSeg 800 1333)",
-    )
-    scoring.add_argument("--out", type=Path, help="folder for result.json, classes.csv and image_counts.npz")
+        help="size that labels are first resized to, as by the original's data mapper (for CLIPSeg 800 1333)",
+    ),
+    argument("--out", type=Path, help="folder for result.json, classes.csv and image_counts.npz"),
+)
+def _score(options: Namespace) -> None:
+    from ..data.part_dataset import PartDataset
+    from ..evaluation.scoring import score_folder
 
-
-def _report(options: argparse.Namespace) -> int:
-    paths = [path / RESULT_FILE if path.is_dir() else path for path in options.results]
-    write_report(options.out, [BenchmarkResult.from_json(path) for path in paths], labels=options.labels)
-    print(options.out)
-    return 0
-
-
-def _compare(options: argparse.Namespace) -> int:
-    print(comparison_table(compare_results(options.first, options.second, samples=options.samples, seed=options.seed)))
-    return 0
-
-
-def _submit_format(options: argparse.Namespace) -> int:
-    print(write_manifest(options.out, PartDataset.load(options.data), options.task, options.setting, options.name))
-    return 0
-
-
-def _score(options: argparse.Namespace) -> int:
+    dataset = PartDataset.load(options.data)
     result, images = score_folder(
-        options.folder,
-        PartDataset.load(options.data),
-        options.metrics,
-        boundary=options.boundary,
-        label_size=options.label_size,
+        options.folder, dataset, options.metrics, boundary=options.boundary, label_size=options.label_size
     )
     print(result.table())
     if options.out is not None:
-        result.to_json(options.out / RESULT_FILE)
-        result.to_csv(options.out / "classes.csv")
-        images.save(options.out / COUNTS_FILE)
-    return 0
+        write_result(options.out, result, images)
+
+
+def result_file(path: Path) -> Path:
+    """The file of a result that may be named by its folder."""
+    from ..evaluation.bootstrap import RESULT_FILE
+
+    return path / RESULT_FILE if path.is_dir() else path
+
+
+def write_result(folder: Path, result: BenchmarkResult, images: ImageCounts) -> None:
+    """Writes result.json, classes.csv and image_counts.npz."""
+    from ..evaluation.bootstrap import COUNTS_FILE, RESULT_FILE
+
+    result.to_json(folder / RESULT_FILE)
+    result.to_csv(folder / "classes.csv")
+    images.save(folder / COUNTS_FILE)

@@ -1,8 +1,7 @@
 """`ovparts predict`, with the toy model in the package."""
 
+import io
 import json
-import os
-import subprocess
 import sys
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ovparts_hf.cli import main
-from ovparts_hf.cli.predict import find_images, name_targets
+from ovparts_hf.cli.predict import find_images, result_folders
 from ovparts_hf.inference.segmenter import PartSegmenter
 from ovparts_hf.toy.world import draw
 
@@ -113,7 +112,7 @@ def test_every_image_gets_a_place_of_its_own(photos, tmp_path):
     found = find_images(
         [str(photos), str(photos / "sub" / "first.png"), "http://host/a%20b.png?size=2"], tmp_path / "x"
     )
-    targets = name_targets(list(found), tmp_path / "out")
+    targets = result_folders(list(found), tmp_path / "out")
     assert {str(path.relative_to(tmp_path / "out")) for path in targets.values()} == {
         "first.jpg",
         "first.png",
@@ -122,7 +121,7 @@ def test_every_image_gets_a_place_of_its_own(photos, tmp_path):
         "a b",
     }
     twice = [("one/a.png", photos / "a.png"), ("two/a.png", photos / "a.png")]
-    assert len(set(name_targets(twice, tmp_path).values())) == 2
+    assert len(set(result_folders(twice, tmp_path).values())) == 2
 
 
 def test_earlier_results_are_no_images(photos):
@@ -167,13 +166,13 @@ def test_results_of_urls_stay_below_the_folder(path, tmp_path):
     assert name.parts and name.parts[0] not in ("..", "/")
 
 
-def test_names_that_a_terminal_cannot_show(photos, tmp_path):
+def test_names_that_a_terminal_cannot_show(photos, tmp_path, monkeypatch):
     (photos / "first.png").rename(photos / "\udcff 犬.png")
-    command = [sys.executable, "-c", "import sys; from ovparts_hf.cli import main; sys.exit(main(sys.argv[1:]))"]
-    words = ["predict", str(photos), *WORDS, "--out", str(tmp_path / "out")]
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
-    done = subprocess.run([*command, *words], env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["predict", str(photos), *WORDS, "--out", str(tmp_path / "out")]) == 0
+    terminal.flush()
+    assert b"out/\\udcff \\u72ac: bench's " in terminal.buffer.getvalue()
     assert len(written(tmp_path / "out")) == 2
 
 

@@ -118,11 +118,3 @@ def test_errors_are_one_clear_sentence(words, message, capsys, tmp_path, monkeyp
     assert message in error
     assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("command", ["few-shot", "evaluate", "report", "compare", "submit-format", "score"])
-def test_help_has_an_example(command, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([command, "--help"])
-    assert stop.value.code == 0
-    assert f"Example: ovparts {command} " in " ".join(capsys.readouterr().out.split())

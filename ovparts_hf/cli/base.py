@@ -1,0 +1,70 @@
+"""How commands are declared, and the arguments that several of them share."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from ..metrics.flavours import FLAVOURS
+from ..taxonomy.tasks import TASKS, Setting
+
+Run: TypeAlias = "Callable[[Namespace], int | None]"
+
+
+class Argument(NamedTuple):
+    """What `ArgumentParser.add_argument` is called with."""
+
+    names: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+class Command(NamedTuple):
+    """A function that takes the options and returns the exit code, None for 0; and what its help says."""
+
+    run: Run
+    summary: str
+    example: str
+    arguments: tuple[Argument, ...]
+    takes_overrides: bool
+
+    @property
+    def name(self) -> str:
+        """That of the function: `_submit_format` runs `submit-format`."""
+        return self.run.__name__.strip("_").replace("_", "-")
+
+
+def command(
+    summary: str, example: str, *arguments: Argument, takes_overrides: bool = False
+) -> Callable[[Run], Command]:
+    """Makes a command of a function.
+
+    With `takes_overrides`, arguments that the parser does not know are allowed and become `options.overrides`.
+    """
+    return lambda run: Command(run, summary, example, arguments, takes_overrides)
+
+
+def argument(*names: str, help: str, **settings: Any) -> Argument:
+    """An argument of a command; its help ends with its default, if it has one that is not a list."""
+    if not isinstance(settings.get("default"), list | None):
+        help += " (default: %(default)s)"
+    return Argument(names, {"help": help, **settings})
+
+
+DATA = argument("data", help="prepared dataset: folder or Hub id")
+TASK = argument("--task", choices=TASKS, default="zero_shot", help="task of the benchmark")
+SETTING = argument(
+    "--setting",
+    choices=[setting.value for setting in Setting],
+    default="oracle_obj",
+    help="what is given about the objects of an image",
+)
+METRICS = argument("--metrics", choices=FLAVOURS, default="ov_parts", help="whose definitions of the metrics")
+BOUNDARY = argument("--boundary", action="store_true", help="score borders too")
+NUM_PROC = argument("--num-proc", type=int, default=1, help="processes")
+VISIBILITY = (
+    argument("--public", action="store_true", help="let everybody see a repository that has to be made"),
+    argument(
+        "--i-have-the-rights", action="store_true", help="the photographs of the dataset may be shown to everybody"
+    ),
+)

@@ -1,0 +1,108 @@
+"""What the command line needs no model for: help, usage errors, spellings; and what it does not load for them."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ovparts_hf import cli
+from ovparts_hf.cli import main, models
+from ovparts_hf.models.configuration_resnet import RESNETS
+from ovparts_hf.models.convert import VOCABULARIES
+
+ROOT = Path(__file__).parents[2]
+PARSER = cli._parser()
+COMMANDS = {command.name: command for command in cli.commands()}
+HEAVY = {"torch", "transformers", "accelerate", "gradio"}
+LIGHT = f"""
+import json, sys
+from ovparts_hf.cli import main
+
+for words, expected in json.load(sys.stdin):
+    try:
+        code = main(words)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == expected, (words, code)
+    assert not {HEAVY} & set(sys.modules), (words, {HEAVY} & set(sys.modules))
+"""
+
+
+def test_neither_help_nor_datasets_load_torch(pascal_archive, tmp_path):
+    data, nowhere = str(tmp_path / "data"), str(tmp_path / "nowhere")
+    runs = [
+        *(([*command, "--help"], 0) for command in [[], *([name] for name in COMMANDS)]),
+        *(
+            (words, 2)
+            for words in ([], ["evaluate"], ["unknown"], ["check", "x", "--jsn"], ["prepare", "no-data", "x"])
+        ),
+        (["check", nowhere], 1),
+        (["check", str(pascal_archive)], 0),
+        (["prepare", "pascal-part-116", str(pascal_archive), data], 0),
+        (["check", data, "--json"], 0),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT], input=json.dumps(runs), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Example: ovparts {command} " in text
+    options, overrides = PARSER.parse_known_args(shlex.split(COMMANDS[command].example)[1:])
+    assert options.run is COMMANDS[command].run
+    assert not overrides or options.takes_overrides
+
+
+def test_every_command_is_listed(capsys):
+    assert [
+        *("predict", "prepare", "check", "few-shot", "train", "demo", "evaluate", "report", "compare"),
+        *("submit-format", "score", "convert", "card", "push"),
+    ] == list(COMMANDS)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert [name for name in COMMANDS if COMMANDS[name].summary not in text] == []
+
+
+def test_unknown_options_are_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "x", "--jsn"])
+    assert stop.value.code == 2
+    assert "unrecognized arguments: --jsn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new"), [("evaluate MODEL DATA", "--max-pictures 3", "--max-images 3")], ids=["max-pictures"]
+)
+def test_old_spellings_are_understood_and_not_shown(command, old, new, capsys):
+    found = [vars(PARSER.parse_args(shlex.split(f"{command} {spelling}"))) for spelling in (old, new)]
+    assert found[0] == found[1] != vars(PARSER.parse_args(shlex.split(command)))
+    with pytest.raises(SystemExit):
+        main([command.split()[0], "--help"])
+    text = capsys.readouterr().out
+    assert old.split()[0] not in text and new.split()[0] in text
+
+
+def test_choices_are_those_of_the_library():
+    assert tuple(VOCABULARIES) == models.VOCABULARIES
+    assert tuple(RESNETS) == models.RESNETS
+
+
+def test_interruptions_and_errors_have_exit_codes_of_their_own(monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ovparts_hf.data.preparation.check.check", interrupt)
+    assert main(["check", "x"]) == 130
+    assert main(["report", "nowhere"]) == 1
+    assert capsys.readouterr().err.startswith("ovparts: nowhere cannot be read")
