@@ -1,4 +1,4 @@
-"""The web page: give an image, name objects and their parts, see and download the answer. It needs gradio."""
+"""The web page: give an image, name objects and their parts, see and download the result. It needs gradio."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def build_app(segmenter: PartSegmenter, limits: Limits | None = None, concurrenc
     """Makes the page; nothing is served yet.
 
     Args:
-        segmenter: Answers the page's questions.
+        segmenter: The model of the page.
         limits: What visitors may ask for.
-        concurrency: How many questions are answered at the same time; others wait in a queue of bounded length.
+        concurrency: Number of requests that are served at the same time; others wait in a queue of bounded length.
 
     Raises:
         ConfigurationError: gradio is not installed.
@@ -45,8 +45,8 @@ def launch_app(
 
     Args:
         segmenter: As for `build_app`.
-        limits: Likewise.
-        concurrency: Likewise.
+        limits: As for `build_app`.
+        concurrency: As for `build_app`.
         host: Address to listen at; None for that in the environment variable GRADIO_SERVER_NAME, or else 127.0.0.1.
         port: Port to listen at; None for the first free one from 7860 on.
         block: Whether to wait until the server is stopped.
@@ -64,7 +64,7 @@ def launch_app(
 
 
 def check_gradio() -> None:
-    """Makes sure that the page can be made, before a model is loaded; and that gradio does not report its use.
+    """Checks that the page can be made, before a model is loaded, and turns gradio's usage reports off.
 
     Raises:
         ConfigurationError: gradio is not installed.

@@ -1,11 +1,10 @@
-"""The web page in gradio: what stands where, and what happens on a click."""
+"""The web page in gradio: its texts, its layout, and what happens on a click."""
 
 from __future__ import annotations
 
 import html
 import logging
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,12 +16,19 @@ from gradio.utils import get_upload_folder
 from ..errors import ConfigurationError, OVPartsError
 from ..inference.result import OVERLAY_EDGE, PartSegmentation
 from ..inference.segmenter import PartSegmenter
+from ..toy.world import TOY_WORLD
 from . import work
-from .text import HINT, INTRO, PLACEHOLDER, known_words, note
 from .work import Limits
 
 logger = logging.getLogger(__name__)
 
+INTRO = """# Find the parts of things, in your words
+
+Give an image, name objects and their parts, and get the pixels of each part."""
+HINT = """1. Upload an image, or pick an example.
+2. Name objects and their parts, a line for each object.
+3. Press *Find the parts*."""
+PLACEHOLDER = "dog: head, ear, tail\nbus: wheel, window"
 CSS = (resources.files(__package__) / "templates" / "app.css").read_text(encoding="utf-8")
 THEME = gr.themes.Base(
     primary_hue="teal",
@@ -43,36 +49,38 @@ THEME = gr.themes.Base(
 
 
 @dataclass(frozen=True)
-class Question:
-    """The left half: what is asked."""
+class InputPanel:
+    """The left half: the image, the parts to look for, and settings."""
 
     image: gr.Image
-    words: gr.Textbox
+    text: gr.Textbox
     empty_background: gr.Checkbox
     threshold: gr.Slider
     top_k: gr.Number
-    ask: gr.Button
+    button: gr.Button
 
     @property
     def inputs(self) -> list[gr.components.Component]:
         """The arguments of `work.find_parts` after the segmenter."""
-        return [self.image, self.words, self.empty_background, self.threshold, self.top_k]
+        return [self.image, self.text, self.empty_background, self.threshold, self.top_k]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The right half: what was found. It appears with the first answer."""
+class ResultPanel:
+    """The right half: what was found. It appears with the first result."""
 
-    kept: gr.State
+    result: gr.State
     hint: gr.Markdown
     column: gr.Column
     image: gr.Image
     switches: gr.CheckboxGroup
     table: gr.HTML
-    label_map: gr.DownloadButton
-    masks: gr.DownloadButton
-    details: gr.DownloadButton
-    overlay: gr.DownloadButton
+    downloads: list[gr.DownloadButton]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """Everything that changes with a result."""
+        return [self.result, self.hint, self.column, self.image, self.switches, self.table, *self.downloads]
 
 
 def build_page(segmenter: PartSegmenter, limits: Limits, concurrency: int) -> gr.Blocks:
@@ -84,17 +92,17 @@ def build_page(segmenter: PartSegmenter, limits: Limits, concurrency: int) -> gr
     ) as page:
         gr.Markdown(INTRO, elem_id="intro")
         if work.is_toy(segmenter):
-            gr.Markdown(note(), elem_id="note")
+            gr.Markdown(_toy_note(), elem_id="note")
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
-                question = _question(limits)
+                inputs = _input_panel(limits)
             with gr.Column(scale=6, min_width=320):
-                answer = _answer(limits)
-        known = known_words(segmenter)
+                results = _result_panel(limits)
+        known = _known_parts(segmenter)
         if known:
             with gr.Accordion("Words that this model has learned", open=False, elem_id="known"):
                 gr.Markdown(known)
-        _connect(segmenter, limits, question, answer)
+        _connect(segmenter, limits, inputs, results)
     return page.queue(max_size=limits.waiting, default_concurrency_limit=concurrency)
 
 
@@ -107,13 +115,9 @@ def serve(page: gr.Blocks, limits: Limits, host: str | None, port: int | None, b
             share=False,
             prevent_thread_lock=True,
             quiet=True,
-            show_error=False,
             footer_links=[],
             max_file_size=limits.file_size,
             state_session_capacity=limits.visitors,
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
             run_history=False,
             enable_monitoring=False,
             theme=THEME,
@@ -127,10 +131,32 @@ def serve(page: gr.Blocks, limits: Limits, host: str | None, port: int | None, b
     return page
 
 
-# ---- what stands where -----------------------------------------------------------------------------------------------
+# ---- layout ----------------------------------------------------------------------------------------------------------
 
 
-def _question(limits: Limits) -> Question:
+def _toy_note() -> str:
+    count = len(TOY_WORLD.object_classes)
+    unseen = [name for name in TOY_WORLD.object_classes if name not in TOY_WORLD.seen_objects]
+    return (
+        f"The model on this page is a **toy**. It has learned from drawings of {count} objects, and was never shown a "
+        f"part of {len(unseen)} of them ({', '.join(unseen)}): those it has to infer from their names. Photographs and "
+        "other words run through it, but what it answers there means nothing."
+    )
+
+
+def _known_parts(segmenter: PartSegmenter) -> str | None:
+    """The parts that the model was trained on, as a list; None if it does not say."""
+    class_names = segmenter.model.vocabulary or (TOY_WORLD.part_classes if work.is_toy(segmenter) else None)
+    if class_names is None:
+        return None
+    lines = [
+        f"* **{html.escape(name)}**: {html.escape(', '.join(parts))}"
+        for name, parts in work.parts_by_object(class_names).items()
+    ]
+    return "\n".join(["Others can be asked for; whether they are found is another matter.", "", *lines])
+
+
+def _input_panel(limits: Limits) -> InputPanel:
     image = gr.Image(
         label=f"Image (JPEG, PNG, WebP; up to {limits.file_size >> 20} MB)",
         type="filepath",
@@ -156,7 +182,7 @@ def _question(limits: Limits) -> Question:
         buttons=[],
         elem_id="examples",
     )
-    words = gr.Textbox(
+    text = gr.Textbox(
         label="Objects and their parts",
         info="A line for each object, for example  dog: head, ear, tail",
         placeholder=PLACEHOLDER,
@@ -177,32 +203,23 @@ def _question(limits: Limits) -> Question:
         top_k = gr.Number(
             0, minimum=0, precision=0, label="At most so many parts", info="Those with the highest scores; 0 for all."
         )
-    ask = gr.Button("Find the parts", variant="primary", size="lg", elem_id="ask")
-    gallery.select(
-        _picker(examples),
-        None,
-        [image, words, gallery],
-        api_visibility="private",
-        show_progress="hidden",
-        queue=False,
-    )
-    return Question(image, words, empty_background, threshold, top_k, ask)
+    button = gr.Button("Find the parts", variant="primary", size="lg", elem_id="ask")
+
+    def pick(event: gr.SelectData) -> tuple[Any, ...]:
+        example = examples[event.index]
+        return example.image, example.text, gr.Gallery(selected_index=None)
+
+    outputs = [image, text, gallery]
+    gallery.select(pick, None, outputs, api_visibility="private", show_progress="hidden", queue=False)
+    return InputPanel(image, text, empty_background, threshold, top_k, button)
 
 
 def _path(upload: Any) -> str | None:
     return None if upload is None else upload.path
 
 
-def _picker(examples: list[work.Example]) -> Callable[[gr.SelectData], tuple[Any, ...]]:
-    def pick(event: gr.SelectData) -> tuple[Any, ...]:
-        example = examples[event.index]
-        return example.image, example.words, gr.Gallery(selected_index=None)
-
-    return pick
-
-
-def _answer(limits: Limits) -> Answer:
-    kept = gr.State(None, time_to_live=limits.seconds)
+def _result_panel(limits: Limits) -> ResultPanel:
+    result = gr.State(None, time_to_live=limits.seconds)
     hint = gr.Markdown(HINT, elem_id="hint")
     with gr.Column(visible=False) as column:
         image = gr.Image(
@@ -219,63 +236,56 @@ def _answer(limits: Limits) -> Answer:
         table = gr.HTML(elem_id="scores")
         gr.Markdown("Download:", elem_classes="aside")
         with gr.Row(elem_id="downloads"):
-            label_map = gr.DownloadButton("Label map (PNG)", size="sm", elem_id="download-label-map")
-            masks = gr.DownloadButton("Masks (ZIP)", size="sm", elem_id="download-masks")
-            details = gr.DownloadButton("Scores, masks (JSON)", size="sm", elem_id="download-details")
-            overlay = gr.DownloadButton("Overlay (PNG)", size="sm", elem_id="download-overlay")
-    return Answer(kept, hint, column, image, switches, table, label_map, masks, details, overlay)
+            downloads = [
+                gr.DownloadButton(label, size="sm", elem_id=f"download-{file.replace('.', '-')}")
+                for label, file in work.DOWNLOADS.items()
+            ]
+    return ResultPanel(result, hint, column, image, switches, table, downloads)
 
 
-# ---- what happens ----------------------------------------------------------------------------------------------------
+# ---- events ----------------------------------------------------------------------------------------------------------
 
 
-def _connect(segmenter: PartSegmenter, limits: Limits, question: Question, answer: Answer) -> None:
-    def find(*inputs: Any) -> dict[Any, Any]:
-        result = _or_message(work.find_parts, segmenter, *inputs, limits)
-        files = work.write_files(result, Path(tempfile.mkdtemp(dir=get_upload_folder())))
-        kept = result.shrunk(OVERLAY_EDGE)
-        return {
-            answer.kept: kept,
-            answer.hint: gr.Markdown(visible=False),
-            answer.column: gr.Column(visible=True),
-            answer.image: kept.overlay(legend=False),
-            answer.switches: gr.CheckboxGroup(list(kept.found), value=list(kept.found)),
-            answer.table: work.table(result),
-            answer.label_map: files.label_map,
-            answer.masks: files.masks,
-            answer.details: files.details,
-            answer.overlay: files.overlay,
-        }
+def _connect(segmenter: PartSegmenter, limits: Limits, inputs: InputPanel, results: ResultPanel) -> None:
+    def find(*values: Any) -> list[Any]:
+        try:
+            result = work.find_parts(segmenter, *values, limits)
+        except OVPartsError as error:
+            raise _message(str(error)) from error
+        folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
+        work.write_files(result, folder)
+        shown = result.shrunk(OVERLAY_EDGE)
+        return [
+            shown,
+            gr.Markdown(visible=False),
+            gr.Column(visible=True),
+            shown.overlay(legend=False),
+            gr.CheckboxGroup(list(shown.found), value=list(shown.found)),
+            work.table(result),
+            *(folder / file for file in work.DOWNLOADS.values()),
+        ]
 
-    def show(kept: PartSegmentation | None, chosen: list[str]) -> Any:
-        if kept is None:
+    def switch(shown: PartSegmentation | None, parts: list[str]) -> Any:
+        if shown is None:
             raise _message("This answer is no longer kept. Ask again.")
-        return kept.overlay(legend=False, only=chosen)
+        return shown.overlay(legend=False, only=parts)
 
-    outputs = list(vars(answer).values())
     gr.on(
-        [question.ask.click, question.words.submit],
+        [inputs.button.click, inputs.text.submit],
         find,
-        question.inputs,
-        outputs,
+        inputs.inputs,
+        results.outputs,
         api_visibility="private",
-        show_progress_on=[answer.hint, answer.image],
+        show_progress_on=[results.hint, results.image],
     )
-    answer.switches.input(
-        show,
-        [answer.kept, answer.switches],
-        answer.image,
+    results.switches.input(
+        switch,
+        [results.result, results.switches],
+        results.image,
         api_visibility="private",
         show_progress="hidden",
         trigger_mode="always_last",
     )
-
-
-def _or_message(function: Callable[..., PartSegmentation], *arguments: Any) -> PartSegmentation:
-    try:
-        return function(*arguments)
-    except OVPartsError as error:
-        raise _message(str(error)) from error
 
 
 def _message(text: str) -> gr.Error:

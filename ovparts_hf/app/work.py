@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -24,22 +25,29 @@ from ..utils.templating import template_environment
 
 EXAMPLES = (0, 13, 19, 16, 17, 12)
 """Numbers of toy-world images, of a split of their own."""
+DOWNLOADS = {
+    "Label map (PNG)": "label_map.png",
+    "Masks (ZIP)": "masks.zip",
+    "Scores, masks (JSON)": "parts.json",
+    "Overlay (PNG)": "overlay.png",
+}
+"""Label on the page -> file."""
 _ENLARGED = 4
 _PAGES = template_environment("ovparts_hf.app", autoescape=True)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a visitor may ask for.
+    """What a visitor may ask for, and how long it is kept.
 
     Attributes:
         file_size: Bytes of an uploaded file.
         pixels: Height times width of an image.
         characters: Length of the text that names objects and parts.
-        parts: How many parts may be named.
-        waiting: How many questions may wait for their turn.
-        visitors: For how many visitors the last answer is kept in memory (about 30 MB for a large image).
-        seconds: How long answers and files are kept.
+        parts: Number of parts that are named.
+        waiting: Number of requests in the queue.
+        visitors: Number of visitors whose last result is kept in memory (about 30 MB for a large image).
+        seconds: How long results and files are kept.
     """
 
     file_size: int = 32 * 2**20
@@ -51,23 +59,12 @@ class Limits:
     seconds: int = 3600
 
 
-@dataclass(frozen=True)
-class Example:
-    """An image to try, what is in it, and what can be asked about it."""
+class Example(NamedTuple):
+    """An image to try, the names of the objects in it, and the text that names their parts."""
 
     image: Image.Image
     name: str
-    words: str
-
-
-@dataclass(frozen=True)
-class Files:
-    """What can be downloaded."""
-
-    label_map: Path
-    masks: Path
-    details: Path
-    overlay: Path
+    text: str
 
 
 def find_parts(
@@ -79,23 +76,23 @@ def find_parts(
     top_k: float | None = None,
     limits: Limits = Limits(),  # noqa: B008 (it is frozen)
 ) -> PartSegmentation:
-    """Answers one question.
+    """Segments an uploaded file.
 
     Args:
-        segmenter: Who answers.
+        segmenter: The model.
         path: The uploaded file; None if there is none yet.
-        text: Objects and parts as a visitor types them, see `words.parse_parts`.
+        text: Objects and parts as a visitor types them, see `taxonomy.vocabulary.parse_parts`.
         empty_background: Whether pixels may be none of the parts.
         threshold: Score from 0 to 1 that a part must exceed; None or 0 for none.
-        top_k: How many parts may be answered; None or 0 for all.
+        top_k: How many parts may be found; None or 0 for all.
         limits: What is allowed.
 
     Raises:
-        OVPartsError: Something given cannot be used; the message is for the visitor and names no path of the server.
+        OVPartsError: The input cannot be used; the message is for the visitor and names no path of the server.
     """
     if path is None:
         raise OVPartsError("There is no image yet. Upload one, or pick an example.")
-    parts = read_words(text, limits)
+    parts = _read_parts(text or "", limits)
     try:
         image = load_image(Path(path), limits.pixels)
     except OVPartsError as error:
@@ -109,13 +106,7 @@ def find_parts(
     )
 
 
-def read_words(text: str | None, limits: Limits) -> dict[str, list[str]]:
-    """Parts by object.
-
-    Raises:
-        OVPartsError: There are none, too many, or the text is not as it must be.
-    """
-    text = text or ""
+def _read_parts(text: str, limits: Limits) -> dict[str, list[str]]:
     if len(text) > limits.characters:
         raise OVPartsError(f"The text has {len(text):,} characters; at most {limits.characters:,} are allowed.")
     parts = parse_parts(text)
@@ -132,25 +123,23 @@ def table(result: PartSegmentation) -> str:
         {"name": name, "color": color, "score": float(score), "area": areas[name], "share": areas[name] / pixels}
         for name, color, score in zip(result.classes, colors(result.classes), result.scores)
     ]
-    found = [color for name, color in zip(result.classes, colors(result.classes)) if areas[name]]
+    found = [row["color"] for row in rows if row["area"]]
     return _PAGES.get_template("app_table.html.j2").render(rows=rows, found=found)
 
 
-def colors(classes: Sequence[str]) -> list[str]:
+def colors(class_names: Sequence[str]) -> list[str]:
     """The classes' colors in overlays, as "#rrggbb"."""
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in class_colors(classes).tolist()]
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in class_colors(class_names).tolist()]
 
 
-def write_files(result: PartSegmentation, folder: Path) -> Files:
-    """Writes what can be downloaded: the label map, each part's mask, scores with masks, and the overlay."""
+def write_files(result: PartSegmentation, folder: Path) -> None:
+    """Writes the files of `DOWNLOADS`."""
     result.save(folder)
-    files = Files(folder / "label_map.png", folder / "masks.zip", folder / "parts.json", folder / "overlay.png")
-    with zipfile.ZipFile(files.masks, "w") as archive:
+    with zipfile.ZipFile(folder / "masks.zip", "w") as archive:
         for number, (name, mask) in enumerate(result.masks().items(), start=1):
             png = io.BytesIO()
             Image.fromarray(mask).save(png, format="PNG")
             archive.writestr(f"{number:03d}_{_file_name(name)}.png", png.getvalue())
-    return files
 
 
 def _file_name(name: str) -> str:
@@ -166,20 +155,20 @@ def examples() -> list[Example]:
         scene = draw("app", number)
         size = (scene.image.width * _ENLARGED, scene.image.height * _ENLARGED)
         names = dict.fromkeys(figure.name for figure in scene.figures)
-        words = "\n".join(f"{name}: {', '.join(parts[name])}" for name in names)
-        found.append(Example(scene.image.resize(size, Image.Resampling.LANCZOS), ", ".join(names), words))
+        text = "\n".join(f"{name}: {', '.join(parts[name])}" for name in names)
+        found.append(Example(scene.image.resize(size, Image.Resampling.LANCZOS), ", ".join(names), text))
     return found
 
 
-def parts_by_object(classes: Sequence[str]) -> dict[str, list[str]]:
+def parts_by_object(class_names: Sequence[str]) -> dict[str, list[str]]:
     """["dog's head", "dog's ear"] as {"dog": ["head", "ear"]}."""
     parts: dict[str, list[str]] = {}
-    for name in classes:
-        owner, part = split_part_class(name)
-        parts.setdefault(owner, []).append(part)
+    for name in class_names:
+        object_name, part = split_part_class(name)
+        parts.setdefault(object_name, []).append(part)
     return parts
 
 
 def is_toy(segmenter: PartSegmenter) -> bool:
-    """Whether the model is one that comes with the library, which knows drawings only."""
+    """Whether the model came with the library, and so knows drawings only."""
     return Path(segmenter.model.name_or_path).is_relative_to(str(TOY_FOLDER))

@@ -1,4 +1,4 @@
-"""The web page as a visitor's hands and eyes know it."""
+"""The web page as a visitor uses it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AppPage:
     def pick(self, number: int) -> None:
         before = self.source("#image img")
         self.all("#examples .thumbnail-item")[number].click()
-        self.until(lambda: self.words and self.source("#image img") not in (None, before))
+        self.until(lambda: self.text and self.source("#image img") not in (None, before))
 
     def upload(self, path: Path) -> None:
         if self.all("#image button[aria-label='Remove Image']"):
@@ -50,21 +50,21 @@ class AppPage:
         self.until(lambda: self.all("#image img"))
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return self.one("#words textarea").get_attribute("value")
 
     def type(self, text: str) -> None:
         self.one("#words textarea").clear()
         self.one("#words textarea").send_keys(text)
 
-    def ask(self) -> None:
-        """Presses the button and waits for an answer that was not there before."""
+    def find_parts(self) -> None:
+        """Presses the button and waits for a new result."""
         before = self.found_image
         self.one("#ask").click()
         self.until(lambda: self.found_image not in (None, before))
 
-    def ask_in_vain(self, message: str) -> str:
-        """Presses the button and waits for a message."""
+    def fail_to_find(self, message: str) -> str:
+        """Presses the button and waits for an error message."""
         self.one("#ask").click()
         return self.wait_for_message(message)
 
@@ -103,9 +103,9 @@ class AppPage:
         rows = [row.find_elements(By.CSS_SELECTOR, "th, td") for row in self.all("#scores tbody tr")]
         return {cells[0].text: [cell.text for cell in cells[1:]] for cells in rows}
 
-    def download(self, name: str, file_name: str) -> bytes:
+    def download(self, file_name: str) -> bytes:
         path = self.browser.downloads / file_name
-        self.one(f"#download-{name}").click()
+        self.one(f"#download-{file_name.replace('.', '-')}").click()
         self.until(path.exists)
         time.sleep(0.2)
         return path.read_bytes()

@@ -44,8 +44,8 @@ def programs():
 
 
 @pytest.fixture(scope="module")
-def server(programs, tmp_path_factory):
-    """`ovparts demo --app` in a process of its own: (address, folder of its temporary files, the process)."""
+def starting(programs, tmp_path_factory):
+    """`ovparts demo --app` in a process of its own, not yet ready: (address, its temporary folder, the process)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -53,24 +53,27 @@ def server(programs, tmp_path_factory):
     main = "import sys; from ovparts_hf.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder)}
     with (folder.parent / "server.log").open("w") as log:
-        words = [sys.executable, "-c", main, "demo", "--app", "--port", str(port)]
-        process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(address, process, Path(log.name))
-        yield address, folder, process
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        command = [sys.executable, "-c", main, "demo", "--app", "--port", str(port)]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    yield f"http://127.0.0.1:{port}", folder, process
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
 
 
-def _wait_for(address, process, log):
-    for _ in range(300):
+@pytest.fixture(scope="module")
+def server(starting, browser):
+    """The same, ready; the browser has started meanwhile."""
+    address, folder, process = starting
+    log = folder.parent / "server.log"
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
         try:
-            return urlopen(address).close()
+            urlopen(address).close()
         except URLError:
             assert process.poll() is None, log.read_text()
-            time.sleep(1)
+            time.sleep(0.2)
+        else:
+            return starting
     raise AssertionError(log.read_text())
 
 

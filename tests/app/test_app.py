@@ -39,7 +39,7 @@ def result():
     return PartSegmentation(Image.new("RGB", (8, 6)), labels, ("dog's head", "dog's ear", f"dog's {SCRIPT}"), scores)
 
 
-def test_a_question_is_answered(segmenter, image):
+def test_parts_are_found(segmenter, image):
     result = work.find_parts(segmenter, image, "dog: head, leg\n")
     assert result.image.size == Image.open(image).size
     assert result.found == ("dog's head", "dog's leg")
@@ -67,7 +67,7 @@ def test_settings_are_passed_on(segmenter, image):
         ("dog: " + "very " * 60 + "long tail", "Shorten it"),
     ],
 )
-def test_bad_words_get_a_message(text, message, segmenter, image):
+def test_bad_texts_get_a_message(text, message, segmenter, image):
     with pytest.raises(OVPartsError, match=message):
         work.find_parts(segmenter, image, text)
 
@@ -97,14 +97,15 @@ def test_an_address_is_not_fetched(segmenter):
         work.find_parts(segmenter, "http://127.0.0.1:9/image.png", "dog: head")
 
 
-def test_files_hold_the_answer(result, tmp_path):
-    files = work.write_files(result, tmp_path)
-    assert np.array_equal(
-        np.asarray(Image.open(files.label_map)), np.where(result.label_map < 0, 255, result.label_map)
-    )
-    assert json.loads(files.details.read_text())["classes"][0] == result.to_json()["classes"][0]
-    assert Image.open(files.overlay).size == result.overlay().size
-    with zipfile.ZipFile(files.masks) as archive:
+def test_files_hold_the_result(result, tmp_path):
+    work.write_files(result, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*work.DOWNLOADS.values()}
+    label_map = np.asarray(Image.open(tmp_path / "label_map.png"))
+    assert np.array_equal(label_map, np.where(result.label_map < 0, 255, result.label_map))
+    details = json.loads((tmp_path / "parts.json").read_text())
+    assert details["classes"][0] == result.to_json()["classes"][0]
+    assert Image.open(tmp_path / "overlay.png").size == result.overlay().size
+    with zipfile.ZipFile(tmp_path / "masks.zip") as archive:
         assert archive.namelist() == ["001_dog_head.png", "002_dog_img_src_x_onerror_alert_1.png"]
         with archive.open("001_dog_head.png") as file:
             assert np.array_equal(np.asarray(Image.open(file)), result.mask("dog's head"))
@@ -113,7 +114,8 @@ def test_files_hold_the_answer(result, tmp_path):
 def test_nobody_can_name_a_path_in_the_archive(tmp_path):
     labels = np.zeros((2, 2), dtype=np.int16)
     result = PartSegmentation(Image.new("RGB", (2, 2)), labels, ("../../etc's \N{SNOWMAN}/..",), np.ones(1, np.float32))
-    with zipfile.ZipFile(work.write_files(result, tmp_path).masks) as archive:
+    work.write_files(result, tmp_path)
+    with zipfile.ZipFile(tmp_path / "masks.zip") as archive:
         assert archive.namelist() == ["001_etc.png"]
 
 
@@ -133,9 +135,9 @@ def test_switches_have_the_colors_of_the_overlay(result):
     assert first == result.to_json()["classes"][0]["color"]
 
 
-def test_examples_ask_for_the_parts_of_what_they_show(segmenter):
+def test_examples_name_the_parts_of_what_they_show(segmenter):
     for example in work.examples():
-        parts = parse_parts(example.words)
+        parts = parse_parts(example.text)
         assert ", ".join(parts) == example.name
         assert segmenter(example.image, parts).found
 
@@ -159,7 +161,7 @@ def page(segmenter):
 
 
 def test_the_page_offers_no_api_and_reports_nothing(page):
-    assert {each.api_visibility for each in page.fns.values()} == {"private"}
+    assert {event.api_visibility for event in page.fns.values()} == {"private"}
     assert page.get_api_info()["named_endpoints"] == {}
     assert page.analytics_enabled is False
 
@@ -171,7 +173,7 @@ def test_queue_and_files_are_bounded(page):
 
 
 def test_the_page_says_what_the_toy_knows(page):
-    texts = [each.value for each in page.blocks.values() if type(each).__name__ == "Markdown"]
+    texts = [block.value for block in page.blocks.values() if type(block).__name__ == "Markdown"]
     assert any("toy" in text and "(bench, castle, duck, horse, truck)" in text for text in texts)
     assert any("**bird**: head, beak, torso, wing, tail" in text for text in texts)
 

@@ -26,7 +26,7 @@ SCRIPT = "<img src=x onerror=window.hacked=1>"
 
 
 @pytest.fixture
-def page(browser, server):
+def page(server, browser):
     return AppPage(browser, server[0])
 
 
@@ -43,31 +43,31 @@ def test_an_example_from_image_to_files(page):
     assert not page.all("#found img")
     page.pick(2)
     example = work.examples()[2]
-    assert page.words == example.words == "car: body, wheel, window, door"
-    page.ask()
+    assert page.text == example.text == "car: body, wheel, window, door"
+    page.find_parts()
     assert page.found_size() == example.image.size
-    expected = PartSegmenter.from_pretrained("toy-trained", device="cpu")(example.image, example.words)
+    expected = PartSegmenter.from_pretrained("toy-trained", device="cpu")(example.image, example.text)
     assert list(page.switches) == list(expected.found)
     assert list(page.table()) == list(expected.classes)
     screenshot(page, "app.png")
 
-    label_map = np.asarray(Image.open(io.BytesIO(page.download("label-map", "label_map.png")))).astype(int)
+    label_map = np.asarray(Image.open(io.BytesIO(page.download("label_map.png")))).astype(int)
     assert (np.where(label_map == 255, -1, label_map) == expected.label_map).mean() > 0.999
-    details = json.loads(page.download("details", "parts.json"))
-    assert [each["name"] for each in details["classes"]] == list(expected.classes)
+    details = json.loads(page.download("parts.json"))
+    assert [entry["name"] for entry in details["classes"]] == list(expected.classes)
     for annotation in details["annotations"]:
         mask = coco_mask.decode(annotation["segmentation"]).astype(bool)
         assert np.array_equal(mask, label_map == annotation["category_id"])
-    with zipfile.ZipFile(io.BytesIO(page.download("masks", "masks.zip"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(page.download("masks.zip"))) as archive:
         mask = np.asarray(Image.open(io.BytesIO(archive.read("001_car_body.png"))))
     assert np.array_equal(mask, label_map == 0)
-    overlay = Image.open(io.BytesIO(page.download("overlay", "overlay.png")))
+    overlay = Image.open(io.BytesIO(page.download("overlay.png")))
     assert overlay.width == example.image.width
 
 
 def test_parts_are_switched_off_and_on(page):
     page.pick(0)
-    page.ask()
+    page.find_parts()
     everything = pixels(page)
     page.switches["dog's head"].click()
     page.until(lambda: not np.array_equal(pixels(page), everything))
@@ -76,7 +76,7 @@ def test_parts_are_switched_off_and_on(page):
     ys, xs = np.nonzero(changed)
     assert xs.min() > 0.5 * changed.shape[1] and ys.max() < 0.7 * changed.shape[0]  # where the head is
     page.one("#parts .select-all-checkbox").click()
-    page.until(lambda: all(each.is_selected() for each in page.switches.values()))
+    page.until(lambda: page.switches and all(switch.is_selected() for switch in page.switches.values()))
     page.until(lambda: np.array_equal(pixels(page), everything))
     page.one("#parts .select-all-checkbox").click()
     plain = work.examples()[0].image
@@ -93,7 +93,7 @@ def pixels(page):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
 
 
-def test_an_upload_is_turned_upright_and_answers_what_was_typed(page, tmp_path):
+def test_an_upload_is_turned_upright_and_the_typed_parts_are_found(page, tmp_path):
     exif = Image.Exif()
     exif[274] = 6  # to be turned by 90 degrees
     path = tmp_path / "<img src=x onerror=window.hacked=1> photo.jpg"
@@ -101,7 +101,7 @@ def test_an_upload_is_turned_upright_and_answers_what_was_typed(page, tmp_path):
     width, height = work.examples()[2].image.size
     page.upload_shown(path)
     page.type("car: body, wheel\ndog: head")
-    page.ask()
+    page.find_parts()
     assert page.found_size() == (height, width)
     assert list(page.table()) == ["car's body", "car's wheel", "dog's head"]
     assert page.browser.execute_script("return window.hacked") is None
@@ -109,7 +109,7 @@ def test_an_upload_is_turned_upright_and_answers_what_was_typed(page, tmp_path):
 
 def test_photographs_go_through(page, tmp_path):
     data = pytest.importorskip("skimage").data
-    for name, words in (
+    for name, text in (
         ("chelsea", "cat: head, ear"),
         ("coffee", "cup: body, handle"),
         ("rocket", "rocket: body, tip"),
@@ -117,22 +117,22 @@ def test_photographs_go_through(page, tmp_path):
         photograph = Image.fromarray(getattr(data, name)())
         photograph.save(tmp_path / f"{name}.jpg")
         page.upload_shown(tmp_path / f"{name}.jpg")
-        page.type(words)
-        page.ask()
+        page.type(text)
+        page.find_parts()
         assert page.found_size() == photograph.size
         assert len(page.table()) == 2
 
 
 def test_errors_are_messages(page, tmp_path):
     page.type("dog: head")
-    page.ask_in_vain("There is no image yet")
+    page.fail_to_find("There is no image yet")
     page.pick(0)
     page.type("head")
-    page.ask_in_vain('does not name an object and its parts; write "dog: head, ear, tail"')
+    page.fail_to_find('does not name an object and its parts; write "dog: head, ear, tail"')
     page.type(" ")
-    page.ask_in_vain("No parts are named")
+    page.fail_to_find("No parts are named")
     page.type("dog: " + "very " * 60 + "long tail")
-    page.ask_in_vain("Shorten it")
+    page.fail_to_find("Shorten it")
     page.type("dog: head")
     for name, write, message in (
         ("broken.png", broken, "The file is not a whole image"),
@@ -143,11 +143,11 @@ def test_errors_are_messages(page, tmp_path):
         write(tmp_path / name)
         page.upload(tmp_path / name)
         page.until(lambda: page.all("#image button[aria-label='Remove Image']"))
-        text = page.ask_in_vain(message)
+        text = page.fail_to_find(message)
         assert "Traceback" not in text and "/" not in text
     assert not page.all("#found img")
     page.pick(0)
-    page.ask()
+    page.find_parts()
 
 
 def test_too_large_a_file_is_not_taken(page, tmp_path):
@@ -160,7 +160,7 @@ def test_too_large_a_file_is_not_taken(page, tmp_path):
 
 
 def test_typed_scripts_are_text(page):
-    wanted = [
+    typed = [
         "head",
         SCRIPT,
         "<script>window.hacked=2</script>",
@@ -168,12 +168,12 @@ def test_typed_scripts_are_text(page):
         "![x](//127.0.0.1:9/x)",
     ]
     page.pick(0)
-    page.type("dog: " + ", ".join(wanted))
-    page.ask()
-    assert list(page.table()) == [f"dog's {part}" for part in wanted]
+    page.type("dog: " + ", ".join(typed))
+    page.find_parts()
+    assert list(page.table()) == [f"dog's {part}" for part in typed]
     assert set(page.switches) <= set(page.table())
     page.type(SCRIPT)
-    assert SCRIPT in page.ask_in_vain("does not name an object")
+    assert SCRIPT in page.fail_to_find("does not name an object")
     assert page.browser.execute_script("return window.hacked") is None
     assert not page.all("img[src='x'], #scores img, #parts img, #parts script, #scores script")
 
@@ -182,7 +182,7 @@ def test_the_page_fits_a_telephone(page):
     size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     page.pick(3)
-    page.ask()
+    page.find_parts()
     widths = page.browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
     page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert widths == [400, 400]
@@ -191,11 +191,11 @@ def test_the_page_fits_a_telephone(page):
 def test_nothing_leaves_the_machine_and_nothing_is_left_behind(page, server):
     address, folder, process = server
     page.pick(0)
-    page.ask()
-    asked = [json.loads(entry["message"])["message"] for entry in page.browser.get_log("performance")]
-    urls = [each["params"]["request"]["url"] for each in asked if each["method"] == "Network.requestWillBeSent"]
-    strangers = [url for url in urls if not url.startswith((address, "data:", "blob:", "chrome:"))]
-    assert urls and not strangers
+    page.find_parts()
+    events = [json.loads(entry["message"])["message"] for entry in page.browser.get_log("performance")]
+    urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    assert urls
+    assert [url for url in urls if not url.startswith((address, "data:", "blob:", "chrome:"))] == []
     assert list(folder.rglob("parts.json"))
     page.browser.get("about:blank")
     process.send_signal(signal.SIGINT)
