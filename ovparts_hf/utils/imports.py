@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -45,7 +46,7 @@ class _AfterImport(MetaPathFinder, Loader):
         if fullname != self.name:
             return None
         sys.meta_path.remove(self)
-        spec = PathFinder.find_spec(fullname, path, target)
+        spec = find_spec(fullname)
         if spec is not None:
             self.loader, spec.loader = spec.loader, self
         return spec

@@ -98,7 +98,7 @@ def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
 
 @pytest.fixture(params=[PLUS, PLAIN], ids=["plus", "plain"])
 def zsseg(request, tmp_path):
-    """A checkpoint, and the words that convert it from a folder that holds what stock CLIP does."""
+    """A checkpoint, and the arguments that convert it from a folder that holds what stock CLIP does."""
     golden, base = request.param, tmp_path / "clip"
     config = zsseg_golden_config(golden)
     sizes = {name: getattr(config, name).to_dict() for name in ("text_config", "vision_config")}
@@ -109,13 +109,13 @@ def zsseg(request, tmp_path):
     if golden is PLAIN:
         settings |= {"object_mask_prompt": False, "prompt_lengths": None, "region_size": config.region_size}
     overrides = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
-    words = ["convert", "zsseg", str(golden.checkpoint), str(tmp_path / "out"), "--base", str(base), "--set"]
-    return golden, [*words, *overrides]
+    arguments = ["convert", "zsseg", str(golden.checkpoint), str(tmp_path / "out"), "--base", str(base), "--set"]
+    return golden, [*arguments, *overrides]
 
 
 def test_convert_zsseg(zsseg, tmp_path, capsys):
-    golden, words = zsseg
-    assert main([*words, "--trained-on", "pascal-part-116", "--backbone", "resnet-50"]) == 0
+    golden, arguments = zsseg
+    assert main([*arguments, "--trained-on", "pascal-part-116", "--backbone", "resnet-50"]) == 0
     printed = capsys.readouterr().out
     assert f"{len(golden.tensors())} keys: " in printed and "derivable  criterion.empty_weight" in printed
     model, processor = load_model(tmp_path / "out")
@@ -158,9 +158,9 @@ def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
     if with_base:
         ResNetConfig(**sizes.pop("backbone_config")).save_pretrained(tmp_path / "resnet")
         base = ["--base", str(tmp_path / "resnet")]
-    words = ["convert", "maskformer", str(golden.checkpoint), str(tmp_path / "out"), *base]
-    words += PASCAL
-    assert main([*words, "--set", *(f"{key}={json.dumps(value)}" for key, value in sizes.items())]) == 0
+    arguments = ["convert", "maskformer", str(golden.checkpoint), str(tmp_path / "out"), *base]
+    arguments += PASCAL
+    assert main([*arguments, "--set", *(f"{key}={json.dumps(value)}" for key, value in sizes.items())]) == 0
     assert f"{len(golden.tensors())} keys: " in capsys.readouterr().out
     model, _ = load_model(tmp_path / "out")
     assert model.config.id2label == dict(enumerate(few.part_classes))
@@ -168,7 +168,7 @@ def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("family", "words", "message"),
+    ("family", "arguments", "message"),
     [
         ("maskformer", [], "give exactly one with --vocabulary"),
         ("maskformer", [*PASCAL, "ade20k-part-234"], "give exactly one with --vocabulary"),
@@ -201,9 +201,9 @@ def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
         ("clipseg", ["--base", "STOCK", "--text-precision", "float16"], "no field 'text_precision'"),
     ],
 )
-def test_conversions_that_make_no_sense_are_refused(family, words, message, stock, tmp_path, capsys):
-    words = [str(stock) if word == "STOCK" else word for word in words]
-    assert main(["convert", family, "nowhere.pth", str(tmp_path / "out"), *words]) == 1
+def test_conversions_that_make_no_sense_are_refused(family, arguments, message, stock, tmp_path, capsys):
+    arguments = [str(stock) if word == "STOCK" else word for word in arguments]
+    assert main(["convert", family, "nowhere.pth", str(tmp_path / "out"), *arguments]) == 1
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -217,7 +217,7 @@ def test_a_failed_conversion_leaves_nothing(stock, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["prepare", "pascal-part-116", "OUT"], "needs its SOURCE"),
         (["prepare", "toy-world", "SOURCE", "OUT"], "is drawn, not read"),
@@ -230,9 +230,9 @@ def test_a_failed_conversion_leaves_nothing(stock, tmp_path, capsys):
         (["convert", "clipseg", "x.pth", "OUT", "--base", "nowhere"], "No model configuration at 'nowhere'"),
     ],
 )
-def test_errors_are_one_clear_sentence(words, message, capsys, tmp_path, monkeypatch):
+def test_errors_are_one_clear_sentence(arguments, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(words) == 1
+    assert main(arguments) == 1
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error

@@ -21,13 +21,13 @@ LIGHT = f"""
 import json, sys
 from ovparts_hf.cli import main
 
-for words, expected in json.load(sys.stdin):
+for arguments, expected in json.load(sys.stdin):
     try:
-        code = main(words)
+        code = main(arguments)
     except SystemExit as stop:
         code = stop.code
-    assert code == expected, (words, code)
-    assert not {HEAVY} & set(sys.modules), (words, {HEAVY} & set(sys.modules))
+    assert code == expected, (arguments, code)
+    assert not {HEAVY} & set(sys.modules), (arguments, {HEAVY} & set(sys.modules))
 """
 
 
@@ -36,8 +36,8 @@ def test_neither_help_nor_datasets_load_torch(pascal_archive, tmp_path):
     runs = [
         *(([*command, "--help"], 0) for command in [[], *([name] for name in COMMANDS)]),
         *(
-            (words, 2)
-            for words in ([], ["evaluate"], ["unknown"], ["check", "x", "--jsn"], ["prepare", "no-data", "x"])
+            (arguments, 2)
+            for arguments in ([], ["evaluate"], ["unknown"], ["check", "x", "--jsn"], ["prepare", "no-data", "x"])
         ),
         (["check", nowhere], 1),
         (["check", str(pascal_archive)], 0),

@@ -13,7 +13,7 @@ from ovparts_hf.cli.predict import find_images, result_folders
 from ovparts_hf.inference.segmenter import PartSegmenter
 from ovparts_hf.toy.world import draw
 
-WORDS = ["--parts", "bench: seat, back"]
+PARTS = ["--parts", "bench: seat, back"]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def written(folder):
 
 def test_a_folder_becomes_a_folder_of_results(photos, tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(["predict", str(photos), *WORDS, "--out", str(out), "--overlay", "--json"]) == 0
+    assert main(["predict", str(photos), *PARTS, "--out", str(out), "--overlay", "--json"]) == 0
     kinds = ["label_map.png", "overlay.png", "parts.json"]
     assert written(out) == [f"{name}/{kind}" for name in ("first", "sub/second") for kind in kinds]
     expected = PartSegmenter.from_pretrained()(photos / "first.png", "bench: seat, back")
@@ -45,14 +45,14 @@ def test_a_folder_becomes_a_folder_of_results(photos, tmp_path, capsys):
 
 def test_only_the_label_map_is_written_unless_more_is_asked_for(photos, tmp_path):
     out = tmp_path / "out"
-    assert main(["predict", str(photos / "first.png"), *WORDS, "--out", str(out)]) == 0
+    assert main(["predict", str(photos / "first.png"), *PARTS, "--out", str(out)]) == 0
     assert written(out) == ["first/label_map.png"]
 
 
 def test_failed_images_do_not_stop_the_others(photos, tmp_path, capsys):
     (photos / "broken.png").write_text("no image")
     out = tmp_path / "out"
-    assert main(["predict", str(photos / "*.png"), str(photos / "gone.jpg"), *WORDS, "--out", str(out)]) == 1
+    assert main(["predict", str(photos / "*.png"), str(photos / "gone.jpg"), *PARTS, "--out", str(out)]) == 1
     assert written(out) == ["first/label_map.png"]
     errors = capsys.readouterr().err
     assert "broken.png is in no format" in errors
@@ -62,7 +62,7 @@ def test_failed_images_do_not_stop_the_others(photos, tmp_path, capsys):
 
 def test_what_was_done_before_can_be_skipped(photos, tmp_path):
     out = tmp_path / "out"
-    command = ["predict", str(photos), *WORDS, "--out", str(out), "--skip-existing"]
+    command = ["predict", str(photos), *PARTS, "--out", str(out), "--skip-existing"]
     assert main(command) == 0
     (photos / "first.png").write_text("no image any more")
     (out / "sub" / "second" / "label_map.png").unlink()
@@ -71,8 +71,8 @@ def test_what_was_done_before_can_be_skipped(photos, tmp_path):
     assert main([*command, "--json"]) == 1  # the JSON file is missing, so it is looked at again
 
 
-def test_words_may_be_in_a_file(photos, tmp_path):
-    path = tmp_path / "words.json"
+def test_parts_may_be_in_a_file(photos, tmp_path):
+    path = tmp_path / "parts.json"
     path.write_text(json.dumps({"bench": ["seat", "back"]}))
     for number, parts in enumerate([str(path), "bench: seat, back"]):
         command = ["predict", str(photos / "first.png"), "--parts", parts, "--json"]
@@ -99,10 +99,10 @@ def test_what_is_wrong_for_all_images_is_said_once(options, message, photos, tmp
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("word", "message"), [("empty", "There is no image in"), ("*.gif", "Nothing matches")])
-def test_words_that_stand_for_no_image_are_refused(word, message, tmp_path, capsys):
+@pytest.mark.parametrize(("name", "message"), [("empty", "There is no image in"), ("*.gif", "Nothing matches")])
+def test_names_that_stand_for_no_image_are_refused(name, message, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    assert main(["predict", str(tmp_path / word), *WORDS]) == 1
+    assert main(["predict", str(tmp_path / name), *PARTS]) == 1
     assert message in capsys.readouterr().err
 
 
@@ -141,7 +141,7 @@ def test_brackets_in_a_name_are_no_pattern(tmp_path):
 def test_a_place_that_cannot_be_written_is_said_once_and_first(place, photos, tmp_path, capsys, monkeypatch):
     (tmp_path / "taken").write_text("a file")
     monkeypatch.setattr(PartSegmenter, "__call__", lambda *args, **kwargs: pytest.fail("worked in vain"))
-    assert main(["predict", str(photos), *WORDS, "--out", str(tmp_path / place)]) == 1
+    assert main(["predict", str(photos), *PARTS, "--out", str(tmp_path / place)]) == 1
     error = capsys.readouterr().err
     assert "Nothing can be written to" in error and "Name another folder by --out" in error
     assert (tmp_path / "taken").read_text() == "a file"
@@ -150,12 +150,12 @@ def test_a_place_that_cannot_be_written_is_said_once_and_first(place, photos, tm
 def test_of_folders_only_what_can_be_opened_counts(photos, tmp_path):
     for name in ("notes.pdf", "movie.mpg", "drawing.eps", "data.h5"):
         (photos / name).write_bytes(b"none")
-    assert main(["predict", str(photos), *WORDS, "--out", str(tmp_path / "out")]) == 0
+    assert main(["predict", str(photos), *PARTS, "--out", str(tmp_path / "out")]) == 0
 
 
-def test_words_that_are_too_long_for_a_file(photos, tmp_path, capsys):
-    words = ["long" * 2000, str(photos / "first.png")]
-    assert main(["predict", *words, *WORDS, "--out", str(tmp_path / "out")]) == 1
+def test_names_that_are_too_long_for_a_file(photos, tmp_path, capsys):
+    names = ["long" * 2000, str(photos / "first.png")]
+    assert main(["predict", *names, *PARTS, "--out", str(tmp_path / "out")]) == 1
     assert "1 of 2 images failed" in capsys.readouterr().err
     assert written(tmp_path / "out") == ["first/label_map.png"]
 
@@ -170,7 +170,7 @@ def test_names_that_a_terminal_cannot_show(photos, tmp_path, monkeypatch):
     (photos / "first.png").rename(photos / "\udcff 犬.png")
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
     monkeypatch.setattr(sys, "stdout", terminal)
-    assert main(["predict", str(photos), *WORDS, "--out", str(tmp_path / "out")]) == 0
+    assert main(["predict", str(photos), *PARTS, "--out", str(tmp_path / "out")]) == 0
     terminal.flush()
     assert b"out/\\udcff \\u72ac: bench's " in terminal.buffer.getvalue()
     assert len(written(tmp_path / "out")) == 2
@@ -179,7 +179,7 @@ def test_names_that_a_terminal_cannot_show(photos, tmp_path, monkeypatch):
 def test_thresholds_and_top_k_count(photos, tmp_path):
     for options in ([], ["--threshold", "1"], ["--top-k", "1"]):
         out = tmp_path / "-".join(["out", *options])
-        assert main(["predict", str(photos / "first.png"), *WORDS, "--out", str(out), *options]) == 0
+        assert main(["predict", str(photos / "first.png"), *PARTS, "--out", str(out), *options]) == 0
     found = {path.parent.parent.name: set(np.unique(Image.open(path))) for path in tmp_path.glob("out*/first/*.png")}
     assert found["out"] == {0, 1, 255}
     assert found["out---threshold-1"] == {255}
@@ -190,6 +190,6 @@ def test_a_place_that_is_taken_does_not_stop_the_others(photos, tmp_path, capsys
     out = tmp_path / "out"
     out.mkdir()
     (out / "first").write_text("a file")
-    assert main(["predict", str(photos), *WORDS, "--out", str(out)]) == 1
+    assert main(["predict", str(photos), *PARTS, "--out", str(out)]) == 1
     assert "1 of 2 images failed" in capsys.readouterr().err
     assert written(out) == ["first", "sub/second/label_map.png"]

@@ -23,9 +23,9 @@ def saved(tmp_path_factory):
     return folder
 
 
-def evaluate(saved, data, out, *words):
-    words = [*words, "--device", "cpu", "--max-images", "3"]
-    assert main(["evaluate", str(saved), str(data), "--out", str(out), *words]) == 0
+def evaluate(saved, data, out, *arguments):
+    arguments = [*arguments, "--device", "cpu", "--max-images", "3"]
+    assert main(["evaluate", str(saved), str(data), "--out", str(out), *arguments]) == 0
     return BenchmarkResult.from_json(out / "result.json")
 
 
@@ -40,8 +40,8 @@ def test_evaluate_with_other_definitions_and_borders(metrics, saved, pascal_fold
 
 
 def test_evaluate_with_found_objects(saved, pascal_folder, tmp_path):
-    words = ("--setting", "pred_obj", "--objects", "model", "--tta", "--compat", "none")
-    result = evaluate(saved, pascal_folder, tmp_path / "out", *words)
+    arguments = ("--setting", "pred_obj", "--objects", "model", "--tta", "--compat", "none")
+    result = evaluate(saved, pascal_folder, tmp_path / "out", *arguments)
     facts = {key: result.config[key] for key in ("objects", "tta", "crf", "compat", "candidates")}
     assert facts == {"objects": "the same model", "tta": "flip", "crf": False, "compat": None, "candidates": "id"}
     assert result.setting == "pred_obj"
@@ -86,8 +86,8 @@ def test_submit_and_score(pascal_folder, pascal, tmp_path, capsys):
     assert "label maps are missing" in capsys.readouterr().err
     for record, path in zip(pascal.evaluation_records(TASKS["zero_shot"]), wanted_files(folder)):
         Image.fromarray(pascal.read(record).part_map.astype("uint8")).save(path)
-    words = ["--metrics", "strict", "--boundary", "--label-size", "80", "200", "--out", str(out)]
-    assert main(["score", str(folder), str(pascal_folder), *words]) == 0
+    arguments = ["--metrics", "strict", "--boundary", "--label-size", "80", "200", "--out", str(out)]
+    assert main(["score", str(folder), str(pascal_folder), *arguments]) == 0
     result = BenchmarkResult.from_json(out / "result.json")
     assert result.metrics["mIoU"] > 60  # borders were shifted by the label size
     assert result.config["label_size"] == [80, 200]
@@ -102,7 +102,7 @@ def wanted_files(folder):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["few-shot", "nowhere", "OUT"], "neither a folder nor a dataset repository"),
         (["report", "nowhere"], "nowhere cannot be read"),
@@ -111,9 +111,9 @@ def wanted_files(folder):
         (["score", "FOLDER", "nowhere"], "neither a folder nor a dataset repository"),
     ],
 )
-def test_errors_are_one_clear_sentence(words, message, capsys, tmp_path, monkeypatch):
+def test_errors_are_one_clear_sentence(arguments, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(words) == 1
+    assert main(arguments) == 1
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
