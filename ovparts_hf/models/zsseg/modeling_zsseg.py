@@ -39,9 +39,15 @@ from ..maskformer.modules import (
 from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput
 from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
-from .clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from .configuration_zsseg import ZSSegConfig
-from .object_prompt import attention_bias, check_object_masks, object_mask_features
+from .stages import (
+    attention_bias,
+    check_object_masks,
+    clip_part_features,
+    clip_proposal_scores,
+    ensemble,
+    object_mask_features,
+)
 
 TEMPLATES = ("a photo of a {}.",)
 """For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""

@@ -21,10 +21,15 @@ from ovparts_hf.models.maskformer.modules import (
     pad_to_multiple,
     sum_of_queries,
 )
-from ovparts_hf.models.zsseg.clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.models.zsseg.modeling_zsseg import Words
-from ovparts_hf.models.zsseg.object_prompt import attention_bias, object_mask_features
+from ovparts_hf.models.zsseg.stages import (
+    attention_bias,
+    clip_part_features,
+    clip_proposal_scores,
+    ensemble,
+    object_mask_features,
+)
 
 from ..maskformer.goldens import resized
 from .goldens import PLAIN, PLUS, class_ids, every, golden_config, same_substring, seen
