@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from .models.auto import register_when_needed
-from .utils.imports import call_after_import
+from .utils.imports import call_after_import, call_before
 
 __version__ = "0.1.0"
 
@@ -51,7 +51,14 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def _register_pipelines() -> None:
+    import_module(".inference.pipelines", __name__).register_pipelines()
+
+
+def _register_pipelines_before(base: Any) -> None:
+    for method in ("check_task", "get_supported_tasks"):
+        call_before(base.PipelineRegistry, method, _register_pipelines)
+
+
 register_when_needed()
-call_after_import(
-    "transformers.pipelines", lambda _: import_module(".inference.pipelines", __name__).register_pipelines()
-)
+call_after_import("transformers.pipelines.base", _register_pipelines_before)

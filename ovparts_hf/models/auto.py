@@ -6,13 +6,13 @@ first called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial, wraps
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..utils.imports import call_after_import
+from ..utils.imports import call_after_import, call_before
 
 if TYPE_CHECKING:
     from .configuration_utils import PartSegmentationConfig
@@ -88,17 +88,4 @@ def register_when_needed() -> None:
 def _register_before(classes: Mapping[str, Sequence[str]], module: ModuleType) -> None:
     for class_name, methods in classes.items():
         for method in methods:
-            _call_before(getattr(module, class_name), method, register_families)
-
-
-def _call_before(owner: type, method: str, function: Callable[[], None]) -> None:
-    """Calls a function before the first call of a class method."""
-    original = owner.__dict__[method]
-
-    @wraps(original.__func__)
-    def first_call(cls: type, *args: Any, **kwargs: Any) -> Any:
-        setattr(owner, method, original)
-        function()
-        return getattr(cls, method)(*args, **kwargs)
-
-    setattr(owner, method, classmethod(first_call))
+            call_before(getattr(module, class_name), method, register_families)

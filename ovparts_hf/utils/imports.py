@@ -1,12 +1,15 @@
-"""Doing something once another library has been imported, without importing it."""
+"""Doing something once another library is imported or used, without importing it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 
 def call_after_import(name: str, function: Callable[[ModuleType], None]) -> None:
@@ -15,6 +18,19 @@ def call_after_import(name: str, function: Callable[[ModuleType], None]) -> None
         function(sys.modules[name])
     else:
         sys.meta_path.insert(0, _AfterImport(name, function))
+
+
+def call_before(owner: type, method: str, function: Callable[[], Any]) -> None:
+    """Calls a function before the first call of a method or class method."""
+    original = owner.__dict__[method]
+
+    @wraps(getattr(original, "__func__", original))
+    def first_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        setattr(owner, method, original)
+        function()
+        return getattr(self, method)(*args, **kwargs)
+
+    setattr(owner, method, classmethod(first_call) if isinstance(original, classmethod) else first_call)
 
 
 class _AfterImport(MetaPathFinder, Loader):
@@ -29,7 +45,7 @@ class _AfterImport(MetaPathFinder, Loader):
         if fullname != self.name:
             return None
         sys.meta_path.remove(self)
-        spec = PathFinder.find_spec(fullname, path, target)
+        spec = find_spec(fullname)
         if spec is not None:
             self.loader, spec.loader = spec.loader, self
         return spec
