@@ -17,7 +17,7 @@ from ..errors import DatasetError, HubError, TaxonomyError
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
 from ..utils.hub import explained
-from ..utils.row_images import load_image
+from ..utils.images import decode_image
 from .masks import decode_label_map, decode_rle
 from .preparation.dataset_card import FEW_SHOT_SHARDS, shard_paths
 from .records import Level, Record, RowLabels, evaluation_records, training_records
@@ -197,7 +197,7 @@ class _DecodedRow:
         instances = row.get("instances", [])
         return cls(
             row["image_id"],
-            load_image(row["image"]["bytes"]),
+            decode_image(row["image"]["bytes"]),
             decode_label_map(row["part_map"]["bytes"]),
             decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None,
             [instance["category"] for instance in instances],

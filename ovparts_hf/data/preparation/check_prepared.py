@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from ...errors import OVPartsError
 from ...taxonomy import PartTaxonomy
-from ...utils.row_images import image_size
+from ...utils.images import image_size
 from ..masks import LabelMap, check_labels, encode_segmentation
 from ..rows import Instance, instance_row, semantic_row
 from .check_result import CheckResult, SplitCheck

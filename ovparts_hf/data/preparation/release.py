@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
-from ...utils.row_images import image_size
+from ...utils.images import image_size
 from ..masks import LabelMap, check_labels
 from ..rows import Instance, instance_row, semantic_row
 from .layout import ReleaseLayout
