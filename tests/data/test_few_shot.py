@@ -92,11 +92,22 @@ def test_lists_of_other_data_are_refused(pascal, ade):
     assert pascal.few_shot_source == ade.few_shot_source == "release"
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"format": "ovparts-few-shot", "version": 2}'])
-def test_other_files_are_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("{", "is not valid JSON"),
+        *(
+            (c, "is not a list of few-shot images")
+            for c in ("[]", "{}", '{"format": "ovparts-few-shot", "version": 2}')
+        ),
+    ],
+)
+def test_other_files_are_refused(tmp_path, content, fault):
     path = tmp_path / "list.json"
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file.*Make one with `ovparts few-shot`"):
+        FewShotList.from_json(path)
     path.write_text(content)
-    with pytest.raises(ConfigurationError, match="is not a list of few-shot images"):
+    with pytest.raises(ConfigurationError, match=f"{fault}.*Make one with `ovparts few-shot`"):
         FewShotList.from_json(path)
 
 
