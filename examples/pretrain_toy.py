@@ -42,9 +42,9 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from ovparts_hf.toy.drawing.captions import caption, phrases
 from ovparts_hf.toy.drawing.palette import COLOURS
 from ovparts_hf.toy.world import TOY_WORLD, draw
+from toy_captions import caption, phrases
 
 logger = logging.getLogger("pretrain_toy")
 

@@ -19,7 +19,7 @@ class ToyWorld:
     """Drawn objects made of parts; some objects are never labelled in training.
 
     Args:
-        images: How many there are in each split; None for 2000 to train on and 300 to validate on.
+        images: Number of images in each split; None for 2000 to train on and 300 to validate on.
         seed: Which toy world.
     """
 

@@ -92,6 +92,7 @@ def test_object_masks_go_with_the_labels(name: str, transform: Transform, reques
         if not transform.transforms:
             whole = dataset.read(record).object_map != dataset.taxonomy.ignore_index
             assert torch.equal(mask, torch.from_numpy(resize_nearest(whole, LABEL_SIZE, np.float32)).float())
+        assert {"pixel_values", "labels"} == set(example)
         assert all(torch.equal(value, plain[EpochIndex(0, index)][key]) for key, value in example.items())
     assert len(sizes) > 1
 
@@ -125,6 +126,7 @@ def test_division_does_not_change_the_batches(records: int, share: int, processe
         ResumableBatchSampler(records, batch, steps, 7, micro_batch_size=share, process=p, num_processes=processes)
         for p in range(processes)
     ]
+    assert len(divided) == processes
     assert all(len(list(order)) == len(order) == steps * micro_batches for order in divided)
     assert all(order.micro_batches_per_step == micro_batches for order in divided)
     for step, expected in enumerate(whole):
@@ -147,6 +149,7 @@ def test_epochs_and_seeds_differ() -> None:
     orders = [
         [index.index for index in walk[part]] for walk in (first, second) for part in (slice(50), slice(50, None))
     ]
+    assert len(orders) == 4
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 4
 
