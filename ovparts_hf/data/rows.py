@@ -78,15 +78,7 @@ def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
 def semantic_row(
     image_id: str, image: bytes, object_map: LabelMap, part_map: LabelMap, taxonomy: PartTaxonomy
 ) -> dict[str, Any]:
-    """One row of the semantic layout.
-
-    Args:
-        image_id: Unique name of the image, without suffix.
-        image: Bytes of its JPEG file, stored untouched.
-        object_map: Object ids or `taxonomy.ignore_index`, uint8.
-        part_map: Part ids or `taxonomy.ignore_index`, uint8, of the same size.
-        taxonomy: What the ids mean.
-    """
+    """One row of the semantic layout: the bytes of the JPEG file, stored untouched, and its two uint8 maps."""
     pairs = _present_pairs(object_map.values, part_map.values, taxonomy.ignore_index)
     objects = present_labels(object_map.values, taxonomy.ignore_index)
     return {
@@ -103,14 +95,9 @@ def semantic_row(
 def instance_row(
     image_id: str, image: bytes, part_map: LabelMap, instances: Sequence[Instance], taxonomy: PartTaxonomy
 ) -> dict[str, Any]:
-    """One row of the instance layout.
+    """One row of the instance layout: the bytes of the JPEG file, stored untouched, its uint16 part map, and its objects.
 
-    Args:
-        image_id: Unique name of the image, without suffix.
-        image: Bytes of its JPEG file, stored untouched.
-        part_map: Part ids or `taxonomy.ignore_index`, uint16.
-        instances: The objects; where two overlap, the later one counts.
-        taxonomy: What the ids mean.
+    Where two objects overlap, the later one counts.
     """
     columns = np.asfortranarray(part_map.values).T  # masks are decoded column by column, so this is the faster order
     return {

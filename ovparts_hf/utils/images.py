@@ -1,4 +1,4 @@
-"""Opens images: whatever a user calls one, and the files stored in datasets. All come out upright and in 8-bit RGB."""
+"""Opens images, those that users give and those stored in datasets: upright, in 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
 _BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error)
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap height and width
-_STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or of two lenses: the first one counts
+_STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or from two lenses: the first one counts
 _URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning in an address; spaces and letters beyond ASCII are escaped
 _WHITE = (255, 255, 255, 255)
 
@@ -66,7 +66,7 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise ImageError(
             f"An image is a PIL image, a numpy array, a path or a URL; a {type(source).__name__} was given."
         )
-    with contextlib.nullcontext() if image is source else image:  # what was opened here is closed here
+    with contextlib.nullcontext() if image is source else image:  # only what was opened here is closed here
         _check(image, name, max_pixels)
         try:
             return _upright_rgb(image)
@@ -165,10 +165,10 @@ def _check(image: Image.Image, name: str, max_pixels: int) -> None:
             f"{name} has {image.width} x {image.height} pixels; allowed are 1 to {max_pixels:,}. Give a smaller one."
         )
     if image.format in NO_IMAGES:
-        raise ImageError(f"{name} is a {image.format} file, which is no image. Save it as JPEG or PNG.")
+        raise ImageError(f"{name} is a {image.format} file, which is not an image. Save it as JPEG or PNG.")
     frames = 1 if image.format in _STILLS_OF_SEVERAL else getattr(image, "n_frames", 1)
     if frames > 1:
-        raise ImageError(f"{name} has {frames} frames or pages. Save the one that you mean as a JPEG or PNG.")
+        raise ImageError(f"{name} has {frames} frames or pages. Save the one to be used as JPEG or PNG.")
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
@@ -193,7 +193,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """A grey image of 16 bits, or of more bits or floating point whose values fit 16 bits or lie between 0 and 1."""
     values = np.asarray(image)
     if not (values.min() >= 0 and values.max() <= 65535):
-        raise ValueError(f"grey values from {values.min()} to {values.max()}, where 0 to 65535 can be shown")
+        raise ValueError(f"grey values from {values.min()} to {values.max()}, where 0 to 65535 are allowed")
     if image.mode == "F" and values.max() <= 1:
         values = (values * 255).round()
     elif values.max() > 255 or image.mode.startswith("I;16"):

@@ -57,7 +57,7 @@ class CheckResult:
             of the paper are for comparison, since a release may hold a part of the images.
         splits: Sizes of the splits.
         problems: Everything that is wrong.
-        notes: What is odd but harmless.
+        notes: Oddities that do no harm.
     """
 
     path: str

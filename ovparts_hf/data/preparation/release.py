@@ -97,7 +97,7 @@ class Listing:
         few_shot_ids: Training images that the few-shot list names.
         found: For each split, how many files each folder holds, and how many images its instance file lists.
         problems: Files without their partner and entries that contradict each other.
-        notes: What is odd but harmless.
+        notes: Oddities that do no harm.
     """
 
     images: dict[str, list[ListedImage]] = field(default_factory=dict)
@@ -140,8 +140,8 @@ class Release:
         for folder, label_map in maps.items():
             if size and label_map and label_map.values.shape != size:
                 problems.append(
-                    f"{self._name(self._path(folder, image, '.png'))} is {_by(label_map.values.shape)}, but "
-                    f"{self._name(path)} is {_by(size)} pixels (turned upright)."
+                    f"{self._name(self._path(folder, image, '.png'))} is {_format_size(label_map.values.shape)}, but "
+                    f"{self._name(path)} is {_format_size(size)} pixels (turned upright)."
                 )
         instances = self._instances(image, size, problems)
         if problems:
@@ -161,7 +161,7 @@ class Release:
                 listing.found[split][folder] = len(stems[folder])
             else:
                 listing.problems.append(f"{self._name(path)} is missing; the release has this folder.")
-        self._note_single_files(split, stems, listing)
+        self._note_unpaired_files(split, stems, listing)
         complete = len(stems) == len(self.layout.mask_folders) + 1
         present = set.intersection(*stems.values()) if complete else set()
         if self.layout.instance_files:
@@ -173,7 +173,7 @@ class Release:
             listing.problems.append(f"{self._name(folder)} holds no images (.jpg).")
         return images
 
-    def _note_single_files(self, split: str, stems: dict[str, set[str]], listing: Listing) -> None:
+    def _note_unpaired_files(self, split: str, stems: dict[str, set[str]], listing: Listing) -> None:
         folder = self.layout.split_folders[split]
         images = stems.get(self.layout.images)
         for mask_folder in self.layout.mask_folders:
@@ -241,18 +241,16 @@ class Release:
         listed = image.annotated
         if listed is None:
             return []
-        if size and size != (listed.height, listed.width):
+        stated = (listed.height, listed.width)
+        if size and size != stated:
             path = self.root / self.layout.instance_files[image.split]
             problems.append(
-                f"{self._name(path)} says that {listed.file_name} is {_by((listed.height, listed.width))} pixels, but "
-                f"{self._name(self._path(self.layout.images, image, '.jpg'))} is {_by(size)} (turned upright)."
+                f"{self._name(path)} says that {listed.file_name} is {_format_size(stated)} pixels, but "
+                f"{self._name(self._path(self.layout.images, image, '.jpg'))} is {_format_size(size)} (turned upright)."
             )
             return []
         num_objects = len(self.taxonomy.object_classes)
-        decoded = [
-            problems.attempt(annotation.to_instance, listed.height, listed.width, num_objects)
-            for annotation in listed.annotations
-        ]
+        decoded = [problems.attempt(annotation.to_instance, *stated, num_objects) for annotation in listed.annotations]
         return [instance for instance in decoded if instance is not None]
 
     def _path(self, folder: str, image: ListedImage, suffix: str) -> Path:
@@ -266,5 +264,5 @@ def _stems(folder: Path, suffix: str) -> set[str]:
     return {path.stem for path in folder.iterdir() if path.suffix == suffix and not is_junk(path.name)}
 
 
-def _by(size: tuple[int, ...]) -> str:
+def _format_size(size: tuple[int, ...]) -> str:
     return f"{size[1]} x {size[0]}"
