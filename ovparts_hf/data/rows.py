@@ -95,7 +95,7 @@ def semantic_row(
 def instance_row(
     image_id: str, image: bytes, part_map: LabelMap, instances: Sequence[Instance], taxonomy: PartTaxonomy
 ) -> dict[str, Any]:
-    """One row of the instance layout: the bytes of the JPEG file, stored untouched, its uint16 part map, and its objects.
+    """One row of the instance layout: the bytes of the JPEG file, stored untouched, its uint16 part map, its objects.
 
     Where two objects overlap, the later one counts.
     """
