@@ -182,7 +182,7 @@ def test_files_are_closed_whatever_comes_of_them(name, tmp_path):
     assert not [warning for warning in caught if warning.category is ResourceWarning]
 
 
-def test_a_given_image_stays_open(tmp_path):
+def test_an_image_that_is_given_stays_open(tmp_path):
     make_image().save(tmp_path / "one.gif")
     with Image.open(tmp_path / "one.gif") as image:
         first = load_image(image)
