@@ -1,8 +1,8 @@
-"""The toy world: a dataset that is drawn instead of downloaded.
+"""The toy world: a dataset that is drawn, not downloaded.
 
-Objects made of parts, some of them never labelled in training. Unseen objects share part names and looks with seen ones
-(a wheel is a wheel), and two part names belong to unseen objects only. Every image depends on nothing but the seed,
-its split and its number.
+Its objects are made of parts; some of them are never labelled in training. Unseen objects share part names and looks
+with seen ones (a wheel is a wheel), and two part names belong to unseen objects only. Each image depends on nothing but
+the seed, its split and its number.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def image_id(split: str, number: int) -> str:
 
 
 def few_shot_image_ids(count: int = SPLIT_SIZES["train"], shots: int = SHOTS, seed: int = 0) -> list[str]:
-    """The training images of the few-shot task: going through them in order, those that a part class still needs.
+    """The training images of the few-shot task: in order, each that shows a part class still short of images.
 
     Args:
         count: Number of training images.

@@ -181,7 +181,7 @@ class _Run:
 
     def _step(self, batches: Iterator[dict[str, torch.Tensor]]) -> tuple[float, torch.Tensor]:
         """One optimiser step; returns the loss over the whole batch and the gradient norm before clipping."""
-        accelerator, count = self.accelerator, self.order.pieces_per_step
+        accelerator, count = self.accelerator, self.order.micro_batches_per_step
         pieces = [send_to_device(next(batches), accelerator.device) for _ in range(count)]
         total = torch.zeros((), device=accelerator.device)
         self.model.train()

@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
 )
 
 from ..errors import HubError, OVPartsError
+from .files import first_line
 
 RepositoryType: TypeAlias = Literal["model", "dataset", "space"]
 
@@ -90,12 +91,6 @@ def has_accounts() -> bool:
     One that says who you are without being shown a token, such as a server for tests, lets everybody do everything.
     """
     return not get_session().get(f"{constants.ENDPOINT}/api/whoami-v2").is_success
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an exception's message that says something, or else the exception's name."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -14,7 +14,7 @@ from ovparts_hf.data.augmentation import PadTo, RandomCrop, RandomFlip, ResizeSh
 from ovparts_hf.data.color import ColorJitter
 from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.data.training_set import Draw
+from ovparts_hf.data.training_set import EpochIndex
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.training import TrainArguments, train
@@ -141,7 +141,7 @@ def test_pixels_and_labels_of_the_benchmark_recipe(stock: Path, pascal_folder: P
     loaded = TrainingSetup.load(given["RGB"])
     rgb, bgr = (loaded.training_set(value) for value in given.values())
     side = loaded.processor.image_processor.size["height"]
-    example = rgb[Draw(0, 1)]
+    example = rgb[EpochIndex(0, 1)]
     assert example["labels"].shape == (side, side)
     original = loaded.dataset.read(rgb.records[1]).image
     width, height = original.size
@@ -149,7 +149,7 @@ def test_pixels_and_labels_of_the_benchmark_recipe(stock: Path, pascal_folder: P
     image = original.resize((int(width * factor + 0.5), int(height * factor + 0.5)), 2)
     assert torch.equal(example["pixel_values"], loaded.processor(images=[image])["pixel_values"][0])
     swapped = loaded.processor(images=[np.asarray(image)[..., ::-1].transpose(2, 0, 1).copy()])["pixel_values"][0]
-    assert torch.equal(bgr[Draw(0, 1)]["pixel_values"], swapped)
+    assert torch.equal(bgr[EpochIndex(0, 1)]["pixel_values"], swapped)
 
 
 def test_augmentations_come_in_the_benchmark_order(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from ...data.part_dataset import PartDataset
 from ...data.records import Record
-from ...data.training_set import Draw
+from ...data.training_set import EpochIndex
 from ...errors import DatasetError
 from ...models.prompts import LearnedPrompts, tokenize_prompts
 from ...taxonomy import PartTaxonomy
@@ -154,13 +154,13 @@ class RegionSet(Dataset):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, draw: Draw) -> dict[str, torch.Tensor]:
+    def __getitem__(self, index: EpochIndex) -> dict[str, torch.Tensor]:
         """A row of each argument of `PromptClassifier.forward` that is not text."""
         return {
-            "part_features": self.features.part_features[draw.index],
-            "object_features": self.features.object_features[draw.index],
-            "class_mask": self.class_mask[draw.index],
-            "labels": self.labels[draw.index],
+            "part_features": self.features.part_features[index.index],
+            "object_features": self.features.object_features[index.index],
+            "class_mask": self.class_mask[index.index],
+            "labels": self.labels[index.index],
         }
 
 
