@@ -16,7 +16,7 @@ from PIL import Image
 from ..errors import DatasetError, HubError, TaxonomyError
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
-from ..utils.hub import explained
+from ..utils.hub import hub_errors
 from ..utils.images import decode_image
 from .dataset_card import FEW_SHOT_SHARDS, shard_paths
 from .masks import decode_label_map, decode_rle
@@ -231,7 +231,7 @@ def _without_decoding(rows: datasets.Dataset) -> datasets.Dataset:
 def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) -> Path:
     cache = Path(cache_dir) / "hub" if cache_dir else None
     try:
-        with explained(repo_id, "dataset"):
+        with hub_errors(repo_id, "dataset"):
             return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
     except HubError as error:
         raise DatasetError(

@@ -117,7 +117,7 @@ class HubHandler(BaseHTTPRequestHandler):
         repo_type = asked.get("type", "model")
         if user is None:
             raise Refusal(401, "", "Invalid username or password.")
-        if not (self.hub.everybody or user.may_write(repo_id)):
+        if not user.may_write(repo_id):
             owner = repo_id.split("/")[0]
             raise Refusal(403, "", f'You don\'t have the rights to create a {repo_type} under the namespace "{owner}"')
         self.hub.create(repo_type, repo_id, asked.get("visibility") == "private" or asked.get("private", False))
@@ -177,15 +177,16 @@ class HubHandler(BaseHTTPRequestHandler):
             self.rfile.read(self.unread // 2)
             self.hub.upload_began.set()
             self.hub.release_uploads.wait()
-            raise ConnectionError("The test has ended")
-        limit = self.hub.drop_uploads_after
-        if limit is not None and len(self.hub.uploads) >= limit:
-            raise ConnectionError("Cut as the test asked")
-        content = self._body()
-        if hashlib.sha256(content).hexdigest() != oid:
-            raise Refusal(400, "", "The content does not have this SHA-256")
-        self.hub.large_files[oid] = content
-        self.hub.uploads.append(oid)
+            raise ConnectionError("The test cuts this connection")
+        with self.hub.upload_lock:
+            limit = self.hub.drop_uploads_after
+            if limit is not None and len(self.hub.uploads) >= limit:
+                raise ConnectionError("The test cuts this connection")
+            content = self._body()
+            if hashlib.sha256(content).hexdigest() != oid:
+                raise Refusal(400, "", "The content does not have this SHA-256")
+            self.hub.large_files[oid] = content
+            self.hub.uploads.append(oid)
         self._answer({})
 
     def _commit(self, kind: str, repo_id: str) -> None:
