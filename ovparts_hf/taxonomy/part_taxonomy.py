@@ -300,3 +300,5 @@ def _built_in(name: str) -> PartTaxonomy:
 
 PASCAL_PART_116 = _built_in("pascal_part_116")
 ADE20K_PART_234 = _built_in("ade20k_part_234")
+TOY_WORLD = _built_in("toy_world")
+TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234, TOY_WORLD)}

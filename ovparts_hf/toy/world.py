@@ -10,16 +10,14 @@ from __future__ import annotations
 import io
 import random
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..taxonomy import PartTaxonomy
+from ..taxonomy import TOY_WORLD
 from .drawing.scene import Scene, draw_scene
 
-TOY_WORLD = PartTaxonomy.from_json(Path(__file__).parents[1] / "taxonomy" / "toy_world.json")
 SPLIT_SIZES = {"train": 2000, "validation": 300}
 SHOTS = 16
 
