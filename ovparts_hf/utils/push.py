@@ -50,14 +50,7 @@ _TEXT_SUFFIXES = ("", ".json", ".md", ".py", ".txt", ".yaml", ".yml", ".toml", "
 
 @dataclass(frozen=True)
 class Destination:
-    """A repository to push to.
-
-    Attributes:
-        repo_id: "owner/name". It is created if it does not exist.
-        repo_type: What kind of repository.
-        public: Whether a repository that is created is public.
-        i_have_the_rights: Whether the photographs of a dataset may be shown to everybody.
-    """
+    """A repository to push to, created if it does not exist; i_have_the_rights: to show photographs to everybody."""
 
     repo_id: str
     repo_type: RepositoryType
@@ -65,17 +58,9 @@ class Destination:
     i_have_the_rights: bool = False
 
     def check(self, photographs: bool) -> str | None:
-        """Finds out, without changing anything, whether a push can succeed.
+        """Raises what would make a push fail, without changing anything.
 
-        Args:
-            photographs: Whether images of a release are to be pushed.
-
-        Returns:
-            The commit that its main revision points to, or None if the repository does not exist yet.
-
-        Raises:
-            HubError: The Hub cannot be reached, the token is missing, wrong, or may not write there.
-            ConfigurationError: The name is invalid, or the photographs would be public.
+        Returns the commit that the main revision points to, or None if the repository does not exist yet.
         """
         _check_name(self.repo_id)
         if constants.HF_HUB_OFFLINE:
@@ -125,7 +110,7 @@ def push_folder(
 
     Args:
         folder: What to push. Hidden files, caches, training states and pickles are left out.
-        repo_id: "owner/name"; a repository that does not exist is created, a private one by default.
+        repo_id: "owner/name"; a repository that does not exist is created.
         public: Whether a repository that is created is public.
         i_have_the_rights: Required to show photographs of a prepared dataset to everybody; the toy world is drawn.
         message: Title of the commit.
@@ -135,7 +120,7 @@ def push_folder(
 
     Raises:
         ConfigurationError: The folder is of no known kind, holds an access token, or photographs would be public.
-        HubError: The Hub cannot be reached or refuses; one sentence says why.
+        HubError: The Hub cannot be reached or refuses.
     """
     folder = Path(folder).expanduser()
     destination = Destination(repo_id, _repository_type(folder), public, i_have_the_rights)

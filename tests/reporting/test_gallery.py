@@ -67,12 +67,12 @@ def test_ranked_galleries_show_what_was_scored(dataset, setting, metrics):
     assert len(scores) == result.dataset["num_records"]
     galleries = build_galleries(model, processor, dataset, count=3, scores=scores, **options)
     ranked = {gallery.title: gallery.items for gallery in galleries}
-    assert list(ranked)[2:] == ["Best answers", "Worst answers", "Most confused"]
-    best, worst = ([item.iou for item in ranked[title]] for title in ("Best answers", "Worst answers"))
+    assert list(ranked)[2:] == ["Best predictions", "Worst predictions", "Most confused"]
+    best, worst = ([item.iou for item in ranked[title]] for title in ("Best predictions", "Worst predictions"))
     assert best == sorted(best, reverse=True) and worst == sorted(worst)
     assert worst[0] == pytest.approx(min(each.iou for each in scores))
     assert best[0] >= worst[0]
-    for title, order in (("Best answers", "best"), ("Most confused", "confused")):
+    for title, order in (("Best predictions", "best"), ("Most confused", "confused")):
         expected = [each.iou for each in rank(scores, order, dataset.taxonomy, 3)]
         assert [item.iou for item in ranked[title]] == pytest.approx(expected, abs=0.5)
     assert all(" taken for " in item.caption for item in ranked["Most confused"])

@@ -13,11 +13,7 @@ DATASET_CARDS = {name: name.replace("-", "_") for name in DATASETS}
 
 
 def dataset_card(name: str) -> str:
-    """The card of a dataset, with `{counts}` where `ovparts prepare` puts a table of the splits.
-
-    Args:
-        name: A key of `DATASET_CARDS`.
-    """
+    """The card of a dataset, with `{counts}` where `ovparts prepare` puts a table of the splits."""
     taxonomy, facts = TAXONOMIES[name], DATASETS[name]
     licence = {"license": "other", "license_name": facts.license_name, "license_link": facts.terms}
     metadata = DatasetCardData(

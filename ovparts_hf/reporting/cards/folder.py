@@ -32,20 +32,7 @@ _ABOUT_THE_RUN = ("resume", "overwrite", "log_every", "save_every", "log_with", 
 def write_folder_card(
     folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None, overwrite: bool = False
 ) -> Path:
-    """Writes README.md into a model's folder.
-
-    Args:
-        folder: As for `folder_card`.
-        results: Likewise.
-        name: Likewise.
-        overwrite: Whether a README.md that says something else may be replaced.
-
-    Returns:
-        The file.
-
-    Raises:
-        ConfigurationError: As `folder_card`, or there is another README.md.
-    """
+    """Writes `folder_card` to README.md in the folder; one that a person wrote is replaced only with `overwrite`."""
     path = Path(folder) / CARD_FILE
     card = folder_card(folder, results, name)
     if path.exists() and not overwrite and path.read_bytes() not in _generated(folder, card, name):
@@ -63,17 +50,10 @@ def _generated(folder: str | Path, card: str, name: str | None) -> list[bytes]:
 
 
 def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None) -> str:
-    """The card of a model in a folder.
+    """The card of a model in a folder that `ovparts train`, `ovparts convert` or `save_pretrained` wrote.
 
-    Args:
-        folder: What `ovparts train` (its "last" or "best"), `ovparts convert` or `save_pretrained` wrote.
-        results: What was measured with it.
-        name: Of its repository, with or without the owner; by default the folder's, or the run's that it is part of.
-            A converted folder with the name of a benchmark model gets that model's card.
-
-    Raises:
-        ConfigurationError: It is not the folder of such a model, the name cannot be a repository's, or a result is of
-            another kind of model.
+    The name of its repository, with or without the owner, is by default the folder's, or the training run's. A
+    converted folder with the name of a benchmark model gets that model's card.
     """
     given = Path(folder)
     folder = Path(folder).expanduser().resolve()

@@ -20,18 +20,7 @@ _SETTINGS = {"oracle_obj": "Oracle-Obj", "pred_obj": "Pred-Obj", "pred_all": "Pr
 
 
 def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> str:
-    """Writes a card.
-
-    Args:
-        facts: What is known about the model.
-        results: What was measured with it; only this becomes its `model-index`.
-
-    Returns:
-        The text of README.md.
-
-    Raises:
-        ConfigurationError: A result belongs to a model of another family.
-    """
+    """The card of a model; only what was measured, `results`, becomes its `model-index`."""
     model_type = config_class(facts.family).model_type
     for result in results:
         if result.model.get("type") != model_type:
