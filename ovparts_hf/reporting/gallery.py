@@ -49,7 +49,7 @@ def build_galleries(
     galleries = _examples(predictor, task, records, count)
     for order, (title, note) in _RANKED.items():
         ranked = rank(scores, order, dataset.taxonomy, count)
-        items = [_ranked_item(predictor, each, records, order == "confused") for each in ranked]
+        items = [_ranked_item(predictor, record_score, records, order == "confused") for record_score in ranked]
         galleries.append(Gallery(title, dataset.taxonomy.part_classes, items, f"{note} {_SCORES}"))
     return [gallery for gallery in galleries if gallery.items]
 

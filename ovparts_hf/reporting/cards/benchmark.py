@@ -158,7 +158,7 @@ def _cross_dataset() -> Iterator[ModelFacts]:
 def _few_shot() -> Iterator[ModelFacts]:
     for row in published()["released_checkpoints"]:
         if row["setting"] == "few_shot":
-            [baseline] = [each for each in BASELINES if each.model == row["model"] and each.recipe and each.convert]
+            [baseline] = [b for b in BASELINES if b.model == row["model"] and b.recipe and b.convert]
             yield from (_fine_tuned(baseline, "few_shot", dataset, ()) for dataset in row["datasets"])
 
 

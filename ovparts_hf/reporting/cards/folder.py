@@ -45,8 +45,8 @@ def write_folder_card(
 
 
 def _generated(folder: str | Path, card: str, name: str | None) -> list[bytes]:
-    """What may lie in a folder that nobody has written into: this card, or one without results, or without a name."""
-    return [card.encode(), *(folder_card(folder, (), each).encode() for each in dict.fromkeys((name, None)))]
+    """The cards that were not edited by a person: this one, or one without results, or without a name."""
+    return [card.encode(), *(folder_card(folder, (), other).encode() for other in dict.fromkeys((name, None)))]
 
 
 def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None) -> str:

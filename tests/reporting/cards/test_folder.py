@@ -33,8 +33,8 @@ def saved(tmp_path_factory):
     for family in FAMILIES:
         torch.manual_seed(0)
         names = dict(enumerate(TOY_WORLD.part_classes))
-        words = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
-        settings = words if family == "maskformer" else {}
+        labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
+        settings = labels if family == "maskformer" else {}
         model, processor = load_model("toy" if family == "clipseg" else f"toy-{family}", **settings)
         model.save_pretrained(root / family)
         processor.save_pretrained(root / family)
@@ -86,7 +86,7 @@ def test_only_what_was_measured_becomes_the_model_index(validator, tmp_path):
     card = model_card(facts, [measured(), measured(setting="pred_obj", flavour="strict", metrics={"mIoU": 12.0})])
     (tmp_path / "card.md").write_text(card)
     data = ModelCard.load(tmp_path / "card.md").data
-    found = {each.metric_name: each.metric_value for each in data.eval_results}
+    found = {line.metric_name: line.metric_value for line in data.eval_results}
     assert found == {
         "mIoU, ov_parts (zero_shot, oracle_obj)": 31.25,
         "mIoU_seen, ov_parts (zero_shot, oracle_obj)": 41.5,
@@ -98,7 +98,7 @@ def test_only_what_was_measured_becomes_the_model_index(validator, tmp_path):
     }
     name, again = model_index_to_eval_results(yaml.safe_load(card.split("---\n")[1])["model-index"])
     assert name == facts.name and again == data.eval_results
-    assert {each.dataset_type for each in again} == {"ovparts/pascal-part-116"}
+    assert {line.dataset_type for line in again} == {"ovparts/pascal-part-116"}
     assert again[0].metric_args["fingerprint"] == "ab12" and again[0].metric_args["num_images"] == 20
     published = {number for line in facts.published for number in line.values.values()}
     assert not published & set(found.values())
@@ -274,7 +274,7 @@ class TestBadInput:
             folder_card(folder, [measured(model={"name": "y", "type": "ovparts_catseg"})])
 
     @pytest.mark.parametrize(
-        ("words", "message"),
+        ("arguments", "message"),
         [
             ([], "model folder"),
             (["{folder}", "--out", "{out}"], "one card"),
@@ -284,9 +284,9 @@ class TestBadInput:
             (["{folder}", "--result", "{folder}"], "cannot be read"),
         ],
     )
-    def test_arguments(self, words, message, folder, tmp_path, capsys):
+    def test_arguments(self, arguments, message, folder, tmp_path, capsys):
         measured().to_json(tmp_path / "result.json")
         places = {"folder": folder, "out": tmp_path / "out", "result": tmp_path / "result.json"}
-        assert main(["card", *(word.format(**places) for word in words)]) == 1
+        assert main(["card", *(argument.format(**places) for argument in arguments)]) == 1
         assert message in capsys.readouterr().err
         assert not (tmp_path / "out").exists() and not (folder / "README.md").exists()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 class Refusal(Exception):
-    """An answer that is not 2xx.
+    """A response that is not 2xx.
 
     Args:
         status: HTTP status.

@@ -11,7 +11,7 @@ from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, HubError
 from ovparts_hf.utils.push import push_folder
 
-from .conftest import ROOT, contents
+from .conftest import ROOT, contents, pushed
 from .repositories import Refusal
 
 METRIC = ROOT / "ovparts_hf" / "metrics" / "part_miou"
@@ -26,13 +26,6 @@ def model(model_folder, tmp_path):
 def toy_folder(tmp_path_factory):
     builder = ToyWorld({"train": 500, "validation": 20})
     return write_repository(builder, tmp_path_factory.mktemp("toy") / "world", progress=False)
-
-
-def pushed(hub, repo_type, repo_id):
-    """The files on the main revision, but for the one that every repository starts with."""
-    files = dict(hub.find(repo_type, repo_id).commit().files)
-    del files[".gitattributes"]
-    return files
 
 
 def test_a_model_arrives_byte_for_byte_in_one_commit_and_private(hub, here, model):
@@ -154,10 +147,10 @@ def test_folders_of_no_kind(here, model, tmp_path):
     "name", ["model", "a/b/c", "me/a b", "https://huggingface.co/me/model", "/model", "me/-model", "me/modèle"]
 )
 def test_names_that_are_none(hub, here, model, name):
-    asked = len(hub.requests)
+    requests_before = len(hub.requests)
     with pytest.raises(ConfigurationError, match="has the form owner/name"):
         push_folder(model, name)
-    assert len(hub.requests) == asked
+    assert len(hub.requests) == requests_before
 
 
 @pytest.mark.parametrize(
@@ -180,16 +173,16 @@ def test_a_commit_in_between_is_not_overwritten(hub, here, model, monkeypatch):
     repository = hub.create("model", "me/busy", private=True)
     writable, calls = hub.writable, []
 
-    def somebody_else_is_faster(*arguments):
+    def change_in_between(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
-            repository.add_commit("theirs", {"config.json": b"theirs"})
+            repository.add_commit("from elsewhere", {"config.json": b"from elsewhere"})
         return writable(*arguments)
 
-    monkeypatch.setattr(hub, "writable", somebody_else_is_faster)
+    monkeypatch.setattr(hub, "writable", change_in_between)
     with pytest.raises(HubError, match="changed the model repository 'me/busy' at the same time"):
         push_folder(model, "me/busy")
-    assert repository.commit().title == "theirs"
+    assert repository.commit().title == "from elsewhere"
 
 
 def test_a_card_that_the_hub_does_not_take(hub, here, model):
