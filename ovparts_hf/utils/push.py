@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from ..errors import ConfigurationError, HubError
+from .files import read_json
 from .hub import RepositoryType, hub_errors
 
 logger = logging.getLogger(__name__)
@@ -165,11 +165,7 @@ def _holds_photographs(folder: Path) -> bool:
     """Whether a folder is a prepared dataset whose images are not drawn by this library."""
     if not _is_dataset(folder):
         return False
-    path = folder / "taxonomy.json"
-    try:
-        taxonomy = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigurationError(f"{path} is not JSON; prepare the dataset again.") from error
+    taxonomy = read_json(folder / "taxonomy.json", ConfigurationError, "Prepare the dataset again.")
     return not (isinstance(taxonomy, dict) and taxonomy.get("name") in _DRAWN_DATASETS)
 
 

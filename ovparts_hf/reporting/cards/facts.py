@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ...models.auto import config_class
 from ...taxonomy import TOY_WORLD, PartTaxonomy, split_part_class
 
 Origin = Literal["released", "recipe", "stock", "trained", "unknown"]
@@ -54,7 +55,6 @@ class FamilyFacts:
     title: str
     paper: str = ""  # reference in Markdown
     masked_title: str = ""  # of the variant that requires object masks, if there is one
-    open_vocabulary: bool = True
 
 
 _RARE = "What is rare there (other places and times, drawings, views from above) may be found less well; not measured."
@@ -121,7 +121,6 @@ FAMILY_FACTS = {
     "maskformer": FamilyFacts(
         "MaskFormer",
         "Cheng et al., *Per-Pixel Classification is Not All You Need for Semantic Segmentation*, NeurIPS 2021",
-        open_vocabulary=False,
     ),
 }
 
@@ -166,6 +165,11 @@ class ModelFacts:
     def about(self) -> FamilyFacts:
         """What is known about the family."""
         return FAMILY_FACTS.get(self.family, FamilyFacts(self.model))
+
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether it takes any class names."""
+        return not config_class(self.family).has_closed_vocabulary
 
     @property
     def data(self) -> DatasetFacts | None:

@@ -114,7 +114,8 @@ def _own_facts(
 ) -> ModelFacts:
     about = FAMILY_FACTS.get(family, FamilyFacts(family))
     masked = about.masked_title and config.get("object_mask_prompt", True)
-    names = config.get("class_names") if about.open_vocabulary else config.get("id2label", {}).values()
+    closed = config_class(family).has_closed_vocabulary
+    names = config.get("id2label", {}).values() if closed else config.get("class_names")
     facts = ModelFacts(
         name,
         name.split("/")[-1],

@@ -47,7 +47,7 @@ def _metadata(facts: ModelFacts, results: Sequence[BenchmarkResult]) -> ModelCar
     """What the Hub reads: licence, task, where the model comes from, and measured numbers if there are any."""
     measured = [line for result in results for line in _eval_results(result)]
     trained_on = facts.trained_on and facts.trained_on.name
-    vocabulary = "open-vocabulary" if facts.about.open_vocabulary else "closed-vocabulary"
+    vocabulary = "open-vocabulary" if facts.open_vocabulary else "closed-vocabulary"
     return ModelCardData(
         **_licence(facts),
         library_name="transformers",

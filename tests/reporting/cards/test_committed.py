@@ -132,7 +132,9 @@ def test_commands_can_be_run(name):
         convert = found["convert"]
         assert convert.family == facts.family and str(convert.out) == facts.location
         assert (convert.trained_on or facts.trained_on.name) == facts.trained_on.name
-        _check_options(convert.family, convert.vocabulary, convert.trained_on, convert.backbone, convert.prompts)
+        _check_options(
+            convert.family, trained_on=convert.trained_on, backbone=convert.backbone, prompts=convert.prompts
+        )
     if facts.training:
         arguments = found["train"].arguments
         assert (arguments.task, arguments.data) == (facts.task, f"data/{facts.trained_on.name}")

@@ -11,10 +11,10 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 
+from ovparts_hf import CLIPSegPartConfig
 from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.results import BenchmarkResult
-from ovparts_hf.models.auto import FAMILIES as AUTO_FAMILIES
 from ovparts_hf.models.loading import TOY_FOLDER, load_model
 from ovparts_hf.reporting.cards import BENCHMARK_MODELS, folder_card, model_card, write_folder_card
 from ovparts_hf.reporting.cards.facts import ModelFacts
@@ -205,7 +205,8 @@ def test_results_go_into_a_card_that_nobody_has_changed(folder, tmp_path):
 
 
 def test_a_new_family_needs_neither_facts_nor_a_template(monkeypatch):
-    monkeypatch.setitem(AUTO_FAMILIES, "novel", AUTO_FAMILIES["clipseg"])
+    for module in ("facts", "model"):
+        monkeypatch.setattr(f"ovparts_hf.reporting.cards.{module}.config_class", lambda family: CLIPSegPartConfig)
     card = model_card(ModelFacts("me/novel", "Novel", "novel", "unknown", "NovelSeg", "me/novel"))
     assert "Segments the parts of objects that are named in free text" in card and "| NovelSeg (" in card
     assert "open-vocabulary" in ModelCard(card).data.tags

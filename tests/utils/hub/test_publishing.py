@@ -106,7 +106,7 @@ def test_only_the_toy_world_is_known_to_hold_no_photographs(hub, here, toy_folde
     with pytest.raises(ConfigurationError, match="photographs of others"):
         push_folder(folder, "me/other-world", public=True)
     (folder / "taxonomy.json").write_text("{")
-    with pytest.raises(ConfigurationError, match="taxonomy.json is not JSON"):
+    with pytest.raises(ConfigurationError, match="taxonomy.json is not valid JSON"):
         push_folder(folder, "me/other-world")
 
 
