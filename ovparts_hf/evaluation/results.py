@@ -20,7 +20,7 @@ from ..metrics import ImageCounts, PartSegmentationMetric
 from ..metrics.breakdowns import confusions, mean_by, mean_iou_by_size
 from ..metrics.flavours import FlavourName
 from ..taxonomy import PartTaxonomy
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, read_json
 
 SCHEMA_VERSION = 3
 _RENAMED_KEYS = {"num_pictures": "num_images", "pictures_per_second": "images_per_second"}
@@ -123,14 +123,7 @@ class BenchmarkResult:
         Raises:
             ConfigurationError: The file is not such a JSON, or of a newer layout.
         """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path} is not valid JSON: {error}") from error
-        except OSError as error:
-            raise ConfigurationError(
-                f"{path} cannot be read: {error.strerror}. Give what `ovparts evaluate --out` wrote."
-            ) from error
+        data = read_json(path, ConfigurationError, "Give what `ovparts evaluate --out` wrote.")
         data = _in_present_layout(data)
         _check_keys(path, cls, data)
         numbers = {key: _none_to_nan(data[key]) for key in ("metrics", "intervals", "breakdowns")}
