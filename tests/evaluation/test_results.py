@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ovparts_hf import __version__
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.results import BenchmarkResult, describe_breakdowns, describe_classes
 from ovparts_hf.metrics import ImageCounts, PartSegmentationMetric
@@ -108,6 +109,7 @@ def test_defaults_say_when_and_with_what():
     result = make_result()
     assert result.created.endswith("+00:00")
     assert {"ovparts_hf", "python", "torch", "transformers", "datasets"} <= set(result.versions)
+    assert result.versions["ovparts_hf"] == __version__
 
 
 @pytest.mark.parametrize(
