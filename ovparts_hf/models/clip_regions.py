@@ -61,18 +61,10 @@ def clip_normalized(
 def object_region(
     pixel_values: torch.Tensor, object_mask: torch.Tensor, part_masks: torch.Tensor, ratio: float, region_size: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Cuts an object and the masks on it out with one box, and resizes them to a square.
+    """Cuts an object (h, w) and the masks (parts, h, w) on it out of an image (3, h, w), with one box, as squares.
 
-    Args:
-        pixel_values: (3, h, w); what surrounds the object within the box stays.
-        object_mask: (h, w) bool, not empty.
-        part_masks: (parts, h, w) bool.
-        ratio: Of the crop box to the object's.
-        region_size: Side of the square.
-
-    Returns:
-        The image (3, side, side) bilinear, the object's mask (1, side, side) and the parts' (parts, side, side), both
-        nearest neighbour and of the dtype of `pixel_values`.
+    The image (3, side, side) is resized bilinear, the object's mask (1, side, side) and the parts' (parts, side, side)
+    nearest neighbour; they have the dtype of `pixel_values`.
     """
     box = expand_box(mask_box(object_mask), ratio, tuple(object_mask.shape))
     size = (region_size, region_size)

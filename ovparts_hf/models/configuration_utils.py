@@ -60,12 +60,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
 
     @classmethod
     def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
-        """The configuration of a model that is built on a pretrained one.
-
-        Args:
-            base: Configuration of the pretrained model, of type `base_model_type`.
-            **fields: Fields that are set differently.
-        """
+        """The configuration of a model that is built on a pretrained one; `fields` are set differently."""
         inherited = {key: value for key, value in base.to_dict().items() if key not in ("model_type", "architectures")}
         return cls(**{**inherited, **fields})
 

@@ -31,11 +31,7 @@ def convert_clipseg(checkpoint: str | Path, config: CLIPSegPartConfig) -> tuple[
 
 
 def account_keys(tensors: Mapping[str, torch.Tensor]) -> KeyReport:
-    """Sorts the original's keys into used, derivable and unused; keys without its prefix stay unexplained.
-
-    Raises:
-        CheckpointError: A derivable tensor is not what it should be.
-    """
+    """Sorts the original's keys into used, derivable and unused; keys without its prefix stay unexplained."""
     report = KeyReport()
     for key, tensor in tensors.items():
         name = key.removeprefix(PREFIX)

@@ -88,7 +88,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         return {"class_features": self.find_classes(class_names)}
 
     def find_classes(self, names: Sequence[str]) -> torch.Tensor:
-        """Looks class names up: the words of a closed vocabulary are not encoded.
+        """Looks class names up: those of a closed vocabulary are not encoded.
 
         Args:
             names: Part classes ("dog's ear").

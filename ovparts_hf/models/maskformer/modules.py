@@ -23,11 +23,8 @@ SIZE_DIVISOR = 32
 
 
 class PixelFeatures(NamedTuple):
-    """What is computed once per image.
-
-    Attributes:
-        deepest: (batch, backbone channels, H / 32, W / 32), what queries look at.
-        mask_features: (batch, mask feature size, H / 4, W / 4), what masks are read from.
+    """What is computed once per image: `deepest` (batch, channels, H / 32, W / 32), which queries look at, and
+    `mask_features` (batch, mask feature size, H / 4, W / 4), from which masks are read.
     """
 
     deepest: torch.Tensor
@@ -116,11 +113,8 @@ def init_mask_classification_layer(module: nn.Module) -> None:
 
 
 class Proposals(NamedTuple):
-    """What the queries of every decoder layer propose.
-
-    Attributes:
-        class_logits: (layers, batch, queries, classes + 1), the last column being "no object".
-        mask_logits: (layers, batch, queries, H / 4, W / 4).
+    """What the queries of every decoder layer propose: `class_logits` (layers, batch, queries, classes + 1), the last
+    column being "no object", and `mask_logits` (layers, batch, queries, H / 4, W / 4).
     """
 
     class_logits: torch.Tensor

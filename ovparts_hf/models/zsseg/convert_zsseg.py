@@ -37,12 +37,8 @@ def convert_zsseg(
 
 
 def load_prompts(prompts: LearnedPrompts | None, checkpoint: str | Path) -> KeyReport:
-    """Loads the original's separate checkpoint of tuned prompts, whose keys start with "prompt_learner.".
-
-    Other keys are left alone, as by the original.
-
-    Raises:
-        CheckpointError: The file is unreadable, a key or shape does not fit, or the model has no learned prompts.
+    """Loads the original's separate checkpoint of tuned prompts; keys that do not start with "prompt_learner." are left
+    alone.
     """
     if prompts is None:
         raise CheckpointError("The model has no learned prompts: set prompt_lengths of its configuration.")
@@ -56,11 +52,7 @@ def load_prompts(prompts: LearnedPrompts | None, checkpoint: str | Path) -> KeyR
 
 
 def account_keys(tensors: Mapping[str, torch.Tensor], config: ZSSegConfig) -> KeyReport:
-    """Sorts the original's keys into used, derivable and unused; others stay unexplained.
-
-    Raises:
-        CheckpointError: A derivable tensor is not what it should be.
-    """
+    """Sorts the original's keys into used, derivable and unused; others stay unexplained."""
     report = KeyReport()
     account_mask_classification(tensors, config, report)
     for key, tensor in tensors.items():

@@ -26,17 +26,9 @@ def clip_proposal_scores(
     masks: torch.Tensor,
     class_features: torch.Tensor,
 ) -> torch.Tensor:
-    """Plain ZSseg: CLIP looks at each proposal, cut out and blanked around.
+    """Plain ZSseg: CLIP looks at each proposal (queries, h, w) in an image (3, h, w), cut out and blanked around.
 
-    Args:
-        clip: A transformers `CLIPModel`.
-        config: Of the model.
-        pixel_values: (3, h, w), normalised for CLIP.
-        masks: (queries, h, w), 0 to 1.
-        class_features: (classes, dim) unit vectors.
-
-    Returns:
-        (queries, classes), a distribution for each query; 1 everywhere if its mask exceeds the threshold nowhere.
+    Returns a distribution over classes for each query; 1 everywhere if its mask exceeds the threshold nowhere.
     """
     masks = masks > config.mask_threshold
     found = masks.flatten(1).any(1)
