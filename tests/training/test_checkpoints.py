@@ -10,7 +10,7 @@ import pytest
 from accelerate import Accelerator
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.training.checkpoints import CheckpointManager, Progress
+from ovparts_hf.training.checkpoints import CheckpointManager, TrainState
 
 from .tiny import TinyModel, TinyProcessor, arguments, weights
 
@@ -28,17 +28,17 @@ def test_foreign_content_is_never_touched(tmp_path: Path) -> None:
 
 def test_overwriting_keeps_files_that_are_not_of_a_run(tmp_path: Path) -> None:
     folder = CheckpointManager(tmp_path)
-    folder.begin(arguments(tmp_path), step=0)
+    folder.start(arguments(tmp_path), step=0)
     (tmp_path / "notes.txt").write_text("keep")
     (tmp_path / "best").mkdir()
     folder.log({"step": 1})
     assert folder.check(arguments(tmp_path, overwrite=True)) is None
-    folder.begin(arguments(tmp_path, overwrite=True), step=0)
+    folder.start(arguments(tmp_path, overwrite=True), step=0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arguments.yaml", "notes.txt"]
 
 
 def test_resuming_needs_the_same_arguments(tmp_path: Path) -> None:
-    CheckpointManager(tmp_path).begin(arguments(tmp_path), step=0)
+    CheckpointManager(tmp_path).start(arguments(tmp_path), step=0)
     same = arguments(tmp_path, resume=True, workers=2, log_every=5, micro_batch_size=1)
     assert CheckpointManager(tmp_path).check(same) is None
     with pytest.raises(ConfigurationError, match=r"learning_rate: 0.05 -> 0.5; schedule: 'poly' -> 'cosine'"):
@@ -47,10 +47,10 @@ def test_resuming_needs_the_same_arguments(tmp_path: Path) -> None:
 
 def test_newest_state_counts_and_unfinished_ones_do_not(tmp_path: Path) -> None:
     folder = CheckpointManager(tmp_path)
-    folder.begin(arguments(tmp_path), step=0)
+    folder.start(arguments(tmp_path), step=0)
     for name in ("step-00000900", "step-00001000", ".unfinished"):
-        (folder.states / name).mkdir(parents=True)
-    assert folder.check(arguments(tmp_path, resume=True)) == folder.states / "step-00001000"
+        (folder.checkpoints / name).mkdir(parents=True)
+    assert folder.check(arguments(tmp_path, resume=True)) == folder.checkpoints / "step-00001000"
 
 
 def test_log_is_cut_where_the_state_is(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_log_is_cut_where_the_state_is(tmp_path: Path) -> None:
         folder.log({"step": step, "loss": math.nan})
     with folder.log_file.open("a") as file:
         file.write('{"step": 2, "lo')  # killed while writing
-    folder.begin(arguments(tmp_path), step=2)
+    folder.start(arguments(tmp_path), step=2)
     assert [json.loads(line) for line in folder.log_file.read_text().splitlines()] == [
         {"step": 1, "loss": None},
         {"step": 2, "loss": None},
@@ -83,6 +83,6 @@ def test_failed_saving_leaves_the_earlier_model(tmp_path: Path) -> None:
 
 
 def test_progress_survives_a_round_trip() -> None:
-    progress, restored = Progress(step=3, best=12.5, loss_sum=0.5, loss_count=2), Progress()
+    progress, restored = TrainState(step=3, best=12.5, loss_sum=0.5, loss_count=2), TrainState()
     restored.load_state_dict(progress.state_dict())
     assert restored == progress

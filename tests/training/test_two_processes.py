@@ -13,7 +13,7 @@ from torch import nn
 
 from ovparts_hf.training import train
 
-from .tiny import arguments, ingredients, log_lines, weights
+from .tiny import arguments, log_lines, tiny_setup, weights
 from .two_processes import RUNS
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def trained_by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_learn_what_one_does(trained_by_two: Path, tmp_path: Path, name: str) -> None:
-    alone = ingredients()
+    alone = tiny_setup()
     alone.model.dropout = nn.Identity()
     expected = weights(train(arguments(tmp_path / name, **RUNS[name]), alone))
     for key, tensor in weights(trained_by_two / name).items():

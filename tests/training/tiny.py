@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,7 @@ class TinyModel(nn.Module):
     """Compares pixels with words; with dropout, so that random numbers matter."""
 
     requires_object_masks = False
+    vocabulary = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,6 +51,18 @@ class TinyModel(nn.Module):
         self.none = nn.Parameter(torch.zeros(1, 6))
         self.frozen = nn.Linear(2, 2)
         self.frozen.requires_grad_(False)
+
+    def text_encoder_is_trainable(self, processor: TinyProcessor, class_names: Sequence[str]) -> bool:
+        return self.words.weight.requires_grad
+
+    def encode_vocabulary(self, processor: TinyProcessor, class_names: Sequence[str]) -> dict[str, torch.Tensor]:
+        return dict(processor(classes=class_names))
+
+    def store_vocabulary(self, processor: TinyProcessor, class_names: Sequence[str], progress: bool = True) -> None:
+        pass
+
+    def forget_vocabulary(self) -> None:
+        pass
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         mask = attention_mask[..., None]
@@ -72,7 +86,7 @@ class TinyModel(nn.Module):
         return SimpleNamespace(loss=F.binary_cross_entropy_with_logits(scores, target))
 
     def save_pretrained(self, folder: Path, state_dict: dict[str, torch.Tensor]) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         save_file({name: tensor.contiguous() for name, tensor in state_dict.items()}, folder / "model.safetensors")
 
 
@@ -137,7 +151,7 @@ class Evaluator:
         return SimpleNamespace(metrics={"hIoU": score, "mIoU": score / 2, "IoU": {}})
 
 
-def ingredients() -> TrainingSetup:
+def tiny_setup() -> TrainingSetup:
     """The same small things every time."""
     torch.manual_seed(5)
     return TrainingSetup(TinyModel(), TinyProcessor(), TinyDataset(), TinyDataset())

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from ovparts_hf.models.prompts import LearnedPrompts, prompt_features, tokenize_prompts
 from ovparts_hf.training.prompt_tuning.classifier import PromptClassifier
 
-from ..models.test_prompts import FACTS, TableTokenizer, conditioned_prompts, golden_clip, golden_prompts
+from ...models.test_prompts import FACTS, TableTokenizer, conditioned_prompts, golden_clip, golden_prompts
 
 CLASS_MASK = torch.tensor([[1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 1, 1]]).bool()
 
