@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -19,14 +20,13 @@ from accelerate.tracking import GeneralTracker
 from torch import nn
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.training import TrainingInterrupted, loop, train
-from ovparts_hf.training import signals as interruption
+from ovparts_hf.training import TrainingInterrupted, loop, signals, train
 
-from .tiny import Evaluator, TinyModel, arguments, log_lines, tiny_setup, weights
+from .tiny import Evaluator, TinyModel, arguments, assert_same_weights, log_lines, tiny_setup, weights
 
 
 class StopAt:
-    """An evaluation in whose midst a signal arrives, at one of its calls."""
+    """An evaluation that receives a signal in one of its calls."""
 
     def __init__(self, call: int, number: int = signal.SIGTERM) -> None:
         self.evaluator = Evaluator()
@@ -38,13 +38,6 @@ class StopAt:
         if len(self.evaluator.calls) == self.call:
             os.kill(os.getpid(), self.number)
         return result
-
-
-def assert_same_weights(first: Path, second: Path, tolerance: float = 0) -> None:
-    ours, theirs = weights(first), weights(second)
-    assert ours.keys() == theirs.keys()
-    for name, tensor in ours.items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=tolerance, msg=name)
 
 
 def test_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
@@ -115,9 +108,9 @@ def test_accumulated_batch_equals_whole_batch(tmp_path: Path, options: dict[str,
         given.model.dropout = nn.Identity()
         return train(arguments(tmp_path / name, micro_batch_size=micro_batch_size, **options), given)
 
-    whole, pieces = run("whole", None), run("pieces", 1)
-    assert_same_weights(whole, pieces, tolerance=1e-5)
-    for ours, theirs in zip(log_lines(whole), log_lines(pieces), strict=True):
+    whole, accumulated = run("whole", None), run("accumulated", 1)
+    assert_same_weights(whole, accumulated, tolerance=1e-5)
+    for ours, theirs in zip(log_lines(whole), log_lines(accumulated), strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)  # the gradient norm too, to which AdamW is blind
 
 
@@ -134,7 +127,9 @@ def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
     assert len(evaluator.calls) == 4  # after 2, 4, 6 and 7 steps
     assert evaluator.calls[0]["batch_size"] == 3
     best = weights(folder, "best")
-    assert all(torch.equal(tensor, snapshots[1][name]) for name, tensor in best.items())
+    assert best.keys() == snapshots[1].keys()
+    for name, tensor in best.items():
+        assert torch.equal(tensor, snapshots[1][name]), name
     scores = [line["eval_hIoU"] for line in log_lines(folder) if "eval_hIoU" in line]
     assert scores == [None, 30.0, None, 20.0]
 
@@ -143,7 +138,7 @@ def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
 def test_second_signal_acts_unless_it_repeats_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(interruption.SignalHandler, "repeat_seconds", seconds)
+    monkeypatch.setattr(signals.SignalHandler, "repeat_seconds", seconds)
 
     def evaluate(*args: Any, **options: Any) -> SimpleNamespace:
         os.kill(os.getpid(), signal.SIGINT)
@@ -170,17 +165,17 @@ def test_signal_to_all_processes_spares_the_loaders(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000001"]
 
 
-def test_loader_that_is_told_to_end_does_so_within_its_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interruption, "_WORKER_GRACE_SECONDS", 1)
+def test_stopped_loader_ends_within_its_grace_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_WORKER_GRACE_SECONDS", 1)
 
     def work() -> None:
-        interruption.ignore_signals_in_worker(0)
+        signals.ignore_signals_in_worker(0)
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
         while True:
             time.sleep(60)
 
-    with interruption.signals_held():
+    with signals.signals_held():
         worker = multiprocessing.get_context("fork").Process(target=work, daemon=True)
         worker.start()
     worker.join(timeout=20)
@@ -189,10 +184,26 @@ def test_loader_that_is_told_to_end_does_so_within_its_grace(monkeypatch: pytest
 
 def test_finished_run_may_be_resumed(tmp_path: Path) -> None:
     folder = train(arguments(tmp_path / "run"), tiny_setup())
-    before, log = weights(folder), log_lines(folder)
+    before = shutil.copytree(folder, tmp_path / "before")
     train(arguments(folder, resume=True), tiny_setup())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(folder).items())
-    assert log_lines(folder) == log
+    assert_same_weights(folder, before)
+    assert log_lines(folder) == log_lines(before)
+
+
+def test_run_of_an_earlier_version_resumes(tmp_path: Path) -> None:
+    options = {"classes_per_image": 3, "level": "image", "eval_every": 3}
+    whole = train(arguments(tmp_path / "whole", **options), tiny_setup(), Evaluator())
+    with pytest.raises(TrainingInterrupted):
+        train(arguments(tmp_path / "parts", **options), tiny_setup(), StopAt(1))
+    file = tmp_path / "parts" / "arguments.yaml"
+    earlier = yaml.safe_load(file.read_text())
+    earlier["classes_per_picture"] = earlier.pop("classes_per_image")
+    file.write_text(yaml.safe_dump({**earlier, "level": "picture"}))
+    (tmp_path / "parts" / "checkpoints").rename(tmp_path / "parts" / "states")
+    resumed = train(arguments(tmp_path / "parts", resume=True, **options), tiny_setup(), Evaluator(scores=(20.0, 40.0)))
+    assert_same_weights(whole, resumed)
+    assert log_lines(whole) == log_lines(resumed)
+    assert sorted(path.name for path in resumed.iterdir()) == sorted(path.name for path in whole.iterdir())
 
 
 def test_resume_starts_when_there_is_nothing(tmp_path: Path) -> None:
@@ -204,10 +215,10 @@ def test_resume_starts_when_there_is_nothing(tmp_path: Path) -> None:
 
 def test_earlier_run_is_replaced_only_on_demand(tmp_path: Path) -> None:
     folder = train(arguments(tmp_path / "run", steps=3, eval_every=1), tiny_setup(), Evaluator())
-    before = weights(folder)
+    before = shutil.copytree(folder, tmp_path / "before")
     with pytest.raises(ConfigurationError, match="resume=true"):
         train(arguments(folder, steps=2), tiny_setup())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(folder).items())
+    assert_same_weights(folder, before)
     train(arguments(folder, steps=2, log_every=1, overwrite=True), tiny_setup())
     assert [line["step"] for line in log_lines(folder)] == [1, 2]
     assert not (folder / "best").exists()
