@@ -281,7 +281,7 @@ def test_nothing_is_written_when_something_does_not_fit(tmp_path: Path) -> None:
     frozen.model = TinyModel().requires_grad_(False)
     with pytest.raises(ConfigurationError, match="no trainable parameter"):
         train(arguments(tmp_path / "run"), frozen)
-    with pytest.raises(ConfigurationError, match="pieces of 3"):
+    with pytest.raises(ConfigurationError, match="micro-batches of 3"):
         train(arguments(tmp_path / "run", micro_batch_size=3), tiny_setup())
     assert not (tmp_path / "run").exists()
 

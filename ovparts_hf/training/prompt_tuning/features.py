@@ -26,7 +26,7 @@ from ...data.part_dataset import PartDataset
 from ...data.records import Record
 from ...errors import ConfigurationError
 from ...models.clip_regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
-from ...utils.files import atomic_write
+from ...utils.files import atomic_write, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +67,8 @@ class StockCLIP:
                 raise ConfigurationError(f"{name_or_path!r} is a {kind!r} model; prompts are tuned for a stock 'clip'.")
             images = CLIPImageProcessorPil.from_pretrained(location)
         except OSError as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ConfigurationError(f"No CLIP with a preprocessor at {name_or_path!r}: {reason}") from error
+            message = f"No CLIP with a preprocessor at {name_or_path!r}: {first_line(error)}"
+            raise ConfigurationError(message) from error
         model = CLIPModel.from_pretrained(location, dtype="float32").eval()
         tokenizer = AutoTokenizer.from_pretrained(location)
         return cls(model, tokenizer, tuple(images.image_mean), tuple(images.image_std))
