@@ -6,10 +6,13 @@ import shutil
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SHIM = resources.files(__package__) / "ovparts_auto.py"
 """The file that is saved along: it imports this package, and says what to do where it is missing."""

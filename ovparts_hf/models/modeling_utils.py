@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ from ..errors import ConfigurationError, OVPartsError
 from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 
 PROMPTS_AT_ONCE = 1280
