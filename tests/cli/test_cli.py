@@ -165,7 +165,7 @@ def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
     [
         ("maskformer", [], "give exactly one with --vocabulary"),
         ("maskformer", ["--vocabulary", "pascal-part-116", "ade20k-part-234"], "give exactly one with --vocabulary"),
-        ("maskformer", ["--vocabulary", "pascal-part-116", "--prompts", "p.pth"], "no learned prompts"),
+        ("maskformer", ["--vocabulary", "pascal-part-116", "--prompts", "p.pth"], "--prompts is for zsseg"),
         ("maskformer", ["--vocabulary", "pascal-part-116", "--trained-on", "pascal-part-116"], "--trained-on is for"),
         ("maskformer", ["--vocabulary", "pascal-part-116", "--base", "STOCK"], "is a 'clipseg' model"),
         ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "colour=red"], "has no field 'colour'"),
@@ -180,7 +180,7 @@ def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
         ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "backbone_config=r50"], "backbone_config"),
         ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "backbone_config={depth: 3}"], "no field 'depth'"),
         ("maskformer", ["--vocabulary", "pascal-part-116", "--set", "backbone_config={depths: [3]}"], "stage_names"),
-        ("zsseg", [], "is built on a stock model"),
+        ("zsseg", [], "is built on a pretrained one"),
         ("zsseg", ["--base", "STOCK", "--vocabulary", "pascal-part-116"], "takes ['clip'"),
         ("clipseg", ["--base", "STOCK", "--backbone", "resnet-50"], "--backbone is for zsseg and maskformer"),
         ("clipseg", ["--base", "STOCK", "--text-precision", "float16"], "no field 'text_precision'"),
