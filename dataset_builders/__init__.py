@@ -1,7 +1,7 @@
-"""One builder class and one dataset card per dataset.
+"""One builder class and one dataset card for each dataset.
 
-`BUILDERS` maps the names of the command line to the classes, `RELEASES` only those that read a downloaded release;
-`datasets` users import the classes themselves.
+`BUILDERS` maps the names of the command line to the classes, `RELEASES` only those that read a downloaded release.
+`write_repository(PascalPart116(data_dir=...), out)` prepares a dataset, which `datasets.load_dataset(out)` then loads.
 """
 
 from ovparts_hf.data.preparation.builder import ReleaseBuilder
@@ -21,7 +21,7 @@ BUILDERS: dict[str, type[ReleaseBuilder] | type[ToyWorld]] = {**RELEASES, "toy-w
 
 
 def get_builder(name: str) -> type[ReleaseBuilder] | type[ToyWorld]:
-    """Looks a builder class up by the name of its dataset.
+    """The builder class of a dataset, by its name on the command line.
 
     Raises:
         ConfigurationError: There is no such dataset.

@@ -19,7 +19,7 @@ from ovparts_hf.models.maskformer.modules import (
     sum_of_queries,
 )
 from ovparts_hf.models.post_processing import label_map
-from ovparts_hf.models.zsseg.clip_branch import ensemble
+from ovparts_hf.models.zsseg.stages import ensemble
 
 LEARNED = range(8)
 

@@ -32,6 +32,7 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import nn
+from toy_captions import caption, phrases
 from tqdm import tqdm
 from transformers import (
     CLIPConfig,
@@ -42,7 +43,6 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from ovparts_hf.toy.drawing.captions import caption, phrases
 from ovparts_hf.toy.drawing.palette import COLOURS
 from ovparts_hf.toy.world import TOY_WORLD, draw
 

@@ -89,10 +89,10 @@ def _register_pipelines() -> None:
     import_module(".inference.pipelines", __name__).register_pipelines()
 
 
-def _register_before_pipelines(transformers_pipelines: Any) -> None:
+def _register_pipelines_before(base: Any) -> None:
     for method in ("check_task", "get_supported_tasks"):
-        call_before(transformers_pipelines.base.PipelineRegistry, method, _register_pipelines)
+        call_before(base.PipelineRegistry, method, _register_pipelines)
 
 
 register_when_needed()
-call_after_import("transformers.pipelines", _register_before_pipelines)
+call_after_import("transformers.pipelines.base", _register_pipelines_before)

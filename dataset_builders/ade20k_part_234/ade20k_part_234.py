@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ovparts_hf.data.preparation.builder import ReleaseBuilder
-from ovparts_hf.data.preparation.layout import ReleaseLayout
+from ovparts_hf.data.preparation.release import ReleaseLayout
 from ovparts_hf.taxonomy import ADE20K_PART_234
 
 

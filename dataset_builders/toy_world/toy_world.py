@@ -1,24 +1,25 @@
-"""The toy world as a dataset repository, drawn where the benchmark's datasets are read."""
+"""The toy world as a dataset repository; its images are drawn, where those of the benchmark are read."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
-
-import datasets
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovparts_hf import __version__
-from ovparts_hf.data.preparation.shards import RowSource
+from ovparts_hf.data.preparation.repository import RowSource
 from ovparts_hf.data.rows import semantic_features
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.toy.world import SPLIT_SIZES, TOY_WORLD, few_shot_image_ids, image_id, row
+
+if TYPE_CHECKING:
+    import datasets
 
 
 class ToyWorld:
     """Drawn objects made of parts; some objects are never labelled in training.
 
     Args:
-        images: How many there are in each split; None for 2000 to train on and 300 to validate on.
+        images: Number of images in each split; None for 2000 to train on and 300 to validate on.
         seed: Which toy world.
     """
 
@@ -34,7 +35,7 @@ class ToyWorld:
         return semantic_features(self.TAXONOMY)
 
     def fingerprint(self) -> str:
-        """Identifies the drawing code and what it is asked for."""
+        """Identifies the drawing code and its arguments."""
         return f"{__version__}-{sorted(self.images.items())}-{self.seed}"
 
     def open(self, scratch: Path, progress: bool = False) -> RowSource:

@@ -1,7 +1,7 @@
 """The training augmentations of OV-PARTS, as small callables that compose.
 
-Each takes `Views`, one training image with its two label maps, and a numpy generator from which all its randomness
-comes: the same generator state gives the same result, whatever process or worker computes it.
+Each takes a `Sample`, one training image with its two label maps, and a numpy generator that is its only source of
+randomness: the same generator state gives the same result, whatever process or worker computes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..utils.resize import resize_nearest, shortest_edge_size
 _PADDING_GREY = 128
 
 
-class Views(NamedTuple):
+class Sample(NamedTuple):
     """A training image and its label maps, all of one size.
 
     Attributes:
@@ -33,10 +33,10 @@ class Views(NamedTuple):
 
 
 class Transform(Protocol):
-    """What every augmentation is: a function of views and of a source of randomness."""
+    """An augmentation: a function of a sample and of a source of randomness."""
 
-    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
-        """Returns new views; never writes into the given ones."""
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        """Returns a new sample; never writes into the given one."""
         ...
 
 
@@ -46,10 +46,10 @@ class Compose:
     def __init__(self, transforms: Sequence[Transform]) -> None:
         self.transforms = tuple(transforms)
 
-    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         for transform in self.transforms:
-            views = transform(views, generator)
-        return views
+            sample = transform(sample, generator)
+        return sample
 
 
 class ResizeShortEdge:
@@ -60,9 +60,6 @@ class ResizeShortEdge:
     Args:
         short_edges: Lengths in pixels; one is drawn uniformly.
         max_size: The long side stays within this many pixels, if need be by a smaller scale.
-
-    Raises:
-        ConfigurationError: A length is not positive, or there is none.
     """
 
     def __init__(self, short_edges: Sequence[int], max_size: int) -> None:
@@ -73,26 +70,18 @@ class ResizeShortEdge:
         self.short_edges = tuple(short_edges)
         self.max_size = max_size
 
-    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         short_edge = self.short_edges[generator.integers(len(self.short_edges))]
-        height, width = shortest_edge_size(*views.part_map.shape, short_edge, self.max_size)
-        return Views(
-            views.image.resize((width, height), Image.Resampling.BILINEAR),
-            resize_nearest(views.part_map, (height, width)),
-            resize_nearest(views.object_map, (height, width)),
+        height, width = shortest_edge_size(*sample.part_map.shape, short_edge, self.max_size)
+        return Sample(
+            sample.image.resize((width, height), Image.Resampling.BILINEAR),
+            resize_nearest(sample.part_map, (height, width)),
+            resize_nearest(sample.object_map, (height, width)),
         )
 
 
 class RandomCrop:
-    """Cuts out a window at a uniformly drawn place; an image smaller than the window keeps its size on that side.
-
-    Args:
-        height: Window height in pixels.
-        width: Window width in pixels.
-
-    Raises:
-        ConfigurationError: A side is out of range.
-    """
+    """Cuts out a window (height, width in pixels) at a uniformly drawn place; a shorter side of the image is kept."""
 
     def __init__(self, height: int, width: int) -> None:
         if min(height, width) < 1:
@@ -100,12 +89,12 @@ class RandomCrop:
         self.height = height
         self.width = width
 
-    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
-        rows, columns = self._draw(views.object_map.shape, generator)
-        return Views(
-            views.image.crop((columns.start, rows.start, columns.stop, rows.stop)),
-            views.part_map[rows, columns],
-            views.object_map[rows, columns],
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        rows, columns = self._draw(sample.object_map.shape, generator)
+        return Sample(
+            sample.image.crop((columns.start, rows.start, columns.stop, rows.stop)),
+            sample.part_map[rows, columns],
+            sample.object_map[rows, columns],
         )
 
     def _draw(self, shape: tuple[int, int], generator: np.random.Generator) -> tuple[slice, slice]:
@@ -121,13 +110,13 @@ class RandomFlip:
     def __init__(self, probability: float = 0.5) -> None:
         self.probability = probability
 
-    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         if generator.random() >= self.probability:
-            return views
-        return Views(
-            views.image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-            np.ascontiguousarray(views.part_map[:, ::-1]),
-            np.ascontiguousarray(views.object_map[:, ::-1]),
+            return sample
+        return Sample(
+            sample.image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+            np.ascontiguousarray(sample.part_map[:, ::-1]),
+            np.ascontiguousarray(sample.object_map[:, ::-1]),
         )
 
 
@@ -139,21 +128,21 @@ class PadTo:
         self.width = width
         self.ignore_index = ignore_index
 
-    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
-        height, width = views.part_map.shape
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        height, width = sample.part_map.shape
         padding = ((0, max(0, self.height - height)), (0, max(0, self.width - width)))
         image = Image.new("RGB", (width + padding[1][1], height + padding[0][1]), (_PADDING_GREY,) * 3)
-        image.paste(views.image)
-        return Views(
+        image.paste(sample.image)
+        return Sample(
             image,
-            np.pad(views.part_map, padding, constant_values=self.ignore_index),
-            np.pad(views.object_map, padding, constant_values=self.ignore_index),
+            np.pad(sample.part_map, padding, constant_values=self.ignore_index),
+            np.pad(sample.object_map, padding, constant_values=self.ignore_index),
         )
 
 
 class SwapChannels:
     """Red for blue: turns RGB into the BGR order in which the benchmark trains CLIPSeg."""
 
-    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
-        red, green, blue = views.image.split()
-        return views._replace(image=Image.merge("RGB", (blue, green, red)))
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        red, green, blue = sample.image.split()
+        return sample._replace(image=Image.merge("RGB", (blue, green, red)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from .augmentation import Views
+from .augmentation import Sample
 
 _HUES = 180
 _SHIFT = 12  # fixed-point digits of the divisions
@@ -22,7 +22,7 @@ _SECTORS = np.array([[0, 3, 1], [2, 0, 1], [1, 0, 3], [1, 2, 0], [3, 1, 0], [0, 
 
 
 class ColorJitter:
-    """Changes the colours of the image as described above; label maps stay.
+    """Changes the colours of the image as described above; label maps stay the same.
 
     Args:
         brightness: Largest shift of all channels, in grey levels.
@@ -43,14 +43,14 @@ class ColorJitter:
         self.saturation = saturation
         self.hue = hue
 
-    def __call__(self, views: Views, generator: np.random.Generator) -> Views:
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         steps = [self._change_saturation, self._change_hue]
         steps.insert(int(generator.integers(2)) * 2, self._change_contrast)
-        pixels = np.asarray(views.image)
+        pixels = np.asarray(sample.image)
         for step in (self._change_brightness, *steps):
             if generator.integers(2):
                 pixels = step(pixels, generator)
-        return views._replace(image=Image.fromarray(pixels))
+        return sample._replace(image=Image.fromarray(pixels))
 
     def _change_brightness(self, pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         return _to_bytes(pixels + np.float32(generator.uniform(-self.brightness, self.brightness)))
@@ -71,14 +71,7 @@ class ColorJitter:
 
 
 def rgb_to_hsv(pixels: np.ndarray) -> np.ndarray:
-    """8-bit RGB to 8-bit HSV.
-
-    Args:
-        pixels: (..., 3) uint8.
-
-    Returns:
-        (..., 3) uint8: hue in 0..179 (steps of 2 degrees), saturation and value in 0..255.
-    """
+    """RGB to HSV, both (..., 3) uint8: hue in 0..179 (steps of 2 degrees), saturation and value in 0..255."""
     red, green, blue = np.moveaxis(pixels.astype(np.int32), -1, 0)
     value = pixels.max(axis=-1).astype(np.int32)
     spread = value - pixels.min(axis=-1)
@@ -94,9 +87,9 @@ def rgb_to_hsv(pixels: np.ndarray) -> np.ndarray:
 
 
 def hsv_to_rgb(hsv: np.ndarray) -> np.ndarray:
-    """8-bit HSV, as `rgb_to_hsv` makes it, back to 8-bit RGB; both (..., 3) uint8.
+    """The way back from `rgb_to_hsv`, both (..., 3) uint8.
 
-    Fractions are cut off, which OpenCV's vectorised code does too, so that a round trip may darken by one level.
+    Fractions are cut off, as in OpenCV's vectorised code, so a round trip may darken by one level.
     """
     hue = hsv[..., 0] * np.float32(6 / _HUES)
     saturation, value = (np.float32(1 / 255) * hsv[..., channel] for channel in (1, 2))

@@ -1,4 +1,4 @@
-"""Few-shot training images that are drawn here, as a file that can be shared; the release has a list of its own."""
+"""Few-shot training images drawn at random, as a file that can be shared; the release has a list of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, read_json
 from .part_dataset import PartDataset
 from .records import Record
 
@@ -39,9 +39,9 @@ class FewShotList:
     def draw(cls, dataset: PartDataset, shots: int, seed: int = 0) -> FewShotList:
         """Draws training images so that each part is labelled in at least K of them.
 
-        Parts come up from the rarest to the most frequent. While fewer than K of the images that were drawn hold a
+        Parts are taken from the rarest to the most frequent. While fewer than K of the images drawn so far hold a
         part, a random one of the others that do is added; a part in fewer than K training images gets all of them.
-        So frequent parts have more than K, for they come along with rare ones.
+        Frequent parts end up with more than K images, since they come along with rare ones.
 
         Args:
             dataset: Its training split is drawn from.
@@ -53,14 +53,14 @@ class FewShotList:
         """
         if shots < 1:
             raise ConfigurationError(f"shots is {shots}; draw at least 1 image for each part.")
-        holding = _images_by_part(dataset)
-        if not holding:
+        images = _images_by_part(dataset)
+        if not images:
             raise ConfigurationError(f"The training split of {dataset.taxonomy.name!r} has no labelled image.")
-        rank = _shuffled(set().union(*holding.values()), seed)
+        rank = _shuffled(set().union(*images.values()), seed)
         chosen: set[str] = set()
-        for part in sorted(holding, key=lambda part: (len(holding[part]), part)):
-            others = sorted(holding[part] - chosen, key=rank.__getitem__)
-            chosen.update(others[: max(0, shots - len(holding[part] & chosen))])
+        for part in sorted(images, key=lambda part: (len(images[part]), part)):
+            others = sorted(images[part] - chosen, key=rank.__getitem__)
+            chosen.update(others[: max(0, shots - len(images[part] & chosen))])
         return cls(dataset.taxonomy.name, shots, seed, tuple(sorted(chosen)))
 
     @classmethod
@@ -68,17 +68,16 @@ class FewShotList:
         """Reads what `to_json` wrote.
 
         Raises:
-            ConfigurationError: It is no such file.
+            ConfigurationError: It is not such a file.
         """
+        advice = "Make one with `ovparts few-shot`."
+        data = read_json(path, ConfigurationError, advice)
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
             if (data.pop("format"), data.pop("version")) != (FORMAT, VERSION):
                 raise ValueError(f"it is not of format {FORMAT!r}, version {VERSION}")
             return cls(**{**data, "image_ids": tuple(data["image_ids"])})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigurationError(
-                f"{path} is not a list of few-shot images ({error}). Make one with `ovparts few-shot`."
-            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigurationError(f"{path} is not a list of few-shot images ({error}). {advice}") from error
 
     def to_json(self, path: str | Path) -> None:
         """Writes the list; an existing file is replaced at once or not at all."""
@@ -87,7 +86,7 @@ class FewShotList:
             temporary.write_text(text + "\n", encoding="utf-8")
 
     def apply(self, dataset: PartDataset) -> None:
-        """Makes these the few-shot images of a dataset, instead of those of the release.
+        """Makes these the few-shot images of a dataset, in place of those of the release.
 
         Raises:
             ConfigurationError: They are not training images of this dataset.
@@ -107,11 +106,11 @@ class FewShotList:
 
 
 def _images_by_part(dataset: PartDataset) -> dict[int, set[str]]:
-    found: dict[int, set[str]] = {}
+    images: dict[int, set[str]] = {}
     for row, image_id in enumerate(dataset.splits["train"]["image_id"]):
         for part in dataset.parts_in(Record("train", row)):
-            found.setdefault(part, set()).add(image_id)
-    return found
+            images.setdefault(part, set()).add(image_id)
+    return images
 
 
 def _shuffled(image_ids: Iterable[str], seed: int) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,12 +21,7 @@ _MIN_POLYGON_NUMBERS = 6  # three points
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A map of class ids together with the PNG file that stores it.
-
-    Attributes:
-        values: (H, W) array, uint8 or uint16.
-        png: Bytes of a greyscale PNG of the same depth with exactly these values.
-    """
+    """A map of class ids, (H, W) uint8 or uint16, and the bytes of a greyscale PNG of the same depth that stores it."""
 
     values: np.ndarray
     png: bytes
@@ -39,15 +35,11 @@ class LabelMap:
 
     @classmethod
     def from_png(cls, png: bytes, bits: Literal[8, 16], name: str) -> LabelMap:
-        """Reads a PNG with no colour conversion, so a palette image yields its indices.
-
-        Args:
-            png: Bytes of the file.
-            bits: Depth that the file must have: at 8 bits the ignore value 65535 would already be lost.
-            name: How an error message calls the file.
+        """Reads a PNG without colour conversion: a palette image yields its indices.
 
         Raises:
-            DatasetError: The file is broken, has several channels or another depth.
+            DatasetError: The file is broken, has several channels, or another depth than `bits` (at 8 bits the ignore
+                value 65535 would already be lost). `name` is how the message calls it.
         """
         try:
             with Image.open(io.BytesIO(png)) as image:
@@ -78,26 +70,38 @@ def present_labels(label_map: np.ndarray, ignore_index: int) -> list[int]:
 
 
 def check_labels(label_map: np.ndarray, num_classes: int, ignore_index: int, name: str) -> None:
-    """Makes sure that a map holds class ids and the ignore index only.
-
-    Raises:
-        DatasetError: Some value is neither.
-    """
-    strange = [label for label in present_labels(label_map, ignore_index) if label >= num_classes]
-    if strange:
+    """Raises `DatasetError` unless a map of non-negative integers holds only class ids and the ignore index."""
+    invalid = [label for label in present_labels(label_map, ignore_index) if label >= num_classes]
+    if invalid:
         raise DatasetError(
-            f"{name} holds the labels {strange[:10]}; allowed are 0 to {num_classes - 1} and {ignore_index} for none."
+            f"{name} holds the labels {invalid[:10]}; allowed are 0 to {num_classes - 1} and {ignore_index} for none."
         )
 
 
 def decode_rle(rle: dict[str, Any]) -> np.ndarray:
-    """The mask that compressed COCO run lengths stand for: (H, W) bool."""
+    """The (H, W) bool mask of compressed COCO run lengths."""
     return coco.decode({"size": list(rle["size"]), "counts": rle["counts"].encode()}).astype(bool)
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
     """Compressed COCO run lengths `{"size": [H, W], "counts": str}` of an (H, W) mask."""
     return _as_text(coco.encode(np.asfortranarray(mask, dtype=np.uint8)))
+
+
+def encode_labels(label_map: np.ndarray, labels: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """`encode_mask` of each of these labels in an (H, W) integer map, which is read only once."""
+    columns = np.ascontiguousarray(label_map.T).ravel()
+    starts = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1])
+    ends = np.append(starts[1:], columns.size)
+    values = columns[starts]
+    encoded = {}
+    for label in labels:
+        inside = values == label
+        bounds = np.stack([starts[inside], ends[inside]], axis=1).ravel()
+        counts = np.diff(bounds, prepend=0, append=columns.size)
+        runs = {"size": list(label_map.shape), "counts": counts[: -1 if counts[-1] == 0 else None]}
+        encoded[label] = _as_text(coco.frPyObjects(runs, *label_map.shape))
+    return encoded
 
 
 def box_of(rle: dict[str, Any]) -> list[float]:
@@ -121,8 +125,8 @@ def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -
         name: How an error message calls the annotation.
 
     Returns:
-        `{"size": [height, width], "counts": str}`, or None if no usable polygon is left: one with an odd number of
-        coordinates or of fewer than three points is dropped.
+        As `encode_mask`; None if no polygon is left after dropping those with an odd number of coordinates or with
+        fewer than three points.
 
     Raises:
         DatasetError: The segmentation has another form, or run lengths of another size.

@@ -1,4 +1,4 @@
-"""A prepared dataset, ready to be trained on and scored."""
+"""A prepared dataset, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from PIL import Image
 from ..errors import DatasetError, HubError, TaxonomyError
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
-from ..utils.hub import explained
-from ..utils.row_images import load_image
+from ..utils.hub import hub_errors
+from ..utils.images import decode_image
+from .dataset_card import FEW_SHOT_SHARDS, shard_paths
 from .masks import decode_label_map, decode_rle
-from .preparation.dataset_card import FEW_SHOT_SHARDS, shard_paths
 from .records import Level, Record, RowLabels, evaluation_records, training_records
 
 _LABEL_COLUMNS = {
@@ -51,9 +51,9 @@ class PartDataset:
 
     Attributes:
         taxonomy: Vocabulary of all ids.
-        splits: The configuration "default": "train" and "validation".
+        splits: Those of the configuration "default": "train" and "validation".
         few_shot_image_ids: The training images of the configuration "few_shot_16"; empty if there is none.
-        few_shot_source: Where they come from: "release", or what `FewShotList.apply` says.
+        few_shot_source: Where they come from: "release", or the `FewShotList` that was applied, as text.
 
     Example:
         >>> dataset = PartDataset.load("data/pascal-part-116")
@@ -82,21 +82,21 @@ class PartDataset:
 
         Args:
             name_or_path: A folder, or the id of a dataset repository on the Hub.
-            cache_dir: Where `datasets` keeps its files, if not in its usual place.
+            cache_dir: Where `datasets` keeps its files; None for its usual place.
             revision: Branch, tag or commit of a Hub repository.
 
         Raises:
             DatasetError: It is neither, or not a prepared dataset.
+            TaxonomyError: Its taxonomy.json is not a taxonomy, or not that of its data.
         """
         folder = Path(name_or_path).expanduser()
         if not folder.is_dir():
             folder = _download(str(name_or_path), cache_dir, revision)
-        try:
-            taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
-        except FileNotFoundError as error:
+        if not (folder / "taxonomy.json").is_file():
             raise DatasetError(
                 f"{name_or_path} is not a prepared dataset: it has no taxonomy.json. Make one with `ovparts prepare`."
-            ) from error
+            )
+        taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
         splits = datasets.load_dataset(str(folder.resolve()), cache_dir=cache_dir and str(cache_dir))
         few_shot = [pq.read_table(path, columns=["image_id"]) for path in shard_paths(folder, FEW_SHOT_SHARDS)]
         ids = frozenset(image_id for table in few_shot for image_id in table["image_id"].to_pylist())
@@ -108,12 +108,12 @@ class PartDataset:
         return next(iter(self.splits.values())).info.description
 
     def training_records(self, task: Task, level: Level | None = None) -> list[Record]:
-        """Lists what a task trains on; records without a label in its training vocabulary are left out.
+        """The records that a task trains on; those without a label in its training vocabulary are left out.
 
         Args:
             task: The task.
-            level: One record for each image or for each object. By default as in the benchmark: images, except that
-                few-shot training on an instance dataset takes every object.
+            level: One record for each image, or for each object. By default as in the benchmark: images, or objects for
+                few-shot training on an instance dataset.
 
         Raises:
             DatasetError: The task trains on the few-shot images and the dataset has none.
@@ -128,7 +128,7 @@ class PartDataset:
         return training_records(self._rows("train"), self.taxonomy, task, level, self.few_shot_image_ids)
 
     def evaluation_records(self, task: Task) -> list[Record]:
-        """Lists what a task scores; records without a label are left out, and those of one image are adjacent."""
+        """The records that a task scores; those without a label are left out, and those of one image are adjacent."""
         names = ("validation", "train") if self.layout == "instance" else ("validation",)
         splits = {name: self._rows(name) for name in names}
         return evaluation_records(splits, self.taxonomy, task, self.few_shot_image_ids)
@@ -150,11 +150,7 @@ class PartDataset:
         return PartSample(decoded.image.copy(), part_map, object_map, decoded.image_id)
 
     def read_objects(self, records: Sequence[Record]) -> PartSample:
-        """Decodes an image with the labels of several of its records together.
-
-        Args:
-            records: Objects of one image; where they overlap, the last one counts in the object map.
-        """
+        """Decodes an image with the labels of several of its objects; where two overlap, the later one counts."""
         whole, *others = (self.read(record) for record in records)
         for sample in others:
             inside = sample.object_map != self.taxonomy.ignore_index
@@ -166,8 +162,8 @@ class PartDataset:
         labels = self._rows(record.split)[record.row]
         found = [labels.parts]
         if record.object_id is not None:
-            wanted = record.object_id, record.instance
-            found = [each.parts for each in labels.objects if (each.object_id, each.instance) == wanted]
+            key = record.object_id, record.instance
+            found = [labelled.parts for labelled in labels.objects if (labelled.object_id, labelled.instance) == key]
         return tuple(sorted({part for parts in found for part in parts}))
 
     def _rows(self, split: str) -> list[RowLabels]:
@@ -177,7 +173,7 @@ class PartDataset:
         return self._labels[split]
 
     def _decode(self, split: str, row: int) -> _DecodedRow:
-        """Decodes a row, unless it is the same as the last time: the records of one image follow each other."""
+        """Decodes a row, unless it is the one decoded last: the records of one image follow each other."""
         if self._last is None or self._last[0] != (split, row):
             self._last = (split, row), _DecodedRow.decode(self._undecoded[split][row])
         return self._last[1]
@@ -197,7 +193,7 @@ class _DecodedRow:
         instances = row.get("instances", [])
         return cls(
             row["image_id"],
-            load_image(row["image"]["bytes"]),
+            decode_image(row["image"]["bytes"]),
             decode_label_map(row["part_map"]["bytes"]),
             decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None,
             [instance["category"] for instance in instances],
@@ -205,13 +201,13 @@ class _DecodedRow:
         )
 
     def object_map(self, ignore_index: int) -> np.ndarray:
-        """All objects in one map; later instances are painted over earlier ones."""
+        """(H, W) int64, all objects in one map; where instances overlap, the later one counts."""
         if self.stored_object_map is not None:
             return self.stored_object_map.copy()
-        painted = np.full_like(self.part_map, ignore_index)
+        object_map = np.full_like(self.part_map, ignore_index)
         for category, mask in zip(self.categories, self.masks):
-            painted[decode_rle(mask)] = category
-        return painted
+            object_map[decode_rle(mask)] = category
+        return object_map
 
 
 def _layout(splits: datasets.DatasetDict, taxonomy: PartTaxonomy) -> str:
@@ -235,7 +231,7 @@ def _without_decoding(rows: datasets.Dataset) -> datasets.Dataset:
 def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) -> Path:
     cache = Path(cache_dir) / "hub" if cache_dir else None
     try:
-        with explained(repo_id, "dataset"):
+        with hub_errors(repo_id, "dataset"):
             return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
     except HubError as error:
         raise DatasetError(

@@ -1,12 +1,13 @@
-"""Records: what one training example or one scored sample is.
+"""Records: what one training example or one scored sample consists of.
 
 OV-PARTS scores an object, not an image. On a semantic dataset an object is all pixels of one class in one image, on
-an instance dataset it is one instance. Records without any part label are left out: the original replaces them by
-random other ones.
+an instance dataset it is one instance. Records without any part label are left out, where the original replaces them
+by random other ones.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,7 +26,7 @@ class Record:
         split: Name of the split.
         row: Index of its row there.
         object_id: Object class, or None for the whole image.
-        instance: Index among the row's instances, or None where objects are not told apart.
+        instance: Index among the row's instances; None on a semantic dataset.
     """
 
     split: str
@@ -55,21 +56,21 @@ class RowLabels:
     def from_row(cls, row: Mapping[str, Any]) -> RowLabels:
         """Reads the label columns of a row of either layout."""
         if "instances" in row:
-            found = [(i["category"], n, i["parts"]) for n, i in enumerate(row["instances"])]
+            objects = [LabelledObject(item["category"], i, item["parts"]) for i, item in enumerate(row["instances"])]
         else:
-            found = [(object_id, None, parts) for object_id, parts in zip(row["objects"], row["object_parts"])]
-        return cls(row["image_id"], row["parts"], [LabelledObject(*each) for each in found])
+            objects = [LabelledObject(i, None, parts) for i, parts in zip(row["objects"], row["object_parts"])]
+        return cls(row["image_id"], row["parts"], objects)
 
 
 def training_records(
     rows: Iterable[RowLabels], taxonomy: PartTaxonomy, task: Task, level: Level, few_shot: Collection[str]
 ) -> list[Record]:
-    """Lists what a task trains on.
+    """The records that a task trains on: the images or objects with a label in its training vocabulary.
 
     Args:
         rows: The training split.
         taxonomy: Vocabulary of the dataset.
-        task: The task; only parts in its training vocabulary count as labels.
+        task: The task.
         level: One record for each image, or for each object.
         few_shot: Image ids of the few-shot list.
     """
@@ -89,7 +90,7 @@ def training_records(
 def evaluation_records(
     splits: Mapping[str, Iterable[RowLabels]], taxonomy: PartTaxonomy, task: Task, few_shot: Collection[str]
 ) -> list[Record]:
-    """Lists what a task scores: every labelled object of the validation split.
+    """The records that a task scores: every labelled object of the validation split, in the order of the rows.
 
     On an instance dataset the unseen objects of the training images follow, since they are never trained on, less the
     images that few-shot training uses.
@@ -99,26 +100,28 @@ def evaluation_records(
         taxonomy: Vocabulary of the dataset; all its parts count as labels.
         task: The task.
         few_shot: Image ids of the few-shot list.
-
-    Returns:
-        Records in the order of the rows, so that those of one image are adjacent.
     """
-    every_part = range(len(taxonomy.part_classes))
+    all_parts = range(len(taxonomy.part_classes))
     records = [
         record
         for row, labels in enumerate(splits["validation"])
-        for record in _object_records("validation", row, labels, every_part)
+        for record in _object_records("validation", row, labels, all_parts)
     ]
     seen = set(taxonomy.seen_object_ids)
     held_out = few_shot if task.held_out_config else ()
     for row, labels in enumerate(splits.get("train", ())):
         if labels.image_id not in held_out:
-            found = _object_records("train", row, labels, every_part)
-            records.extend(record for record in found if record.object_id not in seen)
+            objects = _object_records("train", row, labels, all_parts)
+            records.extend(record for record in objects if record.object_id not in seen)
     return records
 
 
+def by_image(records: Iterable[Record]) -> list[list[Record]]:
+    """The records of each image; those of one image must be adjacent, as `evaluation_records` lists them."""
+    return [list(group) for _, group in itertools.groupby(records, lambda record: (record.split, record.row))]
+
+
 def _object_records(split: str, row: int, labels: RowLabels, usable: Collection[int]) -> Iterator[Record]:
-    for each in labels.objects:
-        if any(part in usable for part in each.parts):
-            yield Record(split, row, each.object_id, each.instance)
+    for labelled in labels.objects:
+        if any(part in usable for part in labelled.parts):
+            yield Record(split, row, labelled.object_id, labelled.instance)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import numpy as np
-from datasets import ClassLabel, List, Value
 
 from ..taxonomy import PartTaxonomy
 from .masks import LabelMap, decode_rle, present_labels
+
+if TYPE_CHECKING:  # `datasets` takes half a second to import, and only the columns need it
+    import datasets
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,15 @@ class Instance:
 
 def semantic_features(taxonomy: PartTaxonomy) -> datasets.Features:
     """Columns of a dataset with an 8-bit object map beside its 8-bit part map."""
+    from datasets import Features, Image, List, Value
+
     objects, parts = _class_labels(taxonomy)
-    return datasets.Features(
+    return Features(
         {
             "image_id": Value("string"),
-            "image": datasets.Image(),
-            "object_map": datasets.Image(mode="L"),
-            "part_map": datasets.Image(mode="L"),
+            "image": Image(),
+            "object_map": Image(mode="L"),
+            "part_map": Image(mode="L"),
             "objects": List(objects),
             "object_parts": List(List(parts)),
             "parts": List(parts),
@@ -52,6 +55,8 @@ def semantic_features(taxonomy: PartTaxonomy) -> datasets.Features:
 
 def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
     """Columns of a dataset with object instances beside its 16-bit part map."""
+    from datasets import Features, Image, List, Value
+
     objects, parts = _class_labels(taxonomy)
     instance = {
         "category": objects,
@@ -59,11 +64,11 @@ def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
         "mask": {"size": List(Value("int32"), length=2), "counts": Value("string")},
         "parts": List(parts),
     }
-    return datasets.Features(
+    return Features(
         {
             "image_id": Value("string"),
-            "image": datasets.Image(),
-            "part_map": datasets.Image(mode="I;16"),
+            "image": Image(),
+            "part_map": Image(mode="I;16"),
             "parts": List(parts),
             "instances": List(instance),
         }
@@ -73,15 +78,7 @@ def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
 def semantic_row(
     image_id: str, image: bytes, object_map: LabelMap, part_map: LabelMap, taxonomy: PartTaxonomy
 ) -> dict[str, Any]:
-    """One row of the semantic layout.
-
-    Args:
-        image_id: Unique name of the image, without suffix.
-        image: Bytes of its JPEG file, stored untouched.
-        object_map: Object ids or `taxonomy.ignore_index`, uint8.
-        part_map: Part ids or `taxonomy.ignore_index`, uint8, of the same size.
-        taxonomy: What the ids mean.
-    """
+    """One row of the semantic layout: the bytes of the JPEG file, stored untouched, and its two uint8 maps."""
     pairs = _present_pairs(object_map.values, part_map.values, taxonomy.ignore_index)
     objects = present_labels(object_map.values, taxonomy.ignore_index)
     return {
@@ -98,14 +95,9 @@ def semantic_row(
 def instance_row(
     image_id: str, image: bytes, part_map: LabelMap, instances: Sequence[Instance], taxonomy: PartTaxonomy
 ) -> dict[str, Any]:
-    """One row of the instance layout.
+    """One row of the instance layout: the bytes of the JPEG file, stored untouched, its uint16 part map, its objects.
 
-    Args:
-        image_id: Unique name of the image, without suffix.
-        image: Bytes of its JPEG file, stored untouched.
-        part_map: Part ids or `taxonomy.ignore_index`, uint16.
-        instances: The objects, in the order in which they are painted over each other.
-        taxonomy: What the ids mean.
+    Where two objects overlap, the later one counts.
     """
     columns = np.asfortranarray(part_map.values).T  # masks are decoded column by column, so this is the faster order
     return {
@@ -125,7 +117,9 @@ def instance_row(
     }
 
 
-def _class_labels(taxonomy: PartTaxonomy) -> tuple[ClassLabel, ClassLabel]:
+def _class_labels(taxonomy: PartTaxonomy) -> tuple[datasets.ClassLabel, datasets.ClassLabel]:
+    from datasets import ClassLabel
+
     return ClassLabel(names=list(taxonomy.object_classes)), ClassLabel(names=list(taxonomy.part_classes))
 
 

@@ -21,6 +21,9 @@ from .results import BenchmarkResult, markdown_table
 
 RESULT_FILE, COUNTS_FILE = "result.json", "image_counts.npz"
 """The two files of a result folder."""
+_OLD_COUNTS_FILE = "pictures.npz"
+_MAX_ENTRIES = 1 << 20
+"""Largest size of an array over draws."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +55,12 @@ def bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Confidence intervals over images.
-
-    Args:
-        images: What was counted.
-        seen_ids: Ids of the seen classes.
-        metrics: Whose definitions to use.
-        pred_all: Whether nothing was given at test time.
-        samples: How often to draw.
-        confidence: Of the intervals, between 0 and 1.
-        seed: Of the draws.
-
-    Returns:
-        (low, high) in percent for `mIoU`, `fwIoU`, `mIoU_seen`, `mIoU_unseen`, `hIoU`; NaN where undefined.
-
-    Raises:
-        ConfigurationError: There is no image, or `samples` or `confidence` is out of range.
-    """
+    """Confidence intervals over images: (low, high) in percent for each of `MEANS`, NaN where undefined."""
+    _check_options(samples, confidence)
     scoring = get_flavour(metrics).scoring(pred_all)
     seen = _seen(seen_ids, images.num_classes)
-    drawn = _draw(_by_image(images, scoring), scoring, seen, samples, seed)
-    return {key: _interval(values, confidence) for key, values in drawn.items()}
+    draws = _draw(_by_image(images, scoring), scoring, seen, samples, seed)
+    return {key: _interval(values, confidence) for key, values in draws.items()}
 
 
 def compare(
@@ -86,42 +74,26 @@ def compare(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Difference]:
-    """Compares two models on the same images.
-
-    Args:
-        first: What was counted for one model.
-        second: For the other.
-        seen_ids: Ids of the seen classes.
-        metrics: Whose definitions to use.
-        pred_all: Whether nothing was given at test time.
-        samples: How often to draw.
-        confidence: Of the intervals, between 0 and 1.
-        seed: Of the draws.
-
-    Returns:
-        A difference for each of `mIoU`, `fwIoU`, `mIoU_seen`, `mIoU_unseen`, `hIoU`.
-
-    Raises:
-        ConfigurationError: The images or the numbers of classes differ, or an argument is out of range.
-    """
+    """Compares two models on the same images: the difference of each of `MEANS`."""
+    _check_options(samples, confidence)
     scoring = get_flavour(metrics).scoring(pred_all)
-    counted = [_by_image(images, scoring) for images in (first, second)]
-    if first.num_classes != second.num_classes or counted[0].keys() != counted[1].keys():
-        only = sorted(counted[0].keys() ^ counted[1].keys())
+    counts = [_by_image(images, scoring) for images in (first, second)]
+    if first.num_classes != second.num_classes or counts[0].keys() != counts[1].keys():
+        only = sorted(counts[0].keys() ^ counts[1].keys())
         raise ConfigurationError(
             f"Only models that were evaluated on the same images and classes can be compared: {first.num_classes} "
-            f"and {second.num_classes} classes, {len(counted[0])} and {len(counted[1])} images, {len(only)} of them "
+            f"and {second.num_classes} classes, {len(counts[0])} and {len(counts[1])} images, {len(only)} of them "
             f"in only one{f', such as {only[:3]}' if only else ''}."
         )
     seen = _seen(seen_ids, first.num_classes)
-    whole = [means(ClassCounts(*sum(each.values())), scoring.formulas, seen) for each in counted]
-    drawn = [_draw(each, scoring, seen, samples, seed) for each in counted]
-    found = {}
+    whole = [means(ClassCounts(*sum(by_image.values())), scoring.formulas, seen) for by_image in counts]
+    draws = [_draw(by_image, scoring, seen, samples, seed) for by_image in counts]
+    differences = {}
     for key in MEANS:
-        difference = drawn[1][key] - drawn[0][key]
-        low, high = _interval(difference, confidence)
-        found[key] = Difference(whole[0][key], whole[1][key], low, high, _p_value(difference))
-    return found
+        drawn = draws[1][key] - draws[0][key]
+        values = (float(numbers[key]) for numbers in whole)
+        differences[key] = Difference(*values, *_interval(drawn, confidence), _p_value(drawn))
+    return differences
 
 
 def compare_results(
@@ -134,17 +106,16 @@ def compare_results(
             metrics.
     """
     results = [BenchmarkResult.from_json(Path(folder) / RESULT_FILE) for folder in (first, second)]
-    for what in ("task", "setting", "flavour", "classes"):
-        mine, theirs = (getattr(result, what) for result in results)
-        if mine != theirs:
-            shown = "" if what == "classes" else f": {mine!r} and {theirs!r}"
-            raise ConfigurationError(f"The results differ in their {what}{shown}. Only like results can be compared.")
-    prints = [result.dataset["fingerprint"] for result in results]
-    if prints[0] != prints[1]:
-        raise ConfigurationError(f"The results are of different data: {prints[0]!r} and {prints[1]!r}.")
-    images = [ImageCounts.load(Path(folder) / COUNTS_FILE) for folder in (first, second)]
+    for name in ("task", "setting", "flavour", "classes"):
+        values = [getattr(result, name) for result in results]
+        if values[0] != values[1]:
+            detail = "" if name == "classes" else f": {values[0]!r} and {values[1]!r}"
+            raise ConfigurationError(f"The results differ in their {name}{detail}. Only like results can be compared.")
+    fingerprints = [result.dataset["fingerprint"] for result in results]
+    if fingerprints[0] != fingerprints[1]:
+        raise ConfigurationError(f"The results are of different data: {fingerprints[0]!r} and {fingerprints[1]!r}.")
     return compare(
-        *images,
+        *(_load_counts(Path(folder)) for folder in (first, second)),
         [i for i, row in enumerate(results[0].classes) if row["seen"]],
         results[0].flavour,
         results[0].setting == "pred_all",
@@ -155,43 +126,58 @@ def compare_results(
 
 
 def comparison_table(differences: dict[str, Difference], confidence: float = 0.95) -> str:
-    """What `compare` found as a Markdown table that reads as plain text too."""
+    """The differences as a Markdown table that reads as plain text too."""
     lines = [["IoU in percent", "first", "second", "difference", f"{100 * confidence:g} % interval", "p"]]
-    for key, each in differences.items():
-        difference = f"{each.second - each.first:+.2f}"
-        interval = f"{each.low:+.2f} to {each.high:+.2f}"
-        lines.append([key, f"{each.first:.2f}", f"{each.second:.2f}", difference, interval, f"{each.p_value:.3f}"])
+    for key, entry in differences.items():
+        difference = f"{entry.second - entry.first:+.2f}"
+        interval = f"{entry.low:+.2f} to {entry.high:+.2f}"
+        lines.append([key, f"{entry.first:.2f}", f"{entry.second:.2f}", difference, interval, f"{entry.p_value:.3f}"])
     return markdown_table([[cell.replace("+nan", "-").replace("nan", "-") for cell in line] for line in lines])
+
+
+def _check_options(samples: int, confidence: float) -> None:
+    if samples < 1:
+        raise ConfigurationError(f"samples is {samples}; draw at least once, better 1000 times.")
+    if not 0 < confidence < 1:
+        raise ConfigurationError(f"confidence is {confidence}; it must lie between 0 and 1, e.g. 0.95.")
+
+
+def _load_counts(folder: Path) -> ImageCounts:
+    """The counts of a result folder, also of one that version 0.1 wrote."""
+    path, old = folder / COUNTS_FILE, folder / _OLD_COUNTS_FILE
+    return ImageCounts.load(old if old.exists() and not path.exists() else path)
 
 
 def _by_image(images: ImageCounts, scoring: Scoring) -> dict[str, np.ndarray]:
     """float64 (3, K): hits, labelled and predicted pixels of each image, by name in alphabetical order."""
     if not len(images):
         raise ConfigurationError("No image was counted, so there is nothing to draw from.")
-    found: dict[str, np.ndarray] = {}
+    by_image: dict[str, np.ndarray] = {}
     for image_id, matrix in zip(images.image_ids, images.matrices()):
         counts = scoring.counts(matrix)
-        found[image_id] = found.get(image_id, 0) + np.stack([counts.hit, counts.labelled, counts.predicted])
-    return dict(sorted(found.items()))
+        by_image[image_id] = by_image.get(image_id, 0) + np.stack([counts.hit, counts.labelled, counts.predicted])
+    return dict(sorted(by_image.items()))
 
 
 def _draw(
-    counted: dict[str, np.ndarray], scoring: Scoring, seen: np.ndarray, samples: int, seed: int
+    by_image: dict[str, np.ndarray], scoring: Scoring, seen: np.ndarray, samples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    if samples < 1:
-        raise ConfigurationError(f"samples is {samples}; draw at least once, better 1000 times.")
-    drawn = _drawn_counts(counted, samples, seed)
-    values = [means(ClassCounts(*counts), scoring.formulas, seen) for counts in drawn]
-    return {key: np.array([each[key] for each in values]) for key in MEANS}
+    """The numbers of all draws: float64 (samples,) for each of `MEANS`."""
+    chunks = _drawn_counts(np.stack(list(by_image.values()), axis=1), samples, seed)
+    numbers = [means(ClassCounts(*chunk), scoring.formulas, seen) for chunk in chunks]
+    return {key: np.concatenate([chunk[key] for chunk in numbers]) for key in MEANS}
 
 
-def _drawn_counts(counted: dict[str, np.ndarray], samples: int, seed: int) -> Iterator[np.ndarray]:
-    stacked = np.stack(list(counted.values()))
-    number = len(stacked)
+def _drawn_counts(counts: np.ndarray, samples: int, seed: int) -> Iterator[np.ndarray]:
+    """Sums over drawn images, in chunks that fit in memory: (3, images, K) -> (3, draws, K)."""
+    _, images, num_classes = counts.shape
+    size = max(1, _MAX_ENTRIES // max(images, num_classes))
     generator = np.random.default_rng(seed)
-    for _ in range(samples):
-        times = np.bincount(generator.integers(number, size=number), minlength=number)
-        yield np.tensordot(times.astype(np.float64), stacked, axes=1)
+    for start in range(0, samples, size):
+        draws = min(size, samples - start)
+        drawn = generator.integers(images, size=(draws, images))
+        times = np.stack([np.bincount(row, minlength=images) for row in drawn])
+        yield times.astype(np.float64) @ counts
 
 
 def _seen(seen_ids: Iterable[int], num_classes: int) -> np.ndarray:
@@ -201,8 +187,6 @@ def _seen(seen_ids: Iterable[int], num_classes: int) -> np.ndarray:
 
 
 def _interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    if not 0 < confidence < 1:
-        raise ConfigurationError(f"confidence is {confidence}; it must lie between 0 and 1, e.g. 0.95.")
     values = values[~np.isnan(values)]
     if not len(values):
         return float("nan"), float("nan")

@@ -51,6 +51,7 @@ def evaluate_model(
     boundary: bool = False,
     images: ImageCounts | None = None,
     scores: list[RecordScore] | None = None,
+    intervals: bool = True,
     seed: int = 0,
     accelerator: Accelerator | None = None,
     progress: bool = True,
@@ -81,6 +82,7 @@ def evaluate_model(
         boundary: Whether to score borders too.
         images: A store that is given what was counted in each record, or None.
         scores: A list that the score of each record is appended to, or None.
+        intervals: Whether to compute confidence intervals.
         seed: Only noted in the result: nothing here is random.
         accelerator: If it has several processes, each scores its share and all get the whole result. Its mixed
             precision is used.
@@ -121,7 +123,7 @@ def evaluate_model(
         metrics=metric.compute(),
         classes=classes,
         flavour=metrics,
-        intervals=bootstrap(images, seen_ids, metrics, pred_all),
+        intervals=bootstrap(images, seen_ids, metrics, pred_all) if intervals else {},
         breakdowns=describe_breakdowns(metric, classes, images),
         task=task.name,
         setting=setting.value,

@@ -6,7 +6,9 @@ import csv
 import json
 import math
 import platform
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -18,36 +20,26 @@ from ..metrics import ImageCounts, PartSegmentationMetric
 from ..metrics.breakdowns import confusions, mean_by, mean_iou_by_size
 from ..metrics.flavours import FlavourName
 from ..taxonomy import PartTaxonomy
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, read_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_RENAMED_KEYS = {"num_pictures": "num_images", "pictures_per_second": "images_per_second"}
+"""Keys of `dataset` and `timings` in layouts 1 and 2, with their names since."""
 COLUMNS = {"mIoU": "mIoU", "mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU": "harmonic", "fwIoU": "fwIoU"}
 """Metric keys in the order of tables, with their headings."""
 
 
 def current_versions() -> dict[str, str]:
     """Versions of this library, of what it computes with, and of Python."""
-    from .. import __version__
-
-    found = {"ovparts_hf": __version__, "python": platform.python_version()}
+    versions = {"ovparts_hf": sys.modules["ovparts_hf"].__version__, "python": platform.python_version()}
     for name in ("torch", "transformers", "datasets", "accelerate", "numpy", "pillow"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def describe_classes(taxonomy: PartTaxonomy, seen_ids: Iterable[int] | None = None) -> list[dict[str, Any]]:
-    """One row for each part class, as `BenchmarkResult.classes` keeps them.
-
-    Args:
-        taxonomy: The vocabulary of the evaluation.
-        seen_ids: Ids of the classes that count as seen; None: the taxonomy's own.
-
-    Returns:
-        Dicts with `name` ("dog's ear"), `object` ("dog"), `part` ("ear") and `seen`, in id order.
-    """
+    """`BenchmarkResult.classes` of a vocabulary; by default the taxonomy's own seen parts count as seen."""
     seen = set(taxonomy.seen_part_ids if seen_ids is None else seen_ids)
     return [
         {
@@ -63,25 +55,15 @@ def describe_classes(taxonomy: PartTaxonomy, seen_ids: Iterable[int] | None = No
 def describe_breakdowns(
     metric: PartSegmentationMetric, classes: list[dict[str, Any]], images: ImageCounts | None = None
 ) -> dict[str, Any]:
-    """Where the score comes from, as `BenchmarkResult.breakdowns` keeps it.
-
-    Args:
-        metric: After all updates.
-        classes: Rows of `describe_classes`.
-        images: What was counted in each record, for the sizes.
-
-    Returns:
-        `objects` and `parts`: strict mean IoU by object and by part name; `confusions`: the 20 most frequent pairs of a
-        part and what it was taken for; with `images` also `sizes`: strict mean IoU of small, medium and large parts.
-    """
+    """`BenchmarkResult.breakdowns` of what was counted, without `sizes` if `images` is None."""
     numbers = metric.compute()
     iou = numbers.get("strict", numbers)["IoU"]
-    found = {
+    breakdowns = {
         "objects": mean_by("object", iou, classes),
         "parts": mean_by("part", iou, classes),
         "confusions": confusions(metric.confusion_matrix, metric.class_names),
     }
-    return found if images is None else {**found, "sizes": mean_iou_by_size(images)}
+    return breakdowns if images is None else {**breakdowns, "sizes": mean_iou_by_size(images)}
 
 
 @dataclass
@@ -90,15 +72,18 @@ class BenchmarkResult:
 
     Attributes:
         metrics: What `PartSegmentationMetric.compute` returns: percent, NaN where undefined.
-        classes: Rows of `describe_classes`.
+        classes: A dict for each part class, in id order: `name` ("dog's ear"), `object` ("dog"), `part` ("ear") and
+            `seen`.
         task: Name of the task, e.g. "zero_shot".
         setting: Name of the setting, e.g. "oracle_obj".
         dataset: `name`, `fingerprint`, `num_images`, `num_records`.
         model: `name` and `type`.
         seed: Random seed of the run.
         flavour: Whose definitions `metrics` follows, e.g. "ov_parts"; see docs/protocol.md.
-        intervals: Of numbers of `metrics`, their 95 % confidence interval, as `comparison.bootstrap` returns it.
-        breakdowns: What `describe_breakdowns` returns.
+        intervals: 95 % confidence intervals of numbers of `metrics`, by name: (low, high).
+        breakdowns: Where the score comes from. `objects` and `parts`: strict mean IoU by object and by part name;
+            `sizes`: of small, medium and large parts; `confusions`: the 20 most frequent pairs of a part and what it
+            was taken for.
         config: All other options that the numbers depend on.
         hardware: What it ran on.
         timings: `seconds`, `images_per_second` and the like.
@@ -133,28 +118,22 @@ class BenchmarkResult:
 
     @classmethod
     def from_json(cls, path: str | Path) -> BenchmarkResult:
-        """Reads what `to_json` wrote, also in layout 1; null among the numbers becomes NaN again.
+        """Reads what `to_json` wrote, in this or an earlier layout; null among the numbers becomes NaN again.
 
         Raises:
             ConfigurationError: The file is not such a JSON, or of a newer layout.
         """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path} is not valid JSON: {error}") from error
-        except OSError as error:
-            raise ConfigurationError(
-                f"{path} cannot be read: {error.strerror}. Give what `ovparts evaluate --out` wrote."
-            ) from error
-        if isinstance(data, dict) and data.get("schema_version") == 1:
-            data |= {"schema_version": 2, "flavour": "ov_parts", "intervals": {}, "breakdowns": {}}
+        data = read_json(path, ConfigurationError, "Give what `ovparts evaluate --out` wrote.")
+        data = _in_present_layout(data)
         _check_keys(path, cls, data)
         numbers = {key: _none_to_nan(data[key]) for key in ("metrics", "intervals", "breakdowns")}
         return cls(**{**data, **numbers})
 
     def numbers(self) -> dict[str, dict[str, Any]]:
-        """The sets of numbers that `metrics` holds, by the label that tables give them: "official" stands for the
-        benchmark's own definitions, "strict" and "boundary" follow if they were computed."""
+        """The sets of numbers that `metrics` holds, by their label in tables.
+
+        "official" stands for the benchmark's own definitions; "strict" and "boundary" follow if they were computed.
+        """
         label = "official" if self.flavour == "ov_parts" else self.flavour
         others = {key: self.metrics[key] for key in ("strict", "boundary") if key in self.metrics}
         return {label: self.metrics, **others}
@@ -210,7 +189,7 @@ def format_interval(ends: Sequence[float]) -> str:
 
 
 def markdown_table(lines: list[list[str]]) -> str:
-    """Aligns cells; the first line holds the headings, and all columns but the first are flush right."""
+    """Aligns cells; the first line is the header, and all columns but the first are flush right."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     rows = [
@@ -219,23 +198,37 @@ def markdown_table(lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
 
 
+def _in_present_layout(data: Any) -> Any:
+    """The content of layouts 1 and 2 as `SCHEMA_VERSION` has it; anything else as it is."""
+    if not isinstance(data, dict) or data.get("schema_version") not in (1, 2):
+        return data
+    if data["schema_version"] == 1:
+        data = {**data, "flavour": "ov_parts", "intervals": {}, "breakdowns": {}}
+    renamed = {
+        name: {_RENAMED_KEYS.get(key, key): value for key, value in data[name].items()}
+        for name in ("dataset", "timings")
+        if isinstance(data.get(name), dict)
+    }
+    return {**data, **renamed, "schema_version": SCHEMA_VERSION}
+
+
 def _check_keys(path: str | Path, cls: type, data: Any) -> None:
     known = {entry.name for entry in fields(cls)}
-    found = set(data) if isinstance(data, dict) else set()
-    if "schema_version" in found and data["schema_version"] != SCHEMA_VERSION:
+    keys = set(data) if isinstance(data, dict) else set()
+    if "schema_version" in keys and data["schema_version"] != SCHEMA_VERSION:
         raise ConfigurationError(
             f"{path} has schema_version {data['schema_version']!r}, but this library reads {SCHEMA_VERSION}. Read it "
             f"with the library that wrote it, or evaluate again. It was written by {data.get('versions')}."
         )
-    if found != known:
+    if keys != known:
         raise ConfigurationError(
-            f"{path} is not a benchmark result: the keys {sorted(known - found)} are missing and "
-            f"{sorted(found - known)} are unknown. Give a file that BenchmarkResult.to_json wrote."
+            f"{path} is not a benchmark result: the keys {sorted(known - keys)} are missing and "
+            f"{sorted(keys - known)} are unknown. Give a file that BenchmarkResult.to_json wrote."
         )
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know in a configuration: numpy scalars as numbers, paths and the like as text."""
+    """Values that JSON has no type for: numpy scalars as numbers, paths and the like as text."""
     return value.item() if hasattr(value, "item") else str(value)
 
 

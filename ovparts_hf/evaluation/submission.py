@@ -23,7 +23,7 @@ from ..errors import ConfigurationError
 from ..metrics.confusion import as_map, with_none
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Setting, Task, get_setting, get_task
-from ..utils.files import atomic_folder, atomic_write
+from ..utils.files import atomic_folder, atomic_write, read_json
 
 MANIFEST = "manifest.json"
 FORMAT = "ovparts-predictions"
@@ -37,21 +37,7 @@ def write_manifest(
     setting: str | Setting = Setting.ORACLE_OBJ,
     model: str = "unnamed",
 ) -> Path:
-    """Writes the manifest that says which label maps are wanted; any code may then add the PNG files it names.
-
-    Args:
-        folder: Where to; made if missing.
-        dataset: What is to be predicted.
-        task: Which records there are.
-        setting: What is given for each.
-        model: A name for what makes the predictions.
-
-    Returns:
-        The manifest's path.
-
-    Raises:
-        ConfigurationError: There is nothing to predict.
-    """
+    """Writes the manifest alone and returns its path; any code may then add the PNG files that it names."""
     task, setting = get_task(task), get_setting(setting)
     path = Path(folder) / MANIFEST
     with atomic_write(path) as temporary:
@@ -68,10 +54,10 @@ def write_predictions(
     setting: str | Setting = Setting.ORACLE_OBJ,
     model: str = "unnamed",
 ) -> Path:
-    """Writes the predictions of one model.
+    """Writes a manifest with all of its label maps; an earlier folder is replaced as a whole, or not at all.
 
     Args:
-        folder: The folder to make; an earlier one is replaced as a whole, or not at all after an error.
+        folder: The folder to make.
         dataset: What was predicted.
         predictions: Records with their (H, W) label maps at the image's size: part ids, and -1 or the ignore index
             where there is no answer. Without given objects, one for each image.
@@ -79,11 +65,8 @@ def write_predictions(
         setting: What was given for each.
         model: A name for what made the predictions.
 
-    Returns:
-        The folder.
-
     Raises:
-        ConfigurationError: A wanted map is missing, given twice or not wanted, or holds ids that are no class.
+        ConfigurationError: A label map is missing, in excess or given twice, or holds ids that are no class.
     """
     task, setting = get_task(task), get_setting(setting)
     missing = {_key(record, setting): file for record, file in _files(dataset, task, setting)}
@@ -91,7 +74,9 @@ def write_predictions(
         for record, label_map in predictions:
             file = missing.pop(_key(record, setting), None)
             if file is None:
-                raise ConfigurationError(f"The label map of {record} is not wanted by task {task.name}, or came twice.")
+                raise ConfigurationError(
+                    f"The label map of {record} does not belong to task {task.name}, or came twice."
+                )
             (new / file).write_bytes(_png(np.asarray(label_map), dataset.taxonomy, file))
         if missing:
             raise ConfigurationError(f"{len(missing)} label maps are missing, such as {list(missing.values())[:3]}.")
@@ -100,13 +85,13 @@ def write_predictions(
 
 
 def read_manifest(folder: str | Path, dataset: PartDataset) -> tuple[dict[str, Any], dict[Record, Path]]:
-    """Reads a manifest and makes sure that it and the files fit a dataset.
+    """Reads a manifest and checks that it and its files fit a dataset.
 
     Returns:
         The manifest, and for every record that is scored the file of its label map.
 
     Raises:
-        ConfigurationError: The manifest is of other data or wants other maps, or files are missing.
+        ConfigurationError: The manifest is of other data or names other maps, or files are missing.
     """
     folder = Path(folder)
     manifest = _load(folder / MANIFEST)
@@ -137,7 +122,7 @@ def _manifest(dataset: PartDataset, task: Task, setting: Setting, model: str) ->
         "task": task.name,
         "setting": setting.value,
         "model": model,
-        "bits": _bits(taxonomy),
+        "bits": taxonomy.mask_bits,
         "no_answer": taxonomy.ignore_index,
         "part_classes": list(taxonomy.part_classes),
         "maps": maps,
@@ -145,21 +130,21 @@ def _manifest(dataset: PartDataset, task: Task, setting: Setting, model: str) ->
 
 
 def _files(dataset: PartDataset, task: Task, setting: Setting) -> list[tuple[Record, str]]:
-    """The maps that are wanted, each with the name of its file; unique by split, row, object and instance."""
+    """The label maps to be predicted, with their file names; unique by split, row, object and instance."""
     records = dataset.evaluation_records(task)
     if not records:
         raise ConfigurationError(f"The dataset {dataset.taxonomy.name!r} has no labelled object to predict.")
     if setting is not Setting.ORACLE_OBJ:
         records = list(dict.fromkeys(Record(record.split, record.row) for record in records))
-    found = []
+    files = []
     for record in records:
-        words = [record.split, f"{record.row:05}"]
+        name = [record.split, f"{record.row:05}"]
         if record.object_id is not None:
-            words.append(re.sub(r"\W+", "_", dataset.taxonomy.object_classes[record.object_id]))
+            name.append(re.sub(r"\W+", "_", dataset.taxonomy.object_classes[record.object_id]))
         if record.instance is not None:
-            words.append(str(record.instance))
-        found.append((record, "-".join(words) + ".png"))
-    return found
+            name.append(str(record.instance))
+        files.append((record, "-".join(name) + ".png"))
+    return files
 
 
 def _key(record: Record, setting: Setting) -> Record:
@@ -168,30 +153,22 @@ def _key(record: Record, setting: Setting) -> Record:
 
 
 def _png(label_map: np.ndarray, taxonomy: PartTaxonomy, file: str) -> bytes:
-    classes, none = len(taxonomy.part_classes), taxonomy.ignore_index
+    num_classes, none = len(taxonomy.part_classes), taxonomy.ignore_index
     name = f"label map for {file}"
-    ids = with_none(name, as_map(name, label_map), classes, (-1, none))
-    ids[ids == classes] = none
-    return LabelMap.from_array(ids.astype(np.uint8 if _bits(taxonomy) == 8 else np.uint16)).png
-
-
-def _bits(taxonomy: PartTaxonomy) -> int:
-    return 8 if taxonomy.ignore_index <= 255 else 16
+    ids = with_none(name, as_map(name, label_map), num_classes, (-1, none))
+    ids[ids == num_classes] = none
+    return LabelMap.from_array(ids.astype(f"uint{taxonomy.mask_bits}")).png
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error}). Make it with `ovparts submit-format`, then add the PNG files it names."
-        ) from error
+    advice = "Make it with `ovparts submit-format`, then add the PNG files it names."
+    manifest = read_json(path, ConfigurationError, advice)
     kind = (manifest.get("format"), manifest.get("version")) if isinstance(manifest, dict) else None
     missing = {"task", "setting", "model"} - set(manifest) if kind else set()
     if kind != (FORMAT, VERSION) or missing:
         raise ConfigurationError(
             f"{path} is not a manifest of format {FORMAT!r}, version {VERSION}: found {kind}, without "
-            f"{sorted(missing)}. Make it with `ovparts submit-format`."
+            f"{sorted(missing)}. {advice}"
         )
     return manifest
 
@@ -199,10 +176,10 @@ def _load(path: Path) -> dict[str, Any]:
 def _check(folder: Path, manifest: dict[str, Any], expected: dict[str, Any]) -> None:
     for key, value in expected.items():
         if manifest.get(key) != value:
-            shown = f": {manifest.get(key)!r} instead of {value!r}" if len(str(value)) < 200 else ""
+            detail = f": {manifest.get(key)!r} instead of {value!r}" if len(str(value)) < 200 else ""
             raise ConfigurationError(
-                f"The {key!r} of {folder / MANIFEST} does not fit this dataset and task{shown}. Make the manifest anew "
-                "with `ovparts submit-format`."
+                f"The {key!r} of {folder / MANIFEST} does not fit this dataset and task{detail}. "
+                "Make the manifest anew with `ovparts submit-format`."
             )
     missing = [entry["file"] for entry in expected["maps"] if not (folder / entry["file"]).is_file()]
     if missing:

@@ -69,7 +69,7 @@ def overlay(
         ConfigurationError: Map and image differ in size, the map is not of integers, or alpha is out of range.
     """
     painted = _paint(image, _checked(image, label_map, alpha), class_names, alpha)
-    return _stack([painted, _legend([label_map], class_names, painted.width)]) if legend else painted
+    return stack([painted, _legend([label_map], class_names, painted.width)]) if legend else painted
 
 
 def comparison(
@@ -106,7 +106,7 @@ def comparison(
         left = i * (width + _GAP)
         draw.text((left, 2), _shorten(title, width), fill=_INK, font=_font())
         row.paste(panel, (left, _LINE))
-    return _stack([row, _legend([truth, prediction], class_names, row.width)]) if legend else row
+    return stack([row, _legend([truth, prediction], class_names, row.width)]) if legend else row
 
 
 def comparison_panels(
@@ -119,6 +119,22 @@ def comparison_panels(
     maps = [_checked(image, label_map, alpha) for label_map in (truth, prediction)]
     painted = (_paint(image, label_map, class_names, alpha, fade=0.6) for label_map in maps)
     return _enlarge(image.convert("RGB")), *painted
+
+
+def hex_colors(class_names: Sequence[str]) -> list[str]:
+    """`class_colors` as "#rrggbb"."""
+    return ["#" + bytes(color).hex() for color in class_colors(class_names).tolist()]
+
+
+def stack(images: Sequence[Image.Image]) -> Image.Image:
+    """RGB images below each other, as one."""
+    size = max(image.width for image in images), sum(image.height for image in images)
+    result = Image.new("RGB", size, _PAPER)
+    top = 0
+    for image in images:
+        result.paste(image, (0, top))
+        top += image.height
+    return result
 
 
 # ---- colors ----------------------------------------------------------------------------------------------------------
@@ -253,13 +269,3 @@ def _legend(label_maps: Sequence[np.ndarray], class_names: Sequence[str], width:
         draw.rectangle((x, y + 2, x + swatch, y + 2 + swatch), fill=color, outline=_CONTOUR)
         draw.text((x + swatch + 6, y), text, fill=_INK, font=_font())
     return legend
-
-
-def _stack(images: Sequence[Image.Image]) -> Image.Image:
-    size = max(image.width for image in images), sum(image.height for image in images)
-    result = Image.new("RGB", size, _PAPER)
-    top = 0
-    for image in images:
-        result.paste(image, (0, top))
-        top += image.height
-    return result

@@ -3,4 +3,6 @@
 from .image_counts import ImageCounts
 from .part_segmentation import PartSegmentationMetric
 
-__all__ = ["PartSegmentationMetric", "ImageCounts"]
+PictureCounts = ImageCounts  # its name up to 0.1
+
+__all__ = ["ImageCounts", "PartSegmentationMetric", "PictureCounts"]

@@ -4,8 +4,10 @@
 its border counts, d being 2 % of the image's diagonal.
 
 `label_difference_matrix` is kept only to reproduce PartCLIPSeg's published boundary numbers. It erodes the label map
-instead of each class's mask, so a pixel counts as the *difference* of two class numbers: the score depends on how
-classes are numbered and is no boundary IoU.
+instead of each class's mask, so a pixel counts as the *difference* of two class ids: the score depends on how classes
+are numbered and is no boundary IoU.
+
+Label maps are (h, w) ids in 0..K, where K means "none" in a prediction and "unlabelled" in a reference.
 """
 
 from __future__ import annotations
@@ -16,35 +18,18 @@ from .confusion import confusion_matrix
 
 
 def boundary_counts(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
-    """Counts the pixels near the borders of each class.
+    """int64 (3, K): pixels of each class in both bands, in the reference's band, in the prediction's band.
 
-    Unlabelled pixels are put away before the bands are taken, so an answer there costs nothing. Pixels outside the
+    Predictions on unlabelled pixels are removed before the bands are taken, so they cost nothing. Pixels outside the
     image belong to no class, so the image's edge is a border, as in the paper.
-
-    Args:
-        prediction: (h, w) ids in 0..K, K = none.
-        reference: (h, w) likewise, K = unlabelled.
-        num_classes: K.
-
-    Returns:
-        int64 (3, K): pixels in both bands, in the band of the truth, in the band of the prediction.
     """
-    answers = np.where(reference == num_classes, num_classes, prediction)
-    matrix = confusion_matrix(_band(answers, num_classes), _band(reference, num_classes), num_classes)
+    prediction = np.where(reference == num_classes, num_classes, prediction)
+    matrix = confusion_matrix(_band(prediction, num_classes), _band(reference, num_classes), num_classes)
     return np.stack([matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)])[:, :num_classes]
 
 
 def label_difference_matrix(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
-    """PartCLIPSeg's boundary matrix: each label map less its minimum over the neighbourhood, then counted as ids.
-
-    Args:
-        prediction: (h, w) ids in 0..K, K = none.
-        reference: Likewise.
-        num_classes: K.
-
-    Returns:
-        int64 (K + 1, K + 1), row = prediction, column = truth.
-    """
+    """int64 (K + 1, K + 1): each label map minus its minimum over the neighbourhood, then counted as if class ids."""
     prediction, reference = (
         ids - _window(np.minimum, ids, band_width(*ids.shape), outside=0) for ids in (prediction, reference)
     )
@@ -64,23 +49,16 @@ def _band(ids: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def _window(extreme: np.ufunc, ids: np.ndarray, distance: int, outside: int) -> np.ndarray:
-    """Minimum or maximum over the square of 2 * distance + 1 pixels around each pixel.
-
-    Args:
-        extreme: `np.minimum` or `np.maximum`.
-        ids: (h, w).
-        distance: In pixels.
-        outside: The value beyond the edges.
-    """
+    """Minimum or maximum over the square of 2 * distance + 1 pixels around each pixel; `outside` beyond the edges."""
     padded = np.pad(ids, distance, constant_values=outside)
     return _along_rows(extreme, _along_rows(extreme, padded, distance).T, distance).T
 
 
 def _along_rows(extreme: np.ufunc, array: np.ndarray, distance: int) -> np.ndarray:
     """Over 2 * distance + 1 successive rows: spans of rows are doubled until they are as long as that."""
-    span, wanted = 1, 2 * distance + 1
-    while span < wanted:
-        step = min(span, wanted - span)
+    span, length = 1, 2 * distance + 1
+    while span < length:
+        step = min(span, length - span)
         array = extreme(array[:-step], array[step:])
         span += step
     return array

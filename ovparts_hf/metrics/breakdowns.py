@@ -16,34 +16,22 @@ SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)
 
 
 def mean_by(key: str, iou: Mapping[str, float], classes: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Averages the IoU of classes that have something in common.
+    """Mean IoU by "object" ("dog") or "part" ("ear", of any object); NaN where no class has one.
 
-    Args:
-        key: What: "object" ("dog") or "part" ("ear", of any object).
-        iou: By class name; NaN is left out.
-        classes: Rows of `describe_classes`.
-
-    Returns:
-        Mean IoU by object or part name, in order of first appearance; NaN where no class has one.
+    `iou` is by class name, `classes` as `BenchmarkResult.classes`. Groups are in order of first appearance.
     """
     groups: dict[str, list[float]] = {}
     for row in classes:
         groups.setdefault(row[key], []).append(iou[row["name"]])
-    known = {name: [value for value in values if value == value] for name, values in groups.items()}
-    return {name: sum(values) / len(values) if values else float("nan") for name, values in known.items()}
+    defined = {name: [value for value in values if value == value] for name, values in groups.items()}
+    return {name: sum(values) / len(values) if values else float("nan") for name, values in defined.items()}
 
 
 def confusions(matrix: np.ndarray, class_names: Sequence[str], count: int = 20) -> list[dict[str, Any]]:
-    """The parts that are mistaken for another most.
+    """The pairs of parts that are confused most, by falling number of pixels.
 
-    Args:
-        matrix: int64 (K + 1, K + 1), row = prediction, column = truth.
-        class_names: K names.
-        count: How many pairs.
-
-    Returns:
-        Dicts with `truth` and `prediction` (class names), `pixels`, and `share`: of the labelled pixels of the true
-        class, in percent. By falling number of pixels.
+    `share` is that of the labelled pixels of the true class, in percent; `matrix` is int64 (K + 1, K + 1), row =
+    prediction, column = truth.
     """
     wrong = matrix[:-1, :-1].copy()
     np.fill_diagonal(wrong, 0)
@@ -62,24 +50,17 @@ def confusions(matrix: np.ndarray, class_names: Sequence[str], count: int = 20) 
 
 
 def mean_iou_by_size(images: ImageCounts, metrics: FlavourName = "strict") -> dict[str, float]:
-    """Mean IoU of small, medium and large parts.
+    """Mean IoU, in percent, of the small, medium and large parts that occur; NaN if none does.
 
-    A part of a record is small, medium or large by its own number of labelled pixels, see `SIZES`. Only answers in
-    records that have the part count, since others have no size; so false alarms elsewhere are not in these numbers.
-
-    Args:
-        images: What was counted.
-        metrics: Whose definition of a class's pixels to use.
-
-    Returns:
-        By size: mean IoU, in percent, of the classes that occur in it; NaN if none does.
+    A part of a record has the size of its own labelled pixels there, see `SIZES`. Only predictions in records that have
+    the part count, since others have no size; so false alarms elsewhere are not in these numbers.
     """
     count = get_flavour(metrics).given_objects.counts
     totals = {size: np.zeros((3, images.num_classes)) for size in SIZES}
     for matrix in images.matrices():
         counts = count(matrix)
         for size, (lowest, limit) in SIZES.items():
-            chosen = (counts.labelled >= lowest) & (counts.labelled < limit)
-            totals[size] += np.stack([counts.hit, counts.labelled, counts.predicted]) * chosen
+            of_size = (counts.labelled >= lowest) & (counts.labelled < limit)
+            totals[size] += np.stack([counts.hit, counts.labelled, counts.predicted]) * of_size
     ious = {size: ClassCounts(*total).iou for size, total in totals.items()}
     return {size: 100 * float(np.nanmean(iou)) if (iou == iou).any() else float("nan") for size, iou in ious.items()}

@@ -12,16 +12,9 @@ from ..errors import ConfigurationError
 def confusion_matrix(
     prediction: np.ndarray, reference: np.ndarray, num_classes: int, pixels: np.ndarray | None = None
 ) -> np.ndarray:
-    """Counts the pixels of two maps of equal size.
+    """Pixels of two maps of ids in 0..K by pair, where K means "none": int64 (K + 1, K + 1), row = prediction.
 
-    Args:
-        prediction: Ids in 0..K, where K = `num_classes` stands for "none", any integer dtype.
-        reference: As `prediction`, same shape.
-        num_classes: K.
-        pixels: Same shape, how many pixels each entry stands for; None: one.
-
-    Returns:
-        int64 (K + 1, K + 1): row = prediction, column = truth.
+    `pixels`, of the maps' shape, says how many pixels each entry stands for; None: one.
     """
     size = num_classes + 1
     pairs = np.multiply(prediction, size, dtype=np.int64)
@@ -31,15 +24,10 @@ def confusion_matrix(
 
 
 def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
-    """Brings a two-dimensional map to numpy.
-
-    Args:
-        name: What the map is called in an error message.
-        value: Array, nested list, image, or torch tensor on any device.
-        integer: Whether bool is refused. Floating point always is.
+    """A map (height, width) as an array: of numpy, nested lists, an image, or a torch tensor on any device.
 
     Raises:
-        ConfigurationError: The map is not two-dimensional, is empty, or has another dtype.
+        ConfigurationError: The map is not two-dimensional, is empty, or holds fractions or, with `integer`, bools.
     """
     if hasattr(value, "detach"):  # a torch tensor; torch itself is not needed here
         if value.is_floating_point():
@@ -57,16 +45,7 @@ def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
 
 
 def with_none(name: str, label_map: np.ndarray, num_classes: int, none_values: tuple[int, ...]) -> np.ndarray:
-    """Checks a map's ids and replaces each of `none_values` by K = `num_classes`.
-
-    Args:
-        name: What the map is called in an error message.
-        label_map: (H, W), any integer dtype.
-        num_classes: K.
-        none_values: Ids that are no class.
-
-    Returns:
-        Unsigned or int64 map with ids in 0..K, not shared with the input.
+    """A copy (h, w) in which K = `num_classes` replaces each of `none_values`: unsigned or int64, ids in 0..K.
 
     Raises:
         ConfigurationError: Some id is neither a class nor a none value.

@@ -1,4 +1,4 @@
-"""The definitions of the numbers, one for each public evaluator, and ours.
+"""The definitions of the numbers: those of each public evaluator, and ours.
 
 The same names mean different things in the evaluators of OV-PARTS (NeurIPS 2023), PartCLIPSeg (NeurIPS 2024) and
 PartCATSeg (CVPR 2025). A flavour is one evaluator's definitions, reproduced exactly; never compare across flavours.
@@ -19,12 +19,11 @@ from .scores import ClassCounts, Formulas, found, labelled, occurring
 FlavourName = Literal["ov_parts", "partclipseg", "partcatseg", "strict"]
 
 
-def answered_counts(matrix: np.ndarray) -> ClassCounts:
-    """K classes; a labelled pixel without an answer is left out, as if it were unlabelled.
+# How a confusion matrix (K + 1, K + 1), row = prediction, column = truth, index K = none, is counted.
 
-    Args:
-        matrix: int64 (K + 1, K + 1), row = prediction, column = truth, index K = none.
-    """
+
+def answered_counts(matrix: np.ndarray) -> ClassCounts:
+    """K classes; a labelled pixel without an answer is left out, as if it were unlabelled."""
     return every_count(matrix[:-1, :-1])
 
 
@@ -49,12 +48,7 @@ def every_count(matrix: np.ndarray) -> ClassCounts:
 
 @dataclass(frozen=True)
 class Scoring:
-    """From a confusion matrix to numbers.
-
-    Attributes:
-        counts: Which entries of the matrix count.
-        formulas: How the counts are averaged.
-    """
+    """From a confusion matrix to numbers: which entries count, and how the counts are averaged."""
 
     counts: Callable[[np.ndarray], ClassCounts]
     formulas: Formulas
@@ -80,11 +74,7 @@ class Flavour:
     label_difference_boundary: bool = False
 
     def scoring(self, pred_all: bool) -> Scoring:
-        """The scoring of one setting.
-
-        Raises:
-            ConfigurationError: The flavour does not define it.
-        """
+        """The scoring of one setting; refused if the flavour does not define it."""
         if not pred_all:
             return self.given_objects
         if self.pred_all is None:
@@ -124,11 +114,7 @@ FLAVOURS = {
 
 
 def get_flavour(name: str) -> Flavour:
-    """Looks a flavour up by name.
-
-    Raises:
-        ConfigurationError: There is no such flavour.
-    """
+    """Looks a flavour up by name."""
     if name not in FLAVOURS:
         raise ConfigurationError(f"Unknown metrics {name!r}; choose one of {list(FLAVOURS)}.")
     return FLAVOURS[name]

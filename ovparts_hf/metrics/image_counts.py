@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -52,10 +53,10 @@ class ImageCounts:
         self._counts.append(counts[pairs])
 
     def merge(self, other: ImageCounts) -> None:
-        """Appends the records of another store, e.g. that of another process.
+        """Appends the records of others, e.g. those of another process.
 
         Raises:
-            ConfigurationError: It counts another number of classes.
+            ConfigurationError: They are over another number of classes.
         """
         if other.num_classes != self.num_classes:
             raise ConfigurationError(
@@ -104,14 +105,14 @@ class ImageCounts:
         try:
             with np.load(path) as file:
                 data = {name: file[name] for name in ("num_classes", "image_ids", "lengths", "pairs", "counts")}
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise ConfigurationError(
                 f"{path} cannot be read as the counts of each image ({error}). Evaluation writes this file beside "
                 "result.json; evaluate again if it is missing."
             ) from error
-        found = cls(int(data["num_classes"]))
+        images = cls(int(data["num_classes"]))
         ends = np.cumsum(data["lengths"])[:-1]
-        found.image_ids = data["image_ids"].tolist()
-        found._pairs = np.split(data["pairs"], ends) if found.image_ids else []
-        found._counts = np.split(data["counts"], ends) if found.image_ids else []
-        return found
+        images.image_ids = data["image_ids"].tolist()
+        images._pairs = np.split(data["pairs"], ends) if images.image_ids else []
+        images._counts = np.split(data["counts"], ends) if images.image_ids else []
+        return images

@@ -1,4 +1,4 @@
-"""The benchmark's metric as an object that is fed maps."""
+"""The benchmark's metric: updated with label maps, computed once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PartSegmentationMetric:
 
     Raises:
         ConfigurationError: No or duplicate class names, a seen id that is no class, an ignore index that is one, or
-            unknown metrics or such that do not define pred_all.
+            metrics that are unknown or do not define pred_all.
 
     Example:
         >>> metric = PartSegmentationMetric(["dog's head", "dog's ear"], seen_ids=[0], ignore_index=255)
@@ -137,7 +137,7 @@ class PartSegmentationMetric:
         """Adds what another metric counted.
 
         Args:
-            other: A metric over the same vocabulary and with the same options, or what one in another process sent:
+            other: A metric over the same vocabulary and with the same options, or what another process sent of one:
                 its `counts`, or without `boundary` its `confusion_matrix`.
 
         Raises:
@@ -153,10 +153,10 @@ class PartSegmentationMetric:
                 f"Counts of {sorted(other)} cannot be merged into counts of {sorted(self._counts)}. Build both metrics "
                 "with the same options and merge `metric.counts`."
             )
-        for name, mine in self._counts.items():
-            _check_counts(np.asarray(other[name]), mine.shape, self.num_classes)
-        for name, mine in self._counts.items():
-            mine += np.asarray(other[name]).astype(np.int64)
+        for name, counts in self._counts.items():
+            _check_counts(np.asarray(other[name]), counts.shape, self.num_classes)
+        for name, counts in self._counts.items():
+            counts += np.asarray(other[name]).astype(np.int64)
 
     def compute(self) -> dict[str, Any]:
         """The numbers of everything that was counted, in percent.
@@ -171,17 +171,17 @@ class PartSegmentationMetric:
             a miss of its class. So no strict IoU or mean of "ov_parts" exceeds the official one; only `fwIoU`, whose
             weights change as well, may.
 
-            `boundary` (if asked for): `mIoU`, `mIoU_seen`, `mIoU_unseen`, `hIoU` and `IoU` over the pixels near the
+            `boundary` (if enabled): `mIoU`, `mIoU_seen`, `mIoU_unseen`, `hIoU` and `IoU` over the pixels near the
             borders (Cheng et al., CVPR 2021), averaged as the strict numbers are. `label_difference_boundary`
-            (likewise, "partclipseg" only): the boundary numbers which that evaluator prints, for compatibility only.
+            (likewise, "partclipseg" only): the boundary numbers that that evaluator prints, for compatibility only.
         """
         matrix = self._counts["confusion"]
         numbers = self._summarize(self._scoring.counts(matrix), self._scoring.formulas)
         if self._scoring is not STRICT:
             numbers["strict"] = self._summarize(STRICT.counts(matrix), STRICT.formulas)
         if "boundary" in self._counts:
-            in_both, truth, answer = self._counts["boundary"].astype(np.float64)
-            numbers["boundary"] = _ious(self._summarize(ClassCounts(in_both, truth, answer), STRICT.formulas))
+            counts = ClassCounts(*self._counts["boundary"].astype(np.float64))
+            numbers["boundary"] = _ious(self._summarize(counts, STRICT.formulas))
         if "label_difference" in self._counts:
             numbers["label_difference_boundary"] = self._label_difference_numbers()
         return numbers
@@ -190,7 +190,7 @@ class PartSegmentationMetric:
         return summarize(counts, formulas, self.class_names, self._seen)
 
     def _label_difference_numbers(self) -> dict[str, Any]:
-        """As that evaluator computes them: in pred_all the background is one of the unseen classes."""
+        """As PartCLIPSeg computes them: in pred_all the background is one of the unseen classes."""
         count = every_count if self.pred_all else answered_counts
         counts = count(self._counts["label_difference"])
         seen = np.pad(self._seen, (0, len(counts.hit) - self.num_classes))
@@ -210,9 +210,9 @@ class PartSegmentationMetric:
     def _check_vocabulary(self) -> None:
         if not self.class_names:
             raise ConfigurationError("No class names were given; the metric needs at least one.")
-        twice = sorted({name for name in self.class_names if self.class_names.count(name) > 1})
-        if twice:
-            raise ConfigurationError(f"The class names {twice} occur more than once; each must be unique.")
+        duplicates = sorted({name for name in self.class_names if self.class_names.count(name) > 1})
+        if duplicates:
+            raise ConfigurationError(f"The class names {duplicates} occur more than once; each must be unique.")
         wrong = [i for i in self.seen_ids if not 0 <= i < self.num_classes]
         if wrong:
             raise ConfigurationError(f"The seen ids {wrong} are no classes; ids run from 0 to {self.num_classes - 1}.")
@@ -224,17 +224,17 @@ class PartSegmentationMetric:
 
     def _check_same_vocabulary(self, other: PartSegmentationMetric) -> None:
         for attribute in ("class_names", "seen_ids"):
-            mine, theirs = getattr(self, attribute), getattr(other, attribute)
-            if mine != theirs:
+            here, there = getattr(self, attribute), getattr(other, attribute)
+            if here != there:
                 raise ConfigurationError(
-                    f"Metrics with different {attribute} cannot be merged: {_difference(mine, theirs)}. "
+                    f"Metrics with different {attribute} cannot be merged: {_difference(here, there)}. "
                     "Build both over the same vocabulary."
                 )
-        mine, theirs = ((m.metrics, m.pred_all, m.boundary) for m in (self, other))
-        if mine != theirs:
+        here, there = ((metric.metrics, metric.pred_all, metric.boundary) for metric in (self, other))
+        if here != there:
             raise ConfigurationError(
-                f"Metrics with different options cannot be merged: metrics, pred_all, boundary are {mine} here and "
-                f"{theirs} there. Build both with the same options."
+                f"Metrics with different options cannot be merged: metrics, pred_all, boundary are {here} here and "
+                f"{there} there. Build both with the same options."
             )
 
 
@@ -246,10 +246,10 @@ def _check_counts(array: np.ndarray, shape: tuple[int, ...], num_classes: int) -
         )
 
 
-def _difference(mine: tuple[Any, ...], theirs: tuple[Any, ...]) -> str:
-    if len(mine) != len(theirs):
-        return f"{len(mine)} here, {len(theirs)} there"
-    return next(f"{a!r} here, {b!r} there, at position {i}" for i, (a, b) in enumerate(zip(mine, theirs)) if a != b)
+def _difference(here: tuple[Any, ...], there: tuple[Any, ...]) -> str:
+    if len(here) != len(there):
+        return f"{len(here)} here, {len(there)} there"
+    return next(f"{a!r} here, {b!r} there, at position {i}" for i, (a, b) in enumerate(zip(here, there)) if a != b)
 
 
 def _ious(numbers: dict[str, Any]) -> dict[str, Any]:

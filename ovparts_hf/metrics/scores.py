@@ -2,7 +2,8 @@
 
 Per class, over labelled pixels only: intersection over union and recall. Then means over sets of classes and the
 harmonic mean of seen and unseen. Everything is computed once from the counts of a whole test set, never averaged over
-images. In which classes a mean is taken is where evaluators differ: see `flavours`.
+images. Over which classes a mean is taken is where evaluators differ: see `flavours`. Counts may have leading axes, for
+many test sets at once.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ MEANS = ("mIoU", "fwIoU", "mIoU_seen", "mIoU_unseen", "hIoU")
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Pixel counts of each class.
+    """Pixel counts of each class: float64 (..., K), the same shape for all three.
 
     Attributes:
-        hit: float64 (K,), pixels of the class that were predicted as it.
-        labelled: float64 (K,), pixels of the class in the ground truth.
-        predicted: float64 (K,), labelled pixels that were predicted as the class.
+        hit: Pixels of the class that were predicted as it.
+        labelled: Pixels of the class in the ground truth.
+        predicted: Labelled pixels that were predicted as the class.
     """
 
     hit: np.ndarray
@@ -33,17 +34,17 @@ class ClassCounts:
 
     @property
     def iou(self) -> np.ndarray:
-        """float64 (K,), 0 to 1; NaN for a class that neither ground truth nor prediction has."""
+        """float64 (..., K), 0 to 1; NaN for a class that neither ground truth nor prediction has."""
         return _ratio(self.hit, self.labelled + self.predicted - self.hit)
 
     @property
     def recall(self) -> np.ndarray:
-        """float64 (K,), 0 to 1: share of the class's pixels that were found; NaN for a class no ground truth has."""
+        """float64 (..., K), 0 to 1: share of a class's pixels that were found; NaN if no ground truth has it."""
         return _ratio(self.hit, self.labelled)
 
 
 Rule = Callable[[ClassCounts], np.ndarray]
-"""Chooses classes: counts of K classes -> bool (K,)."""
+"""Chooses classes: counts -> bool (..., K)."""
 
 
 def labelled(counts: ClassCounts) -> np.ndarray:
@@ -63,7 +64,7 @@ def found(counts: ClassCounts) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Formulas:
-    """What a set of formulas is free to choose.
+    """What evaluators choose differently.
 
     Attributes:
         defined: Classes whose own IoU is reported; that of the others is NaN.
@@ -76,27 +77,25 @@ class Formulas:
     averaged_in_set: Rule
 
 
-def means(counts: ClassCounts, formulas: Formulas, seen: np.ndarray) -> dict[str, float]:
-    """The numbers of one evaluation that are not about a single class, in percent.
+def means(counts: ClassCounts, formulas: Formulas, seen: np.ndarray) -> dict[str, np.ndarray]:
+    """The numbers that are not about a single class: float64 (...) in percent by name, NaN where undefined.
+
+    `mIoU`, `mRecall` and `pixel_accuracy`, also followed by `_seen` and `_unseen`; `fwIoU` (0 if nothing is labelled);
+    the harmonic means `hIoU` and `hRecall`.
 
     Args:
-        counts: Of K classes, or of K + 1 with the background last, which is neither seen nor unseen.
+        counts: (..., K), or (..., K + 1) with the background last, which is neither seen nor unseen.
         formulas: How to average.
         seen: bool (K,).
-
-    Returns:
-        Floats, NaN where undefined (`fwIoU` is 0 if nothing is labelled): `mIoU`, `fwIoU`, `mRecall` and
-        `pixel_accuracy`; `mIoU`, `mRecall` and `pixel_accuracy` followed by `_seen` and `_unseen`; the harmonic means
-        `hIoU` and `hRecall`.
     """
-    size, background = len(counts.hit), len(counts.hit) - len(seen)
+    size, background = counts.hit.shape[-1], counts.hit.shape[-1] - len(seen)
     sets = {"_seen": np.pad(seen, (0, background)), "_unseen": np.pad(~seen, (0, background))}
     iou, recall = 100 * counts.iou, 100 * counts.recall
     with_truth, in_mean, in_set = (rule(counts) for rule in (labelled, formulas.averaged, formulas.averaged_in_set))
 
     numbers = {
         "mIoU": _mean(iou, in_mean),
-        "fwIoU": float(np.nansum(iou * counts.labelled) / max(counts.labelled.sum(), 1)),
+        "fwIoU": np.nansum(iou * counts.labelled, axis=-1) / np.maximum(counts.labelled.sum(axis=-1), 1),
         "mRecall": _mean(recall, with_truth),
         "pixel_accuracy": _pixel_accuracy(counts, np.ones(size, dtype=bool)),
     }
@@ -110,37 +109,39 @@ def means(counts: ClassCounts, formulas: Formulas, seen: np.ndarray) -> dict[str
 
 
 def summarize(counts: ClassCounts, formulas: Formulas, class_names: Sequence[str], seen: np.ndarray) -> dict[str, Any]:
-    """All the numbers of one evaluation, in percent.
-
-    Args:
-        counts: As for `means`.
-        formulas: How to average.
-        class_names: K names.
-        seen: bool (K,).
-
-    Returns:
-        The numbers of `means`, and `IoU` and `recall`: dicts by class name, NaN where undefined.
-    """
+    """The `means` of one evaluation as floats, and `IoU` and `recall` by class name; percent, NaN where undefined."""
     iou = np.where(formulas.defined(counts), 100 * counts.iou, np.nan)
     return {
-        **means(counts, formulas, seen),
+        **{name: float(value) for name, value in means(counts, formulas, seen).items()},
         "IoU": dict(zip(class_names, iou.tolist())),
         "recall": dict(zip(class_names, (100 * counts.recall).tolist())),
     }
 
 
-def harmonic_mean(first: float, second: float) -> float:
-    """Harmonic mean of two numbers, NaN if either is NaN or both are 0."""
-    return 2 * first * second / (first + second) if first + second else float("nan")
+def harmonic_mean(first: np.ndarray | float, second: np.ndarray | float) -> np.ndarray | float:
+    """Harmonic mean of numbers that are not negative, NaN if either is NaN or both are 0."""
+    return _ratio(2 * first * second, first + second)
 
 
-def _mean(values: np.ndarray, members: np.ndarray) -> float:
-    return float(values[members].mean()) if members.any() else float("nan")
+def _mean(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Mean of the members among values (..., K): (...), NaN where there is none.
+
+    Rows with equally many members are a rectangle once the others are gone. Zeros in the place of the others would
+    group the sum differently and change its last bit.
+    """
+    sizes = members.sum(axis=-1)
+    result = np.full(sizes.shape, np.nan)
+    for size in np.unique(sizes[sizes > 0]):
+        rows = sizes == size
+        result[rows] = values[rows][members[rows]].reshape(-1, size).mean(axis=-1)
+    return result
 
 
-def _pixel_accuracy(counts: ClassCounts, members: np.ndarray) -> float:
-    return 100 * float(_ratio(counts.hit[members].sum(), counts.labelled[members].sum()))
+def _pixel_accuracy(counts: ClassCounts, members: np.ndarray) -> np.ndarray | float:
+    return 100 * _ratio(counts.hit[..., members].sum(axis=-1), counts.labelled[..., members].sum(axis=-1))
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+def _ratio(numerator: np.ndarray | float, denominator: np.ndarray | float) -> np.ndarray | float:
+    """NaN where the denominator is 0 or NaN."""
+    undefined = np.full(np.shape(numerator), np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=np.greater(denominator, 0))[()]

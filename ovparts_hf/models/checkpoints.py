@@ -61,9 +61,7 @@ class KeyReport:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
-    """Reads the tensors of a detectron2 `.pth` (under "model") or of a safetensors file.
-
-    Only tensors are unpickled.
+    """Reads the tensors of a detectron2 `.pth` (under "model") or of a safetensors file; only tensors are unpickled.
 
     Raises:
         CheckpointError: The file is missing, unreadable, or holds no state dict.
@@ -117,16 +115,8 @@ def convert_checkpoint(
     config: PreTrainedConfig,
     account_keys: Callable[[Mapping[str, torch.Tensor], Any], KeyReport],
 ) -> tuple[Model, KeyReport]:
-    """Builds the model of a checkpoint of the original.
-
-    Args:
-        model_class: What to build.
-        checkpoint: A detectron2 `.pth` or a safetensors file with the original's key names.
-        config: Sizes of the model, with those of the base model that it was trained from.
-        account_keys: Sorts the original's keys.
-
-    Returns:
-        The model in evaluation mode, and what became of each key.
+    """Builds the model of a checkpoint with the original's key names, in evaluation mode, and says what became of each
+    key.
 
     Raises:
         CheckpointError: The file is unreadable, or a key or shape is unexplained.

@@ -14,19 +14,11 @@ TEXTS_AT_ONCE = 128
 def text_features(
     clip: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, half: bool = False
 ) -> torch.Tensor:
-    """Encodes prompts with a CLIP text tower, not normalised.
+    """Encodes prompts (prompts, length) with a CLIP text tower into (prompts, projection dim), not normalised.
 
     Of many prompts, those of like length are encoded together, without the padding that none of them needs: attention
-    is causal and the feature is read at the end-of-text token, which comes before the padding.
-
-    Args:
-        clip: A transformers CLIP-like model with `get_text_features`.
-        input_ids: (prompts, length) int64.
-        attention_mask: (prompts, length) int64, 1 for tokens, or None if there is no padding.
-        half: Whether to compute in float16 with float32 layer norms, as OpenAI's code does on a GPU.
-
-    Returns:
-        (prompts, projection dim), of the tower's own type.
+    is causal and the feature is read at the end-of-text token, which comes before the padding. `half` computes in
+    float16 with float32 layer norms, as OpenAI's code does on a GPU.
     """
     if attention_mask is None:
         attention_mask = torch.ones_like(input_ids)
@@ -60,15 +52,9 @@ def _with_half_precision_text(clip: nn.Module) -> nn.Module:
 def image_activations(
     vision_model: nn.Module, pixel_values: torch.Tensor, layers: Sequence[int]
 ) -> tuple[torch.Tensor, ...]:
-    """Hidden states of a CLIP vision tower after the given layers; no layer above the last of them is run.
+    """Hidden states (batch, 1 + patches, hidden size), class token first, after each of `layers`, counted from 0.
 
-    Args:
-        vision_model: A transformers CLIP-like vision model (`embeddings`, `pre_layrnorm`, `encoder.layers`).
-        pixel_values: (batch, 3, height, width); the position table is interpolated to the image's grid.
-        layers: Layer indices counted from 0.
-
-    Returns:
-        One (batch, 1 + grid height * grid width, hidden size) per entry of `layers`, class token first.
+    The position table is interpolated to the grid of the images; no layer above the last of `layers` is run.
     """
     states = vision_model.embeddings(pixel_values, interpolate_pos_encoding=True)
     states = vision_model.pre_layrnorm(states)
@@ -83,12 +69,8 @@ def image_activations(
 def dense_features(clip: nn.Module, pixel_values: torch.Tensor) -> torch.Tensor:
     """A CLIP feature for each patch (MaskCLIP, Zhou et al., ECCV 2022): the last layer's attention only maps values.
 
-    Args:
-        clip: A transformers `CLIPModel`.
-        pixel_values: (batch, 3, height, width); the position table is interpolated to the image's grid.
-
-    Returns:
-        (batch, 1 + grid height * grid width, projection dim), not normalised, the class token first.
+    Images (batch, 3, height, width) of any size become (batch, 1 + patches, projection dim), not normalised, the class
+    token first.
     """
     vision = clip.vision_model
     last = vision.encoder.layers[-1]

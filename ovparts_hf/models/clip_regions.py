@@ -24,14 +24,10 @@ def mask_box(mask: torch.Tensor) -> Box:
 
 
 def expand_box(box: Box, ratio: float, size: tuple[int, int], precision: type[np.floating] = np.float64) -> Box:
-    """Scales a box about its centre, truncates to whole pixels and stays within the image.
+    """Scales a box about its centre, truncates to whole pixels and stays within an image of `size` (height, width).
 
-    Args:
-        box: (left, top, right, bottom).
-        ratio: Factor on width and height.
-        size: (height, width) of the image.
-        precision: The original computes boxes of objects in `np.float64` and those of proposals in `np.float32`, which
-            can differ by a pixel.
+    The original computes boxes of objects in `np.float64` and those of proposals in `np.float32`, which can differ by a
+    pixel: `precision`.
     """
     left, top, right, bottom = (precision(edge) for edge in box)
     half = precision(0.5)
@@ -55,15 +51,7 @@ def clip_normalized(
     clip_mean: Sequence[float] = tuple(OPENAI_CLIP_MEAN),
     clip_std: Sequence[float] = tuple(OPENAI_CLIP_STD),
 ) -> torch.Tensor:
-    """Changes the normalisation of images (..., 3, h, w) to CLIP's.
-
-    Args:
-        pixel_values: The images.
-        mean: Per channel, of values 0 to 1: how they are normalised. 0 for not at all.
-        std: As `mean`. 1 for not at all.
-        clip_mean: How CLIP wants them; the default is OpenAI's.
-        clip_std: As `clip_mean`.
-    """
+    """Changes the normalisation of images (..., 3, h, w) from `mean` and `std`, of values 0 to 1, to CLIP's."""
     mean, std, clip_mean, clip_std = (
         pixel_values.new_tensor(values)[:, None, None] for values in (mean, std, clip_mean, clip_std)
     )
@@ -73,18 +61,10 @@ def clip_normalized(
 def object_region(
     pixel_values: torch.Tensor, object_mask: torch.Tensor, part_masks: torch.Tensor, ratio: float, region_size: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Cuts an object and the masks on it out with one box, and resizes them to a square.
+    """Cuts an object (h, w) and the masks (parts, h, w) on it out of an image (3, h, w), with one box, as squares.
 
-    Args:
-        pixel_values: (3, h, w); what surrounds the object within the box stays.
-        object_mask: (h, w) bool, not empty.
-        part_masks: (parts, h, w) bool.
-        ratio: Of the crop box to the object's.
-        region_size: Height and width of the square.
-
-    Returns:
-        The image (3, region size, region size) bilinear, the object's mask (1, ...) and the parts' (parts, ...),
-        both nearest neighbour and of the dtype of `pixel_values`.
+    The image (3, side, side) is resized bilinear, the object's mask (1, side, side) and the parts' (parts, side, side)
+    nearest neighbour; they have the dtype of `pixel_values`.
     """
     box = expand_box(mask_box(object_mask), ratio, tuple(object_mask.shape))
     size = (region_size, region_size)
@@ -117,18 +97,8 @@ def object_and_part_features(
     ratio: float = 1.2,
     region_size: int = 384,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """CLIP's features of an object and of its parts from one look at the object's crop (OV-PARTS, section 4.1).
-
-    Args:
-        clip: A transformers `CLIPModel`.
-        pixel_values: (3, h, w), normalised for CLIP.
-        object_mask: (h, w) bool, not empty.
-        part_masks: (parts, h, w) bool, inside the object.
-        ratio: Of the crop box to the object's.
-        region_size: Height and width in pixels that the crop is resized to.
-
-    Returns:
-        The object's (1, projection dim) and the parts' (parts, projection dim), means of unit vectors.
+    """CLIP's features of an object (1, dim) and of its parts (parts, dim) from one look at the object's crop (OV-PARTS,
+    section 4.1): means of unit vectors. Arguments as for `object_region`, normalised for CLIP.
     """
     image, *masks = object_region(pixel_values, object_mask, part_masks, ratio, region_size)
     features = patch_features(clip, image[None])[0]
@@ -138,16 +108,8 @@ def object_and_part_features(
 
 
 def masked_crops(pixel_values: torch.Tensor, masks: torch.Tensor, ratio: float, region_size: int) -> torch.Tensor:
-    """Cuts every mask out of the image by a box of its own, blanks what is outside the mask and resizes to a square.
-
-    Args:
-        pixel_values: (3, h, w), normalised for CLIP; blank is its mean colour, 0.
-        masks: (masks, h, w) bool, none empty.
-        ratio: Of the crop box to the mask's.
-        region_size: Height and width of the squares.
-
-    Returns:
-        (masks, 3, region size, region size), bicubic.
+    """Cuts every mask (masks, h, w) out of an image (3, h, w) normalised for CLIP, by a box of its own, blanks what is
+    outside the mask with CLIP's mean colour, 0, and resizes to squares (masks, 3, side, side), bicubic.
     """
     size = (region_size, region_size)
     regions = []

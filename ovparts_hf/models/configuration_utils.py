@@ -6,10 +6,13 @@ import shutil
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SHIM = resources.files(__package__) / "ovparts_auto.py"
 """The file that is saved along: it imports this package, and says what to do where it is missing."""
@@ -60,12 +63,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
 
     @classmethod
     def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
-        """The configuration of a model that is built on a pretrained one.
-
-        Args:
-            base: Configuration of the pretrained model, of type `base_model_type`.
-            **fields: Fields that are set differently.
-        """
+        """The configuration of a model that is built on a pretrained one; `fields` are set differently."""
         inherited = {key: value for key, value in base.to_dict().items() if key not in ("model_type", "architectures")}
         return cls(**{**inherited, **fields})
 

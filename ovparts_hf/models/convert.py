@@ -73,7 +73,7 @@ def _check_options(family: str, **options: Any) -> None:
         if value is not None and name not in model_class(family).convert_options:
             takers = [each for each in FAMILIES if name in model_class(each).convert_options]
             option = f"--{name.replace('_', '-')}"
-            raise ConfigurationError(f"{option} means nothing for a {family} model; it is for {' and '.join(takers)}.")
+            raise ConfigurationError(f"{option} is for {' and '.join(takers)}; a {family} model has no use for it.")
 
 
 def _training_fields(family: str, vocabularies: Sequence[str], trained_on: str | None) -> dict[str, Any]:

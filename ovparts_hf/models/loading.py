@@ -16,7 +16,7 @@ from huggingface_hub.errors import HTTPError, StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError, ConfigurationError
-from ..utils.hub import check_readable, explain, first_line
+from ..utils.hub import check_readable, first_line, format_hub_error
 from .auto import FAMILIES, config_class, model_class
 from .checkpoints import without_load_report
 from .configuration_utils import PartSegmentationConfig
@@ -219,5 +219,5 @@ def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
     except (CheckpointError, ConfigurationError):
         raise
     except (HTTPError, OSError, ValueError) as error:
-        reason = explain(error, str(name_or_path)) or first_line(error)
+        reason = format_hub_error(error, str(name_or_path)) or first_line(error)
         raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}") from error

@@ -16,14 +16,11 @@ def part_segmentation_loss(
     Args:
         logits: (batch, classes, height, width); minus infinity where a class is left out for an image.
         none_logits: (batch, 1, height, width).
-        labels: (batch, height', width') class ids; every other value, the ignore index included, means "none". Resized
-            to the size of `logits` by nearest neighbour.
-        kind: "bce" for the benchmark's binary cross-entropy, averaged over all channels and pixels; "ce_dice" for
-            cross-entropy over classes plus soft Dice of the classes that occur (Milletari et al., 2016).
+        labels: (batch, height', width'); every id that is no class means "none". Resized by nearest neighbour.
+        kind: "bce", the benchmark's binary cross-entropy, averaged over all channels and pixels; "ce_dice", cross-
+            entropy
+            over classes plus soft Dice of the classes that occur (Milletari et al., 2016).
         none_weight: Weight of the "none" channel against 1 for a class (0.05 in the benchmark).
-
-    Returns:
-        Scalar.
     """
     scores = torch.cat([logits, none_logits], dim=1).float().clamp(min=_LEFT_OUT)
     num_classes = logits.shape[1]

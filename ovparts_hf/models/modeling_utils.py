@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ from ..errors import ConfigurationError, OVPartsError
 from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 
 PROMPTS_AT_ONCE = 1280
@@ -73,25 +75,17 @@ class PartSegmentationModel(PreTrainedModel):
 
     @classmethod
     def from_base_model(cls, name_or_path: str | None, config: PartSegmentationConfig) -> Self:
-        """A new model on the weights of a pretrained one; what that lacks starts at random.
-
-        Args:
-            name_or_path: Folder or Hub id of the pretrained model; None only where the family can do without.
-            config: Of the new model.
-        """
+        """A new model on the weights of a pretrained one, a folder or Hub id; what that lacks starts at random."""
         return cls.from_pretrained(name_or_path, config=config, dtype="float32")
 
     @classmethod
     def default_processor(
         cls, name_or_path: str | None, config: PartSegmentationConfig, settings: Mapping[str, Any]
     ) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
-        """The processor of a new model.
+        """The processor of a new model, with the tokenizer of the pretrained one.
 
-        Args:
-            name_or_path: As for `from_base_model`; its tokenizer is used.
-            config: Of the new model.
-            settings: What differs from the benchmark's full-size model: arguments of the processor, and under `images`
-                those of the image processor.
+        `settings` is what differs from the benchmark's full-size model: arguments of the processor, and under `images`
+        those of the image processor.
         """
         raise NotImplementedError
 
@@ -210,11 +204,7 @@ class OpenVocabularyModel(PartSegmentationModel):
     def encode_class_names(
         self, processor: PartSegmentationProcessor, class_names: Sequence[str], progress: bool = False
     ) -> torch.Tensor:
-        """One row for each class, as `encode_classes` gives it; those that are saved with the model are looked up.
-
-        Raises:
-            OVPartsError: The list is empty, or a name cannot be tokenized.
-        """
+        """One row for each class, as `encode_classes` gives it; those that are saved with the model are looked up."""
         if not class_names:
             raise OVPartsError("The vocabulary is empty; give at least one class name.")
         known = self.stored_class_features

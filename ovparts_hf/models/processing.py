@@ -1,4 +1,4 @@
-"""From images and words to tensors, and from score maps back to label maps."""
+"""From images and class names to tensors, and from score maps back to label maps."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
 
         Args:
             images: An image or a list: PIL, or uint8 arrays or tensors (channels, height, width).
-            classes: Part classes ("dog's ear"), or any words.
+            classes: Part classes ("dog's ear"), or any text.
             object_masks: (objects, height, width) bool, the objects of one image, for models that are told them.
             augmented: Whether the images come from training augmentation and already have the scale of training.
             return_tensors: "pt", or another of transformers' tensor types.

@@ -1,12 +1,12 @@
 """Prompts with learned vectors: CoOp, CPTCoOp and CPTCoCoOp.
 
-A prompt is a row of token ids in which the negative id -1 - k stands for the k-th learned vector. The same row goes
-with every such model, and hand-written prompts are rows without negative ids.
+A prompt is a row of token ids in which the negative id -1 - k stands for the k-th learned vector. All three kinds share
+this layout, and hand-written prompts are rows without negative ids.
 
 * CoOp (Zhou et al., IJCV 2022) puts learned vectors before and after a name: `prefix`, name, `suffix`.
-* CPTCoOp (OV-PARTS, NeurIPS 2023, section 4.1) splits "dog's ear" and learns what stands between the object and the
+* CPTCoOp (OV-PARTS, NeurIPS 2023, section 4.1) splits "dog's ear" and also learns vectors between the object and the
   part: `prefix`, object, `connect`, part, `suffix`.
-* CPTCoCoOp moves all learned vectors by what a small network makes of the image (CoCoOp, Zhou et al., CVPR 2022).
+* CPTCoCoOp shifts all learned vectors by the output of a small network of the image (CoCoOp, Zhou et al., CVPR 2022).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _INITIAL_DEVIATION = 0.02
 def tokenize_prompts(
     tokenizer: Any, classes: Sequence[str], prefix: int = 4, connect: int = 4, suffix: int = 0
 ) -> dict[str, torch.Tensor]:
-    """Lays prompts with learned vectors out: start, prefix, object, connect, part, suffix, ".", end.
+    """Tokenizes prompts with learned vectors: start, prefix, object, connect, part, suffix, ".", end.
 
     Args:
-        tokenizer: Of the text encoder.
-        classes: Part classes ("dog's ear"). Without `connect`, any words; a "'s" is dropped.
+        tokenizer: Tokenizer of the text encoder.
+        classes: Part classes ("dog's ear"). Without `connect`, any text; a "'s" is dropped.
         prefix: Number of learned vectors before the name.
         connect: Number of learned vectors between the object's name and the part's.
         suffix: Number of learned vectors after the name.
@@ -46,17 +46,17 @@ def tokenize_prompts(
         length) int64, 1 up to the end token. Rows are padded to the longest.
 
     Raises:
-        TaxonomyError: A class is not of the form "dog's ear", and `connect` asks for two names.
-        OVPartsError: There is no class, or one is too long for the text encoder.
+        TaxonomyError: A class is not of the form "dog's ear", and `connect` needs two names.
+        OVPartsError: There are no classes, or one is too long for the text encoder.
     """
     if isinstance(classes, str) or not classes:
         raise OVPartsError(f"classes must be a list of at least one name, but is {classes!r}.")
     first, second, third = _learned(0, prefix), _learned(prefix, connect), _learned(prefix + connect, suffix)
-    end = [*_words(tokenizer, "."), tokenizer.eos_token_id]
+    end = [*_token_ids(tokenizer, "."), tokenizer.eos_token_id]
     rows = []
     for name in classes:
         object_name, part_name = split_part_class(name) if connect else (name.replace("'s", ""), "")
-        nouns = [*_words(tokenizer, object_name), *second, *_words(tokenizer, part_name)]
+        nouns = [*_token_ids(tokenizer, object_name), *second, *_token_ids(tokenizer, part_name)]
         rows.append([tokenizer.bos_token_id, *first, *nouns, *third, *end])
     longest = max(rows, key=len)
     limit = tokenizer.model_max_length
@@ -69,7 +69,7 @@ def tokenize_prompts(
 
 
 def pad_rows(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-    """Makes one tensor of rows of ids, filled up with 0, and its `attention_mask`."""
+    """Rows of token ids as one tensor, padded with 0, and its `attention_mask`."""
     sequences = [torch.tensor(row) for row in rows]
     masks = [torch.ones(len(row), dtype=torch.long) for row in rows]
     pad = nn.utils.rnn.pad_sequence
@@ -77,13 +77,9 @@ def pad_rows(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
 
 
 class MetaNet(nn.Module):
-    """CoCoOp's network from an image's feature to a shift of the learned vectors.
+    """CoCoOp's network from an image's feature (..., feature_dim) to a shift (..., width) of the learned vectors.
 
-    Its last layer starts at zero, so that tuning sets out from prompts that all images share.
-
-    Args:
-        feature_dim: Width of the image's feature.
-        width: Width of token embeddings.
+    Its last layer starts at zero, so that tuning starts from prompts that are the same for all images.
     """
 
     def __init__(self, feature_dim: int, width: int) -> None:
@@ -99,14 +95,14 @@ class MetaNet(nn.Module):
 class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
     """The learned vectors of prompts, and the weight with which part and object features are fused.
 
-    `save_pretrained` and `from_pretrained` write and read them on their own.
+    `save_pretrained` and `from_pretrained` write and read them without the model that they belong to.
 
     Args:
         width: Width of the text encoder's token embeddings.
         prefix: Number of vectors before the name.
         connect: Number of vectors between the object's name and the part's; 0 for CoOp.
         suffix: Number of vectors after the name.
-        feature_dim: Width of the image's features that move the vectors (CoCoOp), or None for no such thing.
+        feature_dim: Width of the image features that shift the vectors (CoCoOp); None for vectors that are not shifted.
     """
 
     def __init__(
@@ -126,7 +122,7 @@ class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draws the vectors with deviation 0.02; the fusion takes the object alone, and the meta-net moves nothing."""
+        """Draws the vectors with deviation 0.02; fusion gives the object's feature, and the meta-net shifts by 0."""
         for vectors in self._vectors():
             init.normal_(vectors, std=_INITIAL_DEVIATION)
         init.zeros_(self.fuse_weight)
@@ -141,10 +137,10 @@ class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
         """Embeds prompts, before positions are added.
 
         Args:
-            token_embedding: Of the text encoder.
+            token_embedding: Token embedding of the text encoder.
             input_ids: (prompts, length) int64 from `tokenize_prompts`.
-            features: (prompts, feature dim), for each prompt that of its image or object; None, or no meta-net,
-                leaves the vectors as they are.
+            features: (prompts, feature dim), for each prompt that of its image or object. Without them or without a
+                meta-net, the vectors are not shifted.
 
         Returns:
             (prompts, length, width).
@@ -159,16 +155,16 @@ class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
     @property
     def lengths(self) -> tuple[int, int, int]:
         """Numbers of vectors: prefix, connect, suffix."""
-        every = (self.prefix_prompt, self.connect_prompt, self.suffix_prompt)
-        return tuple(0 if vectors is None else len(vectors) for vectors in every)
+        prompts = (self.prefix_prompt, self.connect_prompt, self.suffix_prompt)
+        return tuple(0 if vectors is None else len(vectors) for vectors in prompts)
 
     def fuse(self, part_features: torch.Tensor, object_features: torch.Tensor) -> torch.Tensor:
         """Mixes features of parts and of their objects, both (..., dim); the result is not normalised."""
         return self.fuse_weight * part_features + (1 - self.fuse_weight) * object_features
 
     def _vectors(self) -> list[nn.Parameter]:
-        every = (self.prefix_prompt, self.connect_prompt, self.suffix_prompt)
-        return [vectors for vectors in every if vectors is not None]
+        prompts = (self.prefix_prompt, self.connect_prompt, self.suffix_prompt)
+        return [vectors for vectors in prompts if vectors is not None]
 
 
 def prompt_features(
@@ -178,31 +174,27 @@ def prompt_features(
     attention_mask: torch.Tensor,
     features: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Encodes prompts with learned vectors, not normalised.
+    """Encodes prompts with learned vectors by a transformers `CLIPModel`.
 
     Args:
-        clip: A transformers `CLIPModel`.
+        clip: The CLIP.
         prompts: The vectors.
         input_ids: (prompts, length) int64 from `tokenize_prompts`.
-        attention_mask: (prompts, length) int64, from the same.
+        attention_mask: (prompts, length) int64 from `tokenize_prompts`.
         features: (prompts, feature dim) as in `LearnedPrompts.forward`, or None.
 
     Returns:
-        (prompts, projection dim).
+        (prompts, projection dim), not normalised.
     """
     embeddings = prompts(clip.text_model.embeddings.token_embedding, input_ids, features)
     return embedded_text_features(clip, embeddings, attention_mask.sum(dim=-1) - 1)
 
 
 def load_tuned_prompts(prompts: LearnedPrompts | None, name_or_path: str | Path) -> None:
-    """Gives a model prompts that were tuned beforehand.
-
-    Args:
-        prompts: The model's.
-        name_or_path: A folder or Hub repository that `LearnedPrompts.save_pretrained` or prompt tuning wrote.
+    """Replaces the prompts of a model by tuned ones from a folder or Hub repository.
 
     Raises:
-        ConfigurationError: There are no such prompts, the model has none, or theirs and its sizes differ.
+        ConfigurationError: There are no such prompts, the model has none, or the sizes differ.
     """
     if prompts is None:
         raise ConfigurationError("The model has no learned prompts: set prompt_lengths of its configuration.")
@@ -210,22 +202,22 @@ def load_tuned_prompts(prompts: LearnedPrompts | None, name_or_path: str | Path)
         tuned = LearnedPrompts.from_pretrained(name_or_path).state_dict()
     except (OSError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{str(name_or_path)!r} holds no tuned prompts: {error}") from error
-    sizes, wanted = ({key: list(value.shape) for key, value in each.items()} for each in (tuned, prompts.state_dict()))
-    if sizes != wanted:
+    sizes, expected = ({key: list(value.shape) for key, value in s.items()} for s in (tuned, prompts.state_dict()))
+    if sizes != expected:
         raise ConfigurationError(
-            f"The prompts in {str(name_or_path)!r} have the sizes {sizes}, the model's {wanted}. Tune them for this "
+            f"The prompts in {str(name_or_path)!r} have the sizes {sizes}, the model's {expected}. Tune them for this "
             "CLIP with the same prefix, connect, suffix and image_conditioned."
         )
     prompts.load_state_dict(tuned)
 
 
 def embedded_text_features(clip: nn.Module, embeddings: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-    """What CLIP's text tower makes of token embeddings, which it does not take itself.
+    """Encodes token embeddings, which a transformers `CLIPModel` does not take itself.
 
     Args:
-        clip: A transformers `CLIPModel`.
+        clip: The CLIP.
         embeddings: (prompts, length, width), before positions are added. Padding does not matter: attention is causal.
-        ends: (prompts,) int64, where the end token is.
+        ends: (prompts,) int64, positions of the end tokens.
 
     Returns:
         (prompts, projection dim), not normalised.
@@ -242,5 +234,5 @@ def _learned(start: int, count: int) -> list[int]:
     return [-1 - k for k in range(start, start + count)]
 
 
-def _words(tokenizer: Any, text: str) -> list[int]:
+def _token_ids(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False).input_ids

@@ -75,12 +75,7 @@ def _freeze_batch_norm(module: nn.Module) -> None:
 
 
 def resnet_name(key: str, deep_stem: bool = False) -> str:
-    """The name in `PartResNet` of one of detectron2's.
-
-    Args:
-        key: Without a prefix: "stem.conv1.weight", "res2.0.conv1.norm.weight", "res2.0.shortcut.weight".
-        deep_stem: Whether the stem has three convolutions.
-    """
+    """The name in `PartResNet` of one of detectron2's, such as "stem.conv1.weight" or "res2.0.conv1.norm.weight"."""
     if deep_stem:
         name = re.sub(r"^stem\.conv(\d)", lambda m: f"embedder.embedder.{int(m[1]) - 1}", key)
     else:

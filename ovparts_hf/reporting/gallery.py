@@ -15,15 +15,15 @@ from ..evaluation.evaluator import score
 from ..evaluation.prediction import Prediction
 from ..evaluation.predictor import Predictor
 from ..evaluation.ranking import RecordScore, rank, score_record
-from ..inference.visualization import comparison
+from ..inference.visualization import comparison, stack
 from ..metrics import PartSegmentationMetric
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Task, get_task
 from .report import Gallery, GalleryItem
 
 _RANKED = {
-    "best": ("Best answers", "The best record of each object that has several parts."),
-    "worst": ("Worst answers", "The worst record of each object."),
+    "best": ("Best predictions", "The best record of each object that has several parts."),
+    "worst": ("Worst predictions", "The worst record of each object."),
     "confused": ("Most confused", "Records in which the largest share of pixels was taken for another part."),
 }
 _SCORES = "Scores are the strict mean IoU of the record."
@@ -38,29 +38,18 @@ def build_galleries(
     scores: Sequence[RecordScore] = (),
     **options: Any,
 ) -> list[Gallery]:
-    """Shows a model's answers for seen and for unseen objects, and the best, worst and most confused ones.
+    """Predictions for seen and for unseen objects, then the best, worst and most confused of `scores`.
 
-    The examples of seen and unseen objects do not depend on the answers: they are the first record of each object
-    class, in the dataset's order.
-
-    Args:
-        model: The model.
-        processor: Its processor.
-        dataset: What it is evaluated on.
-        task: Which records there are and which objects count as seen.
-        count: Examples in each gallery.
-        scores: What `evaluate_model` found for each record; without it, nothing is ranked.
-        **options: Of `Predictor`: the same as in the evaluation, so that its answers are shown.
-
-    Returns:
-        One gallery for seen and one for unseen objects, then the ranked ones, without those that would be empty.
+    The examples of seen and unseen objects do not depend on the predictions: they are the first record of each object
+    class, in the dataset's order. The options are those of `Predictor`, the same as in the evaluation. Galleries that
+    would be empty are left out.
     """
     task, predictor = get_task(task), Predictor(model, processor, dataset, **options)
     records = dataset.evaluation_records(task)
     galleries = _examples(predictor, task, records, count)
     for order, (title, note) in _RANKED.items():
         ranked = rank(scores, order, dataset.taxonomy, count)
-        items = [_ranked_item(predictor, each, records, order == "confused") for each in ranked]
+        items = [_ranked_item(predictor, record_score, records, order == "confused") for record_score in ranked]
         galleries.append(Gallery(title, dataset.taxonomy.part_classes, items, f"{note} {_SCORES}"))
     return [gallery for gallery in galleries if gallery.items]
 
@@ -68,28 +57,23 @@ def build_galleries(
 def contact_sheet(gallery: Gallery, count: int = 3) -> Image.Image:
     """The first examples of a gallery below each other, as one RGB image."""
     rows = [comparison(item.image, item.truth, item.prediction, gallery.class_names) for item in gallery.items[:count]]
-    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
-    top = 0
-    for row in rows:
-        sheet.paste(row, (0, top))
-        top += row.height
-    return sheet
+    return stack(rows)
 
 
 def _examples(predictor: Predictor, task: Task, records: list[Record], count: int) -> list[Gallery]:
     taxonomy = predictor.dataset.taxonomy
     seen_parts = set(task.seen_ids(taxonomy))
-    note = f"The first record of each object, whatever the answer. {_SCORES}"
+    note = f"The first record of each object, whatever the prediction. {_SCORES}"
     galleries = []
-    for title, wanted in (("Unseen objects", False), ("Seen objects", True)):
-        matching = (r for r in records if (taxonomy.parts_of(r.object_id)[0] in seen_parts) == wanted)
-        chosen = sorted(_one_of_each_object(matching, count), key=records.index)
+    for title, seen in (("Unseen objects", False), ("Seen objects", True)):
+        matching = (r for r in records if (taxonomy.parts_of(r.object_id)[0] in seen_parts) == seen)
+        chosen = sorted(_first_of_each_object(matching, count), key=records.index)
         items = [_item(predictor, prediction) for prediction in predictor.predict(chosen)]
         galleries.append(Gallery(title, taxonomy.part_classes, items, note))
     return galleries
 
 
-def _one_of_each_object(records: Iterable[Record], count: int) -> list[Record]:
+def _first_of_each_object(records: Iterable[Record], count: int) -> list[Record]:
     chosen: dict[int, Record] = {}
     for record in records:
         if len(chosen) < count:
@@ -98,12 +82,11 @@ def _one_of_each_object(records: Iterable[Record], count: int) -> list[Record]:
 
 
 def _ranked_item(predictor: Predictor, ranked: RecordScore, records: list[Record], confused: bool) -> GalleryItem:
-    wanted = ranked.record
-    if wanted.object_id is None:
-        asked = [record for record in records if (record.split, record.row) == (wanted.split, wanted.row)]
-    else:
-        asked = [wanted]
-    [prediction] = predictor.predict(asked)
+    scored = [ranked.record]
+    if ranked.record.object_id is None:  # the whole image
+        image = (ranked.record.split, ranked.record.row)
+        scored = [record for record in records if (record.split, record.row) == image]
+    [prediction] = predictor.predict(scored)
     names = predictor.dataset.taxonomy.part_classes
     remark = f", {names[ranked.mistaken[0]]} taken for {names[ranked.mistaken[1]]}" if confused else ""
     return _item(predictor, prediction, remark)

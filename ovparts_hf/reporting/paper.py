@@ -18,34 +18,21 @@ _KEYS = {"mIoU_seen": "Seen", "mIoU_unseen": "Unseen", "hIoU": "Harmonic"}
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One model.
-
-    Attributes:
-        model: Its name.
-        details: Backbone and what is fine-tuned, as the paper says it; empty for a result of ours.
-        published: Whether the numbers are the paper's.
-        numbers: In percent, in the order of the table's columns; NaN where unknown.
-    """
+    """One model."""
 
     model: str
-    details: str
-    published: bool
-    numbers: Sequence[float]
+    details: str  # backbone and what is fine-tuned, as the paper says it; empty for a result of ours
+    published: bool  # whether the numbers are the paper's
+    numbers: Sequence[float]  # in percent, in the order of the columns; NaN where unknown
 
 
 @dataclass(frozen=True)
 class PaperTable:
-    """One table.
-
-    Attributes:
-        title: What it is about.
-        groups: Headings, each with the headings of the columns below it.
-        rows: Results first, then the paper's.
-    """
+    """One table."""
 
     title: str
-    groups: Sequence[tuple[str, Sequence[str]]]
-    rows: Sequence[PaperRow]
+    groups: Sequence[tuple[str, Sequence[str]]]  # headings, with the headings of the columns below them
+    rows: Sequence[PaperRow]  # results first, then the paper's
 
 
 @cache
@@ -55,17 +42,10 @@ def published() -> dict[str, Any]:
 
 
 def paper_tables(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[PaperTable]:
-    """Puts results into the paper's tables.
+    """Puts results into the paper's tables; those of one label share a row, and empty tables are left out.
 
     Only numbers of the flavour "ov_parts" are comparable with the paper's; other results are left out, and so are tasks
     and datasets of which the paper's repository has no table.
-
-    Args:
-        results: Of one or more models and settings.
-        labels: A name for each; results of one name share a row.
-
-    Returns:
-        The tables into which any result falls.
     """
     comparable = [(label, result) for label, result in zip(labels, results) if result.flavour == "ov_parts"]
     tables = [_zero_shot(dataset, rows, comparable) for dataset, rows in published()["zero_shot"].items()]
@@ -81,9 +61,9 @@ def _zero_shot(
     for label, result in results:
         if result.task == "zero_shot" and result.dataset["name"] == dataset and result.setting in _SETTINGS:
             found.setdefault(label, {}).update({(result.setting, key): result.metrics[key] for key in _KEYS})
-    theirs = [_published_row(row, [number for setting in _SETTINGS for number in row[setting]]) for row in rows]
+    paper_rows = [_published_row(row, [number for setting in _SETTINGS for number in row[setting]]) for row in rows]
     groups = [(setting, list(_KEYS.values())) for setting in _SETTINGS.values()]
-    return PaperTable(f"Zero-shot, {dataset}", groups, [*_own_rows(found, columns), *theirs])
+    return PaperTable(f"Zero-shot, {dataset}", groups, [*_own_rows(found, columns), *paper_rows])
 
 
 def _cross_dataset(results: Sequence[tuple[str, BenchmarkResult]]) -> PaperTable:
@@ -95,9 +75,9 @@ def _cross_dataset(results: Sequence[tuple[str, BenchmarkResult]]) -> PaperTable
         for role, dataset in roles.items():
             if result.task == "cross_dataset" and result.dataset["name"] == dataset and result.setting in _SETTINGS:
                 found.setdefault(label, {})[role, result.setting] = result.metrics["mIoU"]
-    theirs = [_published_row(row, [row[role][setting] for role, setting in columns]) for row in facts["rows"]]
+    paper_rows = [_published_row(row, [row[role][setting] for role, setting in columns]) for row in facts["rows"]]
     groups = [(f"{role.title()}: {dataset}", list(_SETTINGS.values())) for role, dataset in roles.items()]
-    return PaperTable("Cross-dataset, mIoU", groups, [*_own_rows(found, columns), *theirs])
+    return PaperTable("Cross-dataset, mIoU", groups, [*_own_rows(found, columns), *paper_rows])
 
 
 def _own_rows(found: dict[str, dict[Any, float]], columns: Sequence[Any]) -> list[PaperRow]:

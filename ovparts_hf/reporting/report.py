@@ -7,7 +7,7 @@ import hashlib
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..errors import ConfigurationError
 from ..evaluation.results import COLUMNS, BenchmarkResult, format_interval, format_percent
-from ..inference.visualization import class_colors, comparison_panels
+from ..inference.visualization import comparison_panels, hex_colors
 from ..taxonomy.tasks import TASKS
 from ..utils.files import atomic_write
 from ..utils.resize import resize_nearest
@@ -30,38 +30,23 @@ _LONGEST_SIDE = 480  # of an embedded image, in pixels
 
 @dataclass(frozen=True)
 class GalleryItem:
-    """One row of images.
-
-    Attributes:
-        image: The image.
-        truth: (H, W) integer class ids at the image's size; ids that are no class stay clear.
-        prediction: Likewise.
-        caption: What it shows, e.g. "truck".
-        iou: Mean IoU of this record in percent; None or NaN: not stated.
-    """
+    """One row of images; ids in the maps that are no class stay clear."""
 
     image: Image.Image
-    truth: np.ndarray
-    prediction: np.ndarray
-    caption: str
-    iou: float | None = None
+    truth: np.ndarray  # (H, W) integer class ids at the image's size
+    prediction: np.ndarray  # likewise
+    caption: str  # what it shows, e.g. "truck"
+    iou: float | None = None  # of this record in percent; None or NaN: not shown
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Rows of images under one heading.
-
-    Attributes:
-        title: The heading, e.g. "Unseen objects".
-        class_names: Class names in id order, for colors and legends.
-        items: The rows.
-        note: A sentence below the heading.
-    """
+    """Rows of images under one heading."""
 
     title: str
-    class_names: Sequence[str]
-    items: Sequence[GalleryItem] = field(default_factory=tuple)
-    note: str = ""
+    class_names: Sequence[str]  # in id order
+    items: Sequence[GalleryItem] = ()
+    note: str = ""  # below the heading
 
 
 def write_report(
@@ -74,22 +59,15 @@ def write_report(
 ) -> None:
     """Writes one self-contained HTML file: no request, images embedded, no script but the one that sorts tables.
 
-    Args:
-        path: The file; an existing one is replaced at once or not at all.
-        results: The result that the report is about, then those to show beside it, e.g. of the untrained model.
-        galleries: Images with ground truth and prediction.
-        commands: Command lines that made all this, shown as they are.
-        title: Heading of the page.
-        labels: A short name for each result; None: the names of the models.
-
-    Raises:
-        ConfigurationError: There is no result, or another number of labels than of results.
+    The page is about the first result; the others are shown beside it, e.g. that of the untrained model. `labels` are
+    short names of the results, by default those of the models; `commands` are the command lines that made all this.
     """
     if not results:
         raise ConfigurationError("A report needs at least one result; none was given.")
     labels = [result.model["name"] for result in results] if labels is None else list(labels)
     if len(labels) != len(results):
         raise ConfigurationError(f"{len(labels)} labels were given for {len(results)} results; give one for each.")
+    details = _details(results)
     environment = _environment()
     script = environment.loader.get_source(environment, "sort.js")[0]
     html = environment.get_template("report.html.j2").render(
@@ -100,10 +78,10 @@ def write_report(
         headline=_headline(results, labels),
         has_unseen=not all(row["seen"] for row in results[0].classes),
         columns=list(COLUMNS.values()),
-        table=_table(results, labels),
+        table=_table(results, labels, details),
         paper_tables=paper_tables(results, labels),
         paper_source=published()["source"],
-        labels=list(zip(labels, _details(results))),
+        labels=list(zip(labels, details)),
         classes=_classes(results),
         breakdowns=results[0].breakdowns,
         galleries=[_gallery(gallery) for gallery in galleries],
@@ -124,35 +102,34 @@ def _environment() -> Environment:
 
 
 def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """The few numbers that matter: what the task compares first, each with its value in the other results."""
+    """The numbers that the task compares first, each with its value in the other results."""
     task = TASKS.get(results[0].task)
-    first = task.headline if task else "hIoU"
-    keys = {"hIoU": ("hIoU", "mIoU_seen", "mIoU_unseen"), "mIoU": ("mIoU", "fwIoU")}[first]
     names = {
-        "hIoU": "Harmonic mean of seen and unseen",
-        "mIoU_seen": "Seen objects",
-        "mIoU_unseen": "Unseen objects",
-        "mIoU": "All parts",
-        "fwIoU": "All parts, weighted by frequency",
-    }
+        "hIoU": {
+            "hIoU": "Harmonic mean of seen and unseen",
+            "mIoU_seen": "Seen objects",
+            "mIoU_unseen": "Unseen objects",
+        },
+        "mIoU": {"mIoU": "All parts", "fwIoU": "All parts, weighted by frequency"},
+    }[task.headline if task else "hIoU"]
     return [
         {
             "key": key,
-            "name": names[key],
+            "name": name,
             "value": results[0].metrics[key],
             "others": [(label, result.metrics[key]) for label, result in zip(labels[1:], results[1:])],
         }
-        for key in keys
+        for key, name in names.items()
     ]
 
 
 def _details(results: Sequence[BenchmarkResult]) -> list[str]:
-    """What tells results apart besides the model; empty texts if nothing does."""
+    """Dataset, task and setting of each result; empty texts if they are all the same."""
     about = [f"{result.dataset['name']}, {result.task}, {result.setting}" for result in results]
     return about if len(set(about)) > 1 else [""] * len(results)
 
 
-def _table(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
+def _table(results: Sequence[BenchmarkResult], labels: Sequence[str], details: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "label": "" if position else label,
@@ -162,7 +139,7 @@ def _table(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[di
             "intervals": [None if position else result.intervals.get(key) for key in COLUMNS],
             "first": not position,
         }
-        for label, detail, result in zip(labels, _details(results), results)
+        for label, detail, result in zip(labels, details, results)
         for position, (flavour, numbers) in enumerate(result.numbers().items())
     ]
 
@@ -201,7 +178,7 @@ def _known(ious: dict[str, float], name: str) -> float | None:
 
 
 def _gallery(gallery: Gallery) -> dict[str, Any]:
-    colors = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in class_colors(gallery.class_names).tolist()]
+    colors = hex_colors(gallery.class_names)
     items = []
     for item in gallery.items:
         panels = comparison_panels(*_shrink(item), gallery.class_names)

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import TaxonomyError
+from ..utils.files import read_json
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
 _LARGEST_IGNORE_INDEX = 65535  # part maps are stored in 8 or 16 bits
@@ -99,7 +99,7 @@ class PartTaxonomy:
         if not isinstance(data, Mapping):
             raise TaxonomyError(f"A taxonomy is a mapping, but a {type(data).__name__} was given.")
         if "part_classes" not in data:
-            return cls._from_words(data)
+            return cls._from_part_names(data)
         unknown = sorted(set(data) - set(_KEYS))
         if unknown:
             raise TaxonomyError(f"Unknown taxonomy keys {unknown}; allowed are {list(_KEYS)}.")
@@ -115,10 +115,10 @@ class PartTaxonomy:
         )
 
     @classmethod
-    def _from_words(cls, words: Mapping[str, Iterable[str]]) -> PartTaxonomy:
-        objects = tuple(str(name).strip() for name in words)
+    def _from_part_names(cls, part_names_of: Mapping[str, Iterable[str]]) -> PartTaxonomy:
+        objects = tuple(str(name).strip() for name in part_names_of)
         parts, object_ids = [], []
-        for object_id, (name, part_names) in enumerate(zip(objects, words.values())):
+        for object_id, (name, part_names) in enumerate(zip(objects, part_names_of.values())):
             for part_name in _strings(f"parts of {name!r}", part_names):
                 if not part_name.strip():
                     raise TaxonomyError(f"An empty part was given to {name!r}: {part_names!r}.")
@@ -137,12 +137,12 @@ class PartTaxonomy:
 
     @classmethod
     def from_json(cls, path: str | Path) -> PartTaxonomy:
-        """Reads what `to_json` wrote, or any JSON that `from_dict` takes."""
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise TaxonomyError(f"{path} is not valid JSON: {error}") from error
-        return cls.from_dict(data)
+        """Reads what `to_json` wrote, or any JSON that `from_dict` takes.
+
+        Raises:
+            TaxonomyError: The file cannot be read or holds no taxonomy.
+        """
+        return cls.from_dict(read_json(path, TaxonomyError))
 
     def to_dict(self) -> dict[str, Any]:
         """The long form of `from_dict`, JSON-ready."""
@@ -152,7 +152,12 @@ class PartTaxonomy:
         """Writes the taxonomy so that `from_json` reads an equal one."""
         Path(path).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    # ---- questions -----------------------------------------------------------------------------------------------
+    # ---- ids and names -------------------------------------------------------------------------------------------
+
+    @property
+    def mask_bits(self) -> Literal[8, 16]:
+        """Bits of a pixel in part and object maps."""
+        return 8 if self.ignore_index <= 255 else 16
 
     @cached_property
     def seen_object_ids(self) -> tuple[int, ...]:
@@ -185,8 +190,8 @@ class PartTaxonomy:
     def parts_named_after(self, object_id: int) -> tuple[int, ...]:
         """Ids of the parts whose class contains the name of an object, ascending.
 
-        Those of `parts_of`, and parts of others: "chair" is in "armchair's back" too. Only for the benchmark's numbers,
-        some of which depend on it.
+        Those of `parts_of`, and parts of others: "chair" is in "armchair's back" too. Only some of the benchmark's
+        numbers depend on it.
         """
         return tuple(i for i, part in enumerate(self.part_classes) if self.object_classes[object_id] in part)
 
@@ -199,7 +204,7 @@ class PartTaxonomy:
         return self.part_classes[part_id][len(self.object_classes[self.object_of(part_id)]) + 3 :]
 
     def prompt(self, part_id: int) -> str:
-        """The words that a text encoder is given: "dog ear" for "dog's ear" (every "'s" is dropped)."""
+        """The text that a text encoder gets: "dog ear" for "dog's ear" (every "'s" is dropped)."""
         return self.part_classes[part_id].replace("'s", "")
 
     @property
@@ -251,13 +256,13 @@ def split_part_class(part_class: str) -> tuple[str, str]:
     return object_name.strip(), part_name.strip()
 
 
-def _strings(what: str, values: Any) -> tuple[str, ...]:
+def _strings(name: str, values: Any) -> tuple[str, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable) or isinstance(values, Mapping):
-        raise TaxonomyError(f"{what} must be a list of strings, but is {values!r}.")
+        raise TaxonomyError(f"{name} must be a list of strings, but is {values!r}.")
     values = tuple(values)
     for value in values:
         if not isinstance(value, str):
-            raise TaxonomyError(f"{what} must be a list of strings, but holds {value!r}.")
+            raise TaxonomyError(f"{name} must be a list of strings, but holds {value!r}.")
     return values
 
 
@@ -266,9 +271,9 @@ def _check_names(kind: str, names: tuple[str, ...], may_be_empty: bool = False) 
         raise TaxonomyError(f"A taxonomy needs at least one {kind}.")
     if any(not name.strip() for name in names):
         raise TaxonomyError(f"An empty {kind} name was given: {list(names)}.")
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise TaxonomyError(f"Duplicate {kind}: {twice}. Each name may occur once.")
+    duplicates = sorted(name for name, count in Counter(names).items() if count > 1)
+    if duplicates:
+        raise TaxonomyError(f"Duplicate {kind}: {duplicates}. Each name may occur once.")
 
 
 def _object_ids(parts: tuple[str, ...], objects: tuple[str, ...]) -> list[int]:
@@ -293,10 +298,9 @@ def _lookup(source: tuple[str, ...], target: tuple[str, ...], source_ignore: int
     return table
 
 
-def _built_in(name: str) -> PartTaxonomy:
-    path = resources.files(__package__) / f"{name}.json"
-    return PartTaxonomy.from_dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-PASCAL_PART_116 = _built_in("pascal_part_116")
-ADE20K_PART_234 = _built_in("ade20k_part_234")
+PASCAL_PART_116, ADE20K_PART_234, TOY_WORLD = (
+    PartTaxonomy.from_json(Path(__file__).with_name(f"{name}.json"))
+    for name in ("pascal_part_116", "ade20k_part_234", "toy_world")
+)
+TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234, TOY_WORLD)}
+"""The built-in vocabularies, by name."""

@@ -11,18 +11,18 @@ from enum import Enum
 from typing import Literal
 
 from ..errors import ConfigurationError
-from . import PartTaxonomy
+from .part_taxonomy import PartTaxonomy
 
 
 class Setting(str, Enum):
-    """What a model is told about the objects of a test image."""
+    """What is given about the objects of a test image."""
 
     ORACLE_OBJ = "oracle_obj"
-    """Mask and class of every object are given; only its parts are to be found."""
+    """Mask and class of every object; only its parts have to be found."""
     PRED_OBJ = "pred_obj"
-    """Masks and classes come from an object segmenter."""
+    """Masks and classes that an object segmenter finds."""
     PRED_ALL = "pred_all"
-    """Nothing is given: objects and parts are found together."""
+    """Nothing: objects and parts are found together."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Task:
         train_vocabulary: Whether training labels cover the parts of seen objects only, or all parts.
         held_out_config: Configuration whose training images never count as test images, or None.
         headline: The metric that the paper compares.
-        reports_split: Whether parts of seen and of unseen objects are told apart, even where both were trained.
+        reports_split: Whether seen and unseen parts are reported separately, even where both were trained.
     """
 
     name: str
@@ -68,11 +68,7 @@ TASKS = {
 
 
 def get_task(name: str | Task) -> Task:
-    """Looks a task up by name.
-
-    Raises:
-        ConfigurationError: There is no such task.
-    """
+    """Looks a task up by name."""
     if isinstance(name, Task):
         return name
     if name not in TASKS:
@@ -81,11 +77,7 @@ def get_task(name: str | Task) -> Task:
 
 
 def get_setting(name: str | Setting) -> Setting:
-    """Looks a setting up by name.
-
-    Raises:
-        ConfigurationError: There is no such setting.
-    """
+    """Looks a setting up by name."""
     try:
         return Setting(name)
     except ValueError:

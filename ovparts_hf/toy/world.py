@@ -1,8 +1,8 @@
-"""The toy world: a dataset that is drawn instead of downloaded.
+"""The toy world: a dataset that is drawn, not downloaded.
 
-Objects made of parts, some of them never labelled in training. Unseen objects share part names and looks with seen ones
-(a wheel is a wheel), and two part names belong to unseen objects only. Every image depends on nothing but the seed,
-its split and its number.
+Its objects are made of parts; some of them are never labelled in training. Unseen objects share part names and looks
+with seen ones (a wheel is a wheel), and two part names belong to unseen objects only. Each image depends on nothing but
+the seed, its split and its number.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from __future__ import annotations
 import io
 import random
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..taxonomy import PartTaxonomy
+from ..taxonomy import TOY_WORLD
 from .drawing.scene import Scene, draw_scene
 
-TOY_WORLD = PartTaxonomy.from_json(Path(__file__).parents[1] / "taxonomy" / "toy_world.json")
 SPLIT_SIZES = {"train": 2000, "validation": 300}
 SHOTS = 16
 
@@ -59,7 +57,7 @@ def image_id(split: str, number: int) -> str:
 
 
 def few_shot_image_ids(count: int = SPLIT_SIZES["train"], shots: int = SHOTS, seed: int = 0) -> list[str]:
-    """The training images of the few-shot task: going through them in order, those that a part class still needs.
+    """The training images of the few-shot task: in order, each that shows a part class still short of images.
 
     Args:
         count: Number of training images.

@@ -1,19 +1,22 @@
-"""Fine-tuning on a dataset of parts, and the tuning of prompts."""
+"""Fine-tuning on a dataset of parts, and prompt tuning. Names are loaded when they are first used."""
 
-from .arguments import TrainArguments
-from .loop import train
-from .prompt_tuning.arguments import PromptTuningArguments
-from .prompt_tuning.clip import StockCLIP
-from .prompt_tuning.loop import tune_prompts
-from .prompt_tuning.scores import classify_parts
-from .signals import TrainingInterrupted
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "PromptTuningArguments",
-    "StockCLIP",
-    "TrainArguments",
-    "TrainingInterrupted",
-    "classify_parts",
-    "train",
-    "tune_prompts",
-]
+_HOMES = {
+    "PromptTuningArguments": "prompt_tuning.arguments",
+    "StockCLIP": "prompt_tuning.features",
+    "TrainArguments": "arguments",
+    "TrainingInterrupted": "signals",
+    "classify_parts": "prompt_tuning.scores",
+    "train": "loop",
+    "tune_prompts": "prompt_tuning.loop",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,17 +1,16 @@
-"""What can be set about a training run."""
+"""The settings of a training run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from ..errors import ConfigurationError
-from ..models.configuration_utils import SEGMENTATION_LOSSES
 from ..taxonomy.tasks import get_task
-from .recipe import Recipe
+from .recipe import NonNegativeFloat, NonNegativeInt, PositiveInt, Recipe
 
-SCHEDULES = ("poly", "cosine", "constant")
-OPTIMIZERS = ("adamw", "sgd")
+OptimizerName = Literal["adamw", "sgd"]
+ScheduleName = Literal["poly", "cosine", "constant"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,72 +19,54 @@ class LoopArguments(Recipe):
 
     Args:
         data: Folder or Hub id of a prepared dataset.
-        output: Folder to write to: `arguments.yaml`, `log.jsonl`, the models `best` and `last`, and `states`.
+        output: Folder to write to: `arguments.yaml`, `log.jsonl`, the models `best` and `last`, and `checkpoints`.
         model: What to start from, see the subclass.
         task: Name of the benchmark task.
         steps: Optimiser steps.
-        batch_size: Examples in a step, over all processes and accumulation.
-        micro_batch_size: Examples that a process takes at once; gradients are accumulated over the rest of its share of
-            the batch. None takes the share at once.
+        batch_size: Examples per step, over all processes and accumulated micro-batches.
+        micro_batch_size: Examples per forward pass of a process; gradients are accumulated over the micro-batches of
+            its share of the batch. None takes the share in one pass.
         optimizer: "adamw", or "sgd" with momentum 0.9.
         learning_rate: At the start of the schedule.
-        weight_decay: Of all but embeddings and normalisation layers.
-        lr_multipliers: Factors on the learning rate by the beginning of parameter names; the longest match counts.
+        weight_decay: For all parameters but those of embeddings and normalisation layers.
+        lr_multipliers: Factors on the learning rate by prefix of parameter names; the longest match counts.
         schedule: "poly" (power 0.9), "cosine" or "constant".
         warmup_steps: Steps over which the learning rate first rises linearly.
-        max_grad_norm: Limit of the gradient norm of the whole model; 0 for none.
+        max_grad_norm: Gradients are clipped to this norm, over the whole model; 0 for no clipping.
         mixed_precision: "no", "bf16" or "fp16".
-        workers: Processes that load data, for each training process; 0 loads in the process itself.
-        seed: Of everything random.
+        workers: Data loading processes per training process; 0 loads in the process itself.
+        seed: Seed of everything random.
         log_every: Steps between lines of the log.
-        save_every: Steps between states that a run can be resumed from; 0 saves one only when interrupted.
+        save_every: Steps between checkpoints to resume from; 0 saves one only at the end and when interrupted.
         log_with: Tracker known to accelerate, such as "trackio", "tensorboard" or "wandb"; None for none.
-        resume: Continue from the newest state in `output`, or start if there is no run there yet.
+        resume: Continue from the newest checkpoint in `output`, or start if there is no run there yet.
         overwrite: Remove an earlier run in `output`.
 
     Raises:
         ConfigurationError: A value is out of range or of another type.
     """
 
-    choices: ClassVar = {
-        "optimizer": OPTIMIZERS,
-        "schedule": SCHEDULES,
-        "mixed_precision": ("no", "bf16", "fp16"),
-    }
-    at_least: ClassVar = {
-        "steps": 1,
-        "batch_size": 1,
-        "micro_batch_size": 1,
-        "log_every": 1,
-        "learning_rate": 0,
-        "weight_decay": 0,
-        "max_grad_norm": 0,
-        "warmup_steps": 0,
-        "save_every": 0,
-        "workers": 0,
-        "seed": 0,
-    }
-    eval_every: ClassVar[int] = 0  # nothing is evaluated on the way, unless a subclass makes this a field
+    eval_every: ClassVar[int] = 0  # nothing is evaluated during training, unless a subclass makes this a field
 
     data: str
     output: str
     model: str
     task: str = "zero_shot"
-    steps: int = 20_000
-    batch_size: int = 8
-    micro_batch_size: int | None = None
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-4
-    weight_decay: float = 1e-4
+    steps: PositiveInt = 20_000
+    batch_size: PositiveInt = 8
+    micro_batch_size: PositiveInt | None = None
+    optimizer: OptimizerName = "adamw"
+    learning_rate: NonNegativeFloat = 1e-4
+    weight_decay: NonNegativeFloat = 1e-4
     lr_multipliers: dict[str, float] = field(default_factory=dict)
-    schedule: str = "poly"
-    warmup_steps: int = 0
-    max_grad_norm: float = 0.01
-    mixed_precision: str = "no"
-    workers: int = 2
-    seed: int = 0
-    log_every: int = 50
-    save_every: int = 1000
+    schedule: ScheduleName = "poly"
+    warmup_steps: NonNegativeInt = 0
+    max_grad_norm: NonNegativeFloat = 0.01
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    workers: NonNegativeInt = 2
+    seed: NonNegativeInt = 0
+    log_every: PositiveInt = 50
+    save_every: NonNegativeInt = 1000
     log_with: str | None = None
     resume: bool = False
     overwrite: bool = False
@@ -102,52 +83,36 @@ class TrainArguments(LoopArguments):
     """Settings of one training run; the defaults are those of the benchmark's CLIPSeg.
 
     Args:
-        data: As all others that are not listed here, see `LoopArguments`.
-        model: What to start from: a folder or Hub id with stock CLIPSeg weights or with a model of this library, or
-            "toy" for the small weights that come with it.
-        family: What a stock model becomes, if several families can start from it: "catseg", "zsseg", "maskformer".
+        data: For this argument and all others that are not listed here, see `LoopArguments`.
+        model: What to start from: a folder or Hub id with pretrained weights (CLIPSeg, CLIP, a ResNet) or with a model
+            of this library, or one of the small models that come with it, such as "toy".
+        family: What a pretrained model becomes, if several families can start from it: "catseg", "zsseg", "maskformer".
         config: Fields of the model's configuration to set.
-        backbone: Folder or Hub id of a ResNet trained on ImageNet that the model's backbone starts from; a file with
-            detectron2's names will do, too. None leaves the backbone as `model` has it.
+        backbone: Folder or Hub id of a ResNet trained on ImageNet that the model's backbone starts from, or a file with
+            detectron2's names. None leaves the backbone of `model` as it is.
         prompts: Folder of tuned prompts for ZSseg+, or None.
         eval_data: Dataset of the evaluations during training; None for `data`.
         trainable: What is fine-tuned, see the model's `set_trainable`.
         few_shot_list: File of `ovparts few-shot` with the images of task "few_shot"; None for those of the release.
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
-        classes_per_image: Score, for each image, only the parts of its labelled objects and so many random other
-            classes that there are this many (faster, and less memory); None scores the whole vocabulary.
-        level: Whether an example is a "image" or one "object" of an image; None for what the benchmark does.
+        classes_per_image: Score only this many classes per image: the parts of its labelled objects, all of them, and
+            random others (faster, and less memory). None scores the whole vocabulary.
+        level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.
         object_map: "correct", or "ov_parts" to train ZSseg+ on Pascal-Part-116 with the original's empty masks of some
             objects (docs/differences.md).
-        short_edges: Lengths in pixels to which the short side of a training image is scaled, drawn uniformly.
+        short_edges: Lengths in pixels that the short side of a training image is resized to, drawn uniformly.
         max_size: Limit of the long side in pixels.
-        crop_size: Crop a random square of this side and pad what is smaller; None for neither.
+        crop_size: Crop a random square of this side and pad smaller images to it; None for neither.
         color_jitter: Whether to change colours at random.
         flip: Probability of mirroring left and right.
-        image_format: Channel order that the model is trained with. The benchmark trains CLIPSeg on BGR and tests it on
-            RGB.
-        eval_every: Steps between evaluations; 0 for none at all. With any, the end is evaluated too.
-        eval_batch_size: Images in a forward pass of an evaluation.
+        image_format: "RGB" or "BGR", the channel order in training. The benchmark trains CLIPSeg on BGR and tests it
+            on RGB.
+        eval_every: Steps between evaluations, one of which is after the last step; 0 for none at all.
+        eval_batch_size: Images per forward pass of an evaluation.
 
     Raises:
         ConfigurationError: A value is out of range or of another type.
     """
-
-    choices: ClassVar = {
-        **LoopArguments.choices,
-        "loss": SEGMENTATION_LOSSES,
-        "level": ("image", "object"),
-        "object_map": ("correct", "ov_parts"),
-        "image_format": ("RGB", "BGR"),
-    }
-    at_least: ClassVar = {
-        **LoopArguments.at_least,
-        "classes_per_image": 1,
-        "max_size": 1,
-        "crop_size": 1,
-        "eval_batch_size": 1,
-        "eval_every": 0,
-    }
 
     family: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
@@ -156,18 +121,18 @@ class TrainArguments(LoopArguments):
     eval_data: str | None = None
     few_shot_list: str | None = None
     trainable: str = "VA+L+F+D"
-    loss: str | None = None
-    classes_per_image: int | None = None
-    level: str | None = None
-    object_map: str = "correct"
+    loss: Literal["bce", "ce_dice"] | None = None
+    classes_per_image: PositiveInt | None = None
+    level: Literal["image", "object"] | None = None
+    object_map: Literal["correct", "ov_parts"] = "correct"
     short_edges: list[int] = field(default_factory=lambda: [800])
-    max_size: int = 1333
-    crop_size: int | None = None
+    max_size: PositiveInt = 1333
+    crop_size: PositiveInt | None = None
     color_jitter: bool = False
     flip: float = 0.5
-    image_format: str = "RGB"
-    eval_every: int = 5000
-    eval_batch_size: int = 8
+    image_format: Literal["RGB", "BGR"] = "RGB"
+    eval_every: NonNegativeInt = 5000
+    eval_batch_size: PositiveInt = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""The files of a training run: its arguments, log, models and the states it can be resumed from."""
+"""The output folder of a training run: arguments, log, models and checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from ..errors import ConfigurationError
-from ..utils.files import atomic_write
+from ..utils.files import atomic_folder, atomic_write
 from .arguments import LoopArguments
+from .recipe import with_current_names
 
 _MAY_CHANGE = {
     "output",
@@ -33,14 +34,14 @@ _MAY_CHANGE = {
 
 
 @dataclass
-class Progress:
-    """How far a run is.
+class TrainState:
+    """The progress of a run.
 
     Attributes:
         step: Steps done.
         best: Best headline metric so far in percent, NaN before the first evaluation.
         loss_sum: Sum of the losses since the last line of the log.
-        loss_count: Their number.
+        loss_count: Number of these losses.
     """
 
     step: int = 0
@@ -49,36 +50,31 @@ class Progress:
     loss_count: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` takes."""
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over the values of a `state_dict`."""
         vars(self).update(state)
 
 
 class CheckpointManager:
-    """A training run's output folder.
-
-    Args:
-        path: The folder; it need not exist.
-    """
+    """Reads and writes a run's output folder, which need not exist."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.arguments_file = self.path / "arguments.yaml"
         self.log_file = self.path / "log.jsonl"
-        self.states = self.path / "states"
+        self.checkpoints = self.path / "checkpoints"
+        self.earlier_checkpoints = self.path / "states"  # where earlier versions kept them
 
     def check(self, arguments: LoopArguments) -> Path | None:
         """Checks, without changing anything, that the run may write here.
 
         Returns:
-            The state to resume from, or None to start.
+            The checkpoint to resume from, or None to start.
 
         Raises:
-            ConfigurationError: The folder holds something else, or a run that is neither to be resumed nor overwritten,
-                or one that was started with other arguments.
+            ConfigurationError: The folder holds other files, or a run that is neither to be resumed nor overwritten, or
+                one with other arguments.
         """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigurationError(f"The output {self.path} is a file; name a folder.")
@@ -94,10 +90,11 @@ class CheckpointManager:
                 "to replace it, or name another folder."
             )
         self._check_same(arguments)
-        return max(self.states.glob("step-*"), default=None)
+        saved = [*self.checkpoints.glob("step-*"), *self.earlier_checkpoints.glob("step-*")]
+        return max(saved, key=lambda folder: folder.name, default=None)
 
     def _check_same(self, arguments: LoopArguments) -> None:
-        earlier = yaml.safe_load(self.arguments_file.read_text(encoding="utf-8"))
+        earlier = with_current_names(yaml.safe_load(self.arguments_file.read_text(encoding="utf-8")))
         changed = [
             f"{name}: {earlier.get(name)!r} -> {value!r}"
             for name, value in asdict(arguments).items()
@@ -109,19 +106,20 @@ class CheckpointManager:
                 f"earlier ones, or start a new run, from model={self.path / 'last'} if you like."
             )
 
-    def begin(self, arguments: LoopArguments, step: int) -> None:
-        """Makes the folder ready for the first step of this session; only one process may call it.
+    def start(self, arguments: LoopArguments, step: int) -> None:
+        """Prepares the folder for a run that goes on after `step`; only one process may call it.
 
-        Args:
-            arguments: Written to `arguments.yaml`.
-            step: Steps already done. Later lines of the log are dropped; with 0, all files of an earlier run are.
+        Later lines of the log are removed; at step 0, all files of an earlier run are.
         """
         if step == 0:
             self.log_file.unlink(missing_ok=True)
-            for name in ("states", "best", "last"):
-                shutil.rmtree(self.path / name, ignore_errors=True)
+            for folder in (self.checkpoints, self.earlier_checkpoints, self.path / "best", self.path / "last"):
+                shutil.rmtree(folder, ignore_errors=True)
         else:
             self._cut_log(step)
+        for name in ("best", "last"):  # what `save_model` leaves if it is killed
+            for folder in self.path.glob(f".{name}.*"):
+                shutil.rmtree(folder, ignore_errors=True)
         with atomic_write(self.arguments_file) as temporary:
             temporary.write_text(arguments.to_yaml(), encoding="utf-8")
 
@@ -140,10 +138,10 @@ class CheckpointManager:
         with self.log_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite) + "\n")
 
-    def save_state(self, accelerator: Accelerator, step: int) -> None:
-        """Saves everything that resuming needs, in place of earlier states; all processes call it together."""
-        target = self.states / f"step-{step:08d}"
-        unfinished = self.states / ".unfinished"
+    def save_checkpoint(self, accelerator: Accelerator, step: int) -> None:
+        """Saves everything that resuming needs, then removes earlier checkpoints; all processes call it together."""
+        target = self.checkpoints / f"step-{step:08d}"
+        unfinished = self.checkpoints / ".unfinished"
         if accelerator.is_main_process:
             shutil.rmtree(unfinished, ignore_errors=True)
         accelerator.wait_for_everyone()
@@ -151,36 +149,24 @@ class CheckpointManager:
             accelerator.save_state(str(unfinished))
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
-                _swap_in(unfinished, target)
-                for state in self.states.glob("step-*"):
-                    if state != target:
-                        shutil.rmtree(state)
+                unfinished.rename(target)
+                for earlier in [*self.checkpoints.glob("step-*"), self.earlier_checkpoints]:
+                    if earlier != target:
+                        shutil.rmtree(earlier, ignore_errors=True)
         accelerator.wait_for_everyone()
 
     def save_model(self, name: str, accelerator: Accelerator, model: nn.Module, processor: Any) -> None:
         """Saves model and processor for `from_pretrained`; all processes call it together.
 
         Args:
-            name: Of the subfolder, which is replaced only once the new one is complete.
-            accelerator: Knows how the weights are spread over processes.
+            name: Subfolder, which is replaced only once the new one is complete.
+            accelerator: Collects weights that are spread over processes.
             model: As `accelerator.prepare` returned it.
             processor: Saved beside the weights.
         """
         weights = accelerator.get_state_dict(model)
         if accelerator.is_main_process:
-            unfinished = self.path / f".{name}"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            accelerator.unwrap_model(model).save_pretrained(unfinished, state_dict=weights)
-            processor.save_pretrained(unfinished)
-            _swap_in(unfinished, self.path / name)
+            with atomic_folder(self.path / name) as temporary:
+                accelerator.unwrap_model(model).save_pretrained(temporary, state_dict=weights)
+                processor.save_pretrained(temporary)
         accelerator.wait_for_everyone()
-
-
-def _swap_in(new: Path, target: Path) -> None:
-    """Gives the folder `new` the name `target`, whose earlier content goes."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

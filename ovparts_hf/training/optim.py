@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import get_args
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..errors import ConfigurationError
-from .arguments import SCHEDULES, LoopArguments
+from .arguments import LoopArguments, ScheduleName
 
 _POLY_POWER = 0.9
 _MOMENTUM = 0.9
@@ -31,19 +32,16 @@ def parameter_groups(
     weight_decay: float,
     lr_multipliers: Mapping[str, float] | None = None,
 ) -> list[dict]:
-    """Sorts the trainable parameters by what the optimiser does with them.
+    """Groups the trainable parameters for a torch optimiser, each group with "params", "lr" and "weight_decay".
 
     Args:
-        model: Only parameters with `requires_grad` count; a shared one counts where it is met first.
+        model: A shared parameter counts where it first occurs.
         learning_rate: Before multiplication.
-        weight_decay: Of parameters outside embeddings and normalisation layers; those get 0.
-        lr_multipliers: Factors on the learning rate by the beginning of parameter names; the longest match counts.
-
-    Returns:
-        Groups for a torch optimiser, each with "params", "lr" and "weight_decay".
+        weight_decay: 0 is used for embeddings and normalisation layers.
+        lr_multipliers: Factors on the learning rate by prefix of parameter names; the longest match counts.
 
     Raises:
-        ConfigurationError: Nothing is trainable, or a multiplier fits no trainable parameter.
+        ConfigurationError: Nothing is trainable, or a multiplier matches no trainable parameter.
     """
     lr_multipliers = dict(lr_multipliers or {})
     groups: dict[tuple[float, float], dict] = {}
@@ -64,18 +62,15 @@ def parameter_groups(
         raise ConfigurationError("The model has no trainable parameter; choose another trainable set.")
     unused = sorted(set(lr_multipliers) - used)
     if unused:
-        raise ConfigurationError(f"lr_multipliers {unused} fit the name of no trainable parameter.")
+        raise ConfigurationError(f"lr_multipliers {unused} match the name of no trainable parameter.")
     return list(groups.values())
 
 
 def learning_rate_factor(step: int, steps: int, schedule: str, warmup_steps: int = 0) -> float:
-    """Factor on the learning rate in a step.
+    """Factor on the learning rate in a step, counted from 0.
 
-    Args:
-        step: From 0.
-        steps: Length of the run, warm-up included.
-        schedule: "poly", (1 - step / steps)^0.9; "cosine", a half wave down to 0; or "constant".
-        warmup_steps: Over these the factor rises linearly to the schedule's value.
+    "poly" is (1 - step / steps)^0.9, "cosine" half a wave down to 0. Over the warm-up, which counts as part of the run,
+    the factor rises linearly to the schedule's value.
     """
     progress = min(step / steps, 1.0)
     if schedule == "poly":
@@ -85,16 +80,12 @@ def learning_rate_factor(step: int, steps: int, schedule: str, warmup_steps: int
     elif schedule == "constant":
         factor = 1.0
     else:
-        raise ConfigurationError(f"Unknown schedule {schedule!r}; choose one of {list(SCHEDULES)}.")
+        raise ConfigurationError(f"Unknown schedule {schedule!r}; choose one of {list(get_args(ScheduleName))}.")
     return factor * min(1.0, (step + 1) / (warmup_steps + 1))
 
 
 def build_optimizer(model: nn.Module, arguments: LoopArguments) -> tuple[Optimizer, LambdaLR]:
-    """The optimiser and the schedule of a run.
-
-    Raises:
-        ConfigurationError: See `parameter_groups`.
-    """
+    """The optimiser and the schedule of a run."""
     groups = parameter_groups(model, arguments.learning_rate, arguments.weight_decay, arguments.lr_multipliers)
     optimizer = AdamW(groups) if arguments.optimizer == "adamw" else SGD(groups, momentum=_MOMENTUM)
     factor: Callable[[int], float] = partial(

@@ -1,13 +1,13 @@
-"""Settings that a recipe file and the command line can set."""
+"""Settings that can be read from a YAML file and from the command line."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -16,32 +16,28 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# A number type with its minimum.
+NonNegativeInt = Annotated[int, 0]
+PositiveInt = Annotated[int, 1]
+NonNegativeFloat = Annotated[float, 0]
+
+_EARLIER_KEYS = {"classes_per_picture": "classes_per_image"}
+_EARLIER_VALUES = {"level": {"picture": "image"}}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Base of frozen dataclasses whose fields are read from YAML and from words like `key=value`.
+    """Base of dataclasses that check and convert their fields by the annotations.
 
-    Attributes:
-        choices: Field -> its allowed values.
-        at_least: Field -> its least value.
+    Allowed are bool, int, float, str, `Any`, `Literal`, numbers annotated with their minimum, lists and dicts of these,
+    and `X | None` with None last.
     """
 
-    choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
-    at_least: ClassVar[Mapping[str, float]] = {}
-
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        fields = [entry.name for entry in dataclasses.fields(self)]
-        for name in fields:
-            object.__setattr__(self, name, _convert(name, getattr(self, name), hints[name]))
-        for name, allowed in self.choices.items():
-            value = getattr(self, name)
-            if value not in allowed and not (value is None and type(None) in get_args(hints[name])):
-                raise ConfigurationError(f"{name} is {value!r}; choose one of {list(allowed)}.")
-        for name, least in self.at_least.items():
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ConfigurationError(f"{name} is {value}; it must be at least {least}.")
+        hints = get_type_hints(type(self), include_extras=True)
+        for field in dataclasses.fields(self):
+            value = _convert(field.name, getattr(self, field.name), hints[field.name])
+            object.__setattr__(self, field.name, value)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -50,15 +46,12 @@ class Recipe:
         Raises:
             ConfigurationError: A key is unknown or missing, or a value cannot be used.
         """
-        known = {entry.name: entry for entry in dataclasses.fields(cls)}
+        values, fields = with_current_names(values), dataclasses.fields(cls)
+        known = [field.name for field in fields]
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigurationError(f"Unknown training arguments {unknown}; known are {sorted(known)}.")
-        required = [
-            name
-            for name, entry in known.items()
-            if entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-        ]
+        required = [field.name for field in fields if field.default is field.default_factory is MISSING]
         missing = [name for name in required if name not in values]
         if missing:
             raise ConfigurationError(f"Training needs {missing}; set them in the recipe or as {missing[0]}=VALUE.")
@@ -79,12 +72,43 @@ class Recipe:
             >>> TrainArguments.from_recipe("recipe.yaml", ["steps=100", "--learning_rate", "1e-3"]).steps
             100
         """
-        values = {} if recipe is None else _read_mapping(Path(recipe))
-        return cls.from_dict({**values, **parse_overrides(overrides)})
+        values = {} if recipe is None else with_current_names(_read_mapping(Path(recipe)))
+        return cls.from_dict({**values, **with_current_names(parse_overrides(overrides))})
 
     def to_yaml(self) -> str:
         """All arguments as a recipe."""
         return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+
+
+def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments in the spelling of this version, from a recipe or a run of an earlier one."""
+    values = {_EARLIER_KEYS.get(key, key): value for key, value in values.items()}
+    for key, renamed in _EARLIER_VALUES.items():
+        if isinstance(values.get(key), str):
+            values[key] = renamed.get(values[key], values[key])
+    return values
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Reads "key=value", "--key=value", or the two words "--key", "value"; values are YAML.
+
+    Raises:
+        ConfigurationError: An override cannot be read.
+    """
+    values = {}
+    remaining = list(overrides)
+    while remaining:
+        override = remaining.pop(0)
+        key, equals, text = override.removeprefix("--").partition("=")
+        if not equals:
+            if not override.startswith("--") or not remaining or remaining[0].startswith("--"):
+                raise ConfigurationError(f"Cannot read the override {override!r}; write key=value or --key value.")
+            text = remaining.pop(0)
+        try:
+            values[key.replace("-", "_")] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"The value of the override {key}={text} is not YAML: {error}") from error
+    return values
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -97,38 +121,25 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     return values
 
 
-def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """Reads "key=value", "--key=value", or the two words "--key", "value"; values are YAML.
-
-    Raises:
-        ConfigurationError: A word cannot be read.
-    """
-    values = {}
-    words = list(words)
-    while words:
-        word = words.pop(0)
-        key, equals, text = word.removeprefix("--").partition("=")
-        if not equals:
-            if not word.startswith("--") or not words or words[0].startswith("--"):
-                raise ConfigurationError(f"Cannot read the override {word!r}; write key=value or --key value.")
-            text = words.pop(0)
-        try:
-            values[key.replace("-", "_")] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"The value of the override {key}={text} is not YAML: {error}") from error
-    return values
-
-
 def _convert(name: str, value: Any, hint: Any) -> Any:
-    """Checks a value against a type, taking whole numbers, and "1e-4" (for YAML a string), where a float is wanted."""
-    options = get_args(hint)
+    """Checks a value against an annotation. A path counts as text; an int or "1e-4" (text in YAML) counts as float."""
+    kind, options = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
     if type(None) in options:
         return None if value is None else _convert(name, value, options[0])
-    if get_origin(hint) is list and isinstance(value, (list, tuple)):
+    if kind is Annotated:
+        number, minimum = _convert(name, value, options[0]), options[1]
+        if not number >= minimum:
+            raise ConfigurationError(f"{name} is {number}; it must be at least {minimum}.")
+        return number
+    if kind is Literal:
+        if value not in options:
+            raise ConfigurationError(f"{name} is {value!r}; choose one of {list(options)}.")
+        return value
+    if kind is list and isinstance(value, (list, tuple)):
         return [_convert(name, item, options[0]) for item in value]
-    if get_origin(hint) is dict and isinstance(value, Mapping):
+    if kind is dict and isinstance(value, Mapping):
         return {str(key): _convert(f"{name}[{key!r}]", item, options[1]) for key, item in value.items()}
     if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         with suppress(ValueError):
@@ -137,5 +148,5 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
         return value
     if hint is str and isinstance(value, Path):
         return str(value)
-    wanted = hint.__name__ if isinstance(hint, type) and not options else str(hint)
-    raise ConfigurationError(f"{name} is {value!r} ({type(value).__name__}); it must be of type {wanted}.")
+    expected = str(hint) if options else hint.__name__
+    raise ConfigurationError(f"{name} is {value!r} ({type(value).__name__}); it must be of type {expected}.")

@@ -1,16 +1,16 @@
-"""What a training run works with: model, processor and data, made from its arguments."""
+"""What a training run is made of: model, processor and data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from PIL import Image
 from torch import nn
+from torch.utils.data import Dataset
 
 from ..data.augmentation import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
 from ..data.color import ColorJitter
@@ -24,19 +24,29 @@ from ..models.prompts import load_tuned_prompts
 from ..models.resnet import load_backbone
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import get_task
-from .arguments import TrainArguments
+from .arguments import LoopArguments, TrainArguments
+
+
+class Setup(Protocol):
+    """What the training loop asks of whatever is trained."""
+
+    model: nn.Module
+    processor: Any
+    eval_dataset: PartDataset | None
+
+    def training_set(self, arguments: LoopArguments) -> Dataset:
+        """The examples, which `ResumableBatchSampler` indexes; `target` is the training vocabulary."""
+
+    def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
+        """The training vocabulary as arguments of `model.forward`, which are the same in all steps."""
+
+    def ready_to_save(self) -> AbstractContextManager[None]:
+        """A block in which model and processor can be saved."""
 
 
 @dataclass
 class TrainingSetup:
-    """Everything that is loaded before training starts.
-
-    Attributes:
-        model: With the trainable set chosen.
-        processor: Of the model.
-        dataset: To train on.
-        eval_dataset: To evaluate on.
-    """
+    """A segmentation model, with its trainable set chosen, its processor, and what to train and evaluate it on."""
 
     model: nn.Module
     processor: Any
@@ -57,44 +67,34 @@ class TrainingSetup:
             FewShotList.from_json(arguments.few_shot_list).apply(dataset)
         if arguments.eval_every and not eval_dataset.evaluation_records(get_task(arguments.task)):
             raise DatasetError(f"{arguments.eval_data or arguments.data} has nothing to evaluate on; set eval_every=0.")
-        source = ModelSource(arguments.model, arguments.family)
-        fields = _config_fields(arguments, dataset.taxonomy, source.config())
-        model, processor = source.load(**{**arguments.config, **fields})
-        if arguments.backbone is not None:
-            load_backbone(model, arguments.backbone)
-        if arguments.prompts is not None:
-            load_tuned_prompts(model.prompts, arguments.prompts)
-            model.forget_vocabulary()  # which were encoded with other prompts
-        model.set_trainable(arguments.trainable)
-        ingredients = cls(model, processor, dataset, eval_dataset)
-        if not ingredients._learns_own_words():
-            model.store_vocabulary(processor, ingredients.vocabulary)
-        elif model.vocabulary is not None:
-            model.forget_vocabulary()
-        return ingredients
+        setup = cls(*_load_model(arguments, dataset.taxonomy), dataset, eval_dataset)
+        if not setup._text_encoder_is_trainable():
+            setup.model.store_vocabulary(setup.processor, setup.vocabulary)
+        elif setup.model.vocabulary is not None:
+            setup.model.forget_vocabulary()
+        return setup
 
     @property
     def vocabulary(self) -> list[str]:
-        """What a trained model keeps as its own vocabulary: the part classes of both datasets, seen and unseen."""
+        """The vocabulary that a trained model keeps: the part classes of both datasets, seen and unseen."""
         return list(dict.fromkeys([*self.dataset.taxonomy.part_classes, *self.eval_dataset.taxonomy.part_classes]))
+
+    def _text_encoder_is_trainable(self) -> bool:
+        return self.model.text_encoder_is_trainable(self.processor, self.dataset.taxonomy.part_classes)
 
     @contextmanager
     def ready_to_save(self) -> Iterator[None]:
-        """Lets a model whose text encoder learns keep its vocabulary while it is saved."""
-        if not self._learns_own_words():
+        """A block in which the model keeps the vocabulary; one that a trainable text encoder makes is dropped again."""
+        if not self._text_encoder_is_trainable():
             yield
             return
         self.model.eval().store_vocabulary(self.processor, self.vocabulary, progress=False)
         yield
         self.model.forget_vocabulary()
 
-    def _learns_own_words(self) -> bool:
-        """Whether the model can keep a vocabulary, but would have to change it with each step."""
-        return self.model.text_encoder_is_trainable(self.processor, self.dataset.taxonomy.part_classes)
-
-    def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
-        """The training vocabulary as the model takes it: features, or tokens if the text encoder learns."""
-        if self.model.text_encoder_is_trainable(self.processor, target.part_classes):
+    def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
+        """The training vocabulary as the model takes it: class features, or tokens for a trainable text encoder."""
+        if self._text_encoder_is_trainable():
             return dict(self.processor(classes=target.part_classes))
         return self.model.encode_vocabulary(self.processor, target.part_classes)
 
@@ -105,13 +105,12 @@ class TrainingSetup:
             OVPartsError: There is no labelled record.
         """
         task = get_task(arguments.task)
-        ignore_index = self.dataset.taxonomy.ignore_index
         return TrainingSet(
             self.dataset,
             self.dataset.training_records(task, arguments.level),
             task.train_taxonomy(self.dataset.taxonomy),
-            build_transform(arguments, ignore_index),
-            partial(_inputs, self.processor),
+            build_transform(arguments, self.dataset.taxonomy.ignore_index),
+            partial(self.processor, augmented=True),
             self._label_size(arguments),
             arguments.seed,
             arguments.classes_per_image,
@@ -128,15 +127,28 @@ class TrainingSetup:
         return arguments.crop_size, arguments.crop_size
 
 
+def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.Module, Any]:
+    source = ModelSource(arguments.model, arguments.family)
+    fields = _config_fields(arguments, taxonomy, source.config())
+    model, processor = source.load(**{**arguments.config, **fields})
+    if arguments.backbone is not None:
+        load_backbone(model, arguments.backbone)
+    if arguments.prompts is not None:
+        load_tuned_prompts(model.prompts, arguments.prompts)
+        model.forget_vocabulary()  # it was encoded with other prompts
+    model.set_trainable(arguments.trainable)
+    return model, processor
+
+
 def _config_fields(arguments: TrainArguments, taxonomy: PartTaxonomy, config: PartSegmentationConfig) -> dict[str, Any]:
-    """What the configuration of a model must say about the data that it is trained on."""
+    """The fields of a model's configuration that depend on the training data and the loss."""
     class_names = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
     fields = {"ignore_index": taxonomy.ignore_index, **config.training_fields(class_names)}
     return fields if arguments.loss is None else {**fields, "segmentation_loss": arguments.loss}
 
 
 def build_transform(arguments: TrainArguments, ignore_index: int) -> Transform:
-    """The augmentation that the arguments describe, in the benchmark's order."""
+    """The augmentation of a run, in the benchmark's order."""
     transforms: list[Transform] = [ResizeShortEdge(arguments.short_edges, arguments.max_size)]
     side = arguments.crop_size
     if side is not None:
@@ -149,7 +161,3 @@ def build_transform(arguments: TrainArguments, ignore_index: int) -> Transform:
     if arguments.image_format == "BGR":
         transforms.append(SwapChannels())
     return Compose(transforms)
-
-
-def _inputs(processor: Any, images: list[Image.Image]) -> Mapping[str, torch.Tensor]:
-    return processor(images=images, augmented=True)

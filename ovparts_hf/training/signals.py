@@ -1,4 +1,4 @@
-"""Ending a run early without losing it."""
+"""Stopping a run early without losing it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _WORKER_GRACE_SECONDS = 60
 
 
 class TrainingInterrupted(SystemExit):
-    """A run was asked to stop and has saved its state.
+    """A run received a stop signal and has saved a checkpoint.
 
-    Nobody needs to catch it: Python then exits with 128 + the signal's number, as a shell reports a process that the
-    signal ended.
+    It need not be caught: Python then exits with 128 + the signal's number, as a shell reports a process that was ended
+    by the signal.
 
     Args:
-        signal_number: Which signal asked for it.
+        signal_number: The signal.
     """
 
     def __init__(self, signal_number: int) -> None:
@@ -28,26 +28,26 @@ class TrainingInterrupted(SystemExit):
 
 
 class SignalHandler:
-    """Notes SIGINT (Ctrl-C) and SIGTERM while its `with` block runs, instead of obeying them at once.
+    """Records SIGINT (Ctrl-C) and SIGTERM while its `with` block runs, instead of ending the process at once.
 
-    The first one is only noted, and so are its repetitions, which launchers cause by passing on what every process gets
-    anyway. One that comes more than `repeat_seconds` later acts as it would have. Outside the main thread, where Python
-    allows no handlers, nothing is noted.
+    The first signal is only recorded, and so are its repetitions, which occur because launchers pass on a signal that
+    all processes receive anyway. One that arrives more than `repeat_seconds` later has its usual effect. Outside the
+    main thread, where Python allows no handlers, nothing is recorded.
 
     Attributes:
-        signal_number: The signal that came, or 0.
+        signal_number: The signal received, or 0.
     """
 
     repeat_seconds = 2.0
 
     def __init__(self) -> None:
         self.signal_number = 0
-        self._noted_at = 0.0
+        self._received_at = 0.0
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> SignalHandler:
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            self._previous = {number: signal.signal(number, self._record) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -55,10 +55,10 @@ class SignalHandler:
     ) -> None:
         self._restore()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if not self.signal_number:
-            self.signal_number, self._noted_at = number, time.monotonic()
-        elif time.monotonic() - self._noted_at > self.repeat_seconds:
+            self.signal_number, self._received_at = number, time.monotonic()
+        elif time.monotonic() - self._received_at > self.repeat_seconds:
             self._restore()
             signal.raise_signal(number)
 
@@ -70,7 +70,7 @@ class SignalHandler:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Delays stop signals until the block has ended; processes started in it begin with them delayed."""
+    """Delays stop signals until the block has ended; processes started inside it inherit the delay."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
@@ -79,12 +79,9 @@ def signals_held() -> Iterator[None]:
 
 
 def ignore_signals_in_worker(worker: int) -> None:
-    """Makes a data loading worker survive a stop signal that all processes get; the training process ends its workers.
+    """A `worker_init_fn` that lets a worker survive stop signals sent to all processes; the loader ends its workers.
 
-    After SIGTERM a worker lives on for a minute only: that is also how one is ended that does not answer.
-
-    Args:
-        worker: Index of the worker, which `torch.utils.data.DataLoader` passes.
+    After SIGTERM a worker lives for one more minute, since that is also how the loader ends one that does not respond.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_WORKER_GRACE_SECONDS))

@@ -1,13 +1,45 @@
-"""Writing files so that a reader never meets a half-written one."""
+"""Files that are whole or not there at all, and errors that say in one line why one cannot be read."""
 
 from __future__ import annotations
 
+import json
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from ..errors import OVPartsError
+
+
+def read_json(
+    path: str | Path, error: type[OVPartsError], advice: str = "", name: str | None = None, **options: Any
+) -> Any:
+    """Reads a JSON file in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: The file.
+        error: What to raise.
+        advice: A sentence that ends its message: what to do.
+        name: How the message calls the file; None for its path.
+        **options: For `json.loads`.
+
+    Raises:
+        OVPartsError: The file cannot be read or is not valid JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"), **options)
+    except (OSError, ValueError, RecursionError) as cause:
+        fault = "cannot be read" if isinstance(cause, OSError) else "is not valid JSON"
+        reason = getattr(cause, "strerror", None) or first_line(cause)
+        raise error(f"{name or path} {fault}: {reason}{f'. {advice}' if advice else ''}") from cause
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message that is not blank, or else the exception's name."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)
 
 
 @contextmanager
@@ -39,7 +71,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """As `atomic_write`, for a folder: yields an empty one that takes the name `path` once the block has ended.
+    """Like `atomic_write`, for a folder: yields an empty one that takes the name `path` once the block has ended.
 
     Args:
         path: The folder to make; an earlier one is replaced as a whole.
@@ -48,14 +80,20 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         The folder to fill.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    temporary.mkdir(parents=True)
     try:
-        new, old = temporary / "new", temporary / "old"
-        new.mkdir()
-        yield new
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
+        yield temporary
+        replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Renames the folder `new` to `target`, on the same file system; an earlier `target` is removed afterwards."""
+    old = new.with_name(f"{new.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Opening whatever a user calls an image: upright, in 8-bit RGB, of a bounded size."""
+"""Opens images, those that users give and those stored in datasets: upright, in 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from ..errors import ImageError
+from ..errors import DatasetError, ImageError
 
 ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
 """A PIL image; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
@@ -26,14 +26,15 @@ MAX_PIXELS = 2**26
 MAX_DOWNLOAD = 2**27
 """Largest file that is fetched from a URL, in bytes."""
 SECONDS = 30
-"""How long a server may keep silent."""
+"""How long to wait for a server that does not respond."""
 
 NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
-"""What Pillow identifies, but has no pixels, or only with other programs."""
+"""Formats that Pillow identifies, but that have no pixels, or only with other programs."""
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
 _BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error)
-_STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or of two lenses: the first one counts
+_SIDEWAYS = range(5, 9)  # EXIF orientations that swap height and width
+_STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or from two lenses: the first one counts
 _URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning in an address; spaces and letters beyond ASCII are escaped
 _WHITE = (255, 255, 255, 255)
 
@@ -65,7 +66,7 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise ImageError(
             f"An image is a PIL image, a numpy array, a path or a URL; a {type(source).__name__} was given."
         )
-    with contextlib.nullcontext() if image is source else image:  # what was opened here is closed here
+    with contextlib.nullcontext() if image is source else image:  # only what was opened here is closed here
         _check(image, name, max_pixels)
         try:
             return _upright_rgb(image)
@@ -74,13 +75,40 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
             raise ImageError(f"{name} is not a whole image ({reason}). Save or download it again.") from error
 
 
+def decode_image(data: bytes) -> Image.Image:
+    """Decodes an image file of a dataset: RGB, upright; no limit on its size, and Pillow's errors if it is broken."""
+    with Image.open(io.BytesIO(data)) as image:
+        return _upright_rgb(image)
+
+
+def image_size(data: bytes, name: str) -> tuple[int, int]:
+    """Decodes an image file of a dataset as cheaply as possible, to see that it is whole.
+
+    Args:
+        data: The bytes of the file.
+        name: How an error message calls the file.
+
+    Returns:
+        (height, width) in pixels, upright.
+
+    Raises:
+        DatasetError: The file is not an image, or is only part of one.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            sideways = _orientation(image) in _SIDEWAYS
+            image.draft("L", (1, 1))  # the cheapest decoding that still reads all of a JPEG
+            image.load()
+    except _BROKEN as error:
+        raise DatasetError(f"{name} is not a whole image ({error}). Unpack or download it again.") from error
+    return (width, height) if sideways else (height, width)
+
+
 def image_suffixes() -> set[str]:
     """Suffixes of files that can be opened, in lower case: ".jpg", ".png", ..."""
     suffixes = Image.registered_extensions().items()  # which also registers what can be opened
     return {suffix for suffix, kind in suffixes if kind in Image.OPEN and kind not in NO_IMAGES}
-
-
-# ---- where it comes from ---------------------------------------------------------------------------------------------
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -130,9 +158,6 @@ def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
         raise ImageError(f"{name} cannot be read as an image ({error}). Save it as JPEG or PNG.") from error
 
 
-# ---- what it is made into --------------------------------------------------------------------------------------------
-
-
 def _check(image: Image.Image, name: str, max_pixels: int) -> None:
     pixels = image.width * image.height
     if not 0 < pixels <= max_pixels:
@@ -140,10 +165,10 @@ def _check(image: Image.Image, name: str, max_pixels: int) -> None:
             f"{name} has {image.width} x {image.height} pixels; allowed are 1 to {max_pixels:,}. Give a smaller one."
         )
     if image.format in NO_IMAGES:
-        raise ImageError(f"{name} is a {image.format} file, which is no image. Save it as JPEG or PNG.")
+        raise ImageError(f"{name} is a {image.format} file, which is not an image. Save it as JPEG or PNG.")
     frames = 1 if image.format in _STILLS_OF_SEVERAL else getattr(image, "n_frames", 1)
     if frames > 1:
-        raise ImageError(f"{name} has {frames} frames or pages. Save the one that you mean as a JPEG or PNG.")
+        raise ImageError(f"{name} has {frames} frames or pages. Save the one to be used as JPEG or PNG.")
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
@@ -158,11 +183,17 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _orientation(image: Image.Image) -> int | None:
+    with contextlib.suppress(*_BROKEN_EXIF):
+        return image.getexif().get(ExifTags.Base.Orientation)
+    return None
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     """A grey image of 16 bits, or of more bits or floating point whose values fit 16 bits or lie between 0 and 1."""
     values = np.asarray(image)
     if not (values.min() >= 0 and values.max() <= 65535):
-        raise ValueError(f"grey values from {values.min()} to {values.max()}, where 0 to 65535 can be shown")
+        raise ValueError(f"grey values from {values.min()} to {values.max()}, where 0 to 65535 are allowed")
     if image.mode == "F" and values.max() <= 1:
         values = (values * 255).round()
     elif values.max() > 255 or image.mode.startswith("I;16"):

@@ -1,4 +1,4 @@
-"""Doing something when another library is first used, without importing it."""
+"""Doing something once another library is imported or used, without importing it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ def call_after_import(name: str, function: Callable[[ModuleType], None]) -> None
         sys.meta_path.insert(0, _AfterImport(name, function))
 
 
-def call_before(owner: type, method: str, function: Callable[[], None]) -> None:
+def call_before(owner: type, method: str, function: Callable[[], Any]) -> None:
     """Calls a function before the first call of a method or class method."""
     original = owner.__dict__[method]
-    is_class_method = isinstance(original, classmethod)
 
-    @wraps(original.__func__ if is_class_method else original)
+    @wraps(getattr(original, "__func__", original))
     def first_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         setattr(owner, method, original)
         function()
         return getattr(self, method)(*args, **kwargs)
 
-    setattr(owner, method, classmethod(first_call) if is_class_method else first_call)
+    setattr(owner, method, classmethod(first_call) if isinstance(original, classmethod) else first_call)
 
 
 class _AfterImport(MetaPathFinder, Loader):

@@ -1,43 +1,48 @@
-"""Pushing a folder to a Hub repository in one commit, so that its main revision is always a complete one."""
+"""Pushes a folder to a Hub repository in one commit, so that its main revision is always a complete one."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
-from ..data.preparation.repository import is_repository
 from ..errors import ConfigurationError, HubError
-from ..taxonomy import PartTaxonomy
-from .hub import RepositoryType, explained, has_accounts
+from .files import read_json
+from .hub import RepositoryType, hub_errors
 
 logger = logging.getLogger(__name__)
 
-_FREE_DATASETS = ("toy-world",)
+_DRAWN_DATASETS = ("toy-world",)
 """Taxonomies of datasets without photographs."""
 
-_FILES: dict[RepositoryType, tuple[str, ...]] = {
-    "dataset": ("README.md", "taxonomy.json", "data/*.parquet"),
-    "model": ("*",),
-    "space": ("*",),
+
+def _anywhere(*names: str) -> list[str]:
+    """Patterns of the files and folders of these names, at any depth, and of what such folders hold."""
+    return [pattern for name in names for pattern in (name, f"*/{name}", f"{name}/*", f"*/{name}/*")]
+
+
+_INCLUDED: dict[RepositoryType, list[str] | None] = {
+    "dataset": ["README.md", "taxonomy.json", "data/*.parquet"],
+    "model": None,
+    "space": None,
 }
-_NEVER = (
-    *(".*", "__pycache__", "*.pyc", "*.incomplete", "*.lock", "*.log", "*.jsonl", "runs", "wandb"),
-    *("states", "step-*", "checkpoint-*", "trainer_state.json", "optimizer.*", "scheduler.*"),
+_HIDDEN = _anywhere(".*", "__pycache__")
+_EXCLUDED = _HIDDEN + _anywhere(
+    *("*.pyc", "*.incomplete", "*.lock", "*.log", "*.jsonl", "runs", "wandb"),
+    *("checkpoints", "states", "step-*", "checkpoint-*", "trainer_state.json", "optimizer.*", "scheduler.*"),
     *("*.pt", "*.pth", "*.pkl", "*.bin", "*.ckpt", "*.distcp", "*.key", "*.pem", "*token", "*.env"),
 )
-"""Names of files and folders that stay here: hidden ones, caches, training states (and all pickles), secrets."""
+"""What is never pushed: hidden files, caches, training states (and all pickles), secrets."""
 
-_REPLACED = ("data/*.parquet", "*.safetensors", "*.safetensors.index.json")
-"""What an earlier push left and this one has no more: as shards of other data, it would be read along."""
+_REPLACED = ["data/*.parquet", "*.safetensors", "*.safetensors.index.json"]
+"""Files of an earlier push to delete if the folder lacks them: shards of other data would be read as well."""
 
 _TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}")
 _TEXT_SUFFIXES = ("", ".json", ".md", ".py", ".txt", ".yaml", ".yml", ".toml", ".cfg", ".ini")
@@ -45,14 +50,7 @@ _TEXT_SUFFIXES = ("", ".json", ".md", ".py", ".txt", ".yaml", ".yml", ".toml", "
 
 @dataclass(frozen=True)
 class Destination:
-    """A repository to push to.
-
-    Attributes:
-        repo_id: "owner/name". It is made if it does not exist.
-        repo_type: What kind of repository.
-        public: Whether everybody may see it, if it has to be made.
-        i_have_the_rights: Whether the photographs of a dataset may be shown to everybody.
-    """
+    """A repository to push to, created if it does not exist; i_have_the_rights: to show photographs to everybody."""
 
     repo_id: str
     repo_type: RepositoryType
@@ -60,44 +58,38 @@ class Destination:
     i_have_the_rights: bool = False
 
     def check(self, photographs: bool) -> str | None:
-        """Finds out, without changing anything, whether a push can succeed.
+        """Raises what would make a push fail, without changing anything.
 
-        Args:
-            photographs: Whether images of a release are to be pushed.
-
-        Returns:
-            The commit that its main revision points to, or None if it has to be made.
-
-        Raises:
-            HubError: The Hub cannot be reached, the token is missing, wrong, or may not write there.
-            ConfigurationError: The name is not one, or the photographs would be public.
+        Returns the commit that the main revision points to, or None if the repository does not exist yet.
         """
         _check_name(self.repo_id)
         if constants.HF_HUB_OFFLINE:
-            raise HubError("HF_HUB_OFFLINE forbids to ask the Hub; unset it to push.")
+            raise HubError("HF_HUB_OFFLINE forbids uploads; unset it to push.")
         if self.public:
-            self._check_rights(photographs, "asked for")
+            self._check_rights(photographs, "created by --public")
         api = HfApi(token=get_token())
-        with explained(self.repo_id, self.repo_type):
-            _check_token(api, self.repo_id)
+        with hub_errors(self.repo_id, self.repo_type):
             try:
                 found = api.repo_info(self.repo_id, repo_type=self.repo_type)
             except RepositoryNotFoundError:
-                return None
-            shown = photographs and not found.private and has_accounts()
-        if shown:
+                found = None
+            _check_token(api, self.repo_id)
+        if found is None:
+            return None
+        if not found.private:
             self._check_rights(photographs, "there already")
-        if found.private and self.public:
+        elif self.public:
             raise ConfigurationError(
                 f"{self.repo_id!r} exists and is private. Make it public in its settings, or push without --public."
             )
         return found.sha
 
-    def _check_rights(self, photographs: bool, why: str) -> None:
+    def _check_rights(self, photographs: bool, reason: str) -> None:
         if photographs and not self.i_have_the_rights:
             raise ConfigurationError(
-                f"This dataset holds photographs of others, and the public repository {self.repo_id!r} ({why}) would "
-                "show them to everybody. Push to a private one, or add --i-have-the-rights if you may republish them."
+                f"This dataset holds photographs of others, and the public repository {self.repo_id!r} ({reason}) "
+                "would show them to everybody. Push to a private one, or add --i-have-the-rights if you may republish "
+                "them."
             )
 
 
@@ -118,9 +110,9 @@ def push_folder(
 
     Args:
         folder: What to push. Hidden files, caches, training states and pickles are left out.
-        repo_id: "owner/name"; a repository that does not exist is made, a private one by default.
-        public: Whether a repository that is made is public.
-        i_have_the_rights: Needed to show photographs of a prepared dataset to everybody; the toy world is drawn.
+        repo_id: "owner/name"; a repository that does not exist is created.
+        public: Whether a repository that is created is public.
+        i_have_the_rights: Required to show photographs of a prepared dataset to everybody; the toy world is drawn.
         message: Title of the commit.
 
     Returns:
@@ -128,34 +120,33 @@ def push_folder(
 
     Raises:
         ConfigurationError: The folder is of no known kind, holds an access token, or photographs would be public.
-        HubError: The Hub cannot be reached or refuses; one sentence says why.
+        HubError: The Hub cannot be reached or refuses.
     """
     folder = Path(folder).expanduser()
-    destination = Destination(repo_id, repository_type(folder), public, i_have_the_rights)
-    paths, left_out = _sort_files(folder, destination.repo_type)
-    _check_secrets(folder, paths)
-    parent = destination.check(holds_photographs(folder))
+    destination = Destination(repo_id, _repository_type(folder), public, i_have_the_rights)
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    included = _INCLUDED[destination.repo_type]
+    chosen = list(filter_repo_objects(files, allow_patterns=included, ignore_patterns=_EXCLUDED))
+    _check_secrets(folder, chosen)
+    parent = destination.check(_holds_photographs(folder))
+    left_out = [path for path in filter_repo_objects(files, ignore_patterns=_HIDDEN) if path not in chosen]
     if left_out:
         logger.info("Left out: %s", ", ".join(left_out))
     try:
-        with explained(repo_id, destination.repo_type):
-            return _commit(folder, paths, destination, parent, message)
+        with hub_errors(repo_id, destination.repo_type):
+            return _commit(folder, chosen, destination, parent, message)
     except KeyboardInterrupt:
         logger.warning("Interrupted; %s is as it was. The same command sends only what is missing.", repo_id)
         raise
 
 
-def repository_type(folder: Path) -> RepositoryType:
-    """What kind of repository a folder is to become.
-
-    Raises:
-        ConfigurationError: None that is known.
-    """
+def _repository_type(folder: Path) -> RepositoryType:
+    """What kind of repository a folder is to become; a `ConfigurationError` if it is of no known kind."""
     if not folder.is_dir():
         raise ConfigurationError(f"There is no folder {folder}.")
     if _space_sdk(folder):
         return "space"
-    if is_repository(folder):
+    if _is_dataset(folder):
         return "dataset"
     if (folder / "config.json").is_file():
         return "model"
@@ -166,34 +157,16 @@ def repository_type(folder: Path) -> RepositoryType:
     )
 
 
-def holds_photographs(folder: Path) -> bool:
+def _is_dataset(folder: Path) -> bool:
+    return (folder / "taxonomy.json").is_file() and (folder / "data").is_dir()
+
+
+def _holds_photographs(folder: Path) -> bool:
     """Whether a folder is a prepared dataset whose images are not drawn by this library."""
-    return is_repository(folder) and PartTaxonomy.from_json(folder / "taxonomy.json").name not in _FREE_DATASETS
-
-
-def _check_name(repo_id: str) -> None:
-    try:
-        validate_repo_id(repo_id)
-        known = "/" in repo_id
-    except HFValidationError:
-        known = False
-    if not known:
-        raise ConfigurationError(
-            f"{repo_id!r} is not a name on the Hub, which has the form owner/name, in A-Z, a-z, 0-9, '-', '_', '.'."
-        )
-
-
-def _check_token(api: HfApi, repo_id: str) -> None:
-    """As far as the Hub tells beforehand; the groups of fine-grained tokens it may not tell."""
-    if get_token() is None and not has_accounts():
-        return
-    identity = api.whoami()
-    role = identity.get("auth", {}).get("accessToken", {}).get("role")
-    if role == "read":
-        raise HubError("Your token may only read. Make one that may write, and log in with `hf auth login`.")
-    owners = [identity["name"], *(org["name"] for org in identity.get("orgs", []))]
-    if role == "write" and repo_id.split("/")[0] not in owners and has_accounts():
-        raise HubError(f"You may not push to {repo_id!r}: your token is for {owners}.")
+    if not _is_dataset(folder):
+        return False
+    taxonomy = read_json(folder / "taxonomy.json", ConfigurationError, "Prepare the dataset again.")
+    return not (isinstance(taxonomy, dict) and taxonomy.get("name") in _DRAWN_DATASETS)
 
 
 def _space_sdk(folder: Path) -> str | None:
@@ -207,20 +180,27 @@ def _space_sdk(folder: Path) -> str | None:
     return metadata.get("sdk") if isinstance(metadata, dict) else None
 
 
-def _sort_files(folder: Path, repo_type: RepositoryType) -> tuple[list[str], list[str]]:
-    """The files that belong to the repository and the others that are not hidden, as relative paths with slashes."""
-    belongs, left_out = [], []
-    for path in sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()):
-        refused = any(_matches(part, _NEVER) for part in path.parts)
-        if not refused and _matches(path.as_posix(), _FILES[repo_type]):
-            belongs.append(path.as_posix())
-        elif not any(part.startswith(".") or part == "__pycache__" for part in path.parts):
-            left_out.append(path.as_posix())
-    return belongs, left_out
+def _check_name(repo_id: str) -> None:
+    try:
+        validate_repo_id(repo_id)
+        valid = "/" in repo_id
+    except HFValidationError:
+        valid = False
+    if not valid:
+        raise ConfigurationError(
+            f"{repo_id!r} is not a name on the Hub, which has the form owner/name, in A-Z, a-z, 0-9, '-', '_', '.'."
+        )
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch(name, pattern) for pattern in patterns)
+def _check_token(api: HfApi, repo_id: str) -> None:
+    """As far as the Hub says beforehand; what a fine-grained token may write it does not."""
+    identity = api.whoami()
+    role = identity.get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read":
+        raise HubError("Your token may only read. Create one that may write, and log in with `hf auth login`.")
+    owners = [identity["name"], *(org["name"] for org in identity.get("orgs", []))]
+    if role == "write" and repo_id.split("/")[0] not in owners:
+        raise HubError(f"You may not push to {repo_id!r}: your token is for {owners}.")
 
 
 def _check_secrets(folder: Path, paths: Iterable[str]) -> None:
@@ -230,23 +210,18 @@ def _check_secrets(folder: Path, paths: Iterable[str]) -> None:
 
 
 def _commit(folder: Path, paths: list[str], destination: Destination, parent: str | None, message: str) -> str:
+    """One commit with all files; `HfApi.upload_folder` may split a large folder into several."""
     api, repo_id, repo_type = HfApi(token=get_token()), destination.repo_id, destination.repo_type
     if parent is None:
         api.create_repo(repo_id, repo_type=repo_type, private=not destination.public, space_sdk=_space_sdk(folder))
         parent = api.repo_info(repo_id, repo_type=repo_type).sha
-    there = api.list_repo_files(repo_id, repo_type=repo_type, revision=parent)
-    added = [CommitOperationAdd(path, folder / path) for path in paths]
+    present = api.list_repo_files(repo_id, repo_type=repo_type, revision=parent)
+    stale = [path for path in filter_repo_objects(present, allow_patterns=_REPLACED) if path not in paths]
     commit = api.create_commit(
         repo_id,
-        [*added, *_deletions(there, paths)],
+        [*(CommitOperationAdd(path, folder / path) for path in paths), *map(CommitOperationDelete, stale)],
         commit_message=message,
         repo_type=repo_type,
         parent_commit=parent,
     )
     return commit.commit_url
-
-
-def _deletions(there: Iterable[str], paths: list[str]) -> Iterator[CommitOperationDelete]:
-    for path in there:
-        if path not in paths and _matches(path, _REPLACED):
-            yield CommitOperationDelete(path)

@@ -36,7 +36,7 @@ def test_evaluate_with_other_definitions_and_borders(metrics, saved, pascal_fold
     assert set(result.numbers()) == {metrics, "boundary"} | ({"strict"} - {metrics})
     assert result.table() in capsys.readouterr().out
     page = (tmp_path / "out" / "report" / "index.html").read_text()
-    assert "Worst answers" in page and "Most confused" in page
+    assert "Worst predictions" in page and "Most confused" in page
 
 
 def test_evaluate_with_found_objects(saved, pascal_folder, tmp_path):

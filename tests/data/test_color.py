@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from ovparts_hf.data.augmentation import Views
+from ovparts_hf.data.augmentation import Sample
 from ovparts_hf.data.color import ColorJitter, hsv_to_rgb, rgb_to_hsv
 
 images = hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
@@ -58,7 +58,7 @@ def test_hsv_agrees_with_the_real_formula(rgb: np.ndarray) -> None:
 @given(images, st.integers(0, 2**32 - 1))
 def test_maps_size_and_type_stay(rgb: np.ndarray, seed: int) -> None:
     labels = np.zeros(rgb.shape[:2], dtype=np.int64)
-    changed = ColorJitter()(Views(Image.fromarray(rgb), labels, labels), np.random.default_rng(seed))
+    changed = ColorJitter()(Sample(Image.fromarray(rgb), labels, labels), np.random.default_rng(seed))
     assert changed.part_map is labels
     assert changed.object_map is labels
     assert np.asarray(changed.image).shape == rgb.shape
@@ -68,7 +68,7 @@ def test_grey_stays_grey_under_every_change() -> None:
     grey = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=-1)
     labels = np.zeros((16, 16), dtype=np.int64)
     for seed in range(40):
-        changed = ColorJitter()(Views(Image.fromarray(grey), labels, labels), np.random.default_rng(seed))
+        changed = ColorJitter()(Sample(Image.fromarray(grey), labels, labels), np.random.default_rng(seed))
         assert np.ptp(np.asarray(changed.image), axis=-1).max() == 0
 
 
@@ -78,7 +78,7 @@ def test_hue_shift_wraps_and_stays_in_range() -> None:
     labels = np.zeros((4, 4), dtype=np.int64)
     hues = []
     for seed in range(200):
-        changed = only_hue(Views(Image.fromarray(red), labels, labels), np.random.default_rng(seed))
+        changed = only_hue(Sample(Image.fromarray(red), labels, labels), np.random.default_rng(seed))
         hues.append(int(rgb_to_hsv(np.asarray(changed.image))[0, 0, 0]))
     signed = np.array([hue - 180 if hue > 90 else hue for hue in hues])
     assert signed.min() <= -16
@@ -92,7 +92,7 @@ def test_brightness_and_contrast_clip() -> None:
     labels = np.zeros((1, 3), dtype=np.int64)
     middle = []
     for seed in range(300):
-        changed = ColorJitter()(Views(Image.fromarray(extremes), labels, labels), np.random.default_rng(seed))
+        changed = ColorJitter()(Sample(Image.fromarray(extremes), labels, labels), np.random.default_rng(seed))
         black, white, grey = np.asarray(changed.image)[0, :, 0].astype(int)
         assert black <= 48  # at most (0 + 32) * 1.5
         assert white >= 109  # at least (255 - 32) * 0.5, less what two conversions cut off

@@ -31,7 +31,7 @@ def images_by_part(dataset, chosen=None):
 def test_every_part_has_as_many_images_as_can_be(dataset, shots):
     drawn = FewShotList.draw(dataset, shots)
     available, found = images_by_part(dataset), images_by_part(dataset, drawn.image_ids)
-    assert found.keys() == available.keys()
+    assert available and found.keys() == available.keys()
     assert all(len(found[part]) >= min(shots, len(available[part])) for part in available)
     labelled = set().union(*available.values())
     assert set(drawn.image_ids) <= labelled
@@ -46,8 +46,8 @@ class ManyImages:
 
     def __init__(self, order=1):
         generator = np.random.default_rng(0)
-        parts = [generator.choice(10, 2, replace=False, p=np.arange(1, 11) / 55) for _ in range(80)]
-        self.rows = [(f"image {i}", tuple(each)) for i, each in enumerate(parts)][::order]
+        pairs = [generator.choice(10, 2, replace=False, p=np.arange(1, 11) / 55) for _ in range(80)]
+        self.rows = [(f"image {i}", tuple(parts)) for i, parts in enumerate(pairs)][::order]
         self.splits = {"train": {"image_id": [image_id for image_id, _ in self.rows]}}
 
     def parts_in(self, record):
@@ -92,11 +92,22 @@ def test_lists_of_other_data_are_refused(pascal, ade):
     assert pascal.few_shot_source == ade.few_shot_source == "release"
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"format": "ovparts-few-shot", "version": 2}'])
-def test_other_files_are_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("{", "is not valid JSON"),
+        *(
+            (c, "is not a list of few-shot images")
+            for c in ("[]", "{}", '{"format": "ovparts-few-shot", "version": 2}')
+        ),
+    ],
+)
+def test_other_files_are_refused(tmp_path, content, fault):
     path = tmp_path / "list.json"
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file.*Make one with `ovparts few-shot`"):
+        FewShotList.from_json(path)
     path.write_text(content)
-    with pytest.raises(ConfigurationError, match="is not a list of few-shot images"):
+    with pytest.raises(ConfigurationError, match=f"{fault}.*Make one with `ovparts few-shot`"):
         FewShotList.from_json(path)
 
 

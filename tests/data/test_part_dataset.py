@@ -97,12 +97,12 @@ def golden_record(facts, request):
         listed = [Record("validation", i) for i, parts in enumerate(rows["parts"]) if parts]
     else:
         dataset, listed, _ = records_of(facts["dataset"], request)
-    wanted = Path(facts["image"]).stem
+    image_id = Path(facts["image"]).stem
     object_id = dataset.taxonomy.object_classes.index(facts["object"]) if facts["object"] else None
     matching = [
         record
         for record in listed
-        if dataset.splits[record.split][record.row]["image_id"] == wanted and record.object_id == object_id
+        if dataset.splits[record.split][record.row]["image_id"] == image_id and record.object_id == object_id
     ]
     return dataset, matching[facts["nth_matching_record"]]
 
@@ -115,14 +115,14 @@ def test_parts_of_a_record_are_known_without_its_image(name, request):
         assert dataset.parts_in(record) == tuple(labelled[labelled != dataset.taxonomy.ignore_index])
 
 
-def test_objects_are_painted_in_annotation_order(ade):
+def test_later_instances_cover_earlier_ones(ade):
     row = next(i for i, row in enumerate(ade.splits["validation"]) if len(row["instances"]) > 1)
-    painted = ade.read(Record("validation", row)).object_map
+    object_map = ade.read(Record("validation", row)).object_map
     category = ade.splits["validation"][row]["instances"][-1]["category"]
     last = ade.read(Record("validation", row, category, len(ade.splits["validation"][row]["instances"]) - 1))
     inside = last.object_map != ade.taxonomy.ignore_index
     assert inside.any()
-    assert (painted[inside] == category).all()
+    assert (object_map[inside] == category).all()
 
 
 def test_samples_may_be_changed_without_harm(pascal):

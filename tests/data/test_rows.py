@@ -1,9 +1,9 @@
-"""The label columns of a row say what its maps hold."""
+"""The label columns of a row say what its maps hold, and records follow from them."""
 
 import numpy as np
 
 from ovparts_hf.data.masks import LabelMap, encode_mask
-from ovparts_hf.data.records import RowLabels, evaluation_records, training_records
+from ovparts_hf.data.records import Record, RowLabels, by_image, evaluation_records, training_records
 from ovparts_hf.data.rows import Instance, instance_features, instance_row, semantic_features, semantic_row
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
@@ -73,3 +73,14 @@ def test_training_records():
     assert found(training_records(rows, TAXONOMY, zero_shot, "object", ())) == [("train", 0, 0, None)]
     assert found(training_records(rows, TAXONOMY, few_shot, "image", {"b"})) == [("train", 1, None, None)]
     assert found(training_records(rows, TAXONOMY, few_shot, "object", {"b"})) == [("train", 1, 1, None)]
+
+
+def test_records_of_one_image_are_grouped_in_their_order():
+    records = [
+        Record("validation", 0, 3),
+        Record("validation", 0, 1),
+        Record("validation", 1, 1),
+        Record("train", 1, 1),
+    ]
+    assert by_image(records) == [records[:2], records[2:3], records[3:]]
+    assert by_image([]) == []

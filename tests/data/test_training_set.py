@@ -1,4 +1,4 @@
-"""Training examples: what a draw holds, and in which order draws come."""
+"""Training examples: what each holds, and in which order they are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from ovparts_hf.data.augmentation import Compose, RandomCrop, RandomFlip, Transform
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.data.training_set import Draw, ResumableBatchSampler, TrainingSet
+from ovparts_hf.data.training_set import EpochIndex, ResumableBatchSampler, TrainingSet
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest
@@ -43,7 +43,7 @@ def test_labels_are_those_of_the_training_vocabulary(name: str, request: pytest.
     names, ignore = examples.target.part_classes, dataset.taxonomy.ignore_index
     seen = set(names)
     for index in range(len(examples)):
-        labels = examples[Draw(0, index)]["labels"].numpy()
+        labels = examples[EpochIndex(0, index)]["labels"].numpy()
         original = resize_nearest(dataset.read(examples.records[index]).part_map, LABEL_SIZE, np.float32)
         assert labels.shape == LABEL_SIZE
         for before, after in set(zip(original.ravel().tolist(), labels.ravel().tolist())):
@@ -57,7 +57,7 @@ def test_scored_classes_are_those_of_the_labelled_objects_and_random_others(pasc
     target = examples.target
     masks = []
     for index in range(len(examples)):
-        example = examples[Draw(2, index)]
+        example = examples[EpochIndex(2, index)]
         labelled = example["labels"].unique()
         objects = {target.object_of(int(label)) for label in labelled if label != target.ignore_index}
         own = {part for object_id in objects for part in target.parts_of(object_id)}
@@ -65,10 +65,10 @@ def test_scored_classes_are_those_of_the_labelled_objects_and_random_others(pasc
         assert own <= scored
         assert len(scored) == min(max(count, len(own)), len(target.part_classes))
         masks.append(example["class_mask"])
-        assert torch.equal(examples[Draw(2, index)]["class_mask"], masks[-1])
-    changed = [not torch.equal(examples[Draw(3, i)]["class_mask"], mask) for i, mask in enumerate(masks)]
+        assert torch.equal(examples[EpochIndex(2, index)]["class_mask"], masks[-1])
+    changed = [not torch.equal(examples[EpochIndex(3, i)]["class_mask"], mask) for i, mask in enumerate(masks)]
     assert any(changed) == (count == 20)
-    assert "class_mask" not in training_set(pascal, Compose([]))[Draw(0, 0)]
+    assert "class_mask" not in training_set(pascal, Compose([]))[EpochIndex(0, 0)]
 
 
 @pytest.mark.parametrize("name", ["pascal", "ade"])
@@ -80,7 +80,7 @@ def test_object_masks_go_with_the_labels(name: str, transform: Transform, reques
     plain = TrainingSet(dataset, records, target, transform, pixels, LABEL_SIZE, 0)
     sizes = set()
     for index, record in enumerate(records):
-        example = examples[Draw(0, index)]
+        example = examples[EpochIndex(0, index)]
         mask, labels = example.pop("object_masks"), example["labels"]
         assert mask.dtype == torch.float32 and mask.shape == LABEL_SIZE
         assert set(mask.unique().tolist()) <= {0.0, 1.0}
@@ -92,22 +92,23 @@ def test_object_masks_go_with_the_labels(name: str, transform: Transform, reques
         if not transform.transforms:
             whole = dataset.read(record).object_map != dataset.taxonomy.ignore_index
             assert torch.equal(mask, torch.from_numpy(resize_nearest(whole, LABEL_SIZE, np.float32)).float())
-        assert all(torch.equal(value, plain[Draw(0, index)][key]) for key, value in example.items())
+        assert {"pixel_values", "labels"} == set(example)
+        assert all(torch.equal(value, plain[EpochIndex(0, index)][key]) for key, value in example.items())
     assert len(sizes) > 1
 
 
 def test_augmentation_depends_on_seed_epoch_and_record_alone(pascal: PartDataset) -> None:
     transform = Compose([RandomCrop(40, 30), RandomFlip()])
     examples = training_set(pascal, transform)
-    draws = [Draw(epoch, index) for epoch in range(3) for index in (0, 3)]
-    forward = {draw: examples[draw] for draw in draws}
+    indices = [EpochIndex(epoch, index) for epoch in range(3) for index in (0, 3)]
+    forward = {index: examples[index] for index in indices}
     again = training_set(pascal, transform)
-    for draw in reversed(draws):
-        assert torch.equal(again[draw]["pixel_values"], forward[draw]["pixel_values"])
-        assert torch.equal(again[draw]["labels"], forward[draw]["labels"])
-    assert not torch.equal(forward[Draw(0, 0)]["pixel_values"], forward[Draw(1, 0)]["pixel_values"])
-    other = training_set(pascal, transform, seed=1)[Draw(0, 0)]
-    assert not torch.equal(other["pixel_values"], forward[Draw(0, 0)]["pixel_values"])
+    for index in reversed(indices):
+        assert torch.equal(again[index]["pixel_values"], forward[index]["pixel_values"])
+        assert torch.equal(again[index]["labels"], forward[index]["labels"])
+    assert not torch.equal(forward[EpochIndex(0, 0)]["pixel_values"], forward[EpochIndex(1, 0)]["pixel_values"])
+    other = training_set(pascal, transform, seed=1)[EpochIndex(0, 0)]
+    assert not torch.equal(other["pixel_values"], forward[EpochIndex(0, 0)]["pixel_values"])
 
 
 def test_nothing_to_train_on_is_refused(pascal: PartDataset) -> None:
@@ -115,25 +116,28 @@ def test_nothing_to_train_on_is_refused(pascal: PartDataset) -> None:
         TrainingSet(pascal, [], pascal.taxonomy.seen(), Compose([]), pixels, (4, 4), 0)
 
 
-@given(records=st.integers(1, 30), share=st.integers(1, 4), processes=st.integers(1, 3), pieces=st.integers(1, 3))
-def test_division_does_not_change_the_batches(records: int, share: int, processes: int, pieces: int) -> None:
-    batch, steps = share * pieces * processes, 6
+@given(
+    records=st.integers(1, 30), share=st.integers(1, 4), processes=st.integers(1, 3), micro_batches=st.integers(1, 3)
+)
+def test_division_does_not_change_the_batches(records: int, share: int, processes: int, micro_batches: int) -> None:
+    batch, steps = share * micro_batches * processes, 6
     whole = list(ResumableBatchSampler(records, batch, steps, seed=7))
     divided = [
         ResumableBatchSampler(records, batch, steps, 7, micro_batch_size=share, process=p, num_processes=processes)
         for p in range(processes)
     ]
-    assert all(len(list(order)) == len(order) == steps * pieces for order in divided)
-    assert all(order.pieces_per_step == pieces for order in divided)
+    assert len(divided) == processes
+    assert all(len(list(order)) == len(order) == steps * micro_batches for order in divided)
+    assert all(order.micro_batches_per_step == micro_batches for order in divided)
     for step, expected in enumerate(whole):
-        found = [list(order)[step * pieces : (step + 1) * pieces] for order in divided]
+        found = [list(order)[step * micro_batches : (step + 1) * micro_batches] for order in divided]
         assert list(chain.from_iterable(chain.from_iterable(found))) == expected
 
 
 @given(records=st.integers(1, 20), batch=st.integers(1, 9), seed=st.integers(0, 5))
 def test_every_epoch_uses_each_record_once(records: int, batch: int, seed: int) -> None:
     walk = list(chain.from_iterable(ResumableBatchSampler(records, batch, 20, seed)))
-    assert [draw.epoch for draw in walk] == [position // records for position in range(len(walk))]
+    assert [index.epoch for index in walk] == [position // records for position in range(len(walk))]
     full = len(walk) // records
     counts = Counter(walk[: full * records])
     assert set(counts.values()) <= {1}
@@ -142,7 +146,10 @@ def test_every_epoch_uses_each_record_once(records: int, batch: int, seed: int) 
 
 def test_epochs_and_seeds_differ() -> None:
     first, second = (list(chain.from_iterable(ResumableBatchSampler(50, 50, 2, seed))) for seed in (0, 1))
-    orders = [[draw.index for draw in walk[part]] for walk in (first, second) for part in (slice(50), slice(50, None))]
+    orders = [
+        [index.index for index in walk[part]] for walk in (first, second) for part in (slice(50), slice(50, None))
+    ]
+    assert len(orders) == 4
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 4
 
@@ -171,7 +178,7 @@ def test_the_original_object_map_empties_masks_of_objects_whose_number_is_no_see
     original = TrainingSet(pascal, records, target, Compose([]), pixels, **options, object_map="ov_parts")
     ids = set()
     for index, record in enumerate(records):
-        right, wrong = (examples[Draw(0, index)]["object_masks"] for examples in (correct, original))
+        right, wrong = (examples[EpochIndex(0, index)]["object_masks"] for examples in (correct, original))
         assert right.any()
         assert torch.equal(wrong, right if record.object_id <= 10 else torch.zeros_like(right))
         ids.add(record.object_id <= 10)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ from ovparts_hf.evaluation.bootstrap import (
 )
 from ovparts_hf.evaluation.results import BenchmarkResult, describe_classes
 from ovparts_hf.metrics import ImageCounts, PartSegmentationMetric
-from ovparts_hf.metrics.scores import MEANS
+from ovparts_hf.metrics.flavours import FLAVOURS
+from ovparts_hf.metrics.scores import MEANS, means
 from ovparts_hf.taxonomy import PartTaxonomy
 
 TAXONOMY = PartTaxonomy.from_dict(
@@ -25,15 +28,15 @@ TAXONOMY = PartTaxonomy.from_dict(
 SEEN = TAXONOMY.seen_part_ids
 
 
-def counted(accuracy, images=40, seed=0, metrics="ov_parts", pred_all=False, records=1):
+def counted(accuracy, images=40, seed=0, metrics="ov_parts", pred_all=False, records=1, size=6):
     """A model that is right on a share of the pixels; the same seed gives the same images."""
     generator = np.random.default_rng(seed)
     metric = PartSegmentationMetric(TAXONOMY.part_classes, SEEN, TAXONOMY.ignore_index, metrics, pred_all)
     store = ImageCounts(3)
     for n in range(images):
         for _ in range(records):
-            reference, wrong = generator.integers(0, 3, (2, 6, 6))
-            prediction = np.where(generator.random((6, 6)) < accuracy, reference, wrong)
+            reference, wrong = generator.integers(0, 3, (2, size, size))
+            prediction = np.where(generator.random((size, size)) < accuracy, reference, wrong)
             store.add(f"{n:03}", metric.update(prediction, reference))
     return metric, store
 
@@ -49,6 +52,78 @@ def test_intervals_hold_the_number(metrics, pred_all):
     assert list(intervals) == list(MEANS)
     for key, (low, high) in intervals.items():
         assert low < numbers[key] < high < low + 15
+
+
+def test_draws_depend_on_the_seed_alone():
+    """Intervals that are in print stay: these were computed one draw at a time."""
+    _, images = counted(0.6)
+    expected = {
+        0: {
+            "mIoU": (54.66308099793446, 60.029569988726564),
+            "fwIoU": (54.73805580199701, 60.08646947140956),
+            "mIoU_seen": (53.58387937011245, 59.824178679641925),
+            "mIoU_unseen": (55.06998048088014, 62.40082644628099),
+            "hIoU": (54.94195296614528, 60.43964826950857),
+        },
+        7: {
+            "mIoU": (54.5920353172443, 60.07028024591649),
+            "fwIoU": (54.645931664989924, 60.167946496460566),
+            "mIoU_seen": (53.575822119833056, 59.95934489982902),
+            "mIoU_unseen": (55.269791827890415, 61.81706675268233),
+            "hIoU": (54.78664600531013, 60.18566235787005),
+        },
+    }
+    for seed, intervals in expected.items():
+        found = bootstrap(images, SEEN, samples=300, seed=seed)
+        for key, interval in intervals.items():
+            assert found[key] == pytest.approx(interval, abs=1e-9)
+
+
+def slow_bootstrap(images, metrics, pred_all, samples, seed=0):
+    """Draws images one by one and feeds each draw to the metric."""
+    names = sorted(set(images.image_ids))
+    generator = np.random.default_rng(seed)
+    draws = []
+    for _ in range(samples):
+        metric = PartSegmentationMetric(TAXONOMY.part_classes, SEEN, TAXONOMY.ignore_index, metrics, pred_all)
+        for position in generator.integers(len(names), size=len(names)):
+            for image_id, matrix in zip(images.image_ids, images.matrices()):
+                if image_id == names[position]:
+                    metric.merge(matrix)
+        draws.append(metric.compute())
+    return {key: np.nanquantile([numbers[key] for numbers in draws], [0.025, 0.975]) for key in MEANS}
+
+
+@pytest.mark.parametrize("entries", [1, 64, 1 << 20])  # one draw at a time, some, all
+@pytest.mark.parametrize(
+    ("metrics", "pred_all"), [(name, False) for name in FLAVOURS] + [("partclipseg", True), ("partcatseg", True)]
+)
+def test_intervals_equal_a_slow_loop(monkeypatch, metrics, pred_all, entries):
+    monkeypatch.setattr("ovparts_hf.evaluation.bootstrap._MAX_ENTRIES", entries)
+    _, images = counted(0.3, images=5, metrics=metrics, pred_all=pred_all, records=2, size=2)  # draws lack classes
+    found = bootstrap(images, SEEN, metrics, pred_all, samples=20)
+    expected = slow_bootstrap(images, metrics, pred_all, 20)
+    for key in MEANS:
+        np.testing.assert_allclose(found[key], expected[key], atol=1e-9)
+
+
+def test_draws_are_scored_together(monkeypatch):
+    _, images = counted(0.6)
+    calls = []
+    monkeypatch.setattr("ovparts_hf.evaluation.bootstrap.means", lambda *args: calls.append(args) or means(*args))
+    bootstrap(images, SEEN, samples=1000)
+    assert len(calls) == 1
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr("ovparts_hf.evaluation.bootstrap._MAX_ENTRIES", 400)
+    sizes = []
+    monkeypatch.setattr(
+        "ovparts_hf.evaluation.bootstrap.means",
+        lambda counts, *args: sizes.append(counts.hit.shape) or means(counts, *args),
+    )
+    bootstrap(counted(0.6, images=40)[1], SEEN, samples=25)
+    assert sizes == [(10, 3), (10, 3), (5, 3)]  # 40 images: 10 draws are 400 entries
 
 
 def test_intervals_cover_the_true_number_as_often_as_they_say():
@@ -159,6 +234,14 @@ def test_unlike_results_are_refused(tmp_path, changes, message):
     first, second = write_folder(tmp_path / "a", 0.6), write_folder(tmp_path / "b", 0.7, **changes)
     with pytest.raises(ConfigurationError, match=message):
         compare_results(first, second)
+
+
+def test_folders_of_earlier_versions_are_compared(tmp_path):
+    old, new = Path(__file__).parent / "old_results" / "layout_2", write_folder(tmp_path / "new", 0.7)
+    assert not (old / COUNTS_FILE).exists()
+    assert compare_results(old, new, samples=50) == compare(counted(0.6)[1], counted(0.7)[1], SEEN, samples=50)
+    counted(0.1)[1].save(new / "pictures.npz")  # left from an earlier evaluation into the same folder
+    assert compare_results(old, new, samples=50)["mIoU"].second > 55
 
 
 def test_a_folder_without_counts_is_refused(tmp_path):

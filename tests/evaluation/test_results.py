@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ovparts_hf import __version__
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.results import BenchmarkResult, describe_breakdowns, describe_classes
 from ovparts_hf.metrics import ImageCounts, PartSegmentationMetric
@@ -18,6 +19,8 @@ TAXONOMY = PartTaxonomy.from_dict(
         "seen_objects": ["cat"],
     }
 )
+OLD_RESULTS = Path(__file__).parent / "old_results"
+"""Result folders as versions before layout 3 wrote them."""
 
 
 def make_result(**changes):
@@ -44,7 +47,7 @@ def test_classes_are_described_by_id_not_by_spelling():
     rows = describe_classes(TAXONOMY)
     assert rows[2] == {"name": "chest of drawers's door", "object": "chest of drawers", "part": "door", "seen": False}
     assert [row["seen"] for row in rows] == [True, True, False, False]
-    assert all(row["seen"] for row in describe_classes(TAXONOMY, range(4)))
+    assert [row["seen"] for row in describe_classes(TAXONOMY, range(4))] == [True] * 4
 
 
 def test_json_round_trip_is_strict_and_keeps_nan_and_none(tmp_path):
@@ -66,17 +69,23 @@ def test_json_round_trip_is_strict_and_keeps_nan_and_none(tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_layout_1_is_read(tmp_path):
-    path = tmp_path / "old.json"
-    result = make_result()
-    result.to_json(path)
-    data = json.loads(path.read_text())
-    for key in ("flavour", "intervals", "breakdowns"):
-        del data[key]
-    path.write_text(json.dumps({**data, "schema_version": 1}))
+@pytest.mark.parametrize("layout", [1, 2])
+def test_earlier_layouts_are_read(tmp_path, layout):
+    path = OLD_RESULTS / f"layout_{layout}" / "result.json"
+    old = json.loads(path.read_text())
+    assert old["schema_version"] == layout
     read = BenchmarkResult.from_json(path)
-    assert (read.flavour, read.schema_version) == ("ov_parts", 2)
-    assert read.table() == result.table()
+    assert (read.schema_version, read.flavour) == (3, "ov_parts")
+    assert read.dataset == {"name": "toy", "fingerprint": "ab12", "num_images": 40, "num_records": 40}
+    assert read.timings == {"seconds": 20.0, "images_per_second": 2.0}
+    assert (read.metrics, read.classes, read.config) == (old["metrics"], old["classes"], old["config"])
+    assert "57.4" in read.table()
+    read.to_json(tmp_path / "new.json")
+    new = json.loads((tmp_path / "new.json").read_text())
+    assert (new["schema_version"], new["intervals"]) == (3, old.get("intervals", {}))
+    assert new["breakdowns"] == old.get("breakdowns", {})
+    BenchmarkResult.from_json(tmp_path / "new.json").to_json(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "new.json").read_bytes()
 
 
 def test_breakdowns_and_intervals_survive(tmp_path):
@@ -100,6 +109,7 @@ def test_defaults_say_when_and_with_what():
     result = make_result()
     assert result.created.endswith("+00:00")
     assert {"ovparts_hf", "python", "torch", "transformers", "datasets"} <= set(result.versions)
+    assert result.versions["ovparts_hf"] == __version__
 
 
 @pytest.mark.parametrize(
@@ -109,7 +119,8 @@ def test_defaults_say_when_and_with_what():
         ("[]", "not a benchmark result"),
         ("{}", r"\['breakdowns', 'classes', 'config'.*are missing"),
         ('{"schema_version": 1}', r"\['classes', 'config'.*are missing"),
-        ('{"schema_version": 3}', "has schema_version 3, but this library reads 2"),
+        ('{"schema_version": 2, "dataset": 7}', r"\['breakdowns', 'classes', 'config'.*are missing"),
+        ('{"schema_version": 4}', "has schema_version 4, but this library reads 3"),
     ],
 )
 def test_other_files_are_refused(tmp_path, text, message):

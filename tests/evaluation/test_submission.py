@@ -25,7 +25,7 @@ def change_manifest(folder, **changes):
 
 
 def test_manifest_names_every_map_once(dataset, tmp_path):
-    path = write_manifest(tmp_path / "new", dataset, model="mine")
+    path = write_manifest(tmp_path / "new", dataset, model="tiny")
     manifest = json.loads(path.read_text())
     records = dataset.evaluation_records(get_task("zero_shot"))
     assert len(manifest["maps"]) == len({entry["file"] for entry in manifest["maps"]}) == len(records)
@@ -38,6 +38,16 @@ def test_manifest_names_every_map_once(dataset, tmp_path):
     assert (manifest["bits"], manifest["no_answer"]) == {255: (8, 255), 65535: (16, 65535)}[
         dataset.taxonomy.ignore_index
     ]
+
+
+def test_the_format_stays(dataset, tmp_path):
+    """Manifests of version 1 are out in the world: `read_manifest` compares these keys."""
+    manifest = json.loads(write_manifest(tmp_path, dataset).read_text())
+    assert (manifest["format"], manifest["version"]) == ("ovparts-predictions", 1)
+    assert list(manifest) == [
+        *("format", "version", "dataset", "task", "setting", "model", "bits", "no_answer", "part_classes", "maps")
+    ]
+    assert list(manifest["maps"][0]) == ["file", "split", "row", "image_id", "object", "instance"]
 
 
 @pytest.mark.parametrize("setting", ["pred_obj", "pred_all"])
@@ -55,9 +65,9 @@ def test_written_maps_are_lossless(dataset, tmp_path):
     for record, label_map in label_maps(dataset, last):
         label_map[0] = -1
         expected[record] = label_map
-    folder = write_predictions(tmp_path / "out", dataset, expected.items(), model="mine")
+    folder = write_predictions(tmp_path / "out", dataset, expected.items(), model="tiny")
     manifest, files = read_manifest(folder, dataset)
-    assert manifest["model"] == "mine"
+    assert manifest["model"] == "tiny"
     assert list(files) == list(expected)
     for record, path in files.items():
         with Image.open(path) as image:
@@ -70,7 +80,7 @@ def test_written_maps_are_lossless(dataset, tmp_path):
     ("change", "message"),
     [
         (lambda maps: maps[1:], "1 label maps are missing, such as"),
-        (lambda maps: [*maps, maps[0]], "is not wanted by task zero_shot, or came twice"),
+        (lambda maps: [*maps, maps[0]], "does not belong to task zero_shot, or came twice"),
         (lambda maps: [(r, m + 1000) for r, m in maps], r"holds the ids \[1000\]"),
         (lambda maps: [(r, m + 0.5) for r, m in maps], "dtype float64"),
     ],

@@ -24,7 +24,7 @@ def test_confusions_are_counted_and_sorted():
     metric.update(prediction=[[1, 1, 0, -1, 2, 0]], reference=[[0, 0, 0, 0, 1, 2]])
     first, *others = confusions(metric.confusion_matrix, NAMES)
     assert first == {"truth": "dog's head", "prediction": "dog's ear", "pixels": 2, "share": 50}
-    assert {(each["truth"], each["prediction"], each["pixels"]) for each in others} == {
+    assert {(pair["truth"], pair["prediction"], pair["pixels"]) for pair in others} == {
         ("dog's ear", "cat's ear", 1),
         ("cat's ear", "dog's head", 1),
     }
@@ -32,7 +32,7 @@ def test_confusions_are_counted_and_sorted():
     assert confusions(np.diag([3, 2, 0, 1]), NAMES) == []
 
 
-def test_sizes_are_those_of_each_record():
+def test_a_part_has_its_size_in_a_record():
     metric, images = PartSegmentationMetric(NAMES, [0], 255), ImageCounts(3)
     small, medium, large = (np.zeros((side, side), dtype=int) for side in (31, 32, 96))
     half = large.copy()

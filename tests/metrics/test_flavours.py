@@ -150,11 +150,11 @@ def test_renumbering_the_classes_renames_the_numbers(name, pred_all, records, or
     table[-1] = IGNORE  # -1 reads it too: no answer
     names = [NAMES[order.index(i)] for i in range(NUM_CLASSES)]
     renumbered = [(table[p], table[r], m) for p, r, m in records]
-    ours = updated(new_metric(name, pred_all, boundary=True), records).compute()
-    theirs = updated(new_metric(name, pred_all, names, order[:3], boundary=True), renumbered).compute()
-    for numbers in (ours, theirs):
+    plain = updated(new_metric(name, pred_all, boundary=True), records).compute()
+    renamed = updated(new_metric(name, pred_all, names, order[:3], boundary=True), renumbered).compute()
+    for numbers in (plain, renamed):
         numbers.pop("label_difference_boundary", None)  # depends on the numbering: why it is no boundary IoU
-    np.testing.assert_allclose(flat(ours), flat(theirs), atol=1e-9)
+    np.testing.assert_allclose(flat(plain), flat(renamed), atol=1e-9)
 
 
 @every_mode

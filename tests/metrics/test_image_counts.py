@@ -60,6 +60,15 @@ def test_other_files_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", a=1)
     with pytest.raises(ConfigurationError, match="num_classes"):
         ImageCounts.load(tmp_path / "other.npz")
-    (tmp_path / "text.npz").write_text("no")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        ImageCounts.load(tmp_path / "text.npz")
+    np.save(tmp_path / "array.npz.npy", np.zeros(3))
+    counted(3)[1].save(tmp_path / "whole.npz")
+    contents = {
+        "text": b"no",
+        "empty": b"",
+        "cut": (tmp_path / "whole.npz").read_bytes()[:-30],
+        "array": (tmp_path / "array.npz.npy").read_bytes(),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ConfigurationError, match=f"{name} cannot be read.*evaluate again"):
+            ImageCounts.load(tmp_path / name)

@@ -42,7 +42,9 @@ class TableTokenizer:
 
 
 def golden_clip() -> CLIPModel:
-    clip = CLIPModel(CLIPConfig(text_config=FACTS["text_config"], projection_dim=FACTS["projection_dim"]))
+    vision = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = CLIPConfig(text_config=FACTS["text_config"], vision_config=vision, projection_dim=FACTS["projection_dim"])
+    clip = CLIPModel(config)
     weights = {name.removeprefix("clip."): value for name, value in TENSORS.items() if name.startswith("clip.")}
     assert not clip.load_state_dict(weights, strict=False).unexpected_keys
     return clip.eval()

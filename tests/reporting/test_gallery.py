@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.evaluation.evaluator import evaluate_model
 from ovparts_hf.evaluation.ranking import rank
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
@@ -11,21 +10,23 @@ from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
 
 
 @pytest.fixture(scope="module")
-def dataset(pascal_folder):
-    return PartDataset.load(pascal_folder)
+def model():
+    return convert_clipseg(FOLDER / "checkpoint.pth", golden_config())[0]
 
 
 @pytest.fixture(scope="module")
-def galleries(dataset):
-    model, _ = convert_clipseg(FOLDER / "checkpoint.pth", golden_config())
-    return {
-        task: build_galleries(model, golden_processor(), dataset, task, count=3) for task in ("zero_shot", "few_shot")
-    }
+def processor():
+    return golden_processor()
 
 
-def test_unseen_and_seen_objects_are_told_apart(galleries, dataset):
+@pytest.fixture(scope="module")
+def galleries(model, processor, pascal):
+    return {task: build_galleries(model, processor, pascal, task, count=3) for task in ("zero_shot", "few_shot")}
+
+
+def test_unseen_and_seen_objects_are_told_apart(galleries, pascal):
     unseen, seen = galleries["zero_shot"]
-    taxonomy = dataset.taxonomy
+    taxonomy = pascal.taxonomy
     for gallery, expected in ((unseen, False), (seen, True)):
         assert gallery.items
         for item in gallery.items:
@@ -39,15 +40,15 @@ def test_after_few_shot_training_everything_is_seen(galleries):
     assert [gallery.title for gallery in galleries["few_shot"]] == ["Seen objects"]
 
 
-def test_answers_stay_inside_the_object_and_among_its_parts(galleries, dataset):
-    taxonomy = dataset.taxonomy
+def test_predictions_stay_inside_the_object_and_among_its_parts(galleries, pascal):
+    taxonomy = pascal.taxonomy
     for gallery in galleries["zero_shot"]:
         for item in gallery.items:
             parts = taxonomy.parts_of(taxonomy.object_classes.index(item.caption.split(" (")[0]))
-            answered = item.prediction != -1
-            assert set(np.unique(item.prediction[answered])) <= set(parts)
-            assert answered[item.truth != taxonomy.ignore_index].all()
-            assert not answered.all()
+            predicted = item.prediction != -1
+            assert set(np.unique(item.prediction[predicted])) <= set(parts)
+            assert predicted[item.truth != taxonomy.ignore_index].all()
+            assert not predicted.all()
             assert 0 <= item.iou <= 100
 
 
@@ -59,30 +60,28 @@ def test_contact_sheet_holds_the_first_examples(galleries):
 
 
 @pytest.mark.parametrize(("setting", "metrics"), [("oracle_obj", "ov_parts"), ("pred_all", "strict")])
-def test_ranked_galleries_show_what_was_scored(dataset, setting, metrics):
-    model, _ = convert_clipseg(FOLDER / "checkpoint.pth", golden_config())
-    processor, scores = golden_processor(), []
-    options = {"setting": setting, "metrics": metrics, "compat": None}
-    result = evaluate_model(model, processor, dataset, scores=scores, progress=False, **options)
-    assert len(scores) == result.dataset["num_records"]
-    galleries = build_galleries(model, processor, dataset, count=3, scores=scores, **options)
-    ranked = {gallery.title: gallery.items for gallery in galleries}
-    assert list(ranked)[2:] == ["Best answers", "Worst answers", "Most confused"]
-    best, worst = ([item.iou for item in ranked[title]] for title in ("Best answers", "Worst answers"))
-    assert best == sorted(best, reverse=True) and worst == sorted(worst)
-    assert worst[0] == pytest.approx(min(each.iou for each in scores))
-    assert best[0] >= worst[0]
-    for title, order in (("Best answers", "best"), ("Most confused", "confused")):
-        expected = [each.iou for each in rank(scores, order, dataset.taxonomy, 3)]
-        assert [item.iou for item in ranked[title]] == pytest.approx(expected, abs=0.5)
-    assert all(" taken for " in item.caption for item in ranked["Most confused"])
-
-
-def test_words_are_encoded_once_for_all_galleries(dataset, monkeypatch):
-    model, processor = convert_clipseg(FOLDER / "checkpoint.pth", golden_config())[0], golden_processor()
+def test_ranked_galleries_show_what_was_scored(model, processor, pascal, setting, metrics):
     scores = []
-    evaluate_model(model, processor, dataset, scores=scores, progress=False)
+    options = {"setting": setting, "metrics": metrics, "compat": None}
+    result = evaluate_model(model, processor, pascal, scores=scores, progress=False, **options)
+    assert len(scores) == result.dataset["num_records"]
+    galleries = build_galleries(model, processor, pascal, count=3, scores=scores, **options)
+    ranked = {gallery.title: gallery.items for gallery in galleries}
+    assert list(ranked)[2:] == ["Best predictions", "Worst predictions", "Most confused"]
+    best, worst = ([item.iou for item in ranked[title]] for title in ("Best predictions", "Worst predictions"))
+    assert best == sorted(best, reverse=True) and worst == sorted(worst)
+    assert worst[0] == pytest.approx(min(score.iou for score in scores))
+    assert best[0] >= worst[0]
+    for title, order in (("Best predictions", "best"), ("Most confused", "confused")):
+        expected = [score.iou for score in rank(scores, order, pascal.taxonomy, 3)]
+        assert [item.iou for item in ranked[title]] == pytest.approx(expected, abs=0.5)
+    assert ranked["Most confused"] and all(" taken for " in item.caption for item in ranked["Most confused"])
+
+
+def test_class_names_are_encoded_once_for_all_galleries(model, processor, pascal, monkeypatch):
+    scores = []
+    evaluate_model(model, processor, pascal, scores=scores, progress=False)
     encoded, encode = [], model.encode_classes
     monkeypatch.setattr(model, "encode_classes", lambda **tokens: encoded.append(tokens) or encode(**tokens))
-    assert len(build_galleries(model, processor, dataset, scores=scores)) > 2
+    assert len(build_galleries(model, processor, pascal, scores=scores)) > 2
     assert len(encoded) == 1

@@ -53,11 +53,11 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.html = path.read_text(encoding="utf-8")
-        self.tags, self.words, self.stack = [], [], []
+        self.tags, self.texts, self.stack = [], [], []
         self.feed(self.html)
         self.close()
         assert not self.stack
-        self.text = " ".join(" ".join(self.words).split())
+        self.text = " ".join(" ".join(self.texts).split())
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
@@ -69,7 +69,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if self.stack and self.stack[-1] != "style":
-            self.words.append(data)
+            self.texts.append(data)
 
 
 def item(size=(20, 30), **changes):

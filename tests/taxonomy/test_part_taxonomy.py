@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovparts_hf.errors import TaxonomyError
-from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy, split_part_class
+from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116, TAXONOMIES, PartTaxonomy, split_part_class
+
+from ..footprint import packages_loaded
 
 BENCHMARKS = {  # objects, with parts, seen objects, parts, seen parts, distinct part names, ignore index
     "pascal": (PASCAL_PART_116, (20, 16, 15, 116, 74, 42, 255)),
@@ -45,6 +47,21 @@ def test_parts_and_objects_agree(taxonomy):
         assert part == f"{taxonomy.object_classes[object_id]}'s {taxonomy.part_name(part_id)}"
         assert "'s" not in taxonomy.prompt(part_id)
     assert set(taxonomy.unseen_part_ids).isdisjoint(taxonomy.seen_part_ids)
+
+
+def test_benchmark_vocabularies_by_name():
+    assert TAXONOMIES["pascal-part-116"] is PASCAL_PART_116 and TAXONOMIES["ade20k-part-234"] is ADE20K_PART_234
+    assert list(TAXONOMIES) == [taxonomy.name for taxonomy in TAXONOMIES.values()]
+
+
+@pytest.mark.parametrize(("ignore_index", "bits"), [(254, 8), (255, 8), (256, 16), (65535, 16)])
+def test_maps_take_as_many_bits_as_the_ignore_index(ignore_index, bits):
+    assert PartTaxonomy.from_dict({**PETS, "ignore_index": ignore_index}).mask_bits == bits
+
+
+def test_numpy_is_enough():
+    program = "from ovparts_hf import PartTaxonomy; PartTaxonomy.from_dict({'dog': ['ear']})"
+    assert packages_loaded(program) == {"numpy", "ovparts_hf"}
 
 
 def test_objects_are_told_apart_by_id_not_by_substring():
@@ -153,6 +170,8 @@ def test_bad_json(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(TaxonomyError, match="bad.json is not valid JSON"):
         PartTaxonomy.from_json(tmp_path / "bad.json")
+    with pytest.raises(TaxonomyError, match="gone.json cannot be read: No such file"):
+        PartTaxonomy.from_json(tmp_path / "gone.json")
 
 
 def test_json_is_readable(tmp_path):

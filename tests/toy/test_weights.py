@@ -28,14 +28,14 @@ def test_weights_load_completely_and_as_float32(model):
     name = "clip" if isinstance(model, CLIPModel) else "clipseg"
     _, info = type(model).from_pretrained(TOY / name, output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"]
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}  # so there are some
     assert all(parameter.isfinite().all() for parameter in model.parameters())
 
 
 def test_clipseg_is_built_on_the_same_clip():
     clip = CLIPModel.from_pretrained(TOY / "clip").state_dict()
     clipseg = CLIPSegForImageSegmentation.from_pretrained(TOY / "clipseg").clip.state_dict()
-    assert clip.keys() == clipseg.keys()
+    assert clip and clip.keys() == clipseg.keys()
     assert all(torch.equal(clip[key], clipseg[key]) for key in clip)
 
 
@@ -73,7 +73,7 @@ def test_the_trained_model_is_small_complete_and_built_on_the_same_clip(trained)
     assert not info["missing_keys"] and not info["unexpected_keys"]
     assert {parameter.dtype for parameter in trained.model.parameters()} == {torch.float32}
     clip, learned = CLIPModel.from_pretrained(TOY / "clip").state_dict(), trained.model.clip.state_dict()
-    assert all(torch.equal(clip[key], learned[key]) for key in clip)
+    assert clip and all(torch.equal(clip[key], learned[key]) for key in clip)
 
 
 def test_the_trained_model_carries_the_file_of_this_version():

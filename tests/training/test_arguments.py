@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.auto import config_class
 from ovparts_hf.models.configuration_resnet import RESNETS, PartResNetConfig
+from ovparts_hf.models.configuration_utils import SEGMENTATION_LOSSES
 from ovparts_hf.models.loading import load_config
 from ovparts_hf.models.zsseg.configuration_zsseg import ZSSegConfig
 from ovparts_hf.training import PromptTuningArguments, TrainArguments
@@ -35,6 +39,30 @@ def test_overrides_win_over_the_recipe_in_every_spelling(tmp_path: Path) -> None
     assert arguments.lr_multipliers == {"clip": 0.1}
     assert arguments.eval_data is None
     assert arguments.resume is True
+
+
+def test_spellings_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("data: d\noutput: o\nmodel: toy\nlevel: picture\nclasses_per_picture: 8\n")
+    arguments = TrainArguments.from_recipe(recipe)
+    assert (arguments.level, arguments.classes_per_image) == ("image", 8)
+    for name in ("classes_per_picture", "classes_per_image"):
+        assert TrainArguments.from_recipe(recipe, [f"{name}=4", "level=object"]) == build(
+            level="object", classes_per_image=4
+        )
+    assert TrainArguments.from_dict({**NEEDED, "classes_per_picture": 8, "level": "picture"}) == arguments
+    assert "picture" not in arguments.to_yaml()
+
+
+def test_reading_arguments_needs_no_torch() -> None:
+    code = "import sys, ovparts_hf.training; ovparts_hf.training.TrainArguments; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_losses_are_those_of_the_models() -> None:
+    assert [build(loss=loss).loss for loss in SEGMENTATION_LOSSES] == list(SEGMENTATION_LOSSES)
+    with pytest.raises(ConfigurationError, match=re.escape(f"choose one of {list(SEGMENTATION_LOSSES)}")):
+        build(loss="focal")
 
 
 def test_yaml_round_trip(tmp_path: Path) -> None:
@@ -65,6 +93,11 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
         ({"lr_multipliers": [1]}, "lr_multipliers"),
         ({"schedule": "linear"}, r"schedule is 'linear'; choose one of \['poly', 'cosine', 'constant'\]"),
         ({"loss": "focal"}, "loss is 'focal'"),
+        ({"level": ["image"]}, r"level is \['image'\]"),
+        ({"lr_multipliers": {"clip": [1]}}, r"lr_multipliers\['clip'\] is \[1\] .list.; it must be of type float"),
+        ({"short_edges": [1.5]}, "short_edges is 1.5"),
+        ({"short_edges": 5}, r"it must be of type list\[int\]"),
+        ({"crop_size": 0}, "crop_size is 0; it must be at least 1"),
         ({"level": "pixel"}, "level is 'pixel'"),
         ({"image_format": None}, "image_format is None"),
         ({"image_format": "bgr"}, "image_format is 'bgr'"),

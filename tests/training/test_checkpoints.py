@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from accelerate import Accelerator
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.training.checkpoints import CheckpointManager, Progress
+from ovparts_hf.training import checkpoints
+from ovparts_hf.training.checkpoints import CheckpointManager, TrainState
 
 from .tiny import TinyModel, TinyProcessor, arguments, weights
 
@@ -28,38 +31,89 @@ def test_foreign_content_is_never_touched(tmp_path: Path) -> None:
 
 def test_overwriting_keeps_files_that_are_not_of_a_run(tmp_path: Path) -> None:
     folder = CheckpointManager(tmp_path)
-    folder.begin(arguments(tmp_path), step=0)
+    folder.start(arguments(tmp_path), step=0)
     (tmp_path / "notes.txt").write_text("keep")
     (tmp_path / "best").mkdir()
     folder.log({"step": 1})
     assert folder.check(arguments(tmp_path, overwrite=True)) is None
-    folder.begin(arguments(tmp_path, overwrite=True), step=0)
+    folder.start(arguments(tmp_path, overwrite=True), step=0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arguments.yaml", "notes.txt"]
 
 
 def test_resuming_needs_the_same_arguments(tmp_path: Path) -> None:
-    CheckpointManager(tmp_path).begin(arguments(tmp_path), step=0)
+    CheckpointManager(tmp_path).start(arguments(tmp_path), step=0)
     same = arguments(tmp_path, resume=True, workers=2, log_every=5, micro_batch_size=1)
     assert CheckpointManager(tmp_path).check(same) is None
     with pytest.raises(ConfigurationError, match=r"learning_rate: 0.05 -> 0.5; schedule: 'poly' -> 'cosine'"):
         CheckpointManager(tmp_path).check(arguments(tmp_path, resume=True, learning_rate=0.5, schedule="cosine"))
 
 
-def test_newest_state_counts_and_unfinished_ones_do_not(tmp_path: Path) -> None:
+def test_newest_checkpoint_counts_and_unfinished_ones_do_not(tmp_path: Path) -> None:
     folder = CheckpointManager(tmp_path)
-    folder.begin(arguments(tmp_path), step=0)
+    folder.start(arguments(tmp_path), step=0)
     for name in ("step-00000900", "step-00001000", ".unfinished"):
-        (folder.states / name).mkdir(parents=True)
-    assert folder.check(arguments(tmp_path, resume=True)) == folder.states / "step-00001000"
+        (folder.checkpoints / name).mkdir(parents=True)
+    assert folder.check(arguments(tmp_path, resume=True)) == folder.checkpoints / "step-00001000"
 
 
-def test_log_is_cut_where_the_state_is(tmp_path: Path) -> None:
+def test_earlier_versions_kept_checkpoints_in_states(tmp_path: Path) -> None:
+    folder = CheckpointManager(tmp_path)
+    folder.start(arguments(tmp_path), step=0)
+    earlier = tmp_path / "states" / "step-00000900"
+    earlier.mkdir(parents=True)
+    assert folder.check(arguments(tmp_path, resume=True)) == earlier
+    folder.save_checkpoint(Accelerator(cpu=True), step=900)
+    assert folder.check(arguments(tmp_path, resume=True)) == folder.checkpoints / "step-00000900"
+    assert not earlier.parent.exists()
+    earlier.mkdir(parents=True)
+    folder.start(arguments(tmp_path, overwrite=True), step=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["arguments.yaml"]
+
+
+@pytest.mark.parametrize("killed_in", ["save_state", "rename", "rmtree"])
+def test_there_is_always_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_in: str) -> None:
+    accelerator, folder = Accelerator(cpu=True), CheckpointManager(tmp_path)
+    folder.start(arguments(tmp_path), step=0)
+    folder.save_checkpoint(accelerator, step=1)
+
+    def killed(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    def killed_unless_unfinished(path: Path, **options: Any) -> None:
+        if path.name != ".unfinished":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if killed_in == "save_state":
+            patch.setattr(accelerator, "save_state", lambda path: Path(path).mkdir() or killed())
+        elif killed_in == "rename":
+            patch.setattr(Path, "rename", killed)
+        else:
+            patch.setattr(checkpoints.shutil, "rmtree", killed_unless_unfinished)
+        folder.save_checkpoint(accelerator, step=2)
+    newest = "step-00000002" if killed_in == "rmtree" else "step-00000001"
+    assert folder.check(arguments(tmp_path, resume=True)) == folder.checkpoints / newest
+    assert list((folder.checkpoints / newest).iterdir())
+    folder.save_checkpoint(accelerator, step=3)
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["step-00000003"]
+
+
+def test_leftovers_of_a_killed_save_are_removed(tmp_path: Path) -> None:
+    folder = CheckpointManager(tmp_path)
+    folder.start(arguments(tmp_path), step=0)
+    for name in (".last.ab12", ".best.ab12", ".git"):
+        (tmp_path / name).mkdir()
+    folder.start(arguments(tmp_path), step=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".git", "arguments.yaml", "log.jsonl"]
+
+
+def test_log_is_cut_where_the_checkpoint_is(tmp_path: Path) -> None:
     folder = CheckpointManager(tmp_path)
     for step in (1, 2, 3):
         folder.log({"step": step, "loss": math.nan})
     with folder.log_file.open("a") as file:
         file.write('{"step": 2, "lo')  # killed while writing
-    folder.begin(arguments(tmp_path), step=2)
+    folder.start(arguments(tmp_path), step=2)
     assert [json.loads(line) for line in folder.log_file.read_text().splitlines()] == [
         {"step": 1, "loss": None},
         {"step": 2, "loss": None},
@@ -77,12 +131,15 @@ def test_failed_saving_leaves_the_earlier_model(tmp_path: Path) -> None:
     before = weights(tmp_path)
     with pytest.raises(OSError, match="no space"):
         folder.save_model("last", accelerator, TinyModel(), FullDisk())
-    assert all((tensor == before[name]).all() for name, tensor in weights(tmp_path).items())
+    after = weights(tmp_path)
+    assert after.keys() == before.keys() and after
+    for name, tensor in after.items():
+        assert torch.equal(tensor, before[name]), name
     folder.save_model("last", accelerator, TinyModel(), TinyProcessor())
     assert [path.name for path in tmp_path.iterdir()] == ["last"]
 
 
-def test_progress_survives_a_round_trip() -> None:
-    progress, restored = Progress(step=3, best=12.5, loss_sum=0.5, loss_count=2), Progress()
-    restored.load_state_dict(progress.state_dict())
-    assert restored == progress
+def test_train_state_survives_a_round_trip() -> None:
+    state, restored = TrainState(step=3, best=12.5, loss_sum=0.5, loss_count=2), TrainState()
+    restored.load_state_dict(state.state_dict())
+    assert restored == state

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,19 +16,17 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.tracking import GeneralTracker
 from torch import nn
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
-from ovparts_hf.training import TrainingInterrupted, loop, train
-from ovparts_hf.training import signals as interruption
+from ovparts_hf.training import TrainingInterrupted, loop, signals, train
 
-from .tiny import Evaluator, TinyModel, arguments, ingredients, log_lines, weights
+from .tiny import Evaluator, TinyModel, arguments, assert_same_weights, log_lines, tiny_setup, weights
 
 
 class StopAt:
-    """An evaluation in whose midst a signal arrives, at one of its calls."""
+    """An evaluation that receives a signal in one of its calls."""
 
     def __init__(self, call: int, number: int = signal.SIGTERM) -> None:
         self.evaluator = Evaluator()
@@ -42,15 +40,8 @@ class StopAt:
         return result
 
 
-def assert_same_weights(first: Path, second: Path, tolerance: float = 0) -> None:
-    ours, theirs = weights(first), weights(second)
-    assert ours.keys() == theirs.keys()
-    for name, tensor in ours.items():
-        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=tolerance, msg=name)
-
-
 def test_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
-    given = ingredients()
+    given = tiny_setup()
     before = {name: tensor.clone() for name, tensor in given.model.state_dict().items()}
     folder = train(arguments(tmp_path / "run", steps=40, log_every=10, batch_size=5), given)
     lines = log_lines(folder)
@@ -67,39 +58,30 @@ def test_learns_and_writes_what_it_promises(tmp_path: Path) -> None:
     assert not list(folder.rglob(".*"))
 
 
-@pytest.fixture(autouse=True)
-def fresh_accelerate_state() -> Iterator[None]:
-    """Accelerate keeps settings such as the precision for the whole process; each test sets its own."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resumed_run_equals_uninterrupted_one(tmp_path: Path, workers: int) -> None:
-    whole = train(arguments(tmp_path / "whole", eval_every=3, workers=workers), ingredients(), Evaluator())
+    whole = train(arguments(tmp_path / "whole", eval_every=3, workers=workers), tiny_setup(), Evaluator())
     options = {"eval_every": 3, "workers": workers}
     with pytest.raises(TrainingInterrupted) as stopped:
-        train(arguments(tmp_path / "parts", **options), ingredients(), StopAt(1))
+        train(arguments(tmp_path / "parts", **options), tiny_setup(), StopAt(1))
     assert stopped.value.code == 128 + signal.SIGTERM
     assert not (tmp_path / "parts" / "last").exists()
     torch.manual_seed(99)
-    resumed = train(
-        arguments(tmp_path / "parts", resume=True, **options), ingredients(), Evaluator(scores=(20.0, 40.0))
-    )
+    resumed = train(arguments(tmp_path / "parts", resume=True, **options), tiny_setup(), Evaluator(scores=(20.0, 40.0)))
     assert_same_weights(whole, resumed)
     assert log_lines(whole) == log_lines(resumed)
 
 
 def test_worker_processes_change_nothing(tmp_path: Path) -> None:
     assert_same_weights(
-        train(arguments(tmp_path / "none", steps=3), ingredients()),
-        train(arguments(tmp_path / "two", steps=3, workers=2), ingredients()),
+        train(arguments(tmp_path / "none", steps=3), tiny_setup()),
+        train(arguments(tmp_path / "two", steps=3, workers=2), tiny_setup()),
     )
 
 
 def test_run_resumes_from_periodic_state_after_a_crash(tmp_path: Path) -> None:
-    whole = train(arguments(tmp_path / "whole", save_every=2, log_every=1), ingredients())
-    crashing = ingredients()
+    whole = train(arguments(tmp_path / "whole", save_every=2, log_every=1), tiny_setup())
+    crashing = tiny_setup()
     read, reads = crashing.dataset.read, []
 
     def failing_read(record: Any) -> Any:
@@ -112,9 +94,9 @@ def test_run_resumes_from_periodic_state_after_a_crash(tmp_path: Path) -> None:
     options = {"save_every": 2, "log_every": 1}
     with pytest.raises(RuntimeError, match="disk on fire"):
         train(arguments(tmp_path / "crashed", **options), crashing)
-    assert [path.name for path in (tmp_path / "crashed" / "states").iterdir()] == ["step-00000004"]
+    assert [path.name for path in (tmp_path / "crashed" / "checkpoints").iterdir()] == ["step-00000004"]
     assert len(log_lines(tmp_path / "crashed")) == 5
-    resumed = train(arguments(tmp_path / "crashed", resume=True, **options), ingredients())
+    resumed = train(arguments(tmp_path / "crashed", resume=True, **options), tiny_setup())
     assert_same_weights(whole, resumed)
     assert log_lines(whole) == log_lines(resumed)
 
@@ -122,20 +104,20 @@ def test_run_resumes_from_periodic_state_after_a_crash(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{}, {"classes_per_image": 3, "task": "few_shot"}])
 def test_accumulated_batch_equals_whole_batch(tmp_path: Path, options: dict[str, Any]) -> None:
     def run(name: str, micro_batch_size: int | None) -> Path:
-        given = ingredients()
+        given = tiny_setup()
         given.model.dropout = nn.Identity()
         return train(arguments(tmp_path / name, micro_batch_size=micro_batch_size, **options), given)
 
-    whole, pieces = run("whole", None), run("pieces", 1)
-    assert_same_weights(whole, pieces, tolerance=1e-5)
-    for ours, theirs in zip(log_lines(whole), log_lines(pieces), strict=True):
+    whole, accumulated = run("whole", None), run("accumulated", 1)
+    assert_same_weights(whole, accumulated, tolerance=1e-5)
+    for ours, theirs in zip(log_lines(whole), log_lines(accumulated), strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)  # the gradient norm too, to which AdamW is blind
 
 
 def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
     evaluator = Evaluator(scores=(math.nan, 30.0, math.nan, 20.0))
     snapshots = []
-    given = ingredients()
+    given = tiny_setup()
 
     def evaluate(model: nn.Module, *args: Any, **options: Any) -> SimpleNamespace:
         snapshots.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
@@ -145,7 +127,9 @@ def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
     assert len(evaluator.calls) == 4  # after 2, 4, 6 and 7 steps
     assert evaluator.calls[0]["batch_size"] == 3
     best = weights(folder, "best")
-    assert all(torch.equal(tensor, snapshots[1][name]) for name, tensor in best.items())
+    assert best.keys() == snapshots[1].keys()
+    for name, tensor in best.items():
+        assert torch.equal(tensor, snapshots[1][name]), name
     scores = [line["eval_hIoU"] for line in log_lines(folder) if "eval_hIoU" in line]
     assert scores == [None, 30.0, None, 20.0]
 
@@ -154,7 +138,7 @@ def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
 def test_second_signal_acts_unless_it_repeats_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(interruption.SignalHandler, "repeat_seconds", seconds)
+    monkeypatch.setattr(signals.SignalHandler, "repeat_seconds", seconds)
 
     def evaluate(*args: Any, **options: Any) -> SimpleNamespace:
         os.kill(os.getpid(), signal.SIGINT)
@@ -162,12 +146,12 @@ def test_second_signal_acts_unless_it_repeats_the_first(
         return Evaluator()(*args, **options)
 
     with pytest.raises(expected):
-        train(arguments(tmp_path / "run", eval_every=1), ingredients(), evaluate)
+        train(arguments(tmp_path / "run", eval_every=1), tiny_setup(), evaluate)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_signal_to_all_processes_spares_the_loaders(tmp_path: Path) -> None:
-    given = ingredients()
+    given = tiny_setup()
     read, parent = given.dataset.read, os.getpid()
 
     def signalled_read(record: Any) -> Any:
@@ -178,20 +162,20 @@ def test_signal_to_all_processes_spares_the_loaders(tmp_path: Path) -> None:
     given.dataset.read = signalled_read
     with pytest.raises(TrainingInterrupted):
         train(arguments(tmp_path / "run", workers=2), given)
-    assert [path.name for path in (tmp_path / "run" / "states").iterdir()] == ["step-00000001"]
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000001"]
 
 
-def test_loader_that_is_told_to_end_does_so_within_its_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interruption, "_WORKER_GRACE_SECONDS", 1)
+def test_stopped_loader_ends_within_its_grace_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_WORKER_GRACE_SECONDS", 1)
 
     def work() -> None:
-        interruption.ignore_signals_in_worker(0)
+        signals.ignore_signals_in_worker(0)
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
         while True:
             time.sleep(60)
 
-    with interruption.signals_held():
+    with signals.signals_held():
         worker = multiprocessing.get_context("fork").Process(target=work, daemon=True)
         worker.start()
     worker.join(timeout=20)
@@ -199,30 +183,46 @@ def test_loader_that_is_told_to_end_does_so_within_its_grace(monkeypatch: pytest
 
 
 def test_finished_run_may_be_resumed(tmp_path: Path) -> None:
-    folder = train(arguments(tmp_path / "run"), ingredients())
-    before, log = weights(folder), log_lines(folder)
-    train(arguments(folder, resume=True), ingredients())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(folder).items())
-    assert log_lines(folder) == log
+    folder = train(arguments(tmp_path / "run"), tiny_setup())
+    before = shutil.copytree(folder, tmp_path / "before")
+    train(arguments(folder, resume=True), tiny_setup())
+    assert_same_weights(folder, before)
+    assert log_lines(folder) == log_lines(before)
+
+
+def test_run_of_an_earlier_version_resumes(tmp_path: Path) -> None:
+    options = {"classes_per_image": 3, "level": "image", "eval_every": 3}
+    whole = train(arguments(tmp_path / "whole", **options), tiny_setup(), Evaluator())
+    with pytest.raises(TrainingInterrupted):
+        train(arguments(tmp_path / "parts", **options), tiny_setup(), StopAt(1))
+    file = tmp_path / "parts" / "arguments.yaml"
+    earlier = yaml.safe_load(file.read_text())
+    earlier["classes_per_picture"] = earlier.pop("classes_per_image")
+    file.write_text(yaml.safe_dump({**earlier, "level": "picture"}))
+    (tmp_path / "parts" / "checkpoints").rename(tmp_path / "parts" / "states")
+    resumed = train(arguments(tmp_path / "parts", resume=True, **options), tiny_setup(), Evaluator(scores=(20.0, 40.0)))
+    assert_same_weights(whole, resumed)
+    assert log_lines(whole) == log_lines(resumed)
+    assert sorted(path.name for path in resumed.iterdir()) == sorted(path.name for path in whole.iterdir())
 
 
 def test_resume_starts_when_there_is_nothing(tmp_path: Path) -> None:
     assert_same_weights(
-        train(arguments(tmp_path / "a", resume=True, steps=2), ingredients()),
-        train(arguments(tmp_path / "b", steps=2), ingredients()),
+        train(arguments(tmp_path / "a", resume=True, steps=2), tiny_setup()),
+        train(arguments(tmp_path / "b", steps=2), tiny_setup()),
     )
 
 
 def test_earlier_run_is_replaced_only_on_demand(tmp_path: Path) -> None:
-    folder = train(arguments(tmp_path / "run", steps=3, eval_every=1), ingredients(), Evaluator())
-    before = weights(folder)
+    folder = train(arguments(tmp_path / "run", steps=3, eval_every=1), tiny_setup(), Evaluator())
+    before = shutil.copytree(folder, tmp_path / "before")
     with pytest.raises(ConfigurationError, match="resume=true"):
-        train(arguments(folder, steps=2), ingredients())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(folder).items())
-    train(arguments(folder, steps=2, log_every=1, overwrite=True), ingredients())
+        train(arguments(folder, steps=2), tiny_setup())
+    assert_same_weights(folder, before)
+    train(arguments(folder, steps=2, log_every=1, overwrite=True), tiny_setup())
     assert [line["step"] for line in log_lines(folder)] == [1, 2]
     assert not (folder / "best").exists()
-    assert [path.name for path in (folder / "states").iterdir()] == ["step-00000002"]
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000002"]
 
 
 class Recorder(GeneralTracker):
@@ -255,7 +255,7 @@ def test_trackers_get_what_the_log_gets(tmp_path: Path, monkeypatch: pytest.Monk
     recorder = Recorder()
     monkeypatch.setattr(loop, "get_available_trackers", lambda: ["recorder"])
     monkeypatch.setattr(loop, "Accelerator", lambda log_with, **options: Accelerator(log_with=recorder, **options))
-    folder = train(arguments(tmp_path / "run", eval_every=3, log_with="recorder"), ingredients(), Evaluator())
+    folder = train(arguments(tmp_path / "run", eval_every=3, log_with="recorder"), tiny_setup(), Evaluator())
     assert recorder.lines == log_lines(folder)
     assert recorder.settings["steps"] == "7"
     assert recorder.finished
@@ -263,12 +263,12 @@ def test_trackers_get_what_the_log_gets(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_missing_tracker_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="log_with is 'carrier pigeon'"):
-        train(arguments(tmp_path / "run", log_with="carrier pigeon"), ingredients())
+        train(arguments(tmp_path / "run", log_with="carrier pigeon"), tiny_setup())
     assert not (tmp_path / "run").exists()
 
 
 def test_endless_loss_stops_the_run(tmp_path: Path) -> None:
-    given = ingredients()
+    given = tiny_setup()
     with torch.no_grad():
         given.model.none.fill_(math.inf)
     with pytest.raises(OVPartsError, match="step 1.*Lower learning_rate"):
@@ -277,15 +277,15 @@ def test_endless_loss_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_when_something_does_not_fit(tmp_path: Path) -> None:
-    frozen = ingredients()
+    frozen = tiny_setup()
     frozen.model = TinyModel().requires_grad_(False)
     with pytest.raises(ConfigurationError, match="no trainable parameter"):
         train(arguments(tmp_path / "run"), frozen)
-    with pytest.raises(ConfigurationError, match="pieces of 3"):
-        train(arguments(tmp_path / "run", micro_batch_size=3), ingredients())
+    with pytest.raises(ConfigurationError, match="micro-batches of 3"):
+        train(arguments(tmp_path / "run", micro_batch_size=3), tiny_setup())
     assert not (tmp_path / "run").exists()
 
 
 def test_half_precision_trains(tmp_path: Path) -> None:
-    folder = train(arguments(tmp_path / "run", steps=2, mixed_precision="bf16"), ingredients())
+    folder = train(arguments(tmp_path / "run", steps=2, mixed_precision="bf16"), tiny_setup())
     assert weights(folder)["pixels.weight"].dtype is torch.float32

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,19 @@ from ovparts_hf.data.augmentation import PadTo, RandomCrop, RandomFlip, ResizeSh
 from ovparts_hf.data.color import ColorJitter
 from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.data.training_set import Draw
+from ovparts_hf.data.training_set import EpochIndex
 from ovparts_hf.errors import ConfigurationError, DatasetError
+from ovparts_hf.evaluation import evaluator
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.setup import TrainingSetup, build_transform
 
 from ..models.clipseg.goldens import FACTS, golden_processor
+from .tiny import log_lines
 
 
 @pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny CLIPSeg as transformers saves it, with random weights."""
     folder = tmp_path_factory.mktemp("stock")
     torch.manual_seed(0)
@@ -50,16 +51,19 @@ def arguments(data: Path, model: Path, output: Path, **changes: object) -> Train
     return TrainArguments(**{**settings, **changes})
 
 
-def test_fine_tunes_a_stock_model_on_pascal(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+def test_fine_tunes_a_pretrained_model_on_pascal(
+    pretrained: Path, pascal_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluator, "bootstrap", None)  # evaluations during training need no intervals
     options = {"learning_rate": 1e-3, "image_format": "BGR", "classes_per_image": None}
-    given = arguments(pascal_folder, stock, tmp_path / "run", eval_every=4, **options)
+    given = arguments(pascal_folder, pretrained, tmp_path / "run", eval_every=4, **options)
     folder = train(given)
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    lines = log_lines(folder)
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 4]
     assert lines[3]["loss"] < lines[0]["loss"]
     assert 0 <= lines[4]["eval_hIoU"] <= 100
     torch.manual_seed(given.seed)
-    before, _ = load_model(stock)
+    before, _ = load_model(pretrained)
     after, processor = load_model(folder / "best")
     assert after.config.ignore_index == 255
     assert processor(classes=["dog's ear"])["input_ids"].ndim == 2
@@ -75,8 +79,8 @@ def test_fine_tunes_a_stock_model_on_pascal(stock: Path, pascal_folder: Path, tm
     assert "clip.text_model.embeddings.token_embedding.weight" in changed
 
 
-def test_own_model_goes_on_with_another_loss_on_ade(stock: Path, ade_folder: Path, tmp_path: Path) -> None:
-    first = train(arguments(ade_folder, stock, tmp_path / "first", steps=1))
+def test_own_model_goes_on_with_another_loss_on_ade(pretrained: Path, ade_folder: Path, tmp_path: Path) -> None:
+    first = train(arguments(ade_folder, pretrained, tmp_path / "first", steps=1))
     options = {"steps": 2, "loss": "ce_dice", "task": "few_shot", "trainable": "VA+L+F"}
     second = train(arguments(ade_folder, first / "last", tmp_path / "second", **options))
     model, _ = load_model(second / "last")
@@ -88,38 +92,40 @@ def test_own_model_goes_on_with_another_loss_on_ade(stock: Path, ade_folder: Pat
 
 
 @pytest.mark.parametrize("trainable", ["VA+F", "VA+L+F"])
-def test_a_trained_model_knows_the_words_of_its_dataset(
-    trainable: str, stock: Path, pascal_folder: Path, ade_folder: Path, tmp_path: Path
+def test_a_trained_model_keeps_the_vocabulary_of_its_dataset(
+    trainable: str, pretrained: Path, pascal_folder: Path, ade_folder: Path, tmp_path: Path
 ) -> None:
     """Also if its text encoder learned, and whatever vocabulary it started with."""
-    first = train(arguments(ade_folder, stock, tmp_path / "first", steps=1)) / "last"
-    words = list(PartDataset.load(pascal_folder).taxonomy.part_classes)
+    first = train(arguments(ade_folder, pretrained, tmp_path / "first", steps=1)) / "last"
+    names = list(PartDataset.load(pascal_folder).taxonomy.part_classes)
     assert load_model(first)[0].vocabulary == list(PartDataset.load(ade_folder).taxonomy.part_classes)
     options = {"steps": 2, "learning_rate": 0.1, "eval_every": 2, "trainable": trainable}
     folder = train(arguments(pascal_folder, first, tmp_path / "second", **options))
     model, processor = load_model(first)
-    untrained = model.encode_class_names(processor, words[:5])
+    untrained = model.encode_class_names(processor, names[:5])
     for name in ("best", "last"):
         model, processor = load_model(folder / name)
-        assert model.vocabulary == words
-        kept, few = model.class_features, words[:5]
+        assert model.vocabulary == names
+        kept, few = model.class_features, names[:5]
         model.forget_vocabulary()
         torch.testing.assert_close(kept[:5], model.encode_class_names(processor, few), atol=1e-5, rtol=0)
         assert torch.allclose(kept[:5], untrained, atol=1e-5) == (trainable == "VA+F")
 
 
-def test_the_text_encoder_learns_without_stored_words(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+def test_a_trainable_text_encoder_learns_without_a_stored_vocabulary(
+    pretrained: Path, pascal_folder: Path, tmp_path: Path
+) -> None:
     for trainable, stored in (("VA+F", True), ("VA+L+F", False)):
-        loaded = TrainingSetup.load(arguments(pascal_folder, stock, tmp_path, trainable=trainable))
+        loaded = TrainingSetup.load(arguments(pascal_folder, pretrained, tmp_path, trainable=trainable))
         assert (loaded.model.vocabulary is not None) == stored
         with loaded.ready_to_save():
             assert loaded.model.vocabulary == loaded.vocabulary
         assert (loaded.model.vocabulary is not None) == stored
 
 
-def test_resuming_the_real_model_is_exact(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+def test_resuming_the_real_model_is_exact(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:
     def run(name: str, **changes: object) -> Path:
-        given = arguments(pascal_folder, stock, tmp_path / name, steps=3, save_every=2, **changes)
+        given = arguments(pascal_folder, pretrained, tmp_path / name, steps=3, save_every=2, **changes)
         torch.manual_seed(given.seed)
         loaded = TrainingSetup.load(given)
         if name == "parts" and not given.resume:
@@ -136,12 +142,14 @@ def test_resuming_the_real_model_is_exact(stock: Path, pascal_folder: Path, tmp_
         assert torch.equal(tensor, expected[name]), name
 
 
-def test_pixels_and_labels_of_the_benchmark_recipe(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
-    given = {order: arguments(pascal_folder, stock, tmp_path, flip=0, image_format=order) for order in ("RGB", "BGR")}
+def test_pixels_and_labels_of_the_benchmark_recipe(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    given = {
+        order: arguments(pascal_folder, pretrained, tmp_path, flip=0, image_format=order) for order in ("RGB", "BGR")
+    }
     loaded = TrainingSetup.load(given["RGB"])
     rgb, bgr = (loaded.training_set(value) for value in given.values())
     side = loaded.processor.image_processor.size["height"]
-    example = rgb[Draw(0, 1)]
+    example = rgb[EpochIndex(0, 1)]
     assert example["labels"].shape == (side, side)
     original = loaded.dataset.read(rgb.records[1]).image
     width, height = original.size
@@ -149,7 +157,7 @@ def test_pixels_and_labels_of_the_benchmark_recipe(stock: Path, pascal_folder: P
     image = original.resize((int(width * factor + 0.5), int(height * factor + 0.5)), 2)
     assert torch.equal(example["pixel_values"], loaded.processor(images=[image])["pixel_values"][0])
     swapped = loaded.processor(images=[np.asarray(image)[..., ::-1].transpose(2, 0, 1).copy()])["pixel_values"][0]
-    assert torch.equal(bgr[Draw(0, 1)]["pixel_values"], swapped)
+    assert torch.equal(bgr[EpochIndex(0, 1)]["pixel_values"], swapped)
 
 
 def test_augmentations_come_in_the_benchmark_order(tmp_path: Path) -> None:
@@ -160,22 +168,24 @@ def test_augmentations_come_in_the_benchmark_order(tmp_path: Path) -> None:
     assert kinds == [ResizeShortEdge, RandomFlip]
 
 
-def test_refusals_leave_nothing_behind(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+def test_refusals_leave_nothing_behind(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     with pytest.raises(ConfigurationError, match="'Everything'"):
-        train(arguments(pascal_folder, stock, output, trainable="Everything"))
+        train(arguments(pascal_folder, pretrained, output, trainable="Everything"))
     with pytest.raises(ConfigurationError, match="No model configuration"):
         train(arguments(pascal_folder, tmp_path / "nowhere", output))
     with pytest.raises(DatasetError, match="nowhere"):
-        train(arguments(tmp_path / "nowhere", stock, output))
+        train(arguments(tmp_path / "nowhere", pretrained, output))
     assert not output.exists()
 
 
-def test_trains_on_a_drawn_few_shot_list(stock: Path, pascal_folder: Path, tmp_path: Path) -> None:
+def test_trains_on_a_drawn_few_shot_list(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:
     drawn = FewShotList.draw(PartDataset.load(pascal_folder), 1)
     drawn.to_json(tmp_path / "list.json")
-    given = arguments(pascal_folder, stock, tmp_path / "run", task="few_shot", few_shot_list=tmp_path / "list.json")
+    given = arguments(
+        pascal_folder, pretrained, tmp_path / "run", task="few_shot", few_shot_list=tmp_path / "list.json"
+    )
     examples = TrainingSetup.load(given).training_set(given)
     assert len(examples) == len(drawn.image_ids)
     with pytest.raises(ConfigurationError, match="only 'few_shot' takes one"):
-        arguments(pascal_folder, stock, tmp_path / "run", few_shot_list=tmp_path / "list.json")
+        arguments(pascal_folder, pretrained, tmp_path / "run", few_shot_list=tmp_path / "list.json")

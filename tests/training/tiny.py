@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,9 +35,10 @@ TAXONOMY = PartTaxonomy.from_dict(
 
 
 class TinyModel(nn.Module):
-    """Compares pixels with words; with dropout, so that random numbers matter."""
+    """Compares pixels with class names; with dropout, so that random numbers matter."""
 
     requires_object_masks = False
+    vocabulary = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +52,18 @@ class TinyModel(nn.Module):
         self.frozen = nn.Linear(2, 2)
         self.frozen.requires_grad_(False)
 
+    def text_encoder_is_trainable(self, processor: TinyProcessor, class_names: Sequence[str]) -> bool:
+        return self.words.weight.requires_grad
+
+    def encode_vocabulary(self, processor: TinyProcessor, class_names: Sequence[str]) -> dict[str, torch.Tensor]:
+        return dict(processor(classes=class_names))
+
+    def store_vocabulary(self, processor: TinyProcessor, class_names: Sequence[str], progress: bool = True) -> None:
+        pass
+
+    def forget_vocabulary(self) -> None:
+        pass
+
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         mask = attention_mask[..., None]
         return (self.words(input_ids) * mask).sum(1) / mask.sum(1)
@@ -62,22 +76,22 @@ class TinyModel(nn.Module):
         labels: torch.Tensor,
         class_mask: torch.Tensor | None = None,
     ) -> SimpleNamespace:
-        words = self.encode_classes(input_ids, attention_mask)
+        classes = self.encode_classes(input_ids, attention_mask)
         pixels = self.dropout(self.norm(self.pixels(pixel_values).movedim(1, -1)))
-        scores = pixels @ torch.cat([words, self.none]).T
+        scores = pixels @ torch.cat([classes, self.none]).T
         if class_mask is not None:
             left_out = F.pad(~class_mask, (0, 1))[:, None, None]
             scores = scores.masked_fill(left_out, -100.0)
-        target = F.one_hot(labels.clamp(max=len(words)), len(words) + 1).to(scores)
+        target = F.one_hot(labels.clamp(max=len(classes)), len(classes) + 1).to(scores)
         return SimpleNamespace(loss=F.binary_cross_entropy_with_logits(scores, target))
 
     def save_pretrained(self, folder: Path, state_dict: dict[str, torch.Tensor]) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         save_file({name: tensor.contiguous() for name, tensor in state_dict.items()}, folder / "model.safetensors")
 
 
 class TinyProcessor:
-    """Images as they are, resized; a word for each class."""
+    """Resizes images; a token for each class."""
 
     image_processor = SimpleNamespace(size={"height": SIDE, "width": SIDE})
     templates = None
@@ -117,7 +131,7 @@ class TinyDataset:
 
 @dataclass
 class Evaluator:
-    """Stands for `evaluate_model`: plays back numbers, and does something at one of its calls.
+    """Stands in for `evaluate_model`: plays back scores.
 
     Attributes:
         scores: The headline metric of each call.
@@ -137,7 +151,7 @@ class Evaluator:
         return SimpleNamespace(metrics={"hIoU": score, "mIoU": score / 2, "IoU": {}})
 
 
-def ingredients() -> TrainingSetup:
+def tiny_setup() -> TrainingSetup:
     """The same small things every time."""
     torch.manual_seed(5)
     return TrainingSetup(TinyModel(), TinyProcessor(), TinyDataset(), TinyDataset())
@@ -166,6 +180,14 @@ def arguments(output: Path, **changes: Any) -> TrainArguments:
 def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
     """The weights that a run saved."""
     return load_file(folder / name / "model.safetensors")
+
+
+def assert_same_weights(first: Path, second: Path, tolerance: float = 0, name: str = "last") -> None:
+    """Checks that two runs saved the same weights."""
+    ours, theirs = weights(first, name), weights(second, name)
+    assert ours.keys() == theirs.keys() and ours
+    for key, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[key], rtol=0, atol=tolerance, msg=key)
 
 
 def log_lines(folder: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,11 @@
+"""Files appear whole or not at all, and what cannot be read is named."""
+
+import json
+
 import pytest
 
-from ovparts_hf.utils.files import atomic_folder, atomic_write
+from ovparts_hf.errors import ConfigurationError, DatasetError
+from ovparts_hf.utils.files import atomic_folder, atomic_write, first_line, read_json, replace_folder
 
 
 def test_atomic_write_makes_folders_and_leaves_only_the_file(tmp_path):
@@ -49,3 +54,48 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
         (folder / "new").write_text("2")
     assert [path.name for path in target.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_replacing_a_folder_removes_what_an_interrupted_replacement_left(tmp_path):
+    new, target, left = tmp_path / "new", tmp_path / "target", tmp_path / "new.old"
+    for folder in (new, target, left):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    replace_folder(new, target)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["target", "target/new"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_json_is_read_with_or_without_a_byte_order_mark(encoding, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"é": [1, 2]}', encoding=encoding)
+    assert read_json(path, ConfigurationError) == {"é": [1, 2]}
+    assert read_json(str(path), ConfigurationError, object_hook=list) == ["é"]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "is not valid JSON: Expecting value"),
+        (b'{"a": 1', "is not valid JSON: Expecting ',' delimiter"),
+        (b"\xff\xfe\xfa", "is not valid JSON: 'utf-8' codec"),
+        (b"[" * 100_000, "is not valid JSON: .*recursion"),
+    ],
+)
+def test_unreadable_json_is_named_in_one_line(content, fault, tmp_path):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=rf"^{path} {fault}.*\. Make it anew\.$"):
+        read_json(path, ConfigurationError, "Make it anew.")
+    with pytest.raises(DatasetError, match=rf"^The list {fault}[^\n]*$") as caught:
+        read_json(path, DatasetError, name="The list")
+    assert isinstance(caught.value.__cause__, OSError | json.JSONDecodeError | UnicodeDecodeError | RecursionError)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"), [("one", "one"), ("\n  two\nthree", "two"), ("", "ValueError"), (" \n", "ValueError")]
+)
+def test_the_first_line_of_an_error_says_something(message, expected):
+    assert first_line(ValueError(message)) == expected

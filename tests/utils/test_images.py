@@ -1,4 +1,4 @@
-"""Opening what users call an image."""
+"""Opening what users call an image, and the image files of datasets."""
 
 import contextlib
 import gc
@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ovparts_hf.errors import ImageError
-from ovparts_hf.utils import images as images
-from ovparts_hf.utils.images import load_image
+from ovparts_hf.errors import DatasetError, ImageError
+from ovparts_hf.utils import images
+from ovparts_hf.utils.images import decode_image, image_size, load_image
 
 ORIENTATION = 0x0112
 
@@ -115,7 +115,7 @@ def test_arrays(shape):
         ("null\0.jpg", "does not exist"),
     ],
 )
-def test_what_is_no_image_is_refused(source, message):
+def test_anything_else_is_refused(source, message):
     with pytest.raises(ImageError, match=message):
         load_image(source)
 
@@ -143,7 +143,7 @@ def test_folders_broken_and_cut_files_are_refused(tmp_path):
 def test_animations_and_pages_are_refused(suffix, tmp_path):
     path = tmp_path / f"several.{suffix}"
     make_image("L").save(path, save_all=True, append_images=[make_image("L").rotate(180)])
-    with pytest.raises(ImageError, match="has 2 frames or pages. Save the one that you mean"):
+    with pytest.raises(ImageError, match="has 2 frames or pages. Save the one to be used"):
         load_image(path)
 
 
@@ -209,12 +209,12 @@ def test_an_image_that_was_closed_before_it_was_read(way, tmp_path):
 )
 def test_what_only_looks_like_an_image_is_refused(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ImageError, match="file, which is no image. Save it as JPEG or PNG"):
+    with pytest.raises(ImageError, match="file, which is not an image. Save it as JPEG or PNG"):
         load_image(tmp_path / name)
     assert (tmp_path / name).suffix not in images.image_suffixes()
 
 
-def test_suffixes_are_those_that_can_be_opened():
+def test_suffixes_are_those_of_files_that_can_be_opened():
     assert {".jpg", ".jpeg", ".png", ".webp", ".tif", ".gif", ".bmp"} < images.image_suffixes()
     assert ".pdf" not in images.image_suffixes()  # Pillow only writes it
 
@@ -254,3 +254,50 @@ def test_images_come_from_the_web(server, monkeypatch):
 def test_servers_that_are_not_there():
     with pytest.raises(ImageError, match="cannot be downloaded"):
         load_image("http://127.0.0.1:9/image.png")
+
+
+def jpeg(orientation=None, mode="RGB", exif=None):
+    values = np.zeros((20, 30, 3), np.uint8)
+    values[:10, :10] = 255
+    options = {}
+    if orientation:
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+    if exif is not None:
+        options["exif"] = exif
+    buffer = io.BytesIO()
+    Image.fromarray(values).convert(mode).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+class TestDatasetFiles:
+    @pytest.mark.parametrize("orientation", [None, *range(1, 9)])
+    def test_size_is_that_of_the_upright_image(self, orientation):
+        data = jpeg(orientation)
+        size = (30, 20) if orientation in (5, 6, 7, 8) else (20, 30)
+        assert image_size(data, "a.jpg") == decode_image(data).size[::-1] == size
+
+    def test_turned_as_the_camera_says(self):
+        upright = np.asarray(decode_image(jpeg(orientation=6)).convert("L")) > 128  # to be turned clockwise
+        assert upright[:9, 11:].all()
+        assert not upright[11:].any()
+
+    @pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
+    def test_pixels_are_those_of_an_image_of_the_user(self, mode, tmp_path):
+        data = jpeg(mode=mode, orientation=3)
+        (tmp_path / "a.jpg").write_bytes(data)
+        image = decode_image(data)
+        assert image.mode == "RGB"
+        assert image.tobytes() == load_image(tmp_path / "a.jpg").tobytes()
+
+    @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+    @pytest.mark.parametrize("exif", [b"Exif\x00\x00nonsense", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00"])
+    def test_broken_exif_counts_as_none(self, exif):
+        data = jpeg(exif=exif)
+        assert image_size(data, "a.jpg") == (20, 30)
+        assert decode_image(data).size == (30, 20)
+
+    @pytest.mark.parametrize("data", [b"", b"text", jpeg()[:200], jpeg()[:-40]])
+    def test_broken_files_are_named(self, data):
+        with pytest.raises(DatasetError, match="a.jpg is not a whole image"):
+            image_size(data, "a.jpg")

@@ -1,5 +1,4 @@
-"""Hooks into other libraries that do not import them."""
-
+import importlib
 import sys
 
 import pytest
@@ -9,57 +8,66 @@ from ovparts_hf.utils.imports import call_after_import, call_before
 
 @pytest.fixture
 def library(tmp_path, monkeypatch):
-    """The name of a module that nobody has imported yet."""
-    (tmp_path / "some_library.py").write_text("value = 3\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield "some_library"
-    sys.modules.pop("some_library", None)
+    """A library with a module that nobody has imported yet."""
+    (tmp_path / "some_library").mkdir()
+    (tmp_path / "some_library" / "__init__.py").write_text("")
+    (tmp_path / "some_library" / "late.py").write_text("value = 1\nimport some_library.other\n")
+    (tmp_path / "some_library" / "other.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    finders = list(sys.meta_path)
+    yield "some_library.late"
+    sys.meta_path[:] = finders
+    for name in [name for name in sys.modules if name.partition(".")[0] == "some_library"]:
+        del sys.modules[name]
 
 
-def test_a_function_is_called_once_a_module_has_been_imported(library):
-    finders, seen = list(sys.meta_path), []
-    call_after_import(library, lambda module: seen.append(module.value))
-    assert seen == [] and library not in sys.modules
-    module = __import__(library)
-    assert seen == [3]
-    assert module.__spec__.loader is module.__loader__ and module.__spec__.origin.endswith("some_library.py")
-    assert sys.meta_path == finders
-    call_after_import(library, lambda module: seen.append(module))
-    assert seen == [3, module]
+def test_functions_are_called_once_the_module_is_complete(library):
+    values = []
+    for factor in (1, 10):
+        call_after_import(library, lambda module, factor=factor: values.append(factor * module.value))
+    importlib.import_module("some_library.other")
+    assert values == []
+    module = importlib.import_module(library)
+    assert sorted(values) == [1, 10]
+    assert type(module.__loader__).__module__.startswith("_frozen_importlib") and module.__spec__.loader
+    importlib.reload(module)
+    assert len(values) == 2
 
 
-def test_several_functions_wait_for_the_same_module(library):
-    seen = []
-    for number in range(3):
-        call_after_import(library, lambda _, number=number: seen.append(number))
-    __import__(library)
-    assert sorted(seen) == [0, 1, 2]
+def test_a_module_that_is_there_is_used_at_once(library):
+    module, values = importlib.import_module(library), []
+    call_after_import(library, values.append)
+    assert values == [module]
 
 
-def test_a_module_that_does_not_exist_is_still_missing():
-    call_after_import("no_such_library", lambda _: pytest.fail("there is nothing to call it with"))
-    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        __import__("no_such_library")
+def test_a_module_that_never_comes_harms_nothing(library):
+    call_after_import("some_library.missing", pytest.fail)
+    with pytest.raises(ModuleNotFoundError, match="some_library.missing"):
+        importlib.import_module("some_library.missing")
 
 
-def test_a_function_is_called_before_the_first_call_only():
-    class Owner:
-        @classmethod
-        def make(cls, value):
-            """Makes it."""
-            return cls, value
+class Lookup:
+    def find(self, name):
+        """Finds."""
+        return self, name
 
-        def use(self, *, value):
-            return self, value
+    @classmethod
+    def make(cls, name):
+        return cls, name
 
-    class Heir(Owner):
-        pass
 
+class Special(Lookup):
+    pass
+
+
+@pytest.mark.parametrize("method", ["find", "make"])
+def test_only_the_first_call_is_preceded(method, monkeypatch):
+    monkeypatch.setattr(Lookup, method, original := Lookup.__dict__[method])
     calls = []
-    call_before(Owner, "make", lambda: calls.append("make"))
-    call_before(Owner, "use", lambda: calls.append("use"))
-    assert Owner.make.__doc__ == "Makes it."
-    assert Heir.make(1) == (Heir, 1) and Owner.make(2) == (Owner, 2)
-    owner = Owner()
-    assert owner.use(value=3) == (owner, 3) and owner.use(value=4) == (owner, 4)
-    assert calls == ["make", "use"]
+    call_before(Lookup, method, lambda: calls.append(1))
+    receiver = Special() if method == "find" else Special
+    assert calls == []
+    assert getattr(receiver, method)(name="x") == (receiver, "x")
+    assert getattr(receiver, method)("y") == (receiver, "y")
+    assert calls == [1]
+    assert Lookup.__dict__[method] is original

@@ -1,4 +1,4 @@
-"""The JSON files of a release: object instances in COCO form, and the few-shot list."""
+"""The JSON files of a release: object instances in COCO's format, and the few-shot list."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import DatasetError
+from ...utils.files import read_json
 from ..masks import box_of, encode_segmentation, is_box
 from ..rows import Instance
 
@@ -19,7 +20,7 @@ _ANNOTATION_KEYS = {"id": int, "image_id": int, "category_id": int}
 
 @dataclass(frozen=True)
 class Annotation:
-    """One annotation as the file gives it; `segmentation` is kept as JSON text, a tenth of the size of its numbers."""
+    """One annotation as the file gives it; `segmentation` stays JSON text, a tenth of the size of its numbers."""
 
     name: str
     category: int
@@ -28,12 +29,7 @@ class Annotation:
     segmentation: str
 
     def to_instance(self, height: int, width: int, num_objects: int) -> Instance | None:
-        """Decodes the annotation of an image of this size; None if no usable polygon is left.
-
-        Raises:
-            DatasetError: The category is unknown, the box is not one, the annotation is marked to be ignored, or the
-                segmentation cannot be used.
-        """
+        """Decodes the annotation of an image of this size; None if no usable polygon is left."""
         if not 0 <= self.category < num_objects:
             raise DatasetError(
                 f"{self.name} has the unknown category_id {self.category}; object ids run from 0 to {num_objects - 1}."
@@ -59,19 +55,8 @@ class AnnotatedImage:
 
 
 def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[str]]:
-    """Reads a COCO instance file.
-
-    Args:
-        path: The file.
-        name: How messages call the file.
-
-    Returns:
-        The images by ascending id, and every inconsistency between the entries.
-
-    Raises:
-        DatasetError: The file is not JSON, or not in COCO form.
-    """
-    data = _load(path, name, object_hook=_compact)
+    """The images of a COCO instance file by ascending id, and every inconsistency between its entries."""
+    data = read_json(path, DatasetError, name=name, object_hook=_compact)
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
         raise DatasetError(f"{name} must be a JSON object with the lists 'images' and 'annotations'.")
     for position, entry in enumerate(data["images"]):
@@ -89,17 +74,12 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[st
 
 
 def read_few_shot_list(path: Path, name: str) -> list[str]:
-    """Reads which images the few-shot training set consists of.
+    """The images of the few-shot training set, each once and in file order, such as "train/2008_000001.jpg".
 
-    Paths in the file depend on where its author kept the dataset, so only what follows `images/` counts.
-
-    Returns:
-        Distinct paths such as "train/2008_000001.jpg" in file order (a bare file name where there is no `images/`).
-
-    Raises:
-        DatasetError: The file is not a JSON list of objects with a `file_name`.
+    Paths in the file depend on where its author kept the dataset, so only what follows `images/` counts; of a path
+    without `images/`, the file name.
     """
-    entries = _load(path, name)
+    entries = read_json(path, DatasetError, name=name)
     if not isinstance(entries, list):
         raise DatasetError(f"{name} must be a JSON list of objects with a 'file_name'.")
     for position, entry in enumerate(entries):
@@ -109,15 +89,8 @@ def read_few_shot_list(path: Path, name: str) -> list[str]:
 
 
 def _after_images(path: str) -> str:
-    before, found, after = path.rpartition("images/")
-    return after if found and before[-1:] in ("", "/") else PurePosixPath(path).name
-
-
-def _load(path: Path, name: str, **options: Any) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), **options)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{name} is not valid JSON: {error}") from error
+    before, separator, after = path.rpartition("images/")
+    return after if separator and before[-1:] in ("", "/") else PurePosixPath(path).name
 
 
 def _compact(entry: dict[str, Any]) -> dict[str, Any]:

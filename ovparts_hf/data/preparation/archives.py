@@ -24,18 +24,11 @@ def is_junk(path: str | PurePosixPath) -> bool:
 
 
 def unpack(archive: Path, folder: Path, progress: bool = False) -> None:
-    """Extracts a .tar.gz file, without macOS junk.
-
-    The archive is read once from start to end, including its checksum.
-
-    Args:
-        archive: The file.
-        folder: Where to put the content; made if missing. After an error it holds a part of it.
-        progress: Whether to show a bar.
+    """Extracts a .tar.gz file, less the companion files of macOS, reading it once to the end, checksum included.
 
     Raises:
         DatasetError: The file is not a .tar.gz, is truncated or damaged, or has a member that is a link or a device or
-            would land outside `folder`.
+            would land outside `folder`, which then holds some of the content.
     """
     folder.mkdir(parents=True, exist_ok=True)
     size = archive.stat().st_size
@@ -59,15 +52,7 @@ def unpack(archive: Path, folder: Path, progress: bool = False) -> None:
 
 
 def fingerprint(source: Path, entries: Iterable[str] = ("",)) -> str:
-    """Identifies the content of an archive or a folder.
-
-    Args:
-        source: An archive, identified by its bytes, or a folder, identified by names, sizes and times of its files.
-        entries: Files and folders in the folder that matter.
-
-    Returns:
-        A hexadecimal string that changes when the source does.
-    """
+    """Identifies the bytes of an archive; or of a folder, the names, sizes and times of the files in `entries`."""
     digest = hashlib.sha256()
     if source.is_file():
         with source.open("rb") as file:

@@ -2,22 +2,95 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from ...errors import DatasetError
+from ...errors import DatasetError, OVPartsError
+from ...taxonomy import PartTaxonomy
+from ...utils.images import image_size
+from ..dataset_card import DATA_FOLDER, config_files, content_description, shard_paths, split_card
+from ..masks import LabelMap, check_labels, encode_segmentation
+from ..rows import Instance, instance_row, semantic_row
 from .builder import ReleaseBuilder, unpacked
-from .check_prepared import check_prepared
-from .check_result import CheckResult, SplitCheck
-from .dataset_card import shard_paths
-from .listing import ListedImage, SplitListing, list_few_shot, list_split
-from .processes import map_in_processes
-from .release import Release
-from .repository import is_repository
+from .release import ListedImage, Problems, Release
+from .repository import is_repository, map_in_processes
+
+_LABEL_COLUMNS = ("objects", "object_parts", "parts", "instances")
+
+
+@dataclass
+class SplitCheck:
+    """The sizes of a split.
+
+    Attributes:
+        split: Its name.
+        found: How many complete images there are.
+        expected: How many there should be, or None if unknown.
+        files: For each of its folders and files, how many entries it has.
+    """
+
+    split: str
+    found: int
+    expected: int | None
+    files: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class CheckResult:
+    """What was found in a release or in a prepared dataset.
+
+    Attributes:
+        path: What was checked.
+        dataset: Its name, or "unknown".
+        kind: "release" or "prepared".
+        expected_from: Where the expected numbers come from. Those of the card of a prepared dataset must be met; those
+            of the paper are for comparison, since a release may hold a part of the images.
+        splits: Sizes of the splits.
+        problems: Everything that is wrong.
+        notes: Oddities that do no harm.
+    """
+
+    path: str
+    dataset: str = "unknown"
+    kind: str = "release"
+    expected_from: str = "paper"
+    splits: list[SplitCheck] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no problem."""
+        return not self.problems
+
+    def to_json(self) -> str:
+        """All attributes and `ok` as a JSON object."""
+        return json.dumps({"ok": self.ok, **asdict(self)}, indent=1, ensure_ascii=False)
+
+    def to_text(self) -> str:
+        """The same for people."""
+        lines = [f"{self.path}: {self.dataset} ({self.kind})"]
+        if self.splits:
+            lines.append(f"{'split':<24}{'found':>8}{f'expected ({self.expected_from})':>20}  files")
+        for split in self.splits:
+            expected = "-" if split.expected is None else split.expected
+            files = ", ".join(f"{name} {count}" for name, count in split.files.items())
+            lines.append(f"{split.split:<24}{split.found:>8}{expected:>20}  {files}".rstrip())
+        lines.extend(f"note: {note}" for note in self.notes)
+        count = f"{len(self.problems)} problem{'' if len(self.problems) == 1 else 's'}"
+        lines.append(f"{count}:" if self.problems else "No problem.")
+        lines.extend(f"- {problem}" for problem in self.problems)
+        return "\n".join(lines)
 
 
 def check(
@@ -27,7 +100,7 @@ def check(
 
     Args:
         path: A release archive, its extracted folder, the folder that holds that one, or a prepared dataset.
-        releases: The builders of the releases that may be met, by name.
+        releases: The builders of the known releases, by name.
         num_proc: Number of processes.
         progress: Whether to show bars.
 
@@ -36,7 +109,7 @@ def check(
     """
     path = Path(path).expanduser().resolve()
     if is_repository(path) or shard_paths(path):
-        return check_prepared(path, num_proc, progress)
+        return _check_prepared(path, num_proc, progress)
     result = CheckResult(str(path))
     with tempfile.TemporaryDirectory(prefix="ovparts-check-") as scratch:
         try:
@@ -74,24 +147,110 @@ def _check_release(
 ) -> None:
     layout = builder.LAYOUT
     release = Release(layout, builder.TAXONOMY, layout.find_root(folder))
-    splits = {split: list_split(layout, release.root, split) for split in layout.split_folders}
-    few_shot = list_few_shot(layout, release.root, splits["train"])
-    for split, listing in splits.items():
+    listing = release.list_images()
+    for split, images in listing.images.items():
         expected = layout.images_in_paper.get(split)
-        result.splits.append(SplitCheck(split, len(listing.images), expected, listing.found))
-    result.splits.append(SplitCheck("train (few_shot_16)", len(few_shot.image_ids), None))
-    for listing in (*splits.values(), few_shot):
-        result.problems.extend(listing.problems)
-        result.notes.extend(listing.notes)
-    result.problems.extend(_problems_of_images(release, splits.values(), num_proc, progress))
+        result.splits.append(SplitCheck(split, len(images), expected, listing.found[split]))
+    result.splits.append(SplitCheck("train (few_shot_16)", len(listing.few_shot_ids), None))
+    result.problems.extend(listing.problems)
+    result.notes.extend(listing.notes)
+    images = [image for images in listing.images.values() for image in images]
+    found = map_in_processes(partial(_image_problems, release), images, num_proc, chunksize=16)
+    for problems in tqdm(found, total=len(images), desc="Checking", unit=" images", disable=not progress):
+        result.problems.extend(problems)
 
 
-def _problems_of_images(release: Release, splits: Iterable[SplitListing], num_proc: int, progress: bool) -> list[str]:
-    images = [image for listing in splits for image in listing.images]
-    found = map_in_processes(partial(_problems, release), images, num_proc, chunksize=16)
-    bar = tqdm(found, total=len(images), desc="Checking", unit=" images", disable=not progress)
-    return [problem for problems in bar for problem in problems]
+def _image_problems(release: Release, image: ListedImage) -> list[str]:
+    return release.examine(image)[1]
 
 
-def _problems(release: Release, image: ListedImage) -> list[str]:
-    return list(release.examine(image)[1])
+def _check_prepared(folder: Path, num_proc: int, progress: bool) -> CheckResult:
+    """Compares every row with the card, the taxonomy and its own maps."""
+    result = CheckResult(str(folder), kind="prepared", expected_from="card")
+    sizes = {path: _group_sizes(path) for path in shard_paths(folder)}
+    result.problems.extend(f"{path.name} is not a whole Parquet file." for path in sizes if sizes[path] is None)
+    try:
+        taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
+        result.dataset = taxonomy.name
+        _check_card(folder, sizes, result)
+    except (OVPartsError, OSError) as error:
+        result.problems.append(str(error))
+        return result
+    except (KeyError, TypeError):
+        result.problems.append("The dataset_info of README.md is not as it was written. Prepare the dataset again.")
+        return result
+    tasks = [(path, group) for path, groups in sizes.items() for group in range(len(groups or ()))]
+    found = map_in_processes(partial(_check_rows, taxonomy), tasks, num_proc)
+    ids: Counter[str] = Counter()
+    for image_ids, problems in tqdm(found, total=len(tasks), desc="Checking", unit=" groups", disable=not progress):
+        ids.update(image_ids)
+        result.problems.extend(problems)
+    result.problems.extend(f"image_id {i!r} occurs {count} times." for i, count in ids.items() if count > 1)
+    return result
+
+
+def _group_sizes(path: Path) -> list[int] | None:
+    """Rows in each row group of a Parquet file; None if the file is broken."""
+    try:
+        metadata = pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return None
+    return [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+
+
+def _check_card(folder: Path, sizes: dict[Path, list[int] | None], result: CheckResult) -> None:
+    card, _ = split_card((folder / "README.md").read_text(encoding="utf-8"), "README.md")
+    described = content_description(folder)
+    if any(info["description"] != described for info in card["dataset_info"]):
+        result.problems.append("The data or taxonomy.json changed after README.md was written. Prepare it again.")
+    for info in card["dataset_info"]:
+        config = info["config_name"]
+        for split in info["splits"]:
+            name = split["name"] if config == "default" else f"{split['name']} ({config})"
+            paths = shard_paths(folder, config_files(config)[split["name"]])
+            found, expected = sum(sum(sizes[path] or ()) for path in paths), split["num_examples"]
+            result.splits.append(SplitCheck(name, found, expected, {DATA_FOLDER: len(paths)}))
+            if found != expected:
+                result.problems.append(f"Split {name} has {found} images, but README.md says {expected}.")
+
+
+def _check_rows(taxonomy: PartTaxonomy, task: tuple[Path, int]) -> tuple[list[str], list[str]]:
+    path, group = task
+    try:
+        rows = pq.ParquetFile(path).read_row_group(group).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        return [], [f"{path.name} cannot be read: {error}"]
+    checked = [(row["image_id"], _row_problems(row, taxonomy, f"{path.name}: {row['image_id']}")) for row in rows]
+    return [image_id for image_id, _ in checked], [problem for _, problems in checked for problem in problems]
+
+
+def _row_problems(row: dict[str, Any], taxonomy: PartTaxonomy, name: str) -> Problems:
+    problems = Problems()
+    image = row["image"]["bytes"]
+    size = problems.attempt(image_size, image, f"{name}, image")
+    columns = [column for column in ("object_map", "part_map") if column in row]
+    maps = {column: problems.attempt(_stored_map, row, column, taxonomy, name) for column in columns}
+    for column, label_map in maps.items():
+        if size and label_map and label_map.values.shape != size:
+            problems.append(f"{name}: {column} has shape {label_map.values.shape}, image {size}.")
+    for instance in row.get("instances", ()) if size else ():
+        problems.attempt(encode_segmentation, instance["mask"], *size, f"an instance of {name}")
+    if problems:
+        return problems
+    if "instances" in row:
+        instances = [Instance(i["category"], i["bbox"], i["mask"]) for i in row["instances"]]
+        expected = instance_row(row["image_id"], image, maps["part_map"], instances, taxonomy)
+    else:
+        expected = semantic_row(row["image_id"], image, maps["object_map"], maps["part_map"], taxonomy)
+    changed = [column for column in _LABEL_COLUMNS if expected.get(column) != row.get(column)]
+    if changed:
+        problems.append(f"{name}: the columns {changed} do not agree with the maps.")
+    return problems
+
+
+def _stored_map(row: dict[str, Any], column: str, taxonomy: PartTaxonomy, name: str) -> LabelMap:
+    bits = 16 if "instances" in row else 8
+    label_map = LabelMap.from_png(row[column]["bytes"], bits, f"{name}, {column}")
+    classes = taxonomy.part_classes if column == "part_map" else taxonomy.object_classes
+    check_labels(label_map.values, len(classes), taxonomy.ignore_index, f"{name}, {column}")
+    return label_map

@@ -1,99 +1,268 @@
-"""Turns the files of a release into rows, and says what is wrong with them."""
+"""An extracted release: where its files are, which of them belong together, and the row of each image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeVar
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
-from ...utils.row_images import image_size
+from ...utils.images import image_size
 from ..masks import LabelMap, check_labels
 from ..rows import Instance, instance_row, semantic_row
-from .layout import ReleaseLayout
-from .listing import ListedImage
-from .problems import Problems
+from .annotations import AnnotatedImage, read_few_shot_list, read_instances
+from .archives import is_junk
+
+T = TypeVar("T")
+
+
+class Problems(list[str]):
+    """Messages about everything that is wrong, collected instead of stopping at the first fault."""
+
+    def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """The result of a call, or None after noting the `DatasetError` that it raised."""
+        try:
+            return function(*arguments)
+        except DatasetError as error:
+            self.append(str(error))
+            return None
+
+
+@dataclass(frozen=True)
+class ReleaseLayout:
+    """The facts about the files of a release.
+
+    Attributes:
+        folder_names: Spellings of the name of its top folder.
+        split_folders: For each split, the folder of its files.
+        part_maps: Folder of the part maps.
+        few_shot_list: File that names the few-shot training images.
+        mask_bits: Depth of the label maps.
+        images_in_paper: For each split, its size as the literature gives it.
+        object_maps: Folder of the object maps, or None if objects come as instances.
+        instance_files: For each split, its instance file, where objects come as instances.
+        images: Folder of the images.
+    """
+
+    folder_names: tuple[str, ...]
+    split_folders: Mapping[str, str]
+    part_maps: str
+    few_shot_list: str
+    mask_bits: Literal[8, 16]
+    images_in_paper: Mapping[str, int]
+    object_maps: str | None = None
+    instance_files: Mapping[str, str] = field(default_factory=dict)
+    images: str = "images"
+
+    @property
+    def mask_folders(self) -> tuple[str, ...]:
+        """Folders that hold one PNG for each image."""
+        return (self.part_maps,) if self.object_maps is None else (self.object_maps, self.part_maps)
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """All files and folders of the top folder that are read."""
+        return (self.images, *self.mask_folders, *self.instance_files.values(), self.few_shot_list)
+
+    def find_root(self, folder: Path) -> Path:
+        """The top folder of the release: `folder` itself, or one of its known names inside it."""
+        for name in self.folder_names:
+            if (folder / name).is_dir():
+                return folder / name
+        if folder.name in self.folder_names or any((folder / entry).exists() for entry in self.entries):
+            return folder
+        raise DatasetError(
+            f"{folder} neither holds a folder {' or '.join(self.folder_names)} nor is one: there is no "
+            f"{' or '.join(self.entries[:2])} in it."
+        )
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """One image of a release, with its entry in the instance file if there is one."""
+
+    split: str
+    image_id: str
+    annotated: AnnotatedImage | None = None
+
+
+@dataclass
+class Listing:
+    """The complete images of a release, and what is wrong with its files.
+
+    Attributes:
+        images: For each split, its complete images in the order of the benchmark.
+        few_shot_ids: Training images that the few-shot list names.
+        found: For each split, how many files each folder holds, and how many images its instance file lists.
+        problems: Files without their partner and entries that contradict each other.
+        notes: Oddities that do no harm.
+    """
+
+    images: dict[str, list[ListedImage]] = field(default_factory=dict)
+    few_shot_ids: frozenset[str] = frozenset()
+    found: dict[str, dict[str, int]] = field(default_factory=dict)
+    problems: Problems = field(default_factory=Problems)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Release:
-    """An extracted release.
-
-    Attributes:
-        layout: Where its files are.
-        taxonomy: What the labels mean.
-        root: Its top folder.
-    """
+    """An extracted release: `root` is its top folder."""
 
     layout: ReleaseLayout
     taxonomy: PartTaxonomy
     root: Path
 
-    def row(self, entry: ListedImage) -> dict[str, Any]:
-        """The row of an image.
+    def list_images(self) -> Listing:
+        """Pairs the files of each split by name; images come by their id in the instance file, or else by name."""
+        listing = Listing()
+        for split in self.layout.split_folders:
+            listing.images[split] = self._list_split(split, listing)
+        listing.few_shot_ids = self._list_few_shot(listing)
+        return listing
 
-        Raises:
-            DatasetError: One of its files is broken, or they contradict each other.
-        """
-        row, problems = self.examine(entry)
+    def row(self, image: ListedImage) -> dict[str, Any]:
+        """The row of an image; raises `DatasetError` if a file is broken or two contradict each other."""
+        row, problems = self.examine(image)
         if problems:
             raise DatasetError(problems[0])
         return row
 
-    def examine(self, entry: ListedImage) -> tuple[dict[str, Any], Problems]:
-        """The row of a entry, and everything that is wrong with it; with a problem the row is empty."""
+    def examine(self, image: ListedImage) -> tuple[dict[str, Any], Problems]:
+        """The row of an image, and everything that is wrong with it; with a problem the row is empty."""
         problems = Problems()
-        path = self._path(self.layout.images, entry, ".jpg")
-        image = path.read_bytes()
-        size = problems.attempt(image_size, image, self._name(path))
-        maps = {folder: problems.attempt(self._label_map, folder, entry) for folder in self.layout.mask_folders}
+        path = self._path(self.layout.images, image, ".jpg")
+        data = path.read_bytes()
+        size = problems.attempt(image_size, data, self._name(path))
+        maps = {folder: problems.attempt(self._label_map, folder, image) for folder in self.layout.mask_folders}
         for folder, label_map in maps.items():
             if size and label_map and label_map.values.shape != size:
                 problems.append(
-                    f"{self._name(self._path(folder, entry, '.png'))} is {_by(label_map.values.shape)}, but "
-                    f"{self._name(path)} is {_by(size)} pixels (turned upright)."
+                    f"{self._name(self._path(folder, image, '.png'))} is {_format_size(label_map.values.shape)}, but "
+                    f"{self._name(path)} is {_format_size(size)} pixels (turned upright)."
                 )
-        instances = self._instances(entry, size, problems)
+        instances = self._instances(image, size, problems)
         if problems:
             return {}, problems
         part_map = maps[self.layout.part_maps]
         if self.layout.object_maps is None:
-            return instance_row(entry.image_id, image, part_map, instances, self.taxonomy), problems
-        object_map = maps[self.layout.object_maps]
-        return semantic_row(entry.image_id, image, object_map, part_map, self.taxonomy), problems
+            return instance_row(image.image_id, data, part_map, instances, self.taxonomy), problems
+        return semantic_row(image.image_id, data, maps[self.layout.object_maps], part_map, self.taxonomy), problems
 
-    def _label_map(self, folder: str, entry: ListedImage) -> LabelMap:
-        path = self._path(folder, entry, ".png")
+    def _list_split(self, split: str, listing: Listing) -> list[ListedImage]:
+        problems_before = len(listing.problems)
+        stems, listing.found[split] = {}, {}
+        for folder in (self.layout.images, *self.layout.mask_folders):
+            path = self.root / folder / self.layout.split_folders[split]
+            if path.is_dir():
+                stems[folder] = _stems(path, ".jpg" if folder == self.layout.images else ".png")
+                listing.found[split][folder] = len(stems[folder])
+            else:
+                listing.problems.append(f"{self._name(path)} is missing; the release has this folder.")
+        self._note_unpaired_files(split, stems, listing)
+        complete = len(stems) == len(self.layout.mask_folders) + 1
+        present = set.intersection(*stems.values()) if complete else set()
+        if self.layout.instance_files:
+            images = self._annotated_images(split, present, listing)
+        else:
+            images = [ListedImage(split, stem) for stem in sorted(present)]
+        if not images and len(listing.problems) == problems_before:
+            folder = self.root / self.layout.images / self.layout.split_folders[split]
+            listing.problems.append(f"{self._name(folder)} holds no images (.jpg).")
+        return images
+
+    def _note_unpaired_files(self, split: str, stems: dict[str, set[str]], listing: Listing) -> None:
+        folder = self.layout.split_folders[split]
+        images = stems.get(self.layout.images)
+        for mask_folder in self.layout.mask_folders:
+            if images is None or mask_folder not in stems:
+                continue
+            for stem in sorted(images ^ stems[mask_folder]):
+                image = self._name(self.root / self.layout.images / folder / f"{stem}.jpg")
+                mask = self._name(self.root / mask_folder / folder / f"{stem}.png")
+                listing.problems.append(
+                    f"{image} has no mask {mask}." if stem in images else f"{mask} has no image {image}."
+                )
+
+    def _annotated_images(self, split: str, present: set[str], listing: Listing) -> list[ListedImage]:
+        path = self.root / self.layout.instance_files[split]
+        read = listing.problems.attempt(self._read, read_instances, path)
+        if read is None:
+            return []
+        annotated, inconsistencies = read
+        listing.found[split][path.name] = len(annotated)
+        listing.problems.extend(inconsistencies)
+        folder = self.root / self.layout.images / self.layout.split_folders[split]
+        for image in annotated:
+            if not (folder / image.file_name).is_file():
+                listing.problems.append(
+                    f"{self._name(path)} lists {image.file_name!r}, which {self._name(folder)} lacks."
+                )
+        by_stem = {PurePosixPath(image.file_name).stem: image for image in annotated}
+        unlisted = sorted(present - by_stem.keys())
+        if unlisted:
+            listing.notes.append(f"{self._name(path)} does not list {len(unlisted)} images, left out: {unlisted[:10]}.")
+        return [ListedImage(split, stem, image) for stem, image in by_stem.items() if stem in present]
+
+    def _list_few_shot(self, listing: Listing) -> frozenset[str]:
+        path = self.root / self.layout.few_shot_list
+        entries = listing.problems.attempt(self._read, read_few_shot_list, path)
+        if entries is None:
+            return frozenset()
+        folder = self.layout.split_folders["train"]
+        known = {image.image_id for image in listing.images["train"]}
+        paths = {entry: PurePosixPath(entry) for entry in entries}
+        ids = {entry: p.stem for entry, p in paths.items() if p.parent.as_posix() in (folder, ".") and p.stem in known}
+        unmatched = [entry for entry in entries if entry not in ids]
+        if not ids and known:
+            listing.problems.append(
+                f"{self._name(path)} names no image of {self.layout.images}/{folder}; its first entries are "
+                f"{entries[:3]}. An entry must end in {self.layout.images}/{folder}/<id>.jpg."
+            )
+        elif unmatched:
+            listing.notes.append(f"{self._name(path)} names images that are not there: {unmatched[:10]}.")
+        return frozenset(ids.values())
+
+    def _read(self, read: Callable[[Path, str], T], path: Path) -> T:
+        if not path.is_file():
+            raise DatasetError(f"{self._name(path)} is missing; the release has this file.")
+        return read(path, self._name(path))
+
+    def _label_map(self, folder: str, image: ListedImage) -> LabelMap:
+        path = self._path(folder, image, ".png")
         label_map = LabelMap.from_png(path.read_bytes(), self.layout.mask_bits, self._name(path))
         classes = self.taxonomy.part_classes if folder == self.layout.part_maps else self.taxonomy.object_classes
         check_labels(label_map.values, len(classes), self.taxonomy.ignore_index, self._name(path))
         return label_map
 
-    def _instances(self, entry: ListedImage, size: tuple[int, int] | None, problems: Problems) -> list[Instance]:
-        listed = entry.annotated
+    def _instances(self, image: ListedImage, size: tuple[int, int] | None, problems: Problems) -> list[Instance]:
+        listed = image.annotated
         if listed is None:
             return []
-        if size and size != (listed.height, listed.width):
-            path = self.root / self.layout.instance_files[entry.split]
+        stated = (listed.height, listed.width)
+        if size and size != stated:
+            path = self.root / self.layout.instance_files[image.split]
             problems.append(
-                f"{self._name(path)} says that {listed.file_name} is {_by((listed.height, listed.width))} pixels, but "
-                f"{self._name(self._path(self.layout.images, entry, '.jpg'))} is {_by(size)} (turned upright)."
+                f"{self._name(path)} says that {listed.file_name} is {_format_size(stated)} pixels, but "
+                f"{self._name(self._path(self.layout.images, image, '.jpg'))} is {_format_size(size)} (turned upright)."
             )
             return []
         num_objects = len(self.taxonomy.object_classes)
-        decoded = [
-            problems.attempt(annotation.to_instance, listed.height, listed.width, num_objects)
-            for annotation in listed.annotations
-        ]
+        decoded = [problems.attempt(annotation.to_instance, *stated, num_objects) for annotation in listed.annotations]
         return [instance for instance in decoded if instance is not None]
 
-    def _path(self, folder: str, entry: ListedImage, suffix: str) -> Path:
-        return self.root / folder / self.layout.split_folders[entry.split] / f"{entry.image_id}{suffix}"
+    def _path(self, folder: str, image: ListedImage, suffix: str) -> Path:
+        return self.root / folder / self.layout.split_folders[image.split] / f"{image.image_id}{suffix}"
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root.parent).as_posix()
 
 
-def _by(size: tuple[int, ...]) -> str:
+def _stems(folder: Path, suffix: str) -> set[str]:
+    return {path.stem for path in folder.iterdir() if path.suffix == suffix and not is_junk(path.name)}
+
+
+def _format_size(size: tuple[int, ...]) -> str:
     return f"{size[1]} x {size[0]}"

@@ -9,29 +9,54 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import multiprocessing
+import os
 import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm.auto import tqdm
 
 from ...errors import ConfigurationError, DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
-from .dataset_card import DATA_FOLDER, render_card
-from .shards import ROWS_PER_SHARD, RowSource, write_shards
+from ...utils.files import replace_folder
+from ..dataset_card import DATA_FOLDER, render_card
+
+if TYPE_CHECKING:
+    import datasets
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
 
+ROWS_PER_SHARD = 250
+_ROWS_PER_GROUP = 50  # what one process holds in memory
 _ROW_FORMAT = 1  # to be raised when the same source gives other rows
 
 
-class RepositoryBuilder(Protocol):
-    """What `write_repository` asks of a dataset.
+class RowSource(NamedTuple):
+    """Rows that are ready to be read.
 
     Attributes:
-        TAXONOMY: Its vocabulary.
-        CARD: Template of its card, see `render_card`.
+        groups: For each group of shards, the keys of its rows. A group is named after its split, or "train-few_shot"
+            and "train-rest" where the training split is kept in two parts.
+        row: Makes the row of a key; it and the keys can be pickled.
     """
+
+    groups: dict[str, Sequence[Any]]
+    row: Callable[[Any], dict[str, Any]]
+
+
+class RepositoryBuilder(Protocol):
+    """What `write_repository` needs to know of a dataset: its vocabulary, the template of its card, and its rows."""
 
     TAXONOMY: PartTaxonomy
     CARD: Path
@@ -83,7 +108,8 @@ def write_repository(
     except BaseException:
         logger.warning("Interrupted. The same command continues from %s.", work)
         raise
-    _publish(work, out)
+    replace_folder(repository, out)
+    shutil.rmtree(work)
     return out
 
 
@@ -92,10 +118,77 @@ def is_repository(folder: Path) -> bool:
     return (folder / "taxonomy.json").is_file() and (folder / DATA_FOLDER).is_dir()
 
 
+def write_shards(
+    source: RowSource, features: datasets.Features, folder: Path, num_proc: int = 1, progress: bool = True
+) -> None:
+    """Writes the shards that are not in the folder yet; each gets its name when it is complete."""
+    shards = _plan_shards(source.groups)
+    missing = [shard for shard in shards if not (folder / shard.file_name).exists()]
+    total = sum(len(shard.keys) for shard in shards)
+    done = total - sum(len(shard.keys) for shard in missing)
+    write = partial(write_shard, row=source.row, schema=features.arrow_schema, folder=folder)
+    with tqdm(total=total, initial=done, desc="Preparing", unit=" images", disable=not progress) as bar:
+        for rows in map_in_processes(write, missing, num_proc):
+            bar.update(rows)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One data file of a repository and the keys of its rows."""
+
+    file_name: str
+    keys: Sequence[Any]
+
+
+def write_shard(shard: Shard, row: Callable[[Any], dict[str, Any]], schema: pa.Schema, folder: Path) -> int:
+    """Writes one shard and returns the number of its rows."""
+    temporary = folder / f"{shard.file_name}.partial"
+    with pq.ParquetWriter(temporary, schema) as writer:
+        for start in range(0, len(shard.keys), _ROWS_PER_GROUP):
+            rows = [row(key) for key in shard.keys[start : start + _ROWS_PER_GROUP]]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    temporary.replace(folder / shard.file_name)
+    return len(shard.keys)
+
+
+def map_in_processes(
+    function: Callable[[T], R], tasks: Iterable[T], num_proc: int = 1, chunksize: int = 1
+) -> Iterator[R]:
+    """`map`, spread over processes if there is more than one; `chunksize` tasks are sent to a process at a time.
+
+    Function, tasks and results must then be picklable. An error ends the work: tasks not begun yet are dropped.
+    """
+    if num_proc == 1:
+        yield from map(function, tasks)
+        return
+    with ProcessPoolExecutor(num_proc, initializer=_end_with_parent) as pool:
+        yield from pool.map(function, tasks, chunksize=chunksize)
+
+
+def _end_with_parent() -> None:
+    """Keeps a worker from outliving a killed parent, and from writing where the next run writes."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _plan_shards(groups: dict[str, Sequence[Any]]) -> list[Shard]:
+    """Cuts each group into files of at most `ROWS_PER_SHARD` rows; an empty group has none."""
+    return [
+        Shard(f"{group}-{i:05d}-of-{len(starts):05d}.parquet", keys[start : start + ROWS_PER_SHARD])
+        for group, keys in groups.items()
+        for starts in [range(0, len(keys), ROWS_PER_SHARD)]
+        for i, start in enumerate(starts)
+    ]
+
+
 def _check_target(out: Path, overwrite: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    if not (out.is_dir() and is_repository(out)):
+    if not is_repository(out):
         raise DatasetError(f"{out} exists and is not a prepared dataset, so it is left alone. Give another folder.")
     if not overwrite:
         raise DatasetError(
@@ -116,10 +209,3 @@ def _begin(work: Path, builder: RepositoryBuilder) -> Path:
     repository = work / "repository"
     (repository / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
     return repository
-
-
-def _publish(work: Path, out: Path) -> None:
-    if out.exists():
-        out.rename(work / "replaced")
-    (work / "repository").rename(out)
-    shutil.rmtree(work)

@@ -10,6 +10,9 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from ovparts_hf.metrics.flavours import FLAVOURS
+from ovparts_hf.taxonomy import TAXONOMIES
+
 HERE = Path(__file__).parent
 NUMBERS = ("mIoU", "mIoU_seen", "mIoU_unseen", "hIoU", "fwIoU", "mRecall", "pixel_accuracy")
 
@@ -31,8 +34,8 @@ demo = gr.Interface(
     [
         gr.File(label="Prediction: PNG of class ids", file_types=[".png"], type="filepath"),
         gr.File(label="Reference: PNG of class ids", file_types=[".png"], type="filepath"),
-        gr.Dropdown(["pascal-part-116", "ade20k-part-234"], value="pascal-part-116", label="Vocabulary"),
-        gr.Dropdown(["ov_parts", "partclipseg", "partcatseg", "strict"], value="ov_parts", label="Definitions"),
+        gr.Dropdown(list(TAXONOMIES), value="pascal-part-116", label="Vocabulary"),
+        gr.Dropdown(list(FLAVOURS), value="ov_parts", label="Definitions"),
     ],
     gr.JSON(label="Numbers in percent"),
     title="Part mIoU",

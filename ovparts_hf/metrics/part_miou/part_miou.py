@@ -14,11 +14,11 @@ import datasets
 import evaluate
 import numpy as np
 
-from ovparts_hf import ADE20K_PART_234, PASCAL_PART_116, PartSegmentationMetric
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.metrics import PartSegmentationMetric
 from ovparts_hf.metrics.confusion import as_map
+from ovparts_hf.taxonomy import TAXONOMIES
 
-_VOCABULARIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234)}
 _OPTIONS = ("class_names", "seen_ids", "ignore_index", "metrics", "pred_all")
 _LARGEST_ID = 65535  # as 16-bit label maps hold it; the ids of a pair share an integer
 
@@ -41,9 +41,9 @@ Args:
     references: List of label maps of the same sizes: class ids, `ignore_index` where unlabelled.
     object_masks: Optional list of masks of the same sizes, nonzero inside the object that the pair is about.
     class_names, seen_ids, ignore_index, metrics, pred_all: As for `ovparts_hf.PartSegmentationMetric`; here or given to
-        `evaluate.load`. The configurations "pascal-part-116" and "ade20k-part-234" know the first three. Otherwise
-        `class_names` is needed; by default every class counts as seen and `ignore_index` is 255, or 65535 for more than
-        255 classes.
+        `evaluate.load`. The configurations "pascal-part-116", "ade20k-part-234" and "toy-world" know the first three.
+        Otherwise `class_names` is needed; by default every class counts as seen and `ignore_index` is 255, or 65535 for
+        more than 255 classes.
 Returns:
     What `ovparts_hf.PartSegmentationMetric.compute` returns: a dict with "mIoU", "mIoU_seen", "mIoU_unseen", "hIoU",
     "IoU" and more, in percent.
@@ -60,9 +60,9 @@ class PartMiou(evaluate.Metric):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._options = {key: kwargs.pop(key) for key in _OPTIONS if key in kwargs}
         super().__init__(*args, **kwargs)
-        if self.config_name != "default" and self.config_name not in _VOCABULARIES:
+        if self.config_name != "default" and self.config_name not in TAXONOMIES:
             raise ConfigurationError(
-                f"Unknown configuration {self.config_name!r}; choose one of {list(_VOCABULARIES)}, or none and give "
+                f"Unknown configuration {self.config_name!r}; choose one of {list(TAXONOMIES)}, or none and give "
                 "class_names."
             )
         if self._knows_vocabulary:
@@ -122,14 +122,14 @@ class PartMiou(evaluate.Metric):
 
     @property
     def _knows_vocabulary(self) -> bool:
-        return self.config_name in _VOCABULARIES or "class_names" in self._options
+        return self.config_name in TAXONOMIES or "class_names" in self._options
 
     def _metric(self, **options: Any) -> PartSegmentationMetric:
         unknown = sorted(set(options) - set(_OPTIONS))
         if unknown:
             raise ConfigurationError(f"Unknown options {unknown}; allowed are {list(_OPTIONS)}.")
         options = {**self._options, **options}
-        taxonomy = _VOCABULARIES.get(self.config_name)
+        taxonomy = TAXONOMIES.get(self.config_name)
         if taxonomy is not None:
             names, seen, ignore = taxonomy.part_classes, taxonomy.seen_part_ids, taxonomy.ignore_index
         elif "class_names" in options:
@@ -137,7 +137,7 @@ class PartMiou(evaluate.Metric):
             seen, ignore = range(len(names)), 255 if len(names) <= 255 else _LARGEST_ID
         else:
             raise ConfigurationError(
-                f"The vocabulary is not known: load the configuration {' or '.join(map(repr, _VOCABULARIES))}, or give "
+                f"The vocabulary is not known: load the configuration {' or '.join(map(repr, TAXONOMIES))}, or give "
                 "class_names to evaluate.load or compute."
             )
         return PartSegmentationMetric(**{"class_names": names, "seen_ids": seen, "ignore_index": ignore, **options})

@@ -26,27 +26,12 @@ UNUSED = {
 
 
 def convert_clipseg(checkpoint: str | Path, config: CLIPSegPartConfig) -> tuple[CLIPSegForPartSegmentation, KeyReport]:
-    """Builds the model of a released checkpoint.
-
-    Args:
-        checkpoint: A detectron2 `.pth` or a safetensors file with the original's key names.
-        config: Configuration of the base model that it was trained from.
-
-    Returns:
-        The model, and what became of each key.
-
-    Raises:
-        CheckpointError: The file is unreadable, or a key or shape is unexplained.
-    """
+    """See `checkpoints.convert_checkpoint`."""
     return convert_checkpoint(CLIPSegForPartSegmentation, checkpoint, config, lambda tensors, _: account_keys(tensors))
 
 
 def account_keys(tensors: Mapping[str, torch.Tensor]) -> KeyReport:
-    """Sorts the original's keys into used, derivable and unused; keys without its prefix stay unexplained.
-
-    Raises:
-        CheckpointError: A derivable tensor is not what it should be.
-    """
+    """Sorts the original's keys into used, derivable and unused; keys without its prefix stay unexplained."""
     report = KeyReport()
     for key, tensor in tensors.items():
         name = key.removeprefix(PREFIX)

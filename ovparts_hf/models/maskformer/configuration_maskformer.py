@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from ..configuration_resnet import PartResNetConfig
 from ..configuration_utils import PartSegmentationConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @strict

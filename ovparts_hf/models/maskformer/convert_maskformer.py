@@ -54,12 +54,7 @@ def account_keys(tensors: Mapping[str, torch.Tensor], config: MaskFormerPartConf
 def account_mask_classification(
     tensors: Mapping[str, torch.Tensor], config: MaskClassificationConfig, report: KeyReport
 ) -> None:
-    """Notes what becomes of the keys of backbone, pixel decoder, transformer decoder, heads and criterion.
-
-    Args:
-        tensors: The original's checkpoint; other keys are left alone.
-        config: Configuration of the model.
-        report: Where to note it.
+    """Notes in the report what becomes of the keys of backbone, decoders, heads and criterion; leaves others alone.
 
     Raises:
         CheckpointError: The criterion's weights are not what the configuration says.

@@ -19,15 +19,10 @@ Targets = tuple[list[torch.Tensor], list[torch.Tensor]]
 
 
 def masks_from_labels(labels: torch.Tensor, size: tuple[int, int], num_classes: int) -> Targets:
-    """Cuts label maps into one mask per class that occurs.
+    """Cuts label maps (batch, height', width') into one mask for each class from 0 to `num_classes` - 1 that occurs.
 
-    Args:
-        labels: (batch, height', width') class ids; other values are unlabelled. Resized by nearest neighbour to `size`.
-        size: (height, width) of the images. Masks are extended to a multiple of 32 as the images are.
-        num_classes: Ids from 0 to `num_classes` - 1 count.
-
-    Returns:
-        Per image masks (n, padded height, padded width) float32 of 0 and 1, and their class ids (n,) int64.
+    Labels are resized by nearest neighbour to the images' `size`, and masks are extended to a multiple of 32 as the
+    images are. Returns for each image masks (n, height, width) float32 of 0 and 1, and class ids (n,).
     """
     if tuple(labels.shape[-2:]) != tuple(size):
         labels = F.interpolate(labels[:, None].float(), size=size, mode="nearest")[:, 0].long()
@@ -42,17 +37,17 @@ def mask_classification_loss(
     targets: Targets,
     config: MaskClassificationConfig,
 ) -> dict[str, torch.Tensor]:
-    """Losses of every decoder layer, each with a matching of its own (MaskFormer, section 3.2).
+    """Weighted losses of every decoder layer, each with a matching of its own (MaskFormer, section 3.2).
 
     Args:
         class_logits: Per layer (batch, queries, classes + 1), the last column being "no object".
         mask_logits: Per layer (batch, queries, h, w).
-        targets: Masks and class ids, see `masks_from_labels`.
+        targets: See `masks_from_labels`.
         config: Where the weights are.
 
     Returns:
-        "loss_ce", "loss_mask" and "loss_dice" of the last layer, and with "_0", "_1", ... of those before it, all
-        weighted: their sum is the training loss. Mask losses are per mask of the batch.
+        "loss_ce", "loss_mask" and "loss_dice" of the last layer, and with "_0", "_1", ... of those before it; their sum
+        is the training loss. Mask losses are per mask of the batch.
     """
     matcher = MaskFormerHungarianMatcher(config.cross_entropy_weight, config.mask_weight, config.dice_weight)
     losses = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -33,6 +33,9 @@ from .modules import (
     pad_to_multiple,
     sum_of_queries,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class MaskFormerForPartSegmentation(PartSegmentationModel):
@@ -88,7 +91,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         return {"class_features": self.find_classes(class_names)}
 
     def find_classes(self, names: Sequence[str]) -> torch.Tensor:
-        """Looks class names up: the words of a closed vocabulary are not encoded.
+        """Looks class names up: those of a closed vocabulary are not encoded.
 
         Args:
             names: Part classes ("dog's ear").

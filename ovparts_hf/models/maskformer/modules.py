@@ -23,11 +23,8 @@ SIZE_DIVISOR = 32
 
 
 class PixelFeatures(NamedTuple):
-    """What is computed once per image.
-
-    Attributes:
-        deepest: (batch, backbone channels, H / 32, W / 32), what queries look at.
-        mask_features: (batch, mask feature size, H / 4, W / 4), what masks are read from.
+    """What is computed once per image: `deepest` (batch, channels, H / 32, W / 32), which queries look at, and
+    `mask_features` (batch, mask feature size, H / 4, W / 4), from which masks are read.
     """
 
     deepest: torch.Tensor
@@ -80,14 +77,9 @@ class QueryDecoder(nn.Module):
         self.layernorm = nn.LayerNorm(config.hidden_size)
 
     def forward(self, features: torch.Tensor, attention_bias: torch.Tensor | None = None) -> torch.Tensor:
-        """Decodes all queries.
+        """Decodes all queries, which look at features (batch, in_channels, h, w) with a bias (batch, 1, 1, h * w).
 
-        Args:
-            features: (batch, in_channels, h, w).
-            attention_bias: (batch, 1, 1, h * w), added to the logits of every attention to the map, or None.
-
-        Returns:
-            (layers, batch, queries, hidden size), each layer's states after the shared layer norm.
+        Returns (layers, batch, queries, hidden size), each layer's states after the shared layer norm.
         """
         memory = self.input_projection(features)
         positions = self.position_embedder(memory.shape, memory.device, memory.dtype)
@@ -121,11 +113,8 @@ def init_mask_classification_layer(module: nn.Module) -> None:
 
 
 class Proposals(NamedTuple):
-    """What the queries of every decoder layer propose.
-
-    Attributes:
-        class_logits: (layers, batch, queries, classes + 1), the last column being "no object".
-        mask_logits: (layers, batch, queries, H / 4, W / 4).
+    """What the queries of every decoder layer propose: `class_logits` (layers, batch, queries, classes + 1), the last
+    column being "no object", and `mask_logits` (layers, batch, queries, H / 4, W / 4).
     """
 
     class_logits: torch.Tensor
@@ -133,26 +122,14 @@ class Proposals(NamedTuple):
 
 
 def mask_probabilities(mask_logits: torch.Tensor, padded: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
-    """Enlarges masks (batch, queries, h, w) to the padded image and cuts the padding off.
-
-    Args:
-        mask_logits: Before the sigmoid.
-        padded: (height, width) that the network saw.
-        size: (height, width) of the image at its upper left.
-
-    Returns:
-        (batch, queries, *size), 0 to 1.
-    """
+    """Enlarges mask logits (batch, queries, h, w) to the `padded` image, cuts it to `size`, and takes the sigmoid."""
     enlarged = F.interpolate(mask_logits, size=tuple(padded), mode="bilinear", align_corners=False)
     return enlarged[..., : size[0], : size[1]].sigmoid()
 
 
 def sum_of_queries(class_scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Class maps (batch, classes, h, w) from proposals: the sum over queries of score times mask (MaskFormer, 3.4).
-
-    Args:
-        class_scores: (batch, queries, classes), not below zero.
-        masks: (batch, queries, h, w), 0 to 1.
+    """Class maps (batch, classes, h, w) from scores (batch, queries, classes) and masks (batch, queries, h, w): the sum
+    over queries of score times mask (MaskFormer, section 3.4).
     """
     return torch.einsum("bqc,bqhw->bchw", class_scores, masks)
 
@@ -169,17 +146,11 @@ def check_request(
     labels: torch.Tensor | None,
     include_none: bool,
 ) -> None:
-    """Checks the arguments that all mask classification models share.
-
-    Args:
-        rows: Images, or objects where those are asked about.
-        num_classes: Classes to be scored.
-        class_mask: Must be (rows, classes).
-        labels: Must be (rows, height, width).
-        include_none: Must be False: "no object" is known for a query, but not for a pixel.
+    """Checks the arguments of `forward` that all mask classification models share.
 
     Raises:
-        ConfigurationError: One of them is not as it must be.
+        ConfigurationError: `class_mask` is not (rows, classes), `labels` are not (rows, height, width), or "none" is
+            asked for: "no object" is known for a query, but not for a pixel.
     """
     if include_none:
         raise ConfigurationError("This model has no score for 'none' at a pixel; set include_none=False.")

@@ -29,19 +29,7 @@ CLIP_PIXELS = {"pixel_mean": "clip_mean", "pixel_std": "clip_std"}
 def convert_zsseg(
     checkpoint: str | Path, config: ZSSegConfig, prompt_checkpoint: str | Path | None = None
 ) -> tuple[ZSSegForPartSegmentation, KeyReport]:
-    """Builds the model of a checkpoint of the original.
-
-    Args:
-        checkpoint: A detectron2 `.pth` or a safetensors file with the original's key names.
-        config: Sizes and switches of the model.
-        prompt_checkpoint: Prompts to be used instead of those in `checkpoint`, or None.
-
-    Returns:
-        The model, and what became of each key of `checkpoint`.
-
-    Raises:
-        CheckpointError: A file is unreadable, or a key or shape is unexplained.
-    """
+    """See `checkpoints.convert_checkpoint`; prompts of a separate checkpoint replace those in `checkpoint`."""
     model, report = convert_checkpoint(ZSSegForPartSegmentation, checkpoint, config, account_keys)
     if prompt_checkpoint is not None:
         load_prompts(model.prompts, prompt_checkpoint)
@@ -49,17 +37,8 @@ def convert_zsseg(
 
 
 def load_prompts(prompts: LearnedPrompts | None, checkpoint: str | Path) -> KeyReport:
-    """Loads the original's separate checkpoint of tuned prompts.
-
-    Args:
-        prompts: The `prompts` of a model, of the lengths that were tuned.
-        checkpoint: A `.pth` whose keys start with "prompt_learner."; others are left alone, as by the original.
-
-    Returns:
-        What became of each of these keys.
-
-    Raises:
-        CheckpointError: The file is unreadable, a key or shape does not fit, or the model has no learned prompts.
+    """Loads the original's separate checkpoint of tuned prompts; keys that do not start with "prompt_learner." are left
+    alone.
     """
     if prompts is None:
         raise CheckpointError("The model has no learned prompts: set prompt_lengths of its configuration.")
@@ -73,11 +52,7 @@ def load_prompts(prompts: LearnedPrompts | None, checkpoint: str | Path) -> KeyR
 
 
 def account_keys(tensors: Mapping[str, torch.Tensor], config: ZSSegConfig) -> KeyReport:
-    """Sorts the original's keys into used, derivable and unused; others stay unexplained.
-
-    Raises:
-        CheckpointError: A derivable tensor is not what it should be.
-    """
+    """Sorts the original's keys into used, derivable and unused; others stay unexplained."""
     report = KeyReport()
     account_mask_classification(tensors, config, report)
     for key, tensor in tensors.items():

@@ -39,22 +39,23 @@ from ..maskformer.modules import (
 from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput
 from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
-from .clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from .configuration_zsseg import ZSSegConfig
-from .object_prompt import attention_bias, check_object_masks, object_mask_features
+from .stages import (
+    attention_bias,
+    check_object_masks,
+    clip_part_features,
+    clip_proposal_scores,
+    ensemble,
+    object_mask_features,
+)
 
 TEMPLATES = ("a photo of a {}.",)
 """For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
 
 
-class Words(NamedTuple):
-    """A vocabulary as the second stage needs it.
-
-    Attributes:
-        class_features: (classes, projection dim) unit vectors.
-        exponents: (classes,) share of the queries' opinion.
-        input_ids: The prompts, only for those that depend on the image.
-        attention_mask: Of the prompts.
+class ClassInputs(NamedTuple):
+    """A vocabulary as the second stage needs it: unit features (classes, projection dim), the queries' share (classes,)
+    and, for prompts that depend on the image, their tokens.
     """
 
     class_features: torch.Tensor
@@ -237,9 +238,9 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
             nothing else.
 
         Raises:
-            ConfigurationError: Words or object masks are missing, sizes do not fit, or "none" is asked for.
+            ConfigurationError: ClassInputs or object masks are missing, sizes do not fit, or "none" is asked for.
         """
-        class_features = self._check_words(class_features, input_ids, attention_mask)
+        class_features = self._resolve_class_features(class_features, input_ids, attention_mask)
         check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
         rows = len(pixel_values if object_masks is None else object_masks)
         check_request(rows, len(class_features), class_mask, labels, include_none)
@@ -255,10 +256,12 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
             if self.training:
                 return PartSegmentationOutput(loss=loss, class_features=self.unless_stored(class_features))
 
-        words = Words(class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask)
+        class_inputs = ClassInputs(
+            class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask
+        )
         if class_mask is None:
             class_mask = torch.ones(rows, len(class_features), dtype=torch.bool, device=self.device)
-        logits = self._class_maps(pixel_values, object_masks, proposals, words, class_mask)
+        logits = self._class_maps(pixel_values, object_masks, proposals, class_inputs, class_mask)
         return PartSegmentationOutput(loss=loss, logits=logits, class_features=self.unless_stored(class_features))
 
     def _class_maps(
@@ -266,7 +269,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         pixel_values: torch.Tensor,
         object_masks: torch.Tensor | None,
         proposals: Proposals,
-        words: Words,
+        class_inputs: ClassInputs,
         class_mask: torch.Tensor,
     ) -> torch.Tensor:
         """The second stage, row by row; see `forward`."""
@@ -280,26 +283,26 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
             masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
             candidates = allowed.nonzero()[:, 0]
             if object_masks is None:
-                maps = self._name_proposals(images[row], scores, masks, words, candidates)
+                maps = self._name_proposals(images[row], scores, masks, class_inputs, candidates)
             else:
-                maps = self._name_parts(images[row], object_masks[row], scores, masks, words, candidates)
+                maps = self._name_parts(images[row], object_masks[row], scores, masks, class_inputs, candidates)
             logits[row, candidates] = maps
         return logits
 
-    def _check_words(
+    def _resolve_class_features(
         self,
         class_features: torch.Tensor | None,
         input_ids: torch.Tensor | None,
         attention_mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """`resolve_class_features`, and whether there is all that image-conditioned prompts need."""
-        words = self.resolve_class_features(class_features, input_ids, attention_mask)
+        resolved = self.resolve_class_features(class_features, input_ids, attention_mask)
         if self.config.image_conditioned_prompts and input_ids is None and not self.training:
             raise ConfigurationError(
                 "The prompts of this model depend on the image: pass input_ids and attention_mask, even if "
                 "class_features are given or the model has a vocabulary of its own."
             )
-        return words
+        return resolved
 
     def _exponents(self, class_features: torch.Tensor, seen_classes: torch.Tensor | None) -> torch.Tensor:
         weight, seen = self.config.ensemble_weight, self.config.seen_class_names
@@ -314,12 +317,12 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         image: torch.Tensor,
         scores: torch.Tensor,
         masks: torch.Tensor,
-        words: Words,
+        class_inputs: ClassInputs,
         candidates: torch.Tensor,
     ) -> torch.Tensor:
         """Plain ZSseg's class maps (candidates, h, w): both opinions on each query, then the sum over queries."""
-        clip_scores = clip_proposal_scores(self.clip, self.config, image, masks, words.class_features)
-        scores = ensemble(scores, clip_scores, words.exponents)[:, candidates]
+        clip_scores = clip_proposal_scores(self.clip, self.config, image, masks, class_inputs.class_features)
+        scores = ensemble(scores, clip_scores, class_inputs.exponents)[:, candidates]
         return sum_of_queries(scores[None], masks[None])[0]
 
     def _name_parts(
@@ -328,7 +331,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         object_mask: torch.Tensor,
         scores: torch.Tensor,
         masks: torch.Tensor,
-        words: Words,
+        class_inputs: ClassInputs,
         candidates: torch.Tensor,
     ) -> torch.Tensor:
         """ZSseg+'s class maps (candidates, h, w): the sum over queries, then both opinions on each pixel.
@@ -341,17 +344,21 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         predicted = query_maps.argmax(0)
         present, *features = clip_part_features(self.clip, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
-        table[present] = self._part_similarity(*features, words, candidates).softmax(-1)
+        table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1)
         clip_maps = table.T[:, predicted]
-        return ensemble(query_maps[candidates], clip_maps, words.exponents[candidates, None, None])
+        return ensemble(query_maps[candidates], clip_maps, class_inputs.exponents[candidates, None, None])
 
     def _part_similarity(
-        self, object_feature: torch.Tensor, part_features: torch.Tensor, words: Words, candidates: torch.Tensor
+        self,
+        object_feature: torch.Tensor,
+        part_features: torch.Tensor,
+        class_inputs: ClassInputs,
+        candidates: torch.Tensor,
     ) -> torch.Tensor:
         """CLIP's logits (parts, candidates); without learned prompts there is no weight for the object's feature."""
-        text = words.class_features[candidates]
+        text = class_inputs.class_features[candidates]
         if self.config.image_conditioned_prompts:
-            mask = None if words.attention_mask is None else words.attention_mask[candidates]
-            text = self.encode_classes(words.input_ids[candidates], mask, object_feature)
+            mask = None if class_inputs.attention_mask is None else class_inputs.attention_mask[candidates]
+            text = self.encode_classes(class_inputs.input_ids[candidates], mask, object_feature)
         fused = part_features if self.prompts is None else self.prompts.fuse(part_features, object_feature)
         return self.config.temperature * fused @ text.T

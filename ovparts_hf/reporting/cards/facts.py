@@ -1,4 +1,9 @@
-"""What the card of a model says, as data."""
+"""The facts that cards state: about datasets, starting weights, model families and models.
+
+A new dataset, starting checkpoint or model family is described here, by an entry of `DATASETS`, `WEIGHTS` or
+`FAMILY_FACTS`; longer texts about a family go into `templates/model_card_<family>.j2`. All of it is optional: a card
+says that it does not know, or says nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,61 +11,180 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ...taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy, split_part_class
-from ...toy.world import TOY_WORLD
+from ...models.auto import config_class
+from ...taxonomy import TOY_WORLD, PartTaxonomy, split_part_class
 
 Origin = Literal["released", "recipe", "stock", "trained", "unknown"]
-TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234, TOY_WORLD)}
-TITLES = {"pascal-part-116": "Pascal-Part-116", "ade20k-part-234": "ADE20K-Part-234", "toy-world": "Toy world"}
-TERMS = {
-    "pascal-part-116": "http://host.robots.ox.ac.uk/pascal/VOC/",
-    "ade20k-part-234": "https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
+"""Of the weights: released by the paper's authors, made by a recipe of this library, stock weights that were never
+fine-tuned for parts, trained by the reader, or unknown."""
+
+CLIP = "openai/clip-vit-base-patch16"
+CLIPSEG = "CIDAS/clipseg-rd64-refined"
+CATSEG = "hamacojr/CAT-Seg"
+RESNET = "microsoft/resnet-50"
+IMAGENET_RESNET = "a ResNet trained on ImageNet"
+"""Weights without a Hub id."""
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What cards say about a dataset."""
+
+    title: str
+    terms: str = ""  # link; empty if everybody may use the images, or nothing is known
+    license_name: str = ""
+    images: str = ""  # what they are, with their licence
+    bias: str = ""  # what a model learns from them, and what it does not
+    unconfirmed: str = ""  # about the licence
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What cards say about weights that models start from."""
+
+    description: str
+    licence: str  # a description with the licence
+    unconfirmed: str = ""  # about the licence
+    terms: str = ""  # link
+
+
+@dataclass(frozen=True)
+class FamilyFacts:
+    """What cards say about a model family."""
+
+    title: str
+    paper: str = ""  # reference in Markdown
+    masked_title: str = ""  # of the variant that requires object masks, if there is one
+
+
+_RARE = "What is rare there (other places and times, drawings, views from above) may be found less well; not measured."
+DATASETS = {
+    "pascal-part-116": DatasetFacts(
+        "Pascal-Part-116",
+        "http://host.robots.ox.ac.uk/pascal/VOC/",
+        "flickr-terms-research-only",
+        "images of PASCAL VOC, which are under Flickr's terms and limited to research",
+        f"photographs of 20 common objects on Flickr. {_RARE}",
+    ),
+    "ade20k-part-234": DatasetFacts(
+        "ADE20K-Part-234",
+        "https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
+        "ade20k-research-only",
+        "images of ADE20K, which are for non-commercial research; its annotations are under BSD-3",
+        f"photographs of scenes. {_RARE}",
+        "the exact wording of ADE20K's terms",
+    ),
+    "toy-world": DatasetFacts(
+        "Toy world",
+        images="images drawn by `ovparts_hf` (Apache-2.0)",
+        bias=f"drawings of {len(TOY_WORLD.object_classes)} objects. On photographs its predictions mean nothing.",
+    ),
 }
-"""Where the terms of a dataset's images are."""
+_RESNET = Weights(
+    IMAGENET_RESNET,
+    "a ResNet trained on ImageNet, whose licence was not checked",
+    "the licence of the ResNet's weights",
+)
+WEIGHTS = {
+    CLIP: Weights("CLIP ViT-B/16", "CLIP (OpenAI, whose code is under MIT)"),
+    CLIPSEG: Weights(
+        "CLIPSeg, which its authors trained on objects described in words, and which builds on CLIP",
+        "CLIPSeg weights whose author states no licence "
+        "([timojl/clipseg#35](https://github.com/timojl/clipseg/issues/35)); these build on CLIP (OpenAI, whose code "
+        "is under MIT)",
+        "the licence tag of CIDAS/clipseg-* on the Hub",
+        "https://github.com/timojl/clipseg/issues/35",
+    ),
+    CATSEG: Weights(
+        "CAT-Seg's model of whole objects, trained by its authors",
+        "the weights of CAT-Seg, whose licence is not confirmed",
+        "the licence of the hamacojr/CAT-Seg weights",
+        "https://huggingface.co/hamacojr/CAT-Seg",
+    ),
+    RESNET: _RESNET,
+    IMAGENET_RESNET: _RESNET,
+}
+FAMILY_FACTS = {
+    "clipseg": FamilyFacts(
+        "CLIPSeg", "Lüddecke and Ecker, *Image Segmentation Using Text and Image Prompts*, CVPR 2022"
+    ),
+    "catseg": FamilyFacts(
+        "CATSeg",
+        "Cho et al., *CAT-Seg: Cost Aggregation for Open-Vocabulary Semantic Segmentation*, CVPR 2024",
+    ),
+    "zsseg": FamilyFacts(
+        "ZSseg",
+        "Xu et al., *A Simple Baseline for Open-Vocabulary Semantic Segmentation with Pre-trained Vision-language "
+        "Model*, ECCV 2022; adapted to parts by OV-PARTS",
+        masked_title="ZSseg+",
+    ),
+    "maskformer": FamilyFacts(
+        "MaskFormer",
+        "Cheng et al., *Per-Pixel Classification is Not All You Need for Semantic Segmentation*, NeurIPS 2021",
+    ),
+}
+
+
+def dataset_facts(name: str) -> DatasetFacts:
+    """What is known about a dataset; of an unknown one only its name."""
+    return DATASETS.get(name, DatasetFacts(name))
+
+
+@dataclass(frozen=True)
+class PublishedNumbers:
+    """A line of the paper's tables."""
+
+    dataset: str
+    setting: str
+    values: Mapping[str, float | None]  # heading -> percent
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """One model.
+    """What the card of a model is made from."""
 
-    Attributes:
-        name: Of its repository, e.g. "clipseg-pascal-part-116-zero-shot".
-        title: Heading of the card.
-        family: A key of `auto.FAMILIES`.
-        origin: Where the weights come from: "released" by the paper's authors, made by a "recipe" of this library,
-            "stock" weights that were never fine-tuned for parts, "trained" by the reader, or "unknown".
-        model: Its name in the paper's tables, or the family's.
-        location: What `from_pretrained` is given: a folder, or a Hub id.
-        backbone: As the paper names it; empty if unknown.
-        finetuning: As the paper names it; None if nothing is.
-        task: Of the training, a key of `TASKS`; None if unknown.
-        trained_on: The vocabulary it was trained on, or None.
-        evaluations: Folder of the data, and task, of the commands that score it.
-        starts_from: Hub ids of the weights it starts from.
-        commands: Command lines that make the folder from a checkpoint.
-        training: Command lines that train such a model.
-        published: The paper's numbers, see `PublishedNumbers`.
-        arguments: Training arguments that are not the defaults, if known.
-        vocabulary: Class names saved with the model, which answers with them when given no words.
-    """
-
-    name: str
+    name: str  # of its repository, e.g. "clipseg-pascal-part-116-zero-shot"
     title: str
-    family: str
+    family: str  # a key of models.auto.FAMILIES
     origin: Origin
-    model: str
-    location: str
+    model: str  # its name in the paper's tables, or the family's
+    location: str  # the argument of `from_pretrained`: a folder, or a Hub id
     backbone: str = ""
     finetuning: str | None = None
-    task: str | None = None
+    task: str | None = None  # of the training
     trained_on: PartTaxonomy | None = None
-    evaluations: tuple[tuple[str, str], ...] = ()
-    starts_from: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    training: tuple[str, ...] = ()
+    evaluations: tuple[tuple[str, str], ...] = ()  # folder of the data, and task
+    starts_from: tuple[str, ...] = ()  # keys of WEIGHTS
+    commands: tuple[str, ...] = ()  # make the folder from a checkpoint
+    training: tuple[str, ...] = ()  # commands
     published: tuple[PublishedNumbers, ...] = ()
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    vocabulary: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # of the training, those that are not the defaults
+    vocabulary: tuple[str, ...] = ()  # class names saved with the model, used when none are given
+
+    @property
+    def about(self) -> FamilyFacts:
+        """What is known about the family."""
+        return FAMILY_FACTS.get(self.family, FamilyFacts(self.model))
+
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether it takes any class names."""
+        return not config_class(self.family).has_closed_vocabulary
+
+    @property
+    def data(self) -> DatasetFacts | None:
+        """What is known about the training data."""
+        return self.trained_on and dataset_facts(self.trained_on.name)
+
+    @property
+    def weights(self) -> list[Weights]:
+        """What it starts from."""
+        return [WEIGHTS[name] for name in self.starts_from]
+
+    @property
+    def published_on(self) -> list[str]:
+        """Titles of the datasets of the paper's numbers."""
+        return list(dict.fromkeys(dataset_facts(line.dataset).title for line in self.published))
 
     @property
     def is_benchmark(self) -> bool:
@@ -68,9 +192,9 @@ class ModelFacts:
         return self.origin in ("released", "recipe", "stock")
 
     @property
-    def told_masks(self) -> bool:
-        """Whether it answers only for an object whose mask is given."""
-        return self.model == "ZSseg+"
+    def requires_object_masks(self) -> bool:
+        """Whether it segments only objects whose masks are given."""
+        return self.model == self.about.masked_title
 
     @property
     def example(self) -> dict[str, list[str]]:
@@ -83,9 +207,16 @@ class ModelFacts:
         return {data.object_classes[data.object_of(first)]: [data.part_name(part) for part in parts]}
 
     @property
+    def unseen_objects(self) -> list[str]:
+        """The objects of the training data whose parts are not seen; those without parts are neither."""
+        data = self.trained_on
+        ids = () if data is None else data.unseen_part_ids
+        return list(dict.fromkeys(data.object_classes[data.object_of(part)] for part in ids))
+
+    @property
     def research_only(self) -> bool:
         """Whether nothing is known that allows more than research."""
-        return self.origin == "stock" or (self.trained_on is not None and self.trained_on.name in TERMS)
+        return self.origin == "stock" or (self.data is not None and bool(self.data.terms))
 
     @property
     def is_toy(self) -> bool:
@@ -96,25 +227,5 @@ class ModelFacts:
 
 def _first_object(classes: Sequence[str]) -> dict[str, list[str]]:
     """The object of the first class and up to three of its parts; empty if no class is a part of an object."""
-    pairs = [split_part_class(each) for each in classes if "'s " in each]
+    pairs = [split_part_class(name) for name in classes if "'s " in name]
     return {pairs[0][0]: [part for name, part in pairs if name == pairs[0][0]][:3]} if pairs else {}
-
-
-@dataclass(frozen=True)
-class PublishedNumbers:
-    """A line of the paper's tables.
-
-    Attributes:
-        dataset: What was tested on.
-        setting: "oracle_obj" or "pred_obj".
-        values: Heading -> percent; None where the paper has none.
-    """
-
-    dataset: str
-    setting: str
-    values: Mapping[str, float | None]
-
-    @property
-    def title(self) -> str:
-        """How the paper writes the dataset."""
-        return TITLES[self.dataset]

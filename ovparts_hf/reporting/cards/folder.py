@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +15,24 @@ from huggingface_hub.utils import validate_repo_id
 from ...errors import ConfigurationError
 from ...evaluation.results import BenchmarkResult
 from ...models.auto import FAMILIES, config_class
-from ...taxonomy import PartTaxonomy
+from ...taxonomy import TAXONOMIES, PartTaxonomy
 from ...training import TrainArguments
 from ...utils.files import atomic_write
-from .benchmark import BENCHMARK_MODELS, CLIP
-from .facts import TAXONOMIES, ModelFacts
+from .benchmark import BENCHMARK_MODELS
+from .facts import FAMILY_FACTS, WEIGHTS, FamilyFacts, ModelFacts
 from .markdown import without_machine
 from .model import model_card
 
 CARD_FILE = "README.md"
 _ARGUMENTS_FILE = "arguments.yaml"
-_MODEL_NAMES = {"clipseg": "CLIPSeg", "catseg": "CATSeg", "zsseg": "ZSseg+", "maskformer": "MaskFormer"}
-_STARTS = {start for facts in BENCHMARK_MODELS.values() for start in facts.starts_from} | {CLIP}
-_OF_THE_RUN = (
-    "data",
-    "output",
-    "model",
-    "task",
-    "resume",
-    "overwrite",
-    "log_every",
-    "save_every",
-    "log_with",
-    "workers",
-)
+_SHOWN_ELSEWHERE = ("data", "output", "model", "task")
+_ABOUT_THE_RUN = ("resume", "overwrite", "log_every", "save_every", "log_with", "workers")
 
 
 def write_folder_card(
     folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None, overwrite: bool = False
 ) -> Path:
-    """Writes README.md into a model's folder.
-
-    Args:
-        folder: As for `folder_card`.
-        results: Likewise.
-        name: Likewise.
-        overwrite: Whether a README.md that says something else may be replaced.
-
-    Returns:
-        The file.
-
-    Raises:
-        ConfigurationError: As `folder_card`, or there is another README.md.
-    """
+    """Writes `folder_card` to README.md in the folder; one that a person wrote is replaced only with `overwrite`."""
     path = Path(folder) / CARD_FILE
     card = folder_card(folder, results, name)
     if path.exists() and not overwrite and path.read_bytes() not in _generated(folder, card, name):
@@ -70,22 +45,15 @@ def write_folder_card(
 
 
 def _generated(folder: str | Path, card: str, name: str | None) -> list[bytes]:
-    """What may lie in a folder that nobody has written into: this card, or one without results, or without a name."""
-    return [card.encode(), *(folder_card(folder, (), each).encode() for each in dict.fromkeys((name, None)))]
+    """The cards that were not edited by a person: this one, or one without results, or without a name."""
+    return [card.encode(), *(folder_card(folder, (), other).encode() for other in dict.fromkeys((name, None)))]
 
 
 def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None) -> str:
-    """The card of a model in a folder.
+    """The card of a model in a folder that `ovparts train`, `ovparts convert` or `save_pretrained` wrote.
 
-    Args:
-        folder: What `ovparts train` (its "last" or "best"), `ovparts convert` or `save_pretrained` wrote.
-        results: What was measured with it.
-        name: Of its repository, with or without the owner; by default the folder's, or the run's that it is part of.
-            A converted folder with the name of a benchmark model gets that model's card.
-
-    Raises:
-        ConfigurationError: It is not the folder of such a model, the name cannot be a repository's, or a result is of
-            another kind of model.
+    The name of its repository, with or without the owner, is by default the folder's, or the training run's. A
+    converted folder with the name of a benchmark model gets that model's card.
     """
     given = Path(folder)
     folder = Path(folder).expanduser().resolve()
@@ -144,34 +112,31 @@ def _check_name(name: str) -> None:
 def _own_facts(
     name: str, location: str, family: str, config: dict[str, Any], arguments: TrainArguments | None
 ) -> ModelFacts:
-    plain = family == "zsseg" and not config.get("object_mask_prompt", True)
-    model = "ZSseg" if plain else _MODEL_NAMES[family]
-    title = name.split("/")[-1]
-    vocabulary = _vocabulary(family, config)
-    if arguments is None:
-        return ModelFacts(name, title, family, "unknown", model, location, vocabulary=vocabulary)
-    data = _taxonomy(arguments.data)
-    tested = arguments.eval_data or arguments.data
-    starts = [start for start in (arguments.model, arguments.backbone) if start in _STARTS]
-    return ModelFacts(
+    about = FAMILY_FACTS.get(family, FamilyFacts(family))
+    masked = about.masked_title and config.get("object_mask_prompt", True)
+    closed = config_class(family).has_closed_vocabulary
+    names = config.get("id2label", {}).values() if closed else config.get("class_names")
+    facts = ModelFacts(
         name,
-        title,
+        name.split("/")[-1],
         family,
-        "trained",
-        model,
+        "unknown",
+        about.masked_title if masked else about.title,
         location,
-        task=arguments.task,
-        trained_on=data,
-        evaluations=((f"data/{Path(tested).name}" if Path(tested).is_absolute() else tested, arguments.task),),
-        starts_from=tuple(starts),
-        arguments=_chosen(arguments),
-        vocabulary=vocabulary,
+        vocabulary=tuple(names or ()),
     )
-
-
-def _vocabulary(family: str, config: dict[str, Any]) -> tuple[str, ...]:
-    names = config.get("id2label", {}).values() if family == "maskformer" else config.get("class_names")
-    return tuple(names or ())
+    if arguments is None:
+        return facts
+    tested = arguments.eval_data or arguments.data
+    return replace(
+        facts,
+        origin="trained",
+        task=arguments.task,
+        trained_on=_taxonomy(arguments.data),
+        evaluations=((f"data/{Path(tested).name}" if Path(tested).is_absolute() else tested, arguments.task),),
+        starts_from=tuple(start for start in (arguments.model, arguments.backbone) if start in WEIGHTS),
+        arguments=_chosen(arguments),
+    )
 
 
 def _taxonomy(data: str) -> PartTaxonomy | None:
@@ -181,9 +146,10 @@ def _taxonomy(data: str) -> PartTaxonomy | None:
 
 
 def _chosen(arguments: TrainArguments) -> dict[str, Any]:
-    """What was chosen differently from the defaults, without what is only about the run."""
+    """The model, and the arguments that are not the defaults."""
     values = asdict(arguments)
     defaults = asdict(TrainArguments(data=arguments.data, output=arguments.output, model=arguments.model))
-    shown = [entry.name for entry in fields(arguments) if entry.name not in _OF_THE_RUN]
-    chosen = {"model": arguments.model} | {key: values[key] for key in shown if values[key] != defaults[key]}
+    omitted = _SHOWN_ELSEWHERE + _ABOUT_THE_RUN
+    changed = {key: value for key, value in values.items() if key not in omitted and value != defaults[key]}
+    chosen = {"model": arguments.model} | changed
     return {key: without_machine(value) if isinstance(value, str) else value for key, value in chosen.items()}

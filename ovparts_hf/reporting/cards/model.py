@@ -12,80 +12,52 @@ from ...errors import ConfigurationError
 from ...evaluation.results import COLUMNS, BenchmarkResult, markdown_table
 from ...models.auto import config_class
 from ..paper import published
-from .facts import TERMS, TITLES, ModelFacts
-from .markdown import render
+from .facts import DATASETS, ModelFacts, dataset_facts
+from .markdown import render_card
 
 METRIC = "ovparts/part_miou"
 _SETTINGS = {"oracle_obj": "Oracle-Obj", "pred_obj": "Pred-Obj", "pred_all": "Pred-All"}
-_STOCK_TERMS = {
-    "clipseg": "https://github.com/timojl/clipseg/issues/35",
-    "catseg": "https://huggingface.co/hamacojr/CAT-Seg",
-}
-"""Where the terms of stock weights are, or are asked for."""
 
 
 def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> str:
-    """Writes a card.
-
-    Args:
-        facts: What is known about the model.
-        results: What was measured with it; only this becomes its `model-index`.
-
-    Returns:
-        The text of README.md.
-
-    Raises:
-        ConfigurationError: A result belongs to a model of another family.
-    """
+    """The card of a model; only what was measured, `results`, becomes its `model-index`."""
+    model_type = config_class(facts.family).model_type
     for result in results:
-        check_result(facts, result)
-    text = render(
-        "model_card.md.j2",
+        if result.model.get("type") != model_type:
+            raise ConfigurationError(
+                f"The result is of {result.model.get('name')!r}, a model of type {result.model.get('type')!r}, but "
+                f"{facts.name!r} is of type {model_type!r}. Give results of this model."
+            )
+    unconfirmed = [*(weights.unconfirmed for weights in facts.weights), facts.data.unconfirmed if facts.data else ""]
+    return render_card(
+        _metadata(facts, results),
+        [f"model_card_{facts.family}.j2", "model_card.md.j2"],
         facts=facts,
-        model_type=config_class(facts.family).model_type,
-        unseen=_unseen_objects(facts),
+        model_type=model_type,
         published=_published_table(facts),
         reruns=_reruns(facts),
         results=results,
         settings=_SETTINGS,
-        titles=TITLES,
-        terms=TERMS,
+        dataset_facts=dataset_facts,
+        unconfirmed=list(dict.fromkeys(filter(None, unconfirmed))),
     )
-    return f"---\n{metadata(facts, results).to_yaml()}\n---\n\n{text}"
 
 
-def metadata(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> ModelCardData:
+def _metadata(facts: ModelFacts, results: Sequence[BenchmarkResult]) -> ModelCardData:
     """What the Hub reads: licence, task, where the model comes from, and measured numbers if there are any."""
-    measured = [each for result in results for each in _eval_results(result)]
+    measured = [line for result in results for line in _eval_results(result)]
     trained_on = facts.trained_on and facts.trained_on.name
+    vocabulary = "open-vocabulary" if facts.open_vocabulary else "closed-vocabulary"
     return ModelCardData(
         **_licence(facts),
         library_name="transformers",
         pipeline_tag="image-segmentation",
-        base_model=list(facts.starts_from) or None,
-        datasets=[f"ovparts/{trained_on}"] if trained_on in TITLES else None,
+        base_model=[name for name in facts.starts_from if "/" in name] or None,
+        datasets=[f"ovparts/{trained_on}"] if trained_on in DATASETS else None,
         metrics=[METRIC],
-        tags=[
-            "ovparts",
-            "part-segmentation",
-            "open-vocabulary" if facts.family != "maskformer" else "closed-vocabulary",
-        ],
+        tags=["ovparts", "part-segmentation", vocabulary],
         **({"model_name": facts.name, "eval_results": measured} if measured else {}),
     )
-
-
-def check_result(facts: ModelFacts, result: BenchmarkResult) -> None:
-    """Refuses numbers of another kind of model.
-
-    Raises:
-        ConfigurationError: The families differ.
-    """
-    expected = config_class(facts.family).model_type
-    if result.model.get("type") != expected:
-        raise ConfigurationError(
-            f"The result is of {result.model.get('name')!r}, a model of type {result.model.get('type')!r}, but "
-            f"{facts.name!r} is of type {expected!r}. Give results of this model."
-        )
 
 
 def _licence(facts: ModelFacts) -> dict[str, str]:
@@ -93,20 +65,12 @@ def _licence(facts: ModelFacts) -> dict[str, str]:
         return {"license": "apache-2.0"}
     if not facts.research_only:
         return {"license": "other", "license_name": "not-stated"}
-    link = _STOCK_TERMS[facts.family] if facts.trained_on is None else TERMS[facts.trained_on.name]
+    link = facts.data.terms if facts.data else next(weights.terms for weights in facts.weights if weights.terms)
     return {"license": "other", "license_name": "research-only", "license_link": link}
 
 
-def _unseen_objects(facts: ModelFacts) -> list[str]:
-    """The objects of the training data whose parts are not seen; those without parts are neither."""
-    data = facts.trained_on
-    if data is None:
-        return []
-    return list(dict.fromkeys(data.object_classes[data.object_of(part)] for part in data.unseen_part_ids))
-
-
 def _reruns(facts: ModelFacts) -> list[dict[str, Any]]:
-    """What others got for these very numbers."""
+    """What others measured for these very numbers."""
     if facts.origin != "released" or facts.task != "zero_shot":
         return []
     tested = {line.dataset for line in facts.published}
@@ -118,21 +82,17 @@ def _reruns(facts: ModelFacts) -> list[dict[str, Any]]:
 def _published_table(facts: ModelFacts) -> str | None:
     if not facts.published:
         return None
-    headings = list(facts.published[0].values)
-    lines = [["test dataset", "setting", *headings]]
-    for each in facts.published:
-        numbers = ["-" if value is None else f"{value:.2f}" for value in each.values.values()]
-        lines.append([TITLES[each.dataset], _SETTINGS[each.setting], *numbers])
-    return markdown_table(lines)
+    rows = [["test dataset", "setting", *facts.published[0].values]]
+    for line in facts.published:
+        numbers = ["-" if value is None else f"{value:.2f}" for value in line.values.values()]
+        rows.append([dataset_facts(line.dataset).title, _SETTINGS[line.setting], *numbers])
+    return markdown_table(rows)
 
 
 def _eval_results(result: BenchmarkResult) -> Iterator[EvalResult]:
     name = result.dataset["name"]
-    asked = {"task": result.task, "setting": result.setting}
-    arguments: dict[str, Any] = {
-        **asked,
-        **{key: result.dataset[key] for key in ("num_images", "num_records", "fingerprint") if key in result.dataset},
-    }
+    sizes = {key: value for key, value in result.dataset.items() if key in ("num_images", "num_records", "fingerprint")}
+    arguments = {"task": result.task, "setting": result.setting, **sizes}
     for flavour, numbers in result.numbers().items():
         definition = result.flavour if flavour == "official" else flavour
         for key in COLUMNS:
@@ -141,8 +101,8 @@ def _eval_results(result: BenchmarkResult) -> Iterator[EvalResult]:
                 yield EvalResult(
                     task_type="image-segmentation",
                     task_name="Part segmentation",
-                    dataset_type=f"ovparts/{name}" if name in TITLES else name,
-                    dataset_name=TITLES.get(name, name),
+                    dataset_type=f"ovparts/{name}" if name in DATASETS else name,
+                    dataset_name=dataset_facts(name).title,
                     dataset_split="validation",
                     metric_type=METRIC,
                     metric_name=f"{key}, {definition} ({result.task}, {result.setting})",

@@ -1,4 +1,4 @@
-"""What lies behind the toy world's objects: a place, with clutter that no label speaks of."""
+"""The background of toy images: a place with clutter that has no labels."""
 
 from __future__ import annotations
 

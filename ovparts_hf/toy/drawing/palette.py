@@ -1,4 +1,4 @@
-"""Colours of the toy world, by name, and which parts like which of them."""
+"""Colours of the toy world by name, and which parts prefer which of them."""
 
 from __future__ import annotations
 

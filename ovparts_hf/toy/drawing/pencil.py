@@ -1,4 +1,4 @@
-"""What an object is drawn with: a `Pencil` collects coloured shapes, each with the part that it belongs to."""
+"""Draws objects: a `Pencil` collects coloured shapes, each with the part that it belongs to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Shape:
     Attributes:
         points: float (n, 2), in the object's own coordinates (about -1 to 1) or, once placed, in pixels.
         fill: RGB.
-        part: Part name, or None for what belongs to the object but to none of its parts.
+        part: Part name, or None for a shape that belongs to the object but to none of its parts.
         outlined: Whether a darker line is drawn around it.
     """
 
@@ -34,7 +34,7 @@ class Pencil:
     Args:
         rng: Source of every choice.
         kind: "animal" prefers fur colours.
-        main_part: The part whose colour the whole object is called by.
+        main_part: The part whose colour names the colour of the whole object.
     """
 
     rng: random.Random

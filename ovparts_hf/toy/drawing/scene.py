@@ -1,4 +1,4 @@
-"""Composes one toy image: a place, one or two objects in it, and the maps that say which pixel shows what."""
+"""Composes one toy image: a background, one or two objects, and their label maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .shapes import rotate
 
 SIZES = ((160, 128), (160, 120), (144, 128), (176, 128))
 _SUPERSAMPLING = 2
-_SMALLEST_PART = 12  # pixels; a part with fewer is not spoken of
+_SMALLEST_PART = 12  # pixels; a part with fewer is not named
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ObjectClass:
     Attributes:
         draw: Draws one with a `Pencil`.
         kind: "animal", "vehicle" or "thing".
-        main_part: The part whose colour the object is called by.
+        main_part: The part whose colour names the colour of the object.
         size: Largest half width, as a share of the image's width, when it is alone.
         tilt: Largest rotation, degrees.
     """
@@ -66,7 +66,7 @@ class Figure:
 
     Attributes:
         name: Object class.
-        colour: Colour name that the object as a whole is called by: that of its main part, None if that cannot be seen.
+        colour: Colour name of the object as a whole: that of its main part, None if that cannot be seen.
         parts: Colour name of every part that can be seen, largest part first.
     """
 
@@ -182,6 +182,6 @@ def _label(
 
 
 def _figure(name: str, pen: Pencil, pixels: dict[str, int]) -> Figure:
-    shown = sorted((part for part, count in pixels.items() if count >= _SMALLEST_PART), key=lambda part: -pixels[part])
-    parts = {part: pen.colours[part] for part in shown}
+    visible = (part for part, count in pixels.items() if count >= _SMALLEST_PART)
+    parts = {part: pen.colours[part] for part in sorted(visible, key=lambda part: -pixels[part])}
     return Figure(name, parts.get(pen.main_part), parts)

@@ -1,4 +1,4 @@
-"""CLIP names parts of given objects, by prompts with learned vectors."""
+"""Classifying the parts of given objects with CLIP, by prompts with learned vectors."""
 
 from __future__ import annotations
 
@@ -18,22 +18,17 @@ from ...models.prompts import LearnedPrompts, prompt_features
 
 @dataclass
 class PromptClassifierOutput(ModelOutput):
-    """What `PromptClassifier` answers.
-
-    Args:
-        loss: Scalar cross-entropy, if labels were given.
-        logits: (rows, classes), -inf for classes that a row may not have.
-    """
+    """The loss, a scalar cross-entropy (only with labels), and logits (rows, classes), -inf for excluded classes."""
 
     loss: torch.Tensor | None = None
     logits: torch.Tensor | None = None
 
 
 class PromptClassifier(nn.Module):
-    """The CLIP branch of ZSseg+ on its own, which is what tunes prompts.
+    """The CLIP branch of ZSseg+ on its own, for tuning prompts.
 
     Args:
-        clip: A transformers `CLIPModel`. It stays as it is, and is neither among the parameters nor in the state.
+        clip: It is frozen, and neither among the parameters nor in the state dict.
         prompts: The learned vectors and the fusion.
         temperature: Factor on cosine similarities.
     """
@@ -46,7 +41,6 @@ class PromptClassifier(nn.Module):
 
     @property
     def clip(self) -> CLIPModel:
-        """The frozen CLIP."""
         return self._frozen[0]
 
     def forward(
@@ -58,14 +52,14 @@ class PromptClassifier(nn.Module):
         attention_mask: torch.Tensor,
         labels: torch.Tensor | None = None,
     ) -> PromptClassifierOutput:
-        """Compares parts with the names of what they may be.
+        """Classifies parts.
 
         Args:
             part_features: (rows, dim), means of CLIP's unit vectors over each part.
-            object_features: (rows, dim), over its object.
-            class_mask: (rows, classes) bool, the classes in question: the parts of the row's object.
+            object_features: (rows, dim), means over its object.
+            class_mask: (rows, classes) bool, the candidates: the parts of the row's object.
             input_ids: (classes, length) int64 from `tokenize_prompts`.
-            attention_mask: (classes, length) int64, from the same.
+            attention_mask: (classes, length) int64 from `tokenize_prompts`.
             labels: (rows,) int64, or None.
         """
         fused = self.prompts.fuse(part_features, object_features)
@@ -84,12 +78,7 @@ class PromptClassifier(nn.Module):
         return PromptClassifierOutput(None if labels is None else F.cross_entropy(logits, labels), logits)
 
     def save_pretrained(self, folder: str | Path, state_dict: dict[str, torch.Tensor]) -> None:
-        """Writes the prompts for `LearnedPrompts.from_pretrained`.
-
-        Args:
-            folder: Where to.
-            state_dict: Of this module.
-        """
+        """Saves the prompts in this module's state dict for `LearnedPrompts.from_pretrained`."""
         self.load_state_dict(state_dict)
         self.prompts.save_pretrained(folder)
 

@@ -1,4 +1,4 @@
-"""What a frozen CLIP sees of labelled objects and of their parts, computed once and kept on disk."""
+"""Features of labelled objects and their parts from a frozen CLIP, computed once and kept on disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,28 +18,79 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
+from transformers import AutoConfig, AutoTokenizer, CLIPModel
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from ...data.part_dataset import PartDataset
 from ...data.records import Record
+from ...errors import ConfigurationError
 from ...models.clip_regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
-from ...utils.files import atomic_write
-from .clip import StockCLIP
+from ...utils.files import atomic_write, first_line
 
 logger = logging.getLogger(__name__)
 
-OBJECTS_AT_ONCE = 8
-OBJECTS_PER_FILE = 256
+_BATCH_SIZE = 8
+_OBJECTS_PER_FILE = 256
+
+
+@dataclass(frozen=True)
+class StockCLIP:
+    """The pretrained CLIP that prompts are tuned for.
+
+    Attributes:
+        model: In float32 and evaluation mode.
+        tokenizer: Tokenizer of its text encoder.
+        mean: Per channel, for pixel values in 0..1: what its images are normalised with.
+        std: Like `mean`.
+    """
+
+    model: CLIPModel
+    tokenizer: Any
+    mean: tuple[float, ...] = tuple(OPENAI_CLIP_MEAN)
+    std: tuple[float, ...] = tuple(OPENAI_CLIP_STD)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> StockCLIP:
+        """Loads a pretrained CLIP.
+
+        Args:
+            name_or_path: A folder, a Hub repository, or "toy" for the small CLIP in this package.
+
+        Raises:
+            ConfigurationError: There is no such model, or it is not a CLIP.
+        """
+        location = str(resources.files("ovparts_hf") / "toy" / "clip" if name_or_path == "toy" else name_or_path)
+        try:
+            kind = AutoConfig.from_pretrained(location).model_type
+            if kind != "clip":
+                raise ConfigurationError(f"{name_or_path!r} is a {kind!r} model; prompts are tuned for a stock 'clip'.")
+            images = CLIPImageProcessorPil.from_pretrained(location)
+        except OSError as error:
+            message = f"No CLIP with a preprocessor at {name_or_path!r}: {first_line(error)}"
+            raise ConfigurationError(message) from error
+        model = CLIPModel.from_pretrained(location, dtype="float32").eval()
+        tokenizer = AutoTokenizer.from_pretrained(location)
+        return cls(model, tokenizer, tuple(images.image_mean), tuple(images.image_std))
+
+    def check_region_size(self, region_size: int) -> None:
+        """Raises a ConfigurationError unless a region is a whole number of patches wide."""
+        patch_size = self.model.config.vision_config.patch_size
+        if region_size % patch_size:
+            raise ConfigurationError(
+                f"region_size is {region_size}; it must be a multiple of CLIP's {patch_size} pixels."
+            )
 
 
 @dataclass(frozen=True)
 class PartFeatures:
-    """Parts of objects as CLIP sees them, a row for each.
+    """CLIP's features of object parts, one part per row.
 
     Attributes:
         object_ids: (rows,) int64, of the dataset's vocabulary.
-        part_ids: (rows,) int64, likewise.
-        object_features: (rows, dim) float32, the mean of unit vectors over the object's patches.
-        part_features: (rows, dim) float32, over the part's.
+        part_ids: (rows,) int64, of the dataset's vocabulary.
+        object_features: (rows, dim) float32, the mean of CLIP's unit vectors over the patches of the object.
+        part_features: (rows, dim) float32, over those of the part.
     """
 
     object_ids: torch.Tensor
@@ -50,16 +103,16 @@ class PartFeatures:
 
 
 class FeatureCache:
-    """Features of objects and of their labelled parts, read from disk where they have been computed before.
+    """Features of objects and of their labelled parts, computed once and then read from disk.
 
-    The files are told apart by the data, CLIP's weights and how objects are cropped, so one folder serves all runs. An
-    interrupted computation is continued where it stopped.
+    Files are kept apart by data, weights of CLIP and crops, so one folder serves all runs. An interrupted computation
+    continues where it stopped.
 
     Args:
         folder: Where to keep files; None keeps none.
         clip: Its model is moved to the device of this process.
         dataset: Where objects come from.
-        crop_ratio: Of the crop box to the object's.
+        crop_ratio: Side of the crop relative to that of the object's box.
         region_size: Height and width in pixels that the crop is resized to for CLIP.
         workers: Processes that read images.
     """
@@ -81,7 +134,7 @@ class FeatureCache:
         self.folder = None if folder is None else Path(folder) / self._key()
 
     def rows(self, samples: Sequence[tuple[Record, int]]) -> PartFeatures:
-        """Features of (object, id of a part labelled on it) pairs, in their order."""
+        """The features of (object, id of a part labelled on it) pairs, in their order."""
         features = self.objects(list(dict.fromkeys(record for record, _ in samples)))
         parts = {record: self.dataset.parts_in(record) for record in features}
         return PartFeatures(
@@ -106,9 +159,9 @@ class FeatureCache:
         self.clip.model.to(process.device)
         computed: dict[Record, torch.Tensor] = {}
         with tqdm(total=len(share), desc="Encoding", unit="object", disable=not process.is_local_main_process) as bar:
-            for start in range(0, len(share), OBJECTS_PER_FILE):
+            for start in range(0, len(share), _OBJECTS_PER_FILE):
                 done = {}
-                for record, features in self._encode(share[start : start + OBJECTS_PER_FILE]):
+                for record, features in self._encode(share[start : start + _OBJECTS_PER_FILE]):
                     done[record] = features
                     bar.update()
                 self._write(done)
@@ -118,7 +171,7 @@ class FeatureCache:
 
     def _encode(self, records: Sequence[Record]) -> Iterator[tuple[Record, torch.Tensor]]:
         crops = _Crops(self.dataset, records, self.clip, self.crop_ratio, self.region_size)
-        loader = DataLoader(crops, batch_size=OBJECTS_AT_ONCE, num_workers=self.workers, collate_fn=list)
+        loader = DataLoader(crops, batch_size=_BATCH_SIZE, num_workers=self.workers, collate_fn=list)
         clip = self.clip.model
         patch_size = clip.vision_model.config.patch_size
         remaining = iter(records)
@@ -129,11 +182,11 @@ class FeatureCache:
                 yield next(remaining), masked_means(features, patches).cpu()
 
     def _read(self, records: Sequence[Record]) -> dict[Record, torch.Tensor]:
-        wanted, found = {_name(record): record for record in records}, {}
+        missing, found = {_name(record): record for record in records}, {}
         for path in sorted(self.folder.glob("[!.]*.safetensors")) if self.folder is not None else ():
             with safe_open(path, framework="pt") as file:
-                for name in wanted.keys() & file.keys():
-                    found[wanted[name]] = file.get_tensor(name)
+                for name in missing.keys() & file.keys():
+                    found[missing[name]] = file.get_tensor(name)
         return found
 
     def _write(self, features: dict[Record, torch.Tensor]) -> None:
@@ -152,7 +205,7 @@ class FeatureCache:
 
 
 class _Crops(Dataset):
-    """Objects cut out for CLIP: the image (3, s, s) and masks (1 + parts, s, s) of the object and its parts."""
+    """Objects cropped for CLIP: the image (3, s, s) and masks (1 + parts, s, s) of the object and its parts."""
 
     def __init__(
         self, dataset: PartDataset, records: Sequence[Record], clip: StockCLIP, crop_ratio: float, region_size: int

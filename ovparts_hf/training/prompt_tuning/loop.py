@@ -1,7 +1,7 @@
 """Prompt tuning: learns the vectors of prompts on ground-truth regions, through a frozen CLIP.
 
-A step classifies regions of parts of given objects among the parts of the same object, as the CLIP branch of ZSseg+
-does when it answers. CLIP has looked at the regions beforehand; a step only runs its text tower.
+A step classifies regions of parts among the parts of their object, as the CLIP branch of ZSseg+ does in inference. The
+features of the regions are computed beforehand; a step runs only CLIP's text encoder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from ...data.part_dataset import PartDataset
 from ...data.records import Record
-from ...data.training_set import Draw
+from ...data.training_set import EpochIndex
 from ...errors import DatasetError
 from ...models.prompts import LearnedPrompts, tokenize_prompts
 from ...taxonomy import PartTaxonomy
@@ -28,8 +28,7 @@ from ...taxonomy.tasks import get_task
 from ..loop import train
 from .arguments import PromptTuningArguments
 from .classifier import PromptClassifier
-from .clip import StockCLIP
-from .features import FeatureCache, PartFeatures
+from .features import FeatureCache, PartFeatures, StockCLIP
 
 
 def tune_prompts(arguments: PromptTuningArguments) -> Path:
@@ -38,57 +37,44 @@ def tune_prompts(arguments: PromptTuningArguments) -> Path:
     Runs, stops and resumes as `train` does.
 
     Args:
-        arguments: What to do.
+        arguments: The settings of the run.
 
     Returns:
         The output folder; the prompts and the tokenizer are in its subfolder `last`.
 
     Raises:
-        OVPartsError: Something given cannot be used, or the loss is no longer finite.
-        TrainingInterrupted: SIGINT or SIGTERM came; the state is saved.
+        OVPartsError: Some argument cannot be used, or the loss is no longer finite.
+        TrainingInterrupted: SIGINT or SIGTERM was received; a checkpoint is saved.
     """
-    return train(arguments, PromptTuningIngredients.load(arguments))
+    return train(arguments, PromptTuningSetup.load(arguments))
 
 
 @dataclass
 class PromptProcessor:
-    """Class names to prompts.
-
-    Attributes:
-        tokenizer: Of the text encoder.
-        lengths: Numbers of learned vectors: prefix, connect, suffix.
-    """
+    """Class names to prompts with learned vectors, of which `lengths` are prefix, connect and suffix."""
 
     tokenizer: Any
     lengths: tuple[int, int, int]
 
     def __call__(self, classes: Sequence[str]) -> dict[str, torch.Tensor]:
-        """`tokenize_prompts` with these settings."""
         return tokenize_prompts(self.tokenizer, classes, *self.lengths)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Saves the tokenizer."""
         self.tokenizer.save_pretrained(folder)
 
 
 @dataclass
-class PromptTuningIngredients:
-    """Everything that is loaded before tuning starts.
-
-    Attributes:
-        clip: What the classifier compares with.
-        model: The classifier.
-        processor: Of class names.
-        dataset: To tune on.
-    """
+class PromptTuningSetup:
+    """A classifier with learned prompts, the CLIP inside it, and the dataset to tune on."""
 
     clip: StockCLIP
-    model: nn.Module
+    model: PromptClassifier
     processor: PromptProcessor
     dataset: PartDataset
+    eval_dataset: None = None
 
     @classmethod
-    def load(cls, arguments: PromptTuningArguments) -> PromptTuningIngredients:
+    def load(cls, arguments: PromptTuningArguments) -> PromptTuningSetup:
         """Loads what the arguments name.
 
         Raises:
@@ -103,22 +89,22 @@ class PromptTuningIngredients:
         prompts = LearnedPrompts(config.text_config.hidden_size, *arguments.lengths, feature_dim)
         nn.init.constant_(prompts.fuse_weight, arguments.fuse_weight)
         processor = PromptProcessor(clip.tokenizer, arguments.lengths)
-        processor(dataset.taxonomy.part_classes)  # a prompt that is too long is noticed before CLIP looks at anything
+        processor(dataset.taxonomy.part_classes)  # a prompt that is too long is refused before features are computed
         return cls(clip, PromptClassifier(clip.model, prompts, arguments.temperature), processor, dataset)
 
-    def words(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
+    def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The prompts of the training vocabulary, as the classifier takes them."""
         return dict(self.processor(classes=target.part_classes))
 
     def ready_to_save(self) -> AbstractContextManager[None]:
-        """There is nothing to be done: prompts come without a vocabulary."""
+        """Prompts are saved as they are, without a vocabulary."""
         return nullcontext()
 
     def training_set(self, arguments: PromptTuningArguments) -> RegionSet:
         """The regions of the task, with CLIP's features.
 
         Raises:
-            DatasetError: There is no labelled object.
+            DatasetError: There are no labelled objects.
         """
         task, taxonomy = get_task(arguments.task), self.dataset.taxonomy
         target = task.train_taxonomy(taxonomy)
@@ -139,9 +125,9 @@ class RegionSet(Dataset):
     """Regions of parts, as `PromptClassifier` takes them.
 
     Args:
-        features: What CLIP sees.
+        features: Features of the regions.
         taxonomy: Vocabulary of their ids.
-        target: The training vocabulary, which has all their parts.
+        target: The training vocabulary, which contains all their parts.
     """
 
     def __init__(self, features: PartFeatures, taxonomy: PartTaxonomy, target: PartTaxonomy) -> None:
@@ -154,43 +140,43 @@ class RegionSet(Dataset):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, draw: Draw) -> dict[str, torch.Tensor]:
-        """A row of each argument of `PromptClassifier.forward` that is not text."""
+    def __getitem__(self, index: EpochIndex) -> dict[str, torch.Tensor]:
+        """A row of each argument of `PromptClassifier.forward` but the text."""
         return {
-            "part_features": self.features.part_features[draw.index],
-            "object_features": self.features.object_features[draw.index],
-            "class_mask": self.class_mask[draw.index],
-            "labels": self.labels[draw.index],
+            "part_features": self.features.part_features[index.index],
+            "object_features": self.features.object_features[index.index],
+            "class_mask": self.class_mask[index.index],
+            "labels": self.labels[index.index],
         }
 
 
 def choose_samples(
     dataset: PartDataset, records: Sequence[Record], target: PartTaxonomy, per_class: int | None, seed: int
 ) -> list[tuple[Record, int]]:
-    """Draws regions evenly over classes.
+    """Draws regions evenly over the classes of a vocabulary.
 
     Args:
         dataset: Where the records come from.
         records: Objects.
-        target: Only parts of this vocabulary are drawn.
-        per_class: Regions of each class; those that have fewer give all. None takes all.
-        seed: Of the draw.
+        target: The vocabulary.
+        per_class: Regions of each class, or all where there are fewer; None takes all.
+        seed: Seed of the draw.
 
     Returns:
-        (object, id of a part labelled on it), in the order of the records.
+        Pairs (object, id of a part labelled on it), in the order of the records.
 
     Raises:
-        DatasetError: There is none.
+        DatasetError: There are none.
     """
-    wanted = set(target.part_classes)
+    class_names = set(target.part_classes)
     by_class: dict[int, list[int]] = {}
     for index, record in enumerate(records):
         for part in dataset.parts_in(record):
-            if dataset.taxonomy.part_classes[part] in wanted:
+            if dataset.taxonomy.part_classes[part] in class_names:
                 by_class.setdefault(part, []).append(index)
     if not by_class:
         raise DatasetError(
-            f"No training object shows one of the {len(wanted)} part classes of {target.name!r}. Check that the "
+            f"No training object shows one of the {len(class_names)} part classes of {target.name!r}. Check that the "
             "dataset is the one that the task is meant for."
         )
     chosen = []

@@ -1,4 +1,4 @@
-"""How well prompts name the parts of a given object, seen and unseen."""
+"""The accuracy of prompts at classifying the parts of given objects, seen and unseen."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from ...models.prompts import LearnedPrompts, pad_rows, tokenize_prompts
 from ...taxonomy import PartTaxonomy
 from ...taxonomy.tasks import Task, get_task
 from .classifier import PromptClassifier
-from .clip import StockCLIP
-from .features import FeatureCache, PartFeatures
+from .features import FeatureCache, PartFeatures, StockCLIP
 
-ROWS_AT_ONCE = 64
+_BATCH_SIZE = 64
 
 
 def classify_parts(
@@ -39,19 +38,19 @@ def classify_parts(
     """Classifies the labelled parts of the evaluation objects by their true masks, among the parts of the same object.
 
     Args:
-        clip: What the prompts are for.
-        dataset: What to score on.
+        clip: The CLIP that the prompts are for.
+        dataset: The dataset to score on.
         prompts: Tuned prompts, or a template such as "a photo of the {part} of a {object}.".
         task: Which records are scored and which classes count as seen.
-        fuse_weight: Weight of the part's feature against the object's; None for the tuned one, or for 1.
-        crop_ratio: Of the crop box to the object's.
+        fuse_weight: Weight of the part's feature against the object's; None for the tuned one, or 1 with a template.
+        crop_ratio: Side of the crop relative to that of the object's box.
         region_size: Height and width in pixels that the crop is resized to for CLIP.
         cache: Folder of features from earlier runs, see `FeatureCache`; None for none.
         workers: Processes that read images.
 
     Returns:
         In percent, NaN where undefined: `accuracy_seen`, `accuracy_unseen` and `accuracy_harmonic` over regions, and
-        `class_accuracy_seen`, `class_accuracy_unseen` and `class_accuracy_harmonic`, which count all classes alike.
+        `class_accuracy_seen`, `class_accuracy_unseen` and `class_accuracy_harmonic`, their means over classes.
 
     Raises:
         OVPartsError: There is nothing to score, or the template or `region_size` cannot be used.
@@ -68,15 +67,10 @@ def classify_parts(
 
 
 def template_tokens(tokenizer: Any, taxonomy: PartTaxonomy, template: str) -> dict[str, torch.Tensor]:
-    """Prompts written by hand, `input_ids` and `attention_mask` (classes, length).
-
-    Args:
-        tokenizer: Of the text encoder.
-        taxonomy: The classes.
-        template: A sentence with {part} and, if you like, {object}.
+    """Hand-written prompts of all classes: `input_ids` and `attention_mask` (classes, length).
 
     Raises:
-        ConfigurationError: It does not name the part, or asks for something else.
+        ConfigurationError: The template does not contain {part}, or contains more than {part} and {object}.
     """
     try:
         names_part = "?" in template.format(object="", part="?")
@@ -92,18 +86,12 @@ def template_tokens(tokenizer: Any, taxonomy: PartTaxonomy, template: str) -> di
 
 
 def summarize(predicted: np.ndarray, true: np.ndarray, seen_ids: Sequence[int]) -> dict[str, float]:
-    """Accuracies as `classify_parts` returns them.
-
-    Args:
-        predicted: (rows,) int64 part ids.
-        true: (rows,) int64 part ids.
-        seen_ids: The classes that count as seen.
-    """
-    right = predicted == true
+    """Accuracies as `classify_parts` returns them, from predicted and true part ids (rows,)."""
+    correct = predicted == true
     scores = {}
     for group, members in (("seen", np.isin(true, seen_ids)), ("unseen", ~np.isin(true, seen_ids))):
-        of_class = [right[true == part].mean() for part in np.unique(true[members])]
-        scores[f"accuracy_{group}"] = 100 * float(right[members].mean()) if of_class else float("nan")
+        of_class = [correct[true == part].mean() for part in np.unique(true[members])]
+        scores[f"accuracy_{group}"] = 100 * float(correct[members].mean()) if of_class else float("nan")
         scores[f"class_accuracy_{group}"] = 100 * float(np.mean(of_class)) if of_class else float("nan")
     for kind in ("accuracy", "class_accuracy"):
         scores[f"{kind}_harmonic"] = harmonic_mean(scores[f"{kind}_seen"], scores[f"{kind}_unseen"])
@@ -116,9 +104,9 @@ def _prepare(
     prompts: LearnedPrompts | str,
     fuse_weight: float | None,
 ) -> tuple[LearnedPrompts, dict[str, torch.Tensor]]:
-    """The prompts with the weight that is asked for, and their tokens."""
+    """The prompts with the fusion weight to use, and their tokens."""
     if isinstance(prompts, str):
-        chosen = LearnedPrompts(clip.model.config.text_config.hidden_size)  # no id of a template asks for its vectors
+        chosen = LearnedPrompts(clip.model.config.text_config.hidden_size)  # its vectors occur in no template
         tokens = template_tokens(clip.tokenizer, taxonomy, prompts)
         fuse_weight = 1.0 if fuse_weight is None else fuse_weight
     else:
@@ -138,7 +126,7 @@ def _predict(
     tokens = {name: values.to(device) for name, values in tokens.items()}
     object_ids = torch.tensor(taxonomy.part_object_ids)
     predicted = []
-    for rows in torch.arange(len(features)).split(ROWS_AT_ONCE):
+    for rows in torch.arange(len(features)).split(_BATCH_SIZE):
         output = classifier(
             features.part_features[rows].to(device),
             features.object_features[rows].to(device),

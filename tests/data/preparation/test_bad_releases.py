@@ -327,7 +327,7 @@ class TestArchives:
 def test_missing_source(tmp_path):
     with pytest.raises(DatasetError, match="nowhere does not exist"):
         PascalPart116(data_dir=tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="data_dir"):
+    with pytest.raises(TypeError, match="data_dir"):
         PascalPart116()
 
 

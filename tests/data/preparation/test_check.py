@@ -47,8 +47,8 @@ def test_prepared(folder, request):
     result = run(request.getfixturevalue(folder), num_proc=2)
     assert result.ok
     assert result.kind == "prepared"
-    assert all(split.found == split.expected > 0 for split in result.splits)
     assert len(result.splits) == 4
+    assert all(split.found == split.expected > 0 for split in result.splits)
 
 
 def test_text_and_json(pascal_folder, tmp_path):

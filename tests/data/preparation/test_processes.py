@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ovparts_hf.data.preparation.processes import map_in_processes
+from ovparts_hf.data.preparation.repository import map_in_processes
 from ovparts_hf.errors import DatasetError
 
 
@@ -26,7 +26,7 @@ def test_order_and_errors(num_proc):
 
 KILLED = """
 import os, signal, time
-from ovparts_hf.data.preparation.processes import map_in_processes
+from ovparts_hf.data.preparation.repository import map_in_processes
 
 def work(number):
     if number == 1:

@@ -21,10 +21,15 @@ from ovparts_hf.models.maskformer.modules import (
     pad_to_multiple,
     sum_of_queries,
 )
-from ovparts_hf.models.zsseg.clip_branch import clip_part_features, clip_proposal_scores, ensemble
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
-from ovparts_hf.models.zsseg.modeling_zsseg import Words
-from ovparts_hf.models.zsseg.object_prompt import attention_bias, object_mask_features
+from ovparts_hf.models.zsseg.modeling_zsseg import ClassInputs
+from ovparts_hf.models.zsseg.stages import (
+    attention_bias,
+    clip_part_features,
+    clip_proposal_scores,
+    ensemble,
+    object_mask_features,
+)
 
 from ..maskformer.goldens import resized
 from .goldens import PLAIN, PLUS, class_ids, every, golden_config, same_substring, seen
@@ -127,7 +132,7 @@ def test_second_stage_of_zsseg_plus_agrees(plus, plus_run):
     rows = torch.cat([words, F.normalize(model.no_object_embedding, dim=-1)])
     PLUS.check("clip.sim_logits_all", config.temperature * fused @ rows.T)
     candidates = same_substring(PLUS)[0].nonzero()[:, 0]
-    words = Words(words, model._exponents(words, None), None, None)
+    words = ClassInputs(words, model._exponents(words, None), None, None)
     probabilities = model._part_similarity(object_feature, part_features, words, candidates).softmax(-1)
     PLUS.check("clip.part_probs", torch.zeros(len(present), 7).index_copy(1, candidates, probabilities))
     table = torch.zeros(7, 7).index_copy(0, present, PLUS.outputs["clip.part_probs"])

@@ -32,15 +32,15 @@ def check_command(line):
     Returns:
         The options; None for a script.
     """
-    words = shlex.split(line)
-    if words[:2] == ["python", "examples/tune_prompts.py"]:
-        assert words[2] == "--recipe"
-        PromptTuningArguments.from_recipe(ROOT / words[3], words[4:])
+    arguments = shlex.split(line)
+    if arguments[:2] == ["python", "examples/tune_prompts.py"]:
+        assert arguments[2] == "--recipe"
+        PromptTuningArguments.from_recipe(ROOT / arguments[3], arguments[4:])
         return None
-    assert words[0] == "ovparts", line
-    options, overrides = cli._parser().parse_known_args(words[1:])
+    assert arguments[0] == "ovparts", line
+    options, overrides = cli._parser().parse_known_args(arguments[1:])
     assert options.takes_overrides or not overrides, line
-    if words[1] == "train":
+    if arguments[1] == "train":
         options.arguments = TrainArguments.from_recipe(ROOT / options.recipe, overrides)
     return options
 

@@ -1,6 +1,6 @@
 """Runs many commands of `ovparts` in one process, as starting one takes seconds.
 
-Reads a JSON list of `{"words": [...], "token": ...}` and prints one of `[exit code, output, error output]`. Nothing
+Reads a JSON list of `{"arguments": [...], "token": ...}` and prints one of `[exit code, output, error output]`. Nothing
 waits before another try.
 """
 
@@ -15,14 +15,14 @@ from ovparts_hf.cli import main
 time.sleep = lambda seconds: None
 
 
-def run(words: list[str]) -> tuple[int, str, str]:
+def run(arguments: list[str]) -> tuple[int, str, str]:
     """Runs one command; what it, and what it calls, writes to the standard streams is caught."""
     kept = [os.dup(1), os.dup(2)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         os.dup2(out.fileno(), 1)
         os.dup2(err.fileno(), 2)
         try:
-            code = main(words)
+            code = main(arguments)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -42,7 +42,7 @@ def run_all(commands: list[dict[str, object]]) -> list[tuple[int, str, str]]:
         os.environ.pop("HF_TOKEN", None)
         if token := command.get("token"):
             os.environ["HF_TOKEN"] = token
-        results.append(run(command["words"]))
+        results.append(run(command["arguments"]))
     return results
 
 

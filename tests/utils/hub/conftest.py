@@ -97,6 +97,13 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def pushed(hub: Hub, repo_type: str, repo_id: str) -> dict[str, bytes]:
+    """The files on the main revision, but for the one that every repository starts with."""
+    files = dict(hub.find(repo_type, repo_id).commit().files)
+    del files[".gitattributes"]
+    return files
+
+
 def contents(folder: Path) -> Mapping[str, bytes]:
     """The files of a folder that are not hidden, as a repository holds them."""
     paths = [path for path in folder.rglob("*") if path.is_file() and "." not in (path.name[0], path.parent.name[:1])]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 class Refusal(Exception):
-    """An answer that is not 2xx.
+    """A response that is not 2xx.
 
     Args:
         status: HTTP status.
@@ -97,12 +97,11 @@ class Hub:
         users: By token; anything else is an invalid token.
         large_files: Uploaded content by SHA-256, committed or not.
         uploads: SHA-256 of every large file that arrived, in order; a second upload of the same content shows.
-        drop_uploads_after: After so many large files, connections that send another one are cut.
+        drop_uploads_after: Once this many large files have arrived, connections that send another one are cut.
+        upload_lock: Held while a large file arrives, so that files sent at the same time are counted one by one.
         stall_uploads: Set to hold uploads, half received, until `release_uploads` is set.
         upload_began: Set as soon as a held upload has begun.
         requests: "METHOD path" of every request.
-        everybody: Who sends all requests, with any token or none, to a Hub that has no accounts and keeps nothing
-            private; None for one that has.
     """
 
     def __init__(self, users: Mapping[str, User]) -> None:
@@ -110,17 +109,17 @@ class Hub:
         self.large_files: dict[str, bytes] = {}
         self.uploads: list[str] = []
         self.drop_uploads_after: int | None = None
+        self.upload_lock = threading.Lock()
         self.stall_uploads = False
         self.upload_began, self.release_uploads = threading.Event(), threading.Event()
         self.requests: list[str] = []
-        self.everybody: User | None = None
         self._repositories: dict[tuple[str, str], Repository] = {}
 
     def create(self, repo_type: str, repo_id: str, private: bool) -> Repository:
         """Makes a repository; one of this name must not exist."""
         if (repo_type, repo_id) in self._repositories:
             raise Refusal(409, "", "You already created this repo")
-        repository = self._repositories[repo_type, repo_id] = Repository(repo_id, private and not self.everybody)
+        repository = self._repositories[repo_type, repo_id] = Repository(repo_id, private)
         return repository
 
     def find(self, repo_type: str, repo_id: str) -> Repository:
@@ -133,8 +132,6 @@ class Hub:
 
     def user(self, token: str | None) -> User | None:
         """Whom a token stands for; None for no token."""
-        if self.everybody is not None:
-            return self.everybody
         if token is not None and token not in self.users:
             raise Refusal(401, "", "Invalid credentials in Authorization header")
         return None if token is None else self.users[token]
@@ -152,7 +149,7 @@ class Hub:
     def writable(self, repo_type: str, repo_id: str, user: User | None) -> Repository:
         """The same, if this user may change it."""
         repository = self.readable(repo_type, repo_id, user)
-        if user is None or not (self.everybody or user.may_write(repo_id)):
+        if user is None or not user.may_write(repo_id):
             raise Refusal(403, "", "You don't have the required permissions to perform this action")
         return repository
 

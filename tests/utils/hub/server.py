@@ -111,16 +111,16 @@ class HubHandler(BaseHTTPRequestHandler):
             self._answer({"warnings": [], "errors": []})
 
     def _create(self) -> None:
-        asked = json.loads(self._body())
+        request = json.loads(self._body())
         user = self._user()
-        repo_id = f"{asked['organization'] or getattr(user, 'name', '')}/{asked['name']}"
-        repo_type = asked.get("type", "model")
+        repo_id = f"{request['organization'] or getattr(user, 'name', '')}/{request['name']}"
+        repo_type = request.get("type", "model")
         if user is None:
             raise Refusal(401, "", "Invalid username or password.")
-        if not (self.hub.everybody or user.may_write(repo_id)):
+        if not user.may_write(repo_id):
             owner = repo_id.split("/")[0]
             raise Refusal(403, "", f'You don\'t have the rights to create a {repo_type} under the namespace "{owner}"')
-        self.hub.create(repo_type, repo_id, asked.get("visibility") == "private" or asked.get("private", False))
+        self.hub.create(repo_type, repo_id, request.get("visibility") == "private" or request.get("private", False))
         prefix = "" if repo_type == "model" else f"{repo_type}s/"
         self._answer({"url": f"http://{self.headers['Host']}/{prefix}{repo_id}", "name": repo_id, "id": repo_id})
 
@@ -148,16 +148,16 @@ class HubHandler(BaseHTTPRequestHandler):
     def _paths_info(self, kind: str, repo_id: str, revision: str) -> None:
         commit = self._readable(kind, repo_id).commit(revision)
         body = self._body()
-        asked = json.loads(body) if body.startswith(b"{") else parse_qs(body.decode())
-        paths = [path.strip("/") for path in asked["paths"]]
+        request = json.loads(body) if body.startswith(b"{") else parse_qs(body.decode())
+        paths = [path.strip("/") for path in request["paths"]]
         folders = [_folder(path) for path in paths if path not in commit.files and below(list(commit.files), path)]
         self._answer([_file(path, commit) for path in paths if path in commit.files] + folders)
 
     def _preupload(self, kind: str, repo_id: str) -> None:
         files = self._writable(kind, repo_id).commit().files
         answer = []
-        for asked in json.loads(self._body())["files"]:
-            path = asked["path"]
+        for file in json.loads(self._body())["files"]:
+            path = file["path"]
             mode = "lfs" if is_large(path) else "regular"
             oid = blob_id(path, files[path]) if path in files else None
             answer.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
@@ -166,10 +166,10 @@ class HubHandler(BaseHTTPRequestHandler):
     def _batch(self, kind: str | None, repo_id: str) -> None:
         self._writable(kind, repo_id)
         objects = []
-        for asked in json.loads(self._body())["objects"]:
-            upload = {"upload": {"href": f"http://{self.headers['Host']}/_upload/{asked['oid']}"}}
-            actions = {} if asked["oid"] in self.hub.large_files else {"actions": upload}
-            objects.append({"oid": asked["oid"], "size": asked["size"], "authenticated": True, **actions})
+        for file in json.loads(self._body())["objects"]:
+            upload = {"upload": {"href": f"http://{self.headers['Host']}/_upload/{file['oid']}"}}
+            actions = {} if file["oid"] in self.hub.large_files else {"actions": upload}
+            objects.append({"oid": file["oid"], "size": file["size"], "authenticated": True, **actions})
         self._answer({"transfer": "basic", "objects": objects})
 
     def _upload(self, oid: str) -> None:
@@ -177,15 +177,16 @@ class HubHandler(BaseHTTPRequestHandler):
             self.rfile.read(self.unread // 2)
             self.hub.upload_began.set()
             self.hub.release_uploads.wait()
-            raise ConnectionError("The test has ended")
-        limit = self.hub.drop_uploads_after
-        if limit is not None and len(self.hub.uploads) >= limit:
-            raise ConnectionError("Cut as the test asked")
-        content = self._body()
-        if hashlib.sha256(content).hexdigest() != oid:
-            raise Refusal(400, "", "The content does not have this SHA-256")
-        self.hub.large_files[oid] = content
-        self.hub.uploads.append(oid)
+            raise ConnectionError("The test cuts this connection")
+        with self.hub.upload_lock:
+            limit = self.hub.drop_uploads_after
+            if limit is not None and len(self.hub.uploads) >= limit:
+                raise ConnectionError("The test cuts this connection")
+            content = self._body()
+            if hashlib.sha256(content).hexdigest() != oid:
+                raise Refusal(400, "", "The content does not have this SHA-256")
+            self.hub.large_files[oid] = content
+            self.hub.uploads.append(oid)
         self._answer({})
 
     def _commit(self, kind: str, repo_id: str) -> None:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from .conftest import OVPARTS, Machine, contents
+from .conftest import OVPARTS, Machine, contents, pushed
 
 
 @pytest.fixture
@@ -15,16 +15,16 @@ def machine(endpoint, tmp_path):
 
 
 def run_all(machine, *commands):
-    """Runs commands, each after the token that it has; returns exit codes, outputs and error outputs."""
-    as_json = [{"token": token, "words": [str(word) for word in words]} for token, *words in commands]
+    """Runs commands, each of which begins with its token; returns exit codes, outputs and error outputs."""
+    as_json = [{"token": token, "arguments": list(map(str, arguments))} for token, *arguments in commands]
     return json.loads(machine.run("-m", "tests.utils.hub.commands", stdin=json.dumps(as_json)))
 
 
 def check_refusals(machine, cases):
     """Each command ends with exit code 1, no output, and one line that says what is expected."""
-    results = run_all(machine, *((token, *words) for token, words, _ in cases))
-    for (_, words, message), (code, output, error) in zip(cases, results):
-        assert (code, output) == (1, ""), words
+    results = run_all(machine, *((token, *arguments) for token, arguments, _ in cases))
+    for (_, arguments, message), (code, output, error) in zip(cases, results):
+        assert (code, output) == (1, ""), arguments
         assert error.startswith("ovparts: ") and error.count("\n") == 1 and message in error, error
 
 
@@ -33,16 +33,12 @@ def repositories(hub, model_folder, tmp_path):
     """Three repositories with a model, and for each a folder with another state of it."""
     folders = {}
     for name in ("terminated", "killed", "broken"):
-        hub.create("model", f"me/{name}", private=True).add_commit("first", contents(model_folder))
+        repository = hub.create("model", f"me/{name}", private=True)
+        repository.add_commit("first", {**repository.commit().files, **contents(model_folder)})
         folder = folders[f"me/{name}"] = shutil.copytree(model_folder, tmp_path / name)
         (folder / "model.safetensors").write_bytes(str(folder).encode() * 1000)
     (folder / "image.png").write_bytes(b"another large file" * 1000)
     return folders
-
-
-def pushed(hub, repo_id):
-    files = dict(hub.find("model", repo_id).commit().files)
-    return {name: content for name, content in files.items() if name != ".gitattributes"}
 
 
 def push_and_send(hub, machine, folder, repo_id, number):
@@ -51,7 +47,8 @@ def push_and_send(hub, machine, folder, repo_id, number):
     hub.release_uploads.clear()
     hub.stall_uploads = True
     with machine.start(*OVPARTS, "push", str(folder), repo_id) as process:
-        assert hub.upload_began.wait(60)
+        while not hub.upload_began.wait(1):
+            assert process.poll() is None, process.stderr.read()
         process.send_signal(number)
         hub.release_uploads.set()
         _, error = process.communicate()
@@ -73,10 +70,12 @@ def test_an_interrupted_push_leaves_the_main_revision_as_it_was(hub, machine, mo
     assert error.splitlines()[-1].startswith("ovparts: The Hub at http://127.0.0.1:")
     assert "Traceback" not in error
 
-    assert all(pushed(hub, repo_id) == contents(model_folder) for repo_id in repositories)
+    for repo_id in repositories:
+        assert pushed(hub, "model", repo_id) == contents(model_folder)
     again = [("hf_writer", "push", folder, repo_id) for repo_id, folder in repositories.items()]
     assert [(code, error) for code, _, error in run_all(machine, *again)] == [(0, "")] * 3
-    assert all(pushed(hub, repo_id) == contents(folder) for repo_id, folder in repositories.items())
+    for repo_id, folder in repositories.items():
+        assert pushed(hub, "model", repo_id) == contents(folder)
     assert len(hub.uploads) == len(set(hub.uploads)) == 4
 
 
@@ -93,8 +92,7 @@ def test_the_same_command_pushes_what_was_prepared(hub, machine, pascal_archive,
     assert (code, printed.splitlines()[0]) == (0, str(out)), error
     assert f"{out} is prepared already and pushed as it is" in error
     assert (refused, "is a prepared dataset already" in why) == (1, True)
-    pushed = dict(hub.find("dataset", "me/again").commit().files)
-    assert {**pushed, ".gitattributes": None} == {**shards, ".gitattributes": None}
+    assert pushed(hub, "dataset", "me/again") == shards
 
 
 def test_one_line_for_what_cannot_begin(hub, machine, model_folder, pascal_archive, tmp_path):
@@ -107,7 +105,7 @@ def test_one_line_for_what_cannot_begin(hub, machine, model_folder, pascal_archi
         ("hf_wrong", push, "does not accept your token"),
         ("hf_wrong", [*prepare, "me/new"], "does not accept your token"),
         ("hf_wrong", [*evaluate, "toy", "me/open"], "does not accept your token"),
-        (None, [*prepare, "me/new"], "asks who you are"),
+        (None, [*prepare, "me/new"], "not logged in"),
         ("hf_reader", [*prepare, "me/new"], "may only read"),
         ("hf_writer", [*prepare, "other/new"], "your token is for"),
         ("hf_writer", [*prepare, "new"], "owner/name"),

@@ -23,15 +23,15 @@ def machine(endpoint, tmp_path_factory):
 def prepared(hub, machine, pascal_archive, model_folder, tmp_path_factory):
     """The folder of the dataset; it and the model are on the Hub, privately, and the metric for everybody."""
     folder = tmp_path_factory.mktemp("prepared") / "pascal"
-    words = ["prepare", "pascal-part-116", str(pascal_archive), str(folder), "--push-to-hub", DATASET]
-    out = machine.run(*OVPARTS, *words)
+    arguments = ["prepare", "pascal-part-116", str(pascal_archive), str(folder), "--push-to-hub", DATASET]
+    out = machine.run(*OVPARTS, *arguments)
     assert out.splitlines()[0] == str(folder)
     assert out.splitlines()[1].endswith(f"/datasets/{DATASET}/commit/{hub.find('dataset', DATASET).commit().oid}")
     pushes = [
         ["push", str(model_folder), MODEL, "--message", "Zero-shot weights"],
         ["push", str(ROOT / "ovparts_hf" / "metrics" / "part_miou"), METRIC, "--public"],
     ]
-    commands = [{"words": words, "token": "hf_writer"} for words in pushes]
+    commands = [{"arguments": arguments, "token": "hf_writer"} for arguments in pushes]
     results = json.loads(machine.run("-m", "tests.utils.hub.commands", stdin=json.dumps(commands)))
     assert [(code, error) for code, _, error in results] == [(0, ""), (0, "")]
     return folder
@@ -90,13 +90,14 @@ local = AutoModel.from_pretrained(folder).state_dict()
 for auto_class in (AutoModel, AutoModelForSemanticSegmentation):
     model = auto_class.from_pretrained(name)
     assert type(model) is ovparts_hf.CLIPSegForPartSegmentation
+    assert local and model.state_dict().keys() == local.keys()
     assert all(torch.equal(value, local[key]) for key, value in model.state_dict().items())
 processor = AutoProcessor.from_pretrained(name)
 assert type(processor) is ovparts_hf.PartSegmentationProcessor
 assert processor(classes=["dog's ear"])["input_ids"].shape[0] == 1
 segmenter = ovparts_hf.PartSegmenter.from_pretrained(name)
-answer = segmenter(Image.new("RGB", (60, 40)), {"dog": ["ear", "tail"]})
-assert answer.label_map.shape == (40, 60) and list(answer.classes) == ["dog's ear", "dog's tail"]
+result = segmenter(Image.new("RGB", (60, 40)), {"dog": ["ear", "tail"]})
+assert result.label_map.shape == (40, 60) and list(result.classes) == ["dog's ear", "dog's tail"]
 dataset = ovparts_hf.PartDataset.load("ovparts/pascal-part-116")
 assert dataset.taxonomy == ovparts_hf.PASCAL_PART_116
 assert len(dataset.splits["validation"]) == 6

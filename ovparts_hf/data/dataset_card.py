@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import pyarrow.parquet as pq
 import yaml
 
-from ...errors import DatasetError
+from ..errors import DatasetError
+
+if TYPE_CHECKING:
+    import datasets
 
 DATA_FOLDER = "data"
 FEW_SHOT_SHARDS = "train-few_shot-*.parquet"
@@ -22,22 +24,19 @@ _CONFIG_FILES = {
 
 
 def render_card(template: str, features: datasets.Features, folder: Path) -> str:
-    """Fills the card of a dataset in.
+    """The text of README.md, from the card of a dataset that holds everything but what depends on its data.
 
-    The description of every configuration holds a hash of the data. `datasets` caches a local dataset under the content
+    The description of each configuration holds a hash of the data. `datasets` caches a local dataset under the content
     of its card, so changed data is never served from an old cache.
 
     Args:
         template: Card with static metadata; `{counts}` in its text becomes a table of the splits.
         features: Columns of the data.
         folder: The repository, whose shards are complete.
-
-    Returns:
-        The text of README.md.
     """
     metadata, text = split_card(template, "The card template")
     configs = _present_configs(folder)
-    content = content_hash(folder)
+    description = content_description(folder)
     metadata["configs"] = [
         {
             "config_name": config,
@@ -46,29 +45,21 @@ def render_card(template: str, features: datasets.Features, folder: Path) -> str
         }
         for config, globs in configs.items()
     ]
-    infos = {config: _dataset_info(config, globs, features, content, folder) for config, globs in configs.items()}
+    infos = {config: _dataset_info(config, globs, features, description, folder) for config, globs in configs.items()}
     metadata["dataset_info"] = list(infos.values())
     header = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=120)
     return f"---\n{header}---\n{text.replace('{counts}', _counts_table(infos))}"
 
 
 def config_files(config: str) -> dict[str, str]:
-    """Pattern of the data files of every split of a configuration.
-
-    Raises:
-        DatasetError: There is no such configuration.
-    """
+    """For each split of a configuration, the pattern of its data files."""
     if config not in _CONFIG_FILES:
         raise DatasetError(f"Unknown configuration {config!r}; there are {list(_CONFIG_FILES)}.")
     return _CONFIG_FILES[config]
 
 
 def split_card(card: str, name: str) -> tuple[dict[str, Any], str]:
-    """Parts a card into its metadata and its text.
-
-    Raises:
-        DatasetError: The card does not start with a YAML header between two lines of "---".
-    """
+    """Splits a card into its metadata and its text."""
     try:
         _, header, text = card.split("---\n", 2)
         metadata = yaml.safe_load(header)
@@ -84,20 +75,15 @@ def shard_paths(folder: Path, glob: str = "*.parquet") -> list[Path]:
     return sorted((folder / DATA_FOLDER).glob(glob))
 
 
-def content_hash(folder: Path) -> str:
-    """SHA-256 over the names and bytes of all data files and of the taxonomy."""
+def content_description(folder: Path) -> str:
+    """Identifies the data of a repository: SHA-256 over the names and bytes of all data files and of the taxonomy."""
     digest = hashlib.sha256()
     for path in (*shard_paths(folder), folder / "taxonomy.json"):
         digest.update(path.name.encode())
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
-    return digest.hexdigest()
-
-
-def content_description(content: str) -> str:
-    """How the card states the hash of its data."""
-    return f"Content sha256-{content}"
+    return f"Content sha256-{digest.hexdigest()}"
 
 
 def _present_configs(folder: Path) -> dict[str, dict[str, str]]:
@@ -109,13 +95,13 @@ def _present_configs(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def _dataset_info(
-    config: str, globs: dict[str, str], features: datasets.Features, content: str, folder: Path
+    config: str, globs: dict[str, str], features: datasets.Features, description: str, folder: Path
 ) -> dict[str, Any]:
     files = {split: shard_paths(folder, glob) for split, glob in globs.items()}
     splits = [{"name": split, **_sizes(paths)} for split, paths in files.items()]
     return {
         "config_name": config,
-        "description": content_description(content),
+        "description": description,
         "features": features._to_yaml_list(),
         "splits": splits,
         "download_size": sum(path.stat().st_size for paths in files.values() for path in paths),

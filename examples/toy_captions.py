@@ -1,11 +1,11 @@
-"""Words for toy images: what a caption would say, never where anything is."""
+"""Captions of toy images, which `pretrain_toy.py` trains on: what an image shows, never where."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 
-from .scene import Figure
+from ovparts_hf.toy.drawing.scene import Figure
 
 _SEVERAL = frozenset({"wheel", "window", "leg"})
 _BETWEEN = ("and", "beside", "next to", "with", "near")
@@ -28,7 +28,7 @@ def phrases(figures: Sequence[Figure]) -> list[str]:
     Returns:
         Phrases without repetition, in order of first appearance.
     """
-    found: dict[str, None] = {}
+    found: dict[str, None] = {}  # an ordered set
     for figure in figures:
         if figure.colour:
             found |= dict.fromkeys((f"{figure.colour} {figure.name}", figure.name))

@@ -6,7 +6,7 @@ from huggingface_hub import constants, hf_hub_download, snapshot_download
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError, DatasetError, HubError
 from ovparts_hf.models.loading import load_config, load_model
-from ovparts_hf.utils.hub import explain, explained
+from ovparts_hf.utils.hub import format_hub_error, hub_errors
 from ovparts_hf.utils.push import push_folder
 
 from .conftest import use_endpoint
@@ -81,10 +81,10 @@ def test_weights_that_are_missing(here, hub, model_folder):
 def test_a_missing_file_and_a_full_cache(here):
     with (
         pytest.raises(HubError, match="model repository 'me/empty' has no file x.json"),
-        explained("me/empty", "model"),
+        hub_errors("me/empty", "model"),
     ):
         hf_hub_download("me/empty", "x.json")
-    assert explain(OSError(28, "No space left on device"), "me/empty") is None
+    assert format_hub_error(OSError(28, "No space left on device"), "me/empty") is None
 
 
 def test_something_else_answers(here, monkeypatch, model_folder):
@@ -112,5 +112,5 @@ def test_no_network(here, monkeypatch, model_folder, offline):
     with pytest.raises(HubError, match=why) as caught:
         push_folder(model_folder, "me/bert")
     assert "in the cache" not in str(caught.value)
-    with pytest.raises(HubError, match=why), explained("me/empty", "model"):
+    with pytest.raises(HubError, match=why), hub_errors("me/empty", "model"):
         snapshot_download("me/empty")
