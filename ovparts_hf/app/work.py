@@ -15,7 +15,7 @@ from PIL import Image
 from ..errors import OVPartsError
 from ..inference.result import PartSegmentation
 from ..inference.segmenter import PartSegmenter
-from ..inference.visualization import class_colors
+from ..inference.visualization import hex_colors
 from ..models.loading import TOY_FOLDER
 from ..taxonomy import split_part_class
 from ..taxonomy.vocabulary import parse_parts
@@ -121,15 +121,10 @@ def table(result: PartSegmentation) -> str:
     areas, pixels = result.areas(), result.label_map.size
     rows = [
         {"name": name, "color": color, "score": float(score), "area": areas[name], "share": areas[name] / pixels}
-        for name, color, score in zip(result.classes, colors(result.classes), result.scores)
+        for name, color, score in zip(result.classes, hex_colors(result.classes), result.scores)
     ]
     found = [row["color"] for row in rows if row["area"]]
     return _PAGES.get_template("app_table.html.j2").render(rows=rows, found=found)
-
-
-def colors(class_names: Sequence[str]) -> list[str]:
-    """The classes' colors in overlays, as "#rrggbb"."""
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in class_colors(class_names).tolist()]
 
 
 def write_files(result: PartSegmentation, folder: Path) -> None:

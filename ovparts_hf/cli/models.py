@@ -6,10 +6,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from ..models.auto import FAMILIES
-from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116
+from ..taxonomy import TAXONOMIES
 from .base import argument, command
 
-VOCABULARIES = (PASCAL_PART_116.name, ADE20K_PART_234.name)
 RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
 
 
@@ -26,13 +25,13 @@ RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
     ),
     argument(
         "--vocabulary",
-        choices=VOCABULARIES,
+        choices=TAXONOMIES,
         nargs="+",
         default=[],
         help="part classes that the model looks for when it is given no others; encoded now and saved with it. "
         "maskformer: those it was trained on",
     ),
-    argument("--trained-on", choices=VOCABULARIES, help="zsseg: the dataset whose seen parts it was trained on"),
+    argument("--trained-on", choices=TAXONOMIES, help="zsseg: the dataset whose seen parts it was trained on"),
     argument("--backbone", choices=RESNETS, help="zsseg, maskformer: detectron2's ResNet (resnet-50 if not given)"),
     argument("--prompts", type=Path, help="zsseg: the original's separate checkpoint of tuned prompts"),
     argument(

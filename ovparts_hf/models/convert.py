@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..taxonomy import ADE20K_PART_234, PASCAL_PART_116
+from ..taxonomy import TAXONOMIES
 from ..utils.files import atomic_folder
 from .auto import FAMILIES, config_class, model_class
 from .checkpoints import KeyReport
 from .configuration_resnet import RESNETS
 from .loading import ModelSource
-
-VOCABULARIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234)}
 
 
 def convert(
@@ -37,9 +35,9 @@ def convert(
         checkpoint: `.pth` or `.safetensors`, with the original's key names.
         out: Folder to make.
         base: Folder or Hub id of the pretrained model that the model is built on; None for MaskFormer.
-        vocabularies: Keys of `VOCABULARIES`, whose part classes are stored with the model. MaskFormer: the one that it
+        vocabularies: Keys of `TAXONOMIES`, whose part classes are stored with the model. MaskFormer: the one that it
             was trained on.
-        trained_on: ZSseg: a key of `VOCABULARIES` whose seen parts the model was trained on; None for no seen classes.
+        trained_on: ZSseg: a key of `TAXONOMIES` whose seen parts the model was trained on; None for no seen classes.
         backbone: ZSseg and MaskFormer: a key of `RESNETS`; None for what the configuration has anyway (R50).
         prompts: ZSseg: the original's separate checkpoint of tuned prompts.
         settings: Fields of the configuration; they count most.
@@ -59,7 +57,7 @@ def convert(
     processor = source.processor(config)
     converter = getattr(import_module(f".{family}.convert_{family}", __package__), f"convert_{family}")
     model, report = converter(checkpoint, config, *([] if prompts is None else [prompts]))
-    names = list(dict.fromkeys(name for vocabulary in vocabularies for name in VOCABULARIES[vocabulary].part_classes))
+    names = list(dict.fromkeys(name for vocabulary in vocabularies for name in TAXONOMIES[vocabulary].part_classes))
     if names:
         model.store_vocabulary(processor, names)
     with atomic_folder(Path(out)) as folder:
@@ -80,9 +78,9 @@ def _training_fields(family: str, vocabularies: Sequence[str], trained_on: str |
     """What the configuration says about the classes that the model was trained on."""
     kind = config_class(family)
     if trained_on is not None:
-        return kind.training_fields(VOCABULARIES[trained_on].seen().part_classes)
+        return kind.training_fields(TAXONOMIES[trained_on].seen().part_classes)
     if not kind.has_closed_vocabulary:
         return {}
     if len(vocabularies) != 1:
         raise ConfigurationError(f"A {family} model has a closed vocabulary: give exactly one with --vocabulary.")
-    return kind.training_fields(VOCABULARIES[vocabularies[0]].part_classes)
+    return kind.training_fields(TAXONOMIES[vocabularies[0]].part_classes)

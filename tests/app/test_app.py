@@ -14,6 +14,7 @@ from ovparts_hf import PartSegmentation, PartSegmenter
 from ovparts_hf.app import Limits, build_app, work
 from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError, OVPartsError
+from ovparts_hf.inference.visualization import hex_colors
 from ovparts_hf.taxonomy.vocabulary import parse_parts
 
 SCRIPT = "<img src=x onerror=alert(1)>"
@@ -128,7 +129,7 @@ def test_the_table_escapes_what_was_typed(result):
 
 
 def test_switches_have_the_colors_of_the_overlay(result):
-    first, _, third = work.colors(result.classes)
+    first, _, third = hex_colors(result.classes)
     page = work.table(result)
     assert f"label:nth-of-type(1) {{ --part: {first}; }}" in page
     assert f"label:nth-of-type(2) {{ --part: {third}; }}" in page

@@ -9,10 +9,9 @@ from transformers import CLIPConfig, CLIPSegConfig, CLIPSegForImageSegmentation,
 from ovparts_hf.cli import main
 from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
-from ovparts_hf.models.convert import VOCABULARIES
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.processing import PartSegmentationProcessor
-from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
+from ovparts_hf.taxonomy import PASCAL_PART_116, TAXONOMIES, PartTaxonomy
 
 from ..models.catseg import goldens as catseg_goldens
 from ..models.clipseg.goldens import FACTS, FOLDER, golden_processor
@@ -63,7 +62,7 @@ def test_prepare_check_train_evaluate(name, stock, request, tmp_path, capsys):
 
 
 def few_parts(*parts):
-    """A small vocabulary, to stand in for that of a dataset."""
+    """A small vocabulary."""
     names = [f"dog's {part}" for part in parts]
     return PartTaxonomy.from_dict(
         {"name": "few", "object_classes": ["dog"], "part_classes": names, "seen_objects": ["dog"]}
@@ -83,12 +82,11 @@ def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
     tokenizer = golden_processor().tokenizer
     images = CATSegImageProcessor(size={"height": 128, "width": 128})
     PartSegmentationProcessor(images, tokenizer, ["{}", "a {}", "one {}"], scores="probabilities").save_pretrained(base)
-    few = few_parts("ear", "leg")
-    monkeypatch.setitem(VOCABULARIES, "pascal-part-116", few)
+    monkeypatch.setitem(TAXONOMIES, "few", few_parts("ear", "leg"))
     monkeypatch.setattr(PartSegmentationProcessor, "_tokenize", lambda *_: {"input_ids": torch.full((2, 3, 5), 199)})
     out = tmp_path / "model"
     checkpoint = str(catseg_goldens.FOLDER / "checkpoint.pth")
-    assert main(["convert", "catseg", checkpoint, str(out), "--base", str(base), *PASCAL]) == 0
+    assert main(["convert", "catseg", checkpoint, str(out), "--base", str(base), "--vocabulary", "few"]) == 0
     assert "404 keys: 402 used, 2 derivable, 0 unused" in capsys.readouterr().out
     model, processor = load_model(out)
     assert list(model.stored_class_features) == ["dog's ear", "dog's leg"]
@@ -153,13 +151,13 @@ def test_another_backbone_does_not_fit(zsseg, tmp_path, capsys):
 def test_convert_maskformer(with_base, tmp_path, capsys, monkeypatch):
     golden = Golden("maskformer")
     few = few_parts(*range(golden.facts["num_classes"]))
-    monkeypatch.setitem(VOCABULARIES, "pascal-part-116", few)
+    monkeypatch.setitem(TAXONOMIES, "few", few)
     sizes, base = golden.mask_classification_sizes(), []
     if with_base:
         ResNetConfig(**sizes.pop("backbone_config")).save_pretrained(tmp_path / "resnet")
         base = ["--base", str(tmp_path / "resnet")]
     arguments = ["convert", "maskformer", str(golden.checkpoint), str(tmp_path / "out"), *base]
-    arguments += PASCAL
+    arguments += ["--vocabulary", "few"]
     assert main([*arguments, "--set", *(f"{key}={json.dumps(value)}" for key, value in sizes.items())]) == 0
     assert f"{len(golden.tensors())} keys: " in capsys.readouterr().out
     model, _ = load_model(tmp_path / "out")

@@ -11,7 +11,6 @@ import pytest
 from ovparts_hf import cli
 from ovparts_hf.cli import main, models
 from ovparts_hf.models.configuration_resnet import RESNETS
-from ovparts_hf.models.convert import VOCABULARIES
 
 ROOT = Path(__file__).parents[2]
 PARSER = cli._parser()
@@ -94,7 +93,6 @@ def test_old_spellings_are_understood_and_not_shown(command, old, new, capsys):
 
 
 def test_choices_are_those_of_the_library():
-    assert tuple(VOCABULARIES) == models.VOCABULARIES
     assert tuple(RESNETS) == models.RESNETS
 
 
