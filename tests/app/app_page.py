@@ -73,13 +73,13 @@ class AppPage:
             [found] = self.until(lambda: [text for text in self.messages if message in text])
         except TimeoutException:
             raise AssertionError(f"{message!r} is not among the messages {self.messages}") from None
-        self.browser.execute_script("document.querySelectorAll('.toast-close').forEach(each => each.click())")
+        self.browser.execute_script("document.querySelectorAll('.toast-close').forEach(button => button.click())")
         self.until(lambda: not self.messages)
         return found
 
     @property
     def messages(self) -> list[str]:
-        script = "return [...document.querySelectorAll('[data-testid=toast-text]')].map(each => each.innerText)"
+        script = "return [...document.querySelectorAll('[data-testid=toast-text]')].map(toast => toast.innerText)"
         return self.browser.execute_script(script)
 
     @property
@@ -96,7 +96,7 @@ class AppPage:
     @property
     def switches(self) -> dict:
         """Part -> its checkbox."""
-        return {each.text: each.find_element(By.TAG_NAME, "input") for each in self.all("#parts .wrap label")}
+        return {label.text: label.find_element(By.TAG_NAME, "input") for label in self.all("#parts .wrap label")}
 
     def table(self) -> dict[str, list[str]]:
         """Part -> its other cells."""
