@@ -12,9 +12,9 @@ from ...errors import CheckpointError
 from ..checkpoints import KeyReport, load_accounted, read_checkpoint
 from ..convert_clip import translate_clip
 from ..resnet import resnet_name
+from .aggregator import shift_mask
 from .configuration_catseg import CATSegConfig
 from .modeling_catseg import CATSegForPartSegmentation
-from .spatial import shift_mask
 
 _BACKBONE = "backbone."
 _PREDICTOR = "sem_seg_head.predictor."

@@ -35,9 +35,9 @@ class CATSegForPartSegmentation(OwnVocabulary, CLIPPreTrainedModel):
     """CAT-Seg with a "none" row, for open-vocabulary part segmentation.
 
     Classes influence each other: the scores of a class depend on the whole vocabulary that it is given with. So all
-    classes take part in the aggregation; `class_mask` only chooses those that are decoded. Layers within a class go in
-    groups that fit the memory (`chunks.NUMBERS_AT_ONCE`); the volume of all classes and the attention across them are
-    held at once, about 2 MB for each class at full size.
+    classes take part in the aggregation; `class_mask` only chooses those that are decoded. Most layers take the classes
+    in groups that fit the memory (`aggregator.NUMBERS_AT_ONCE`); the volume of all classes and the attention across
+    them are held at once, about 2 MB for each class at full size.
 
     Also loads stock CLIP weights (`openai/clip-vit-base-patch16`); the rest then starts at random.
     """

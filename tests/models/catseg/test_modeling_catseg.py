@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from transformers import CLIPModel
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.models.catseg import CATSegForPartSegmentation, chunks
+from ovparts_hf.models.catseg import CATSegForPartSegmentation, aggregator
 from ovparts_hf.models.catseg.convert_catseg import convert_catseg
 from ovparts_hf.models.post_processing import label_map
 
@@ -49,13 +49,13 @@ class TestCATSeg(PartModelTester):
     @torch.no_grad()
     def test_many_classes_go_in_groups_with_the_same_result(self, model, inputs, monkeypatch):
         whole = model(**inputs).logits
-        monkeypatch.setitem(chunks.NUMBERS_AT_ONCE, "cpu", 1)
+        monkeypatch.setitem(aggregator.NUMBERS_AT_ONCE, "cpu", 1)
         assert_close(model(**inputs).logits, whole, atol=1e-5, rtol=0)
 
     def test_groups_leave_gradients_as_they_are(self, model, inputs, labels, monkeypatch):
         gradients = []
         for limit in (10**9, 1):
-            monkeypatch.setitem(chunks.NUMBERS_AT_ONCE, "cpu", limit)
+            monkeypatch.setitem(aggregator.NUMBERS_AT_ONCE, "cpu", limit)
             model.zero_grad()
             model(**inputs, labels=labels).loss.backward()
             gradients.append(model.aggregator.embedding.convolution.weight.grad.clone())
