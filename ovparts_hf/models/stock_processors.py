@@ -33,6 +33,8 @@ def stock_processor(config: PreTrainedConfig, tokenizer: Any, settings: dict[str
     images = dict(settings.pop("images", {}))
     if isinstance(config, CATSegConfig):
         size = {"height": config.image_size, "width": config.image_size}
+        if config.guidance_size != config.image_size:
+            images["backbone_size"] = {"height": config.guidance_size, "width": config.guidance_size}
         processor = CATSegImageProcessor(size, image_mean=config.image_mean, image_std=config.image_std, **images)
         chosen = {"templates": IMAGENET_TEMPLATES, "possessive": True, "scores": "probabilities", **settings}
         return PartSegmentationProcessor(processor, tokenizer, **chosen)
