@@ -106,15 +106,25 @@ class Golden:
             self.compare(name, torch.cat(own).reshape(expected.shape), expected, atol and atol(expected))
 
 
+def find_folder(family: str) -> Path | None:
+    """Where the stored run of a family is that parity tests read, if there is one."""
+    folder = _root() / family
+    return folder if folder.is_dir() else None
+
+
 def golden(family: str, kind: type[T] = Golden) -> T:
     """What parity tests compare with; skips their module if there is no such family."""
-    return kind(family, Path(os.environ.get("OVPARTS_GOLDENS", COMMITTED)))
+    return kind(family, _root())
 
 
 def resized(scores: torch.Tensor, size: Any) -> torch.Tensor:
     """Scores (batch, classes, height, width) at another size."""
     size = size.tolist() if isinstance(size, torch.Tensor) else size
     return F.interpolate(scores, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def _root() -> Path:
+    return Path(os.environ.get("OVPARTS_GOLDENS", COMMITTED))
 
 
 def _number(name: str) -> int:

@@ -150,7 +150,10 @@ def test_final_map_agrees(number, model, class_features, inputs):
     probabilities = resized(logits.sigmoid()[None], expected.shape[-2:])[0]
     assert_close(probabilities[kept], expected[kept], atol=1e-5, rtol=0)
     answer = label_map(logits, expected.shape[-2:], kept, scores="probabilities")
-    assert (answer == expected.argmax(0)).float().mean() > 0.999
+    best = expected.topk(2, dim=0)
+    clear = best.values[0] - best.values[1] > 2e-5
+    assert torch.equal(answer[clear], best.indices[0][clear])
+    assert clear.float().mean() > 0.5  # how sure the stored model is
 
 
 def test_training_agrees(converted):
