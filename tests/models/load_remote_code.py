@@ -37,9 +37,9 @@ class Hide:
 
 def main(*folders: str) -> None:
     assert "ovparts_hf" not in sys.modules
+    warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which are idle when the process forks
     for how in WAYS:
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of threads, which are idle
-            child = os.fork()
+        child = os.fork()
         if child:
             os.waitpid(child, 0)
             continue
