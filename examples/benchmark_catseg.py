@@ -8,10 +8,14 @@ from benchmark_workload import TAXONOMY, parts_of, random_prompts, well_conditio
 from PIL import Image
 
 from ovparts_hf import CATSegConfig, CATSegForPartSegmentation
-from ovparts_hf.models.catseg.aggregator import Aggregator, AggregatorLayer
-from ovparts_hf.models.catseg.decoder import GuidedUpsampling
+from ovparts_hf.models.catseg.aggregator import (
+    Aggregator,
+    AggregatorLayer,
+    GuidedUpsampling,
+    GuidedWindowBlock,
+    shift_mask,
+)
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
-from ovparts_hf.models.catseg.spatial import GuidedWindowBlock, shift_mask
 from ovparts_hf.models.post_processing import label_map
 
 TEMPLATES = 80

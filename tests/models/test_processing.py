@@ -3,21 +3,16 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from safetensors.torch import load_file
-from transformers import AutoProcessor, CLIPSegConfig, ViTImageProcessor
+from transformers import AutoProcessor, CLIPSegConfig
 
 from ovparts_hf.errors import OVPartsError
 from ovparts_hf.models.modeling_utils import PartSegmentationOutput
 from ovparts_hf.models.post_processing import label_map
 from ovparts_hf.models.processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 
-from .clipseg.goldens import FACTS, FOLDER, INPUTS, golden_config, golden_processor
+from .clipseg.goldens import FACTS, TINY, golden_config, golden_processor
 
-NORMALISATION = {
-    "imagenet_mean": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-    "half_mean": ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]),
-}
+INPUTS = TINY.inputs
 
 
 @pytest.fixture(scope="module")
@@ -25,37 +20,9 @@ def processor():
     return golden_processor()
 
 
-@pytest.mark.parametrize("kind", ["tensor", "pil"])
-@pytest.mark.parametrize("name", NORMALISATION)
-def test_pixels_are_bit_identical_to_the_original(name, kind):
-    stored = load_file(FOLDER / "processor.safetensors")
-    mean, std = NORMALISATION[name]
-    image = stored["image_u8"]
-    if kind == "pil":
-        image = Image.fromarray(image.permute(1, 2, 0).numpy())
-    for size in (64, 352):
-        settings = ViTImageProcessor(size={"height": size, "width": size}, image_mean=mean, image_std=std)
-        pixels = PartSegmentationProcessor(settings, golden_processor().tokenizer)(images=[image])["pixel_values"]
-        if size == 64:
-            assert torch.equal(pixels, stored[f"pixel_values_64.{name}"])
-        else:
-            values = pixels[0].double()
-            some = [values[0, 100, 100], values[2, 351, 351], values[1, 0, 0]]
-            found = torch.stack([values.mean(), values.std(), values.abs().sum(), *some])
-            torch.testing.assert_close(found, stored[f"pixel_values_352_stats.{name}"], rtol=1e-9, atol=1e-9)
-
-
 def test_images_of_different_sizes_make_a_batch(processor):
     pixels = processor(images=[INPUTS["train.image_u8.0"], INPUTS["train.image_u8.1"]])["pixel_values"]
     assert torch.equal(pixels, INPUTS["train.pixel_values"])
-
-
-def test_class_names_are_tokenised_as_in_the_original(processor):
-    tokens = processor(classes=FACTS["test_stuff_classes"])
-    length = tokens["input_ids"].shape[1]
-    assert torch.equal(tokens["input_ids"], INPUTS["eval.input_ids"][:, :length])
-    assert torch.equal(tokens["attention_mask"], INPUTS["eval.attention_mask"][:, :length])
-    assert length == INPUTS["eval.attention_mask"].sum(1).max()
 
 
 def test_images_and_words_together(processor):
@@ -75,7 +42,12 @@ def test_save_and_load_keep_the_backend_and_the_tokens(processor, tmp_path):
 
 def test_loads_the_folder_of_a_stock_model(processor, tmp_path):
     processor.tokenizer.save_pretrained(tmp_path)
-    settings = {"feature_extractor_type": "ViTFeatureExtractor", "size": 80, "do_resize": True, "do_normalize": True}
+    settings = {
+        "feature_extractor_type": "ViTFeatureExtractor",
+        "size": FACTS["processor"]["size"],
+        "do_resize": True,
+        "do_normalize": True,
+    }
     settings |= {key: FACTS["processor"][key] for key in ("image_mean", "image_std")}
     CLIPSegConfig(**FACTS["model_config"]).save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({**settings, "resample": 2}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,21 +22,24 @@ ROOT = Path(__file__).parents[2]
 TOY = {family: "toy" if family == "clipseg" else f"toy-{family}" for family in FAMILIES}
 
 
-@pytest.fixture
-def folders(tmp_path):
-    """A saved toy model of each family."""
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A saved toy model of each family; not to be changed."""
+    root = tmp_path_factory.mktemp("saved")
     for family, name in TOY.items():
         for each in load_model(name):
-            each.save_pretrained(tmp_path / family)
-    return {family: tmp_path / family for family in FAMILIES}
+            each.save_pretrained(root / family)
+    return {family: root / family for family in FAMILIES}
 
 
-def load_elsewhere(how, folders, home):
-    """What `load_remote_code.py` wrote, by family."""
+@pytest.fixture(scope="module")
+def elsewhere(folders, tmp_path_factory):
+    """What `load_remote_code.py` wrote: for each way, what it found by family, and its complaints."""
+    home = tmp_path_factory.mktemp("elsewhere")
     environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(ROOT)
     process = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", str(Path(__file__).with_name("load_remote_code.py")), how]
+        [sys.executable, "-W", "error::UserWarning", str(Path(__file__).with_name("load_remote_code.py"))]
         + [str(folder) for folder in folders.values()],
         env=environment,
         stdin=subprocess.DEVNULL,  # who is asked a question fails
@@ -45,15 +49,21 @@ def load_elsewhere(how, folders, home):
         cwd=home,
     )
     assert process.returncode == 0, process.stderr[-4000:]
-    complaints = [line for line in process.stderr.splitlines() if "%|" not in line and line.strip()]
-    found = json.loads(process.stdout.splitlines()[-1])
-    return {family: found[str(folder)] for family, folder in folders.items()}, complaints
+    results = {}
+    for how in ("missing", "trust", "import"):
+        stderr = (home / f"{how}.stderr").read_text()
+        assert (home / f"{how}.json").exists(), stderr[-4000:]
+        found = json.loads((home / f"{how}.json").read_text())
+        lines = [*process.stderr.splitlines(), *stderr.splitlines()]
+        complaints = [line for line in lines if "%|" not in line and line.strip()]
+        results[how] = {family: found[str(folder)] for family, folder in folders.items()}, complaints
+    return results
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["trust", "import"])
-def test_a_fresh_process_loads_every_family(how, folders, tmp_path):
-    found, complaints = load_elsewhere(how, folders, tmp_path)
+def test_a_fresh_process_loads_every_family(how, folders, elsewhere):
+    found, complaints = elsewhere[how]
     assert complaints == []
     for name in FAMILIES:
         model = model_class(name)
@@ -66,15 +76,17 @@ def test_a_fresh_process_loads_every_family(how, folders, tmp_path):
         }
         for auto_class, cls in expected.items():
             assert found[name][auto_class] == f"{cls.__module__}.{cls.__name__}"
-            again = Path(f"{folders[name]}-again-{auto_class}")
+            again = Path(f"{folders[name]}-again-{auto_class}-{how}")
             assert (again / SHIM.name).read_text() == SHIM.read_text()
         assert found[name]["pipeline"] == "PartSegmentationPipeline"
 
 
 @pytest.mark.slow
-def test_without_the_package_an_error_says_what_is_missing(folders, tmp_path):
-    found, _ = load_elsewhere("missing", folders, tmp_path)
+def test_without_the_package_an_error_says_what_is_missing(elsewhere):
+    found, _ = elsewhere["missing"]
+    assert found.keys() == FAMILIES.keys()
     for errors in found.values():
+        assert errors
         for error in errors.values():
             assert error.startswith(
                 "ImportError: This model needs the Python package ovparts_hf, which is not installed."
@@ -102,12 +114,13 @@ def test_what_is_saved_points_to_classes_that_the_shim_has(family, folders):
 
 def test_where_something_was_loaded_from_does_not_stay_in_it(folders, tmp_path):
     """transformers puts the repository's name before the module's; a copy must not point back."""
-    config_file = folders["clipseg"] / "config.json"
+    shutil.copytree(folders["clipseg"], tmp_path / "model")
+    config_file = tmp_path / "model" / "config.json"
     settings = json.loads(config_file.read_text())
     own = dict(settings["auto_map"])
     settings["auto_map"] = {key: f"someone/model--{value}" for key, value in own.items()}
     config_file.write_text(json.dumps(settings))
-    config_class("clipseg").from_pretrained(folders["clipseg"]).save_pretrained(tmp_path / "copy")
+    config_class("clipseg").from_pretrained(tmp_path / "model").save_pretrained(tmp_path / "copy")
     assert json.loads((tmp_path / "copy" / "config.json").read_text())["auto_map"] == own
 
 

@@ -26,9 +26,10 @@ class PartModelTester:
 
     def make_tokens(self, generator):
         """Random words for each class."""
-        vocab = self.make_config().text_config.vocab_size
-        ids = torch.randint(2, vocab - 2, (self.num_classes, 5), generator=generator)
-        ids[:, 0], ids[:, -1] = vocab - 2, vocab - 1
+        text = self.make_config().text_config
+        start, end = text.bos_token_id, text.eos_token_id
+        ids = torch.randint(2, min(start, end), (self.num_classes, 5), generator=generator)
+        ids[:, 0], ids[:, -1] = start, end
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     @pytest.fixture

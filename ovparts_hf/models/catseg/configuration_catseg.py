@@ -21,7 +21,10 @@ class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
     Args:
         backbone_config: The ResNet that guides with what CLIP's coarse features lack; its last stage has the grid of
             CLIP's patches.
-        image_size: Side of `pixel_values`.
+        image_size: Side in pixels of the image that CLIP sees, `pixel_values`.
+        backbone_image_size: Side in pixels of the image that the ResNet sees, `backbone_pixel_values`; None where it
+            sees `pixel_values`, too. CLIP ViT-L/14 has its 24 x 24 patches at 336 pixels, a ResNet without its last
+            stage at 384.
         image_mean: Mean colour that was subtracted from `pixel_values`, which are normalised for CLIP.
         image_std: What they were divided by.
         backbone_image_mean: Mean colour that the ResNet was trained with.
@@ -59,6 +62,7 @@ class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
 
     backbone_config: dict[str, Any] | PartResNetConfig | None = None
     image_size: int = 384
+    backbone_image_size: int | None = None
     image_mean: list[float] | tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     image_std: list[float] | tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
     backbone_image_mean: list[float] | tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -89,6 +93,17 @@ class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
         """CLIP's patches along a side of the image."""
         return self.image_size // self.vision_config.patch_size
 
+    @property
+    def guidance_size(self) -> int:
+        """Side in pixels of the image that the ResNet sees."""
+        return self.image_size if self.backbone_image_size is None else self.backbone_image_size
+
+    @property
+    def backbone_stride(self) -> int:
+        """Pixels along a side of a cell of the ResNet's last stage."""
+        stem = 4 if self.backbone_config.stem_pooling else 2
+        return stem * 2 ** (len(self.backbone_config.depths) - 1)
+
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""
         if self.segmentation_loss not in SEGMENTATION_LOSSES:
@@ -107,7 +122,7 @@ class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
         if self.grid_size > self.window_size and self.grid_size % self.window_size:
             raise ValueError(
                 f"window_size {self.window_size} does not divide the grid of {self.grid_size} patches; choose a "
-                "divisor, or an image_size that fits."
+                "divisor, or an image_size that fits (CLIP ViT-L/14: image_size 336 with backbone_image_size 384)."
             )
         if self.grid_size % self.pooling_size:
             raise ValueError(f"pooling_size {self.pooling_size} does not divide the grid of {self.grid_size} patches.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +13,9 @@ from ...errors import CheckpointError
 from ..checkpoints import KeyReport, convert_checkpoint
 from ..convert_clip import translate_clip
 from ..resnet import resnet_name
+from .aggregator import shift_mask
 from .configuration_catseg import CATSegConfig
 from .modeling_catseg import CATSegForPartSegmentation
-from .spatial import shift_mask
 
 _BACKBONE = "backbone."
 _PREDICTOR = "sem_seg_head.predictor."
@@ -46,7 +47,8 @@ def convert_catseg(checkpoint: str | Path, config: CATSegConfig) -> tuple[CATSeg
     Args:
         checkpoint: A detectron2 `.pth` or a safetensors file with the original's key names: a part model of OV-PARTS,
             or the object model of CAT-Seg that it starts from, which has no "none" row.
-        config: Its configuration, with the CLIP that it was trained from.
+        config: Its configuration, with the CLIP that it was trained from, and `image_size` and `backbone_image_size`
+            as in training.
 
     Returns:
         The model, and what became of each key.
@@ -81,7 +83,7 @@ def account_keys(tensors: Mapping[str, torch.Tensor], config: CATSegConfig) -> K
             report.use(key, {"none_embedding": tensor})
     if _PREDICTOR + _NONE not in tensors:
         drawn = torch.randn(1, config.projection_dim, generator=torch.Generator().manual_seed(0))
-        reason = "not in an object model; drawn with seed 0, at random as where the original starts"
+        reason = "not in an object model; drawn at random with seed 0, as the original starts with a random row"
         report.add("none_embedding", drawn * config.text_config.hidden_size**-0.5, reason)
     return report
 
@@ -94,10 +96,20 @@ def aggregator_name(key: str) -> str:
 
 
 def _check_mask(key: str, tensor: torch.Tensor, config: CATSegConfig) -> None:
-    window = config.window_size
-    expected = shift_mask(config.grid_size, window, window // 2, torch.device("cpu"))[:, 0]
-    if tensor.device.type != "meta" and not torch.equal(tensor.float(), expected):
-        raise CheckpointError(
-            f"{key} is not the mask of windows of {window} on a grid of {config.grid_size}; was it trained at another "
-            "size?"
+    window, grid = config.window_size, config.grid_size
+    shape = ((grid // window) ** 2, window**2, window**2)
+    if tensor.shape == shape:
+        expected = shift_mask(grid, window, window // 2, torch.device("cpu"))[:, 0]
+        if tensor.device.type == "meta" or torch.equal(tensor.float(), expected):
+            return
+        advice = "Is the file damaged?"
+    else:
+        window, grid = math.isqrt(tensor.shape[-1]), math.isqrt(tensor.shape[0] * tensor.shape[-1])
+        advice = (
+            f"Its shape says {window} on {grid}: set window_size={window}, "
+            f"image_size={grid * config.vision_config.patch_size} and "
+            f"backbone_image_size={grid * config.backbone_stride}."
         )
+    raise CheckpointError(
+        f"{key} is not the mask of windows of {config.window_size} on a grid of {config.grid_size} patches. {advice}"
+    )

@@ -26,19 +26,22 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
     where a scaled side is no multiple of `size_divisor`.
 
     Args:
-        size: Height and width of `pixel_values`; both are the same.
+        size: Height and width of `pixel_values`, for CLIP; both are the same.
+        backbone_size: Height and width of `backbone_pixel_values`, for the ResNet; None where it sees `pixel_values`,
+            too.
         shortest_edge: Images are first scaled (Pillow, bilinear) so that their short side has this length ...
         longest_edge: ... unless the long side would become longer than this.
         size_divisor: Sides are padded to a multiple of this.
         image_mean: Mean colour, between 0 and 1.
         image_std: Its deviation.
-        sliding_window: Whether to cut overlapping windows from a larger square instead, and add the whole image.
+        sliding_window: Whether to cut overlapping windows from a larger square instead, and add the whole image. They
+            have the ResNet's size, and are scaled to that of CLIP.
         canvas_size: Side of that larger square; None for two windows along each side, 640 pixels in the benchmark.
     """
 
     auto_classes = {"AutoImageProcessor": "CATSegImageProcessor"}
     scores = "probabilities"
-    model_input_names = ("pixel_values", "pixel_mask")
+    model_input_names = ("pixel_values", "pixel_mask", "backbone_pixel_values")
 
     def __init__(
         self,
@@ -50,15 +53,17 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
         image_std: Sequence[float] = (0.26862954, 0.26130258, 0.27577711),
         sliding_window: bool = False,
         canvas_size: int | None = None,
+        backbone_size: dict[str, int] | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.size = dict(size or {"height": 384, "width": 384})
+        self.backbone_size = None if backbone_size is None else dict(backbone_size)
         self.shortest_edge, self.longest_edge = shortest_edge, longest_edge
         self.size_divisor = size_divisor
         self.image_mean, self.image_std = list(image_mean), list(image_std)
         self.sliding_window = sliding_window
-        side = self.size["height"]
+        side = self._sides[-1]
         stride = window_stride(side)
         self.canvas_size = side + stride if canvas_size is None else canvas_size
         if self.canvas_size < side or (self.canvas_size - side) % stride:
@@ -75,8 +80,10 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
             return_tensors: "pt", or another of transformers' tensor types.
 
         Returns:
-            `pixel_values` (batch, 3, side, side) float32 and `pixel_mask` (batch, side, side) float32, how much of each
-            pixel is image; for sliding windows only `pixel_values` (batch, windows + 1, 3, side, side).
+            `pixel_values` (batch, 3, side, side) float32; with `backbone_size` also `backbone_pixel_values` (batch, 3,
+            backbone side, backbone side), of the same normalisation; and `pixel_mask` float32, how much of each pixel
+            that the ResNet sees is image. For sliding windows `pixel_values` and `backbone_pixel_values` are (batch,
+            windows + 1, 3, ...), and there is no `pixel_mask`.
         """
         if not isinstance(images, list | tuple):
             images = [images]
@@ -85,13 +92,16 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
         images = [as_image(image) for image in images]
         if not augmented:
             images = [self._scale(image) for image in images]
-        raw = [torch.from_numpy(np.array(image)).permute(2, 0, 1).float() for image in images]
-        if self.sliding_window and not augmented:
-            data = {"pixel_values": torch.stack([self._cut(each) for each in raw])}
-        else:
-            squares, masks = zip(*(self._squeeze(each) for each in raw))
-            data = {"pixel_values": torch.stack(squares), "pixel_mask": torch.stack(masks)}
+        prepare = self._cut if self.sliding_window and not augmented else self._squeeze
+        prepared = [prepare(torch.from_numpy(np.array(image)).permute(2, 0, 1).float()) for image in images]
+        data = {name: torch.stack([inputs[name] for inputs in prepared]) for name in prepared[0]}
         return BatchFeature(data, tensor_type=return_tensors)
+
+    @property
+    def _sides(self) -> list[int]:
+        """Sides of what CLIP sees and, if that is something else, of what the ResNet sees."""
+        sizes = [self.size] if self.backbone_size is None else [self.size, self.backbone_size]
+        return [size["height"] for size in sizes]
 
     def _scale(self, image: Image.Image) -> Image.Image:
         height, width = shortest_edge_size(image.height, image.width, self.shortest_edge, self.longest_edge)
@@ -101,20 +111,28 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
         mean, std = (255 * torch.tensor(values).view(-1, 1, 1) for values in (self.image_mean, self.image_std))
         return (image - mean) / std
 
-    def _squeeze(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _squeeze(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """A padded image (3, height, width) as a square for CLIP and one for the ResNet."""
         bottom, right = (-side % self.size_divisor for side in image.shape[-2:])
         layers = torch.cat([self._normalize(image), image.new_ones(1, *image.shape[-2:])])
-        square = _resize(F.pad(layers, (0, right, 0, bottom)), self.size["height"])
-        return square[:3], square[3]
+        layers = F.pad(layers, (0, right, 0, bottom))[None]
+        squares = [_resize(layers, side)[0] for side in self._sides]
+        return _named([square[:3] for square in squares]) | {"pixel_mask": squares[-1][3]}
 
-    def _cut(self, image: torch.Tensor) -> torch.Tensor:
-        side = self.size["height"]
-        windows = cut_windows(_resize(image, self.canvas_size), side)
-        return self._normalize(torch.cat([windows, _resize(image, side)[None]]))
+    def _cut(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The windows of an image (3, height, width), and then the whole, for CLIP and for the ResNet."""
+        side = self._sides[-1]
+        windows = cut_windows(_resize(image[None], self.canvas_size)[0], side)
+        windows = self._normalize(torch.cat([windows, _resize(image[None], side)]))
+        return _named([windows if each == side else _resize(windows, each) for each in self._sides])
 
 
-def _resize(image: torch.Tensor, side: int) -> torch.Tensor:
-    return F.interpolate(image[None], size=(side, side), mode="bilinear", align_corners=False)[0]
+def _named(images: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+    return dict(zip(("pixel_values", "backbone_pixel_values"), images))
+
+
+def _resize(images: torch.Tensor, side: int) -> torch.Tensor:
+    return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
 
 
 def as_image(image: Any) -> Image.Image:

@@ -37,9 +37,9 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     """CAT-Seg with a "none" row, for open-vocabulary part segmentation.
 
     Classes influence each other: the scores of a class depend on the whole vocabulary that it is given with. So all
-    classes take part in the aggregation; `class_mask` only chooses those that are decoded. Layers within a class go in
-    groups that fit the memory (`chunks.NUMBERS_AT_ONCE`); the volume of all classes and the attention across them are
-    held at once, about 2 MB for each class at full size.
+    classes take part in the aggregation; `class_mask` only chooses those that are decoded. Most layers take the classes
+    in groups that fit the memory (`aggregator.NUMBERS_AT_ONCE`); the volume of all classes and the attention across
+    them are held at once, about 2 MB for each class at full size.
 
     Also loads stock CLIP weights (`openai/clip-vit-base-patch16`); the rest then starts at random.
     """
@@ -56,6 +56,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
 
     def __init__(self, config: CATSegConfig):
         super().__init__(config)
+        _check_grids(config)
         self.clip = CLIPModel(config)
         self.backbone = PartResNet(config.backbone_config)
         self.aggregator = Aggregator(config)
@@ -77,6 +78,9 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         """See `PartSegmentationModel.default_processor`."""
         options = {"templates": IMAGENET_TEMPLATES, "possessive": True, "scores": "probabilities", **settings}
         size = {"height": config.image_size, "width": config.image_size}
+        if config.guidance_size != config.image_size:
+            size_of_backbone = {"height": config.guidance_size, "width": config.guidance_size}
+            options["images"] = {"backbone_size": size_of_backbone, **options.get("images", {})}
         images = {"image_mean": config.image_mean, "image_std": config.image_std, **options.pop("images", {})}
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
         return PartSegmentationProcessor(CATSegImageProcessor(size, **images), tokenizer, **options)
@@ -113,6 +117,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         pixel_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         include_none: bool = True,
+        backbone_pixel_values: torch.Tensor | None = None,
     ) -> PartSegmentationOutput:
         """Scores every class at every pixel.
 
@@ -124,30 +129,36 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
                 model's own vocabulary is scored.
             attention_mask: (classes, templates, length) int64, or None.
             class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
-            pixel_mask: (batch, side, side) float, how much of each pixel is image and not padding; None for all.
+            pixel_mask: (batch, side, side) float, how much of each pixel that the ResNet sees is image and not padding;
+                None for all.
             labels: (batch, height, width) class ids, of any size; other values mean "none".
             include_none: Whether to score "none" too. Training needs it.
+            backbone_pixel_values: The same images or windows at the size for the ResNet, also normalised for CLIP; None
+                where it sees `pixel_values`, see `CATSegConfig.backbone_image_size`.
 
         Returns:
-            Logits at the resolution of the first ResNet stage, a quarter of `pixel_values`; for windows at that of the
-            canvas.
+            Logits at the resolution of the first ResNet stage, a quarter of what the ResNet sees; for windows at that
+            of the canvas.
 
         Raises:
-            ConfigurationError: Words are missing, or images or words have another shape than the model takes.
+            ConfigurationError: Class names or images are missing, or have another shape than the model takes.
         """
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
-        self._check(pixel_values, class_features)
+        self._check_classes(class_features)
+        self._check_images(pixel_values, backbone_pixel_values)
+        if backbone_pixel_values is None:
+            backbone_pixel_values = pixel_values
         none = F.normalize(self.none_embedding, dim=-1)[:, None].expand(-1, class_features.shape[1], -1)
         rows = torch.cat([class_features, none.to(class_features)])
-        asked = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
-        asked[:, -1] = include_none
+        decoded = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
+        decoded[:, -1] = include_none
         if class_mask is not None:
-            asked[:, :-1] = class_mask
+            decoded[:, :-1] = class_mask
 
         if pixel_values.dim() == 5:
-            scores = self._score_windows(pixel_values, rows, asked)
+            scores = self._score_windows(pixel_values, backbone_pixel_values, rows, decoded)
         else:
-            scores = self._score(pixel_values, pixel_mask, rows, asked)
+            scores = self._score(pixel_values, self._for_backbone(backbone_pixel_values, pixel_mask), rows, decoded)
         logits, none_logits = scores.split([len(class_features), 1], dim=1)
         loss = None
         if labels is not None:
@@ -158,46 +169,63 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         none_logits = none_logits if include_none else None
         return PartSegmentationOutput(loss, logits, none_logits, self.unless_stored(class_features))
 
-    def _check(self, pixel_values: torch.Tensor, class_features: torch.Tensor) -> None:
-        side, templates = self.config.image_size, self.config.num_templates
-        if pixel_values.shape[-2:] != (side, side):
-            raise ConfigurationError(
-                f"pixel_values has shape {list(pixel_values.shape)}; this model takes images of {side} x {side}. "
-                "Prepare them with its processor."
-            )
+    def _check_classes(self, class_features: torch.Tensor) -> None:
+        templates = self.config.num_templates
         if class_features.dim() != 3 or class_features.shape[1] != templates:
             raise ConfigurationError(
                 f"class_features has shape {list(class_features.shape)}; this model takes (classes, {templates}, "
                 f"{self.config.projection_dim}), one row for each of its {templates} templates."
             )
 
+    def _check_images(self, pixel_values: torch.Tensor, backbone_pixel_values: torch.Tensor | None) -> None:
+        side, backbone_side = self.config.image_size, self.config.guidance_size
+        if pixel_values.shape[-2:] != (side, side):
+            raise ConfigurationError(
+                f"pixel_values has shape {list(pixel_values.shape)}; this model takes images of {side} x {side}. "
+                "Prepare them with its processor."
+            )
+        if backbone_pixel_values is None and side != backbone_side:
+            raise ConfigurationError(
+                f"backbone_pixel_values is missing: CLIP sees images of {side} x {side}, the ResNet of "
+                f"{backbone_side} x {backbone_side}. Prepare both with the model's processor (backbone_size)."
+            )
+        expected = (*pixel_values.shape[:-2], backbone_side, backbone_side)
+        if backbone_pixel_values is not None and backbone_pixel_values.shape != expected:
+            raise ConfigurationError(
+                f"backbone_pixel_values has shape {list(backbone_pixel_values.shape)}; beside pixel_values of shape "
+                f"{list(pixel_values.shape)} this model takes {list(expected)}. Prepare them with its processor."
+            )
+
     def _score(
-        self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor | None, rows: torch.Tensor, asked: torch.Tensor
+        self, pixel_values: torch.Tensor, backbone_images: torch.Tensor, rows: torch.Tensor, decoded: torch.Tensor
     ) -> torch.Tensor:
-        """(batch, 3, side, side) and the rows asked for in each image -> (batch, rows, side / 4, side / 4)."""
+        """Images for CLIP and for the ResNet, and the rows to decode for each -> (batch, rows, side / 4, side / 4)."""
         image_features = self._encode_images(pixel_values)
-        stages = self.backbone(self._for_backbone(pixel_values, pixel_mask)).feature_maps
+        stages = self.backbone(backbone_images).feature_maps
         scores = [
-            self._score_image(features, [stage[number : number + 1] for stage in stages], rows, wanted)
-            for number, (features, wanted) in enumerate(zip(image_features, asked))
+            self._score_image(features, [stage[number : number + 1] for stage in stages], rows, of_image)
+            for number, (features, of_image) in enumerate(zip(image_features, decoded))
         ]
         return torch.stack(scores)
 
     def _score_image(
-        self, features: torch.Tensor, stages: Sequence[torch.Tensor], rows: torch.Tensor, asked: torch.Tensor
+        self, features: torch.Tensor, stages: Sequence[torch.Tensor], rows: torch.Tensor, decoded: torch.Tensor
     ) -> torch.Tensor:
-        if asked.all():
+        if decoded.all():
             return self.aggregator(features, rows, stages)
-        wanted = asked.nonzero()[:, 0]
-        decoded = self.aggregator(features, rows, stages, wanted)
-        return decoded.new_full((len(rows), *decoded.shape[1:]), -math.inf).index_copy(0, wanted, decoded)
+        ids = decoded.nonzero()[:, 0]
+        scores = self.aggregator(features, rows, stages, ids)
+        return scores.new_full((len(rows), *scores.shape[1:]), -math.inf).index_copy(0, ids, scores)
 
-    def _score_windows(self, pixel_values: torch.Tensor, rows: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
-        """(batch, windows + 1, 3, side, side) -> (batch, rows, canvas, canvas)."""
+    def _score_windows(
+        self, pixel_values: torch.Tensor, backbone_pixel_values: torch.Tensor, rows: torch.Tensor, decoded: torch.Tensor
+    ) -> torch.Tensor:
+        """(batch, windows + 1, 3, side, side) twice -> (batch, rows, canvas, canvas)."""
         scores = []
-        for windows, wanted in zip(pixel_values, asked):
-            each = self._score(windows, None, rows, wanted.expand(len(windows), -1))
-            scores.append(merge_windows(each, pixel_values.shape[-1]))
+        for windows, backbone_windows, of_image in zip(pixel_values, backbone_pixel_values, decoded):
+            of_windows = of_image.expand(len(windows), -1)
+            logits = self._score(windows, self._for_backbone(backbone_windows, None), rows, of_windows)
+            scores.append(merge_windows(logits, self.config.guidance_size))
         return torch.stack(scores)
 
     def _encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -212,3 +240,13 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         mean, std, new_mean, new_std = (pixel_values.new_tensor(value).view(-1, 1, 1) for value in values)
         image = 1 if pixel_mask is None else pixel_mask[:, None].to(pixel_values)
         return (pixel_values * std + (mean - new_mean) * image) / new_std
+
+
+def _check_grids(config: CATSegConfig) -> None:
+    expected = config.grid_size * config.backbone_stride
+    if config.guidance_size != expected:
+        raise ConfigurationError(
+            f"CLIP has {config.grid_size} patches along a side of {config.image_size} pixels; the ResNet, which sees "
+            f"{config.guidance_size} pixels, needs {expected} for as many. Set image_size and backbone_image_size so "
+            "that they agree."
+        )

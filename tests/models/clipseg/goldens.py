@@ -1,27 +1,32 @@
-"""The stored run of the original's CLIPSeg, as fixtures."""
+"""The stored run of the original's CLIPSeg, and a tiny model of its sizes."""
 
-import json
-from pathlib import Path
-
-from safetensors.torch import load_file
 from transformers import AutoTokenizer, ViTImageProcessor
 
 from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
 from ovparts_hf.models.processing import PartSegmentationProcessor
 
-FOLDER = Path(__file__).parents[2] / "goldens" / "clipseg"
-FACTS = json.loads((FOLDER / "config.json").read_text())
-INPUTS = load_file(FOLDER / "inputs.safetensors")
-OUTPUTS = load_file(FOLDER / "outputs.safetensors")
+from ...golden_folder import Golden
+
+TINY = Golden("clipseg")
+FOLDER, FACTS = TINY.folder, TINY.facts
 
 
-def golden_config(**changes) -> CLIPSegPartConfig:
-    return CLIPSegPartConfig(**{**FACTS["model_config"], **changes})
+def golden_config(golden: Golden = TINY, **changes) -> CLIPSegPartConfig:
+    facts = golden.facts
+    settings = {
+        **facts["model_config"],
+        "adapter_reduction": facts["visual_adapter"]["reduction"],
+        "adapter_ratio": facts["visual_adapter"]["ratio_adapter"],
+        "none_weight": facts["background_weight"],
+        "ignore_index": facts["ignore_label"],
+    }
+    return CLIPSegPartConfig(**{**settings, **changes})
 
 
-def golden_processor(size: int = FACTS["processor"]["size"]) -> PartSegmentationProcessor:
-    facts = FACTS["processor"]
+def golden_processor(size: int | None = None, golden: Golden = TINY) -> PartSegmentationProcessor:
+    facts = golden.facts["processor"]
+    size = facts["size"] if size is None else size
     image_processor = ViTImageProcessor(
         size={"height": size, "width": size}, image_mean=facts["image_mean"], image_std=facts["image_std"]
     )
-    return PartSegmentationProcessor(image_processor, AutoTokenizer.from_pretrained(FOLDER / "tokenizer"))
+    return PartSegmentationProcessor(image_processor, AutoTokenizer.from_pretrained(golden.path("tokenizer")))

@@ -1,4 +1,3 @@
-import json
 import pickle
 
 import pytest
@@ -7,38 +6,15 @@ from safetensors.torch import save_file
 from torch.testing import assert_close
 
 from ovparts_hf.errors import CheckpointError
-from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
-from ovparts_hf.models.clipseg.convert_clipseg import account_keys, convert_clipseg
+from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
 
-from .goldens import FOLDER, INPUTS, OUTPUTS, golden_config
-
-FULL_SIZE = {
-    "vision_config": {"patch_size": 16},
-    "use_complex_transposed_convolution": True,
-}
+from .goldens import FOLDER, TINY, golden_config
 
 
 @pytest.fixture
 def tensors():
-    return torch.load(FOLDER / "checkpoint.pth", weights_only=True)["model"]
-
-
-def test_all_full_size_keys_are_accounted_for():
-    shapes = {key: shape for key, (shape, _) in json.loads((FOLDER / "fullsize_keys.json").read_text()).items()}
-    tensors = {
-        key: torch.arange(shape[-1])[None] if key.endswith("position_ids") else torch.empty(shape, device="meta")
-        for key, shape in shapes.items()
-    }
-    report = account_keys(tensors)
-    assert (len(report.used), len(report.derivable), len(report.unused)) == (465, 2, 3)
-    assert {*report.used, *report.derivable, *report.unused} == set(shapes)
-    with torch.device("meta"):
-        model = CLIPSegForPartSegmentation(CLIPSegPartConfig(**FULL_SIZE))
-    own = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    assert {name: shapes[key] for key, (name,) in report.used.items()} == own
-    assert "470 keys: 465 used, 2 derivable, 3 unused" in report.summary()
-    assert all(reason in report.summary() for reason in report.unused.values())
+    return TINY.tensors()
 
 
 @torch.no_grad()
@@ -49,9 +25,9 @@ def test_converted_model_gives_the_original_logits(suffix, tensors, tmp_path):
     model, _ = convert_clipseg(path, golden_config())
     model.save_pretrained(tmp_path / "out")
     model = CLIPSegForPartSegmentation.from_pretrained(tmp_path / "out")
-    outputs = model(INPUTS["eval.pixel_values"], input_ids=INPUTS["eval.input_ids"])
-    assert_close(outputs.logits, OUTPUTS["eval.logits"][:, :-1], atol=1e-4, rtol=0)
-    assert_close(outputs.none_logits, OUTPUTS["eval.logits"][:, -1:], atol=1e-4, rtol=0)
+    outputs = model(TINY.inputs["eval.pixel_values"], input_ids=TINY.inputs["eval.input_ids"])
+    assert_close(outputs.logits, TINY.outputs["eval.logits"][:, :-1], atol=1e-4, rtol=0)
+    assert_close(outputs.none_logits, TINY.outputs["eval.logits"][:, -1:], atol=1e-4, rtol=0)
 
 
 def convert(content, tmp_path, config=None):

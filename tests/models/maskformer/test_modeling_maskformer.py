@@ -5,83 +5,10 @@ from torch.testing import assert_close
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
-from ovparts_hf.models.maskformer.convert_maskformer import convert_maskformer
 from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
-from ovparts_hf.models.maskformer.modules import (
-    class_probabilities,
-    mask_probabilities,
-    pad_to_multiple,
-    sum_of_queries,
-)
 
 from ..tester import PartModelTester
-from .goldens import Golden, resized
-
-GOLDEN = Golden("maskformer")
-
-
-def golden_config(**changes) -> MaskFormerPartConfig:
-    sizes = GOLDEN.mask_classification_sizes()
-    return MaskFormerPartConfig(**{**sizes, "num_labels": GOLDEN.facts["num_classes"], **changes})
-
-
-@pytest.fixture(scope="module")
-def converted():
-    return convert_maskformer(GOLDEN.checkpoint, golden_config())
-
-
-@pytest.fixture(scope="module")
-def golden_model(converted):
-    return converted[0]
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_every_intermediate_agrees(golden_model, attention):
-    golden_model.set_attn_implementation({"": attention})
-    padded = pad_to_multiple(GOLDEN.pixel_values("eval.image"))
-    GOLDEN.check("net_input_normalized_padded_every4", padded[..., ::4, ::4])
-    maps = golden_model.pixel_level_module.backbone(padded).feature_maps
-    for depth, features in enumerate(maps):
-        GOLDEN.check(f"backbone.res{depth + 2}", features)
-    features = golden_model.pixel_level_module(padded)
-    GOLDEN.check("pixel_decoder.mask_features", features.mask_features)
-    decoder = golden_model.query_decoder
-    memory = decoder.input_projection(features.deepest)
-    GOLDEN.check("transformer.memory", memory)
-    GOLDEN.check("pos_embed", decoder.position_embedder(memory.shape, memory.device, memory.dtype))
-    GOLDEN.check("transformer.hs", decoder(features.deepest))
-    proposals = golden_model.propose(features)
-    GOLDEN.check_layers("pred_logits", proposals.class_logits)
-    GOLDEN.check_layers("pred_masks", proposals.mask_logits)
-    masks = mask_probabilities(proposals.mask_logits[-1], padded.shape[-2:], padded.shape[-2:])
-    scores = sum_of_queries(class_probabilities(proposals.class_logits[-1]), masks)
-    GOLDEN.check("semseg_padded", scores[0])
-
-
-@torch.no_grad()
-def test_final_map_agrees(golden_model):
-    logits = golden_model(GOLDEN.pixel_values("eval.image")).logits
-    final = resized(logits, GOLDEN.inputs["eval.output_size"])[0]
-    GOLDEN.check("final_resized", final)
-    assert torch.equal(final.argmax(0), GOLDEN.outputs["final_argmax"].long())
-
-
-def test_matching_losses_and_gradients_agree(converted, monkeypatch):
-    model, report = converted
-    model.zero_grad()
-    pixels = GOLDEN.pixel_values("train.image0", "train.image1")
-    proposals = model.propose(model.pixel_level_module(pixels))
-    GOLDEN.check_layers("pred_logits", proposals.class_logits, "train.")
-    GOLDEN.check_layers("pred_masks", proposals.mask_logits, "train.")
-    GOLDEN.check_training(proposals, model.config, monkeypatch).backward()
-    GOLDEN.check_gradients(model, report)
-
-
-@torch.no_grad()
-def test_loss_from_label_maps_agrees(golden_model):
-    pixels = GOLDEN.pixel_values("train.image0", "train.image1")
-    GOLDEN.check("loss_total", golden_model(pixels, labels=GOLDEN.label_map()).loss)
+from .goldens import golden_config
 
 
 class TestMaskFormer(PartModelTester):
@@ -177,7 +104,7 @@ def test_new_layers_are_drawn_as_in_the_original():
     assert deepest.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.02)
 
 
-def test_trainable_sets(golden_model):
+def test_trainable_sets():
     model = MaskFormerForPartSegmentation(golden_config())
     model.set_trainable("none")
     assert not any(p.requires_grad for p in model.parameters())

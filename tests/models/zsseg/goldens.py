@@ -1,6 +1,7 @@
-"""The stored runs of the original's ZSseg+ and plain ZSseg, and how our model is asked the same."""
+"""The stored runs of the original's ZSseg+ and plain ZSseg, and tiny models of their sizes."""
 
-import pytest
+from types import SimpleNamespace
+
 import torch
 
 from ovparts_hf.models.prompts import pad_rows
@@ -9,37 +10,72 @@ from ovparts_hf.taxonomy import split_part_class
 
 from ..maskformer.goldens import Golden
 
-PLUS, PLAIN = Golden("zsseg"), Golden("zsseg_plain")
+
+class ZSSegGolden(Golden):
+    """A stored run; plain ZSseg has written prompts, ZSseg+ learned ones."""
+
+    @property
+    def learned(self) -> bool:
+        return "prompt" in self.facts
+
+    @property
+    def prompt_lengths(self) -> list[int] | None:
+        return self.facts["prompt"]["prompt_shape"] if self.learned else None
+
+    @property
+    def special_tokens(self) -> tuple[int, int]:
+        """Start and end."""
+        if self.learned:
+            return self.facts["tokens"]["start"], self.facts["tokens"]["end"]
+        prompt = next(iter(self.facts["prompt_token_ids"].values()))
+        return prompt[0], max(prompt)
 
 
-def golden_config(golden: Golden, **changes) -> ZSSegConfig:
-    clip = golden.facts["clip"]
-    text, vision = ({"num_hidden_layers": clip[f"{tower}_layers"]} for tower in ("text", "vision"))
-    for tower, config in (("text", text), ("vision", vision)):
-        width = clip[f"{tower}_width"]
-        config |= {"hidden_size": width, "intermediate_size": 4 * width, "hidden_act": "quick_gelu"}
-        config |= {"num_attention_heads": clip[f"{tower}_heads"], "projection_dim": clip["embed_dim"]}
-    text |= {"vocab_size": clip["vocab_size"], "max_position_embeddings": clip["context_length"]}
-    text |= {"bos_token_id": 510, "eos_token_id": 511, "pad_token_id": 0}
-    vision |= {"image_size": clip["image_resolution"], "patch_size": clip["vision_patch_size"]}
-    adapter = golden.facts["adapter"]
+PLUS, PLAIN = ZSSegGolden("zsseg"), ZSSegGolden("zsseg_plain")
+
+
+def golden_config(golden: ZSSegGolden, **changes) -> ZSSegConfig:
+    facts, clip, adapter = golden.facts, golden.facts["clip"], golden.facts["adapter"]
+    start, end = golden.special_tokens
+    text = {"vocab_size": clip["vocab_size"], "max_position_embeddings": clip["context_length"]}
+    text |= {"bos_token_id": start, "eos_token_id": end, "pad_token_id": facts.get("tokens", {}).get("pad", 0)}
+    vision = {"image_size": clip["image_resolution"], "patch_size": clip["vision_patch_size"]}
     settings = {
-        **golden.mask_classification_sizes(),
-        "text_config": text,
-        "vision_config": vision,
+        **golden.mask_classification_settings(),
+        "text_config": _tower(clip, "text") | text,
+        "vision_config": _tower(clip, "vision") | vision,
         "projection_dim": clip["embed_dim"],
-        "class_hidden_size": golden.facts["class_embed_mlp"]["hidden"],
+        "class_hidden_size": facts["class_embed_mlp"]["hidden"],
+        "object_mask_prompt": golden.learned,
+        "prompt_lengths": golden.prompt_lengths,
+        "region_size": clip["clip_resolution"] if golden.learned else adapter["region_size"],
+        "temperature": adapter["temperature"],
         "ensemble_weight": adapter["clip_ensemble_weight"],
+        "mask_threshold": adapter["mask_thr"],
+        "crop_ratio": adapter["mask_expand_ratio"],
+        "image_mean": [value / 255 for value in facts["pixel_mean"]],
+        "image_std": [value / 255 for value in facts["pixel_std"]],
     }
-    if golden is PLAIN:
-        settings |= {"object_mask_prompt": False, "prompt_lengths": None, "region_size": adapter["region_size"]}
     return ZSSegConfig(**{**settings, **changes})
 
 
-def class_ids(golden: Golden, kind: str) -> dict[str, torch.Tensor]:
+def _tower(clip: dict, name: str) -> dict:
+    width = clip[f"{name}_width"]
+    return {
+        "hidden_size": width,
+        "intermediate_size": clip.get("mlp_ratio", 4) * width,
+        "num_hidden_layers": clip[f"{name}_layers"],
+        "num_attention_heads": clip[f"{name}_heads"],
+        "projection_dim": clip["embed_dim"],
+        "hidden_act": "quick_gelu",
+        "layer_norm_eps": clip["layer_norm_eps"],
+    }
+
+
+def class_ids(golden: ZSSegGolden, kind: str) -> dict[str, torch.Tensor]:
     """Prompts of the classes, as `encode_classes` takes them."""
     names = golden.facts["classes"][f"{kind}_parts"]
-    if golden is PLAIN:
+    if not golden.learned:
         table = golden.facts["prompt_token_ids"]
         templates = golden.facts["prompt_templates"]
         rows = pad_rows([table[template.format(name)] for name in names for template in templates])
@@ -48,27 +84,54 @@ def class_ids(golden: Golden, kind: str) -> dict[str, torch.Tensor]:
     rows = []
     for name in names:
         object_name, part_name = (tokens["nouns"][noun] for noun in split_part_class(name))
-        start, end = [tokens["start"], -1, -2, -3, -4], [tokens["dot"], tokens["end"]]
-        rows.append([*start, *object_name, -5, -6, -7, -8, *part_name, *end])
+        rows.append(prompt_row(golden, object_name, part_name))
     return pad_rows(rows)
 
 
-def seen(golden: Golden) -> torch.Tensor:
+def prompt_row(golden: ZSSegGolden, object_ids: list[int], part_ids: list[int]) -> list[int]:
+    """One prompt, with negative ids for the learned vectors."""
+    tokens, (prefix, connect, suffix) = golden.facts["tokens"], golden.prompt_lengths
+    learned = [-1 - k for k in range(prefix + connect + suffix)]
+    before, between, after = learned[:prefix], learned[prefix : prefix + connect], learned[prefix + connect :]
+    return [tokens["start"], *before, *object_ids, *between, *part_ids, *after, tokens["dot"], tokens["end"]]
+
+
+class TableTokenizer:
+    """Looks names up, as the stored run did."""
+
+    def __init__(self, golden: ZSSegGolden):
+        tokens = golden.facts["tokens"]
+        self.bos_token_id, self.eos_token_id = golden.special_tokens
+        self.model_max_length = golden.facts["clip"]["context_length"]
+        self.table = {**tokens["nouns"], ".": [tokens["dot"]], "": []}
+
+    def __call__(self, text: str, add_special_tokens: bool) -> SimpleNamespace:
+        assert not add_special_tokens
+        return SimpleNamespace(input_ids=self.table[text])
+
+
+def seen(golden: ZSSegGolden) -> torch.Tensor:
     return torch.tensor(golden.facts["classes"]["trainable_flag"]).bool()
 
 
-def same_substring(golden: Golden) -> torch.Tensor:
+def same_substring(golden: ZSSegGolden) -> torch.Tensor:
     """The original's choice of candidates (1, classes): the object's name occurs in the class's."""
     facts = golden.facts
-    ids = facts["eval"]["selected_classes_for_object"]
     mask = torch.zeros(1, len(facts["classes"]["eval_parts"]), dtype=torch.bool)
-    mask[0, ids] = True
+    mask[0, facts["eval"]["selected_classes_for_object"]] = True
     return mask
 
 
-def every(tensor: torch.Tensor, step: int) -> torch.Tensor:
-    return tensor[..., ::step, ::step]
-
-
-plus = pytest.mark.parametrize("golden", [PLUS], ids=["plus"])
-both = pytest.mark.parametrize("golden", [PLUS, PLAIN], ids=["plus", "plain"])
+def check_training(golden: ZSSegGolden, model, report, monkeypatch) -> None:
+    """Compares proposals, matching, losses and gradients of the training batch."""
+    model.zero_grad()
+    model.set_trainable("segmenter")
+    class_features = model.encode_classes(**class_ids(golden, "train"))
+    features = model.pixel_level_module(golden.pixel_values("train.image"))
+    masks = torch.cat(golden.numbered("train.obj_mask")).bool() if golden.learned else None
+    proposals = model.propose(features, class_features, masks)
+    golden.check_layers("pred_logits", proposals.class_logits, "train.")
+    golden.check_layers("pred_masks", proposals.mask_logits, "train.")
+    golden.check_training(proposals, model.config, monkeypatch).backward()
+    golden.check_all_gradients(model, report)
+    assert all(p.grad is None for p in model.clip.parameters())

@@ -11,7 +11,7 @@ from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
 from ..tester import NAMES, PartModelTester
-from .goldens import PLAIN, PLUS, golden_config
+from .goldens import PLAIN, PLUS, golden_config, prompt_row
 
 
 @cache
@@ -158,7 +158,7 @@ class TestPlus(ZSSegTester):
     def inputs(self):
         """Every class has learned vectors around its one token."""
         generator = torch.Generator().manual_seed(1)
-        rows = [[510, *range(-1, -5, -1), 40 + k, *range(-5, -9, -1), 60 + k, 8, 511] for k in range(4)]
+        rows = [prompt_row(PLUS, [40 + k], [60 + k]) for k in range(self.num_classes)]
         masks = torch.zeros(2, 64, 64)
         masks[0, 10:40, 5:60], masks[1, 30:45, 20:35] = 1, 1
         pixels = torch.randn(2, 3, 64, 64, generator=generator)
