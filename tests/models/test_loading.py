@@ -4,6 +4,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.testing import assert_close
 from transformers import (
+    AutoConfig,
     BertConfig,
     CLIPConfig,
     CLIPModel,
@@ -13,11 +14,12 @@ from transformers import (
     ResNetModel,
 )
 
+from ovparts_hf import PartSegmenter
 from ovparts_hf.errors import CheckpointError, ConfigurationError
 from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
 from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
 from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
-from ovparts_hf.models.loading import load_config, load_model, load_processor
+from ovparts_hf.models.loading import ModelSource, load_config, load_model, load_processor
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
 from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
 from ovparts_hf.models.maskformer.modules import pad_to_multiple
@@ -61,7 +63,7 @@ def test_a_saved_model_comes_back(tmp_path):
     loaded, _ = load_model(tmp_path)
     assert loaded.config.adapter_ratio == 0.5
     assert not loaded.training
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values()))
+    assert_close(dict(loaded.state_dict()), dict(model.state_dict()), rtol=0, atol=0)
 
 
 def test_half_precision_files_load_in_single_precision(tmp_path):
@@ -180,6 +182,7 @@ def test_a_backbone_is_loaded_from_a_folder(resnet):
     original = ResNetModel.from_pretrained(resnet).eval()
     pixels = torch.randn(1, 3, 64, 64)
     assert_close(model.pixel_level_module.backbone(pixels).feature_maps[-1], original(pixels).last_hidden_state)
+    assert other
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in other.items())
 
 
@@ -212,3 +215,19 @@ def test_nested_settings_leave_the_rest():
         load_config("toy-zsseg", backbone_config={"depth": 3})
     with pytest.raises(ConfigurationError, match="cannot have .*hidden_size.*many"):
         load_config("toy-maskformer", hidden_size="many")
+
+
+@pytest.mark.parametrize("name", ["toy-trained", "toy-catseg"])
+def test_a_configuration_is_read_once(name, monkeypatch):
+    calls, read = [], AutoConfig.from_pretrained
+    monkeypatch.setattr(
+        AutoConfig, "from_pretrained", lambda *args, **kwargs: calls.append(args) or read(*args, **kwargs)
+    )
+    source = ModelSource(name)
+    model, _ = source.load(ignore_index=77)
+    assert model.config.ignore_index == 77
+    assert source.config().ignore_index != 77
+    assert source.is_base_model == (name == "toy-catseg")
+    assert len(calls) == 1
+    PartSegmenter.from_pretrained(name, device="cpu")
+    assert len(calls) == 2

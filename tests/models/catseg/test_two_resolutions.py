@@ -152,6 +152,7 @@ def test_both_branches_are_trained(model, processor, images, class_features):
     model(**processor(images, augmented=True), class_features=class_features, labels=labels).loss.backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
     assert {name.split(".")[0] for name in gradients} == {"backbone", "aggregator", "clip"}
+    assert gradients
     assert all(grad is not None and torch.isfinite(grad).all() for grad in gradients.values())
     model.zero_grad()
 

@@ -74,6 +74,7 @@ def test_all_full_size_keys_are_accounted_for(name):
     own = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     assert {name: shapes[key] for key, (name,) in report.used.items()} == own
     assert f"{len(shapes)} keys: {len(report.used)} used, 2 derivable, 3 unused" in report.summary()
+    assert report.unused
     assert all(reason in report.summary() for reason in report.unused.values())
 
 

@@ -52,4 +52,5 @@ def test_unknown_keys_are_noticed(tensors, tmp_path):
     tensors |= {key: torch.zeros(1) for key in unknown}
     with pytest.raises(CheckpointError) as error:
         convert(tensors, tmp_path)
+    assert unknown
     assert all(f"unexpected {key}" in str(error.value) for key in unknown)

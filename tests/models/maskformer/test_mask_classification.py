@@ -42,6 +42,7 @@ def targets():
 def test_right_proposals_cost_nothing_in_any_order(targets):
     masks = torch.cat([targets[0][0], torch.zeros(1, 32, 32)])[None]
     right = mask_classification_loss(*proposals(masks, [1, 2, 3], 3), targets, CONFIG)
+    assert right
     assert all(loss < 1e-3 for loss in right.values())
     turned = mask_classification_loss(*proposals(masks[:, [2, 0, 1]], [3, 1, 2], 3), targets, CONFIG)
     for name, loss in right.items():
@@ -69,6 +70,7 @@ def test_weights_are_those_of_the_configuration(targets):
 
 def test_more_masks_than_queries(targets):
     losses = mask_classification_loss([torch.randn(1, 1, 4)], [torch.randn(1, 1, 8, 8)], targets, CONFIG)
+    assert losses
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 

@@ -73,7 +73,9 @@ class TestMaskFormer(PartModelTester):
         loss = model(**inputs, labels=torch.full((2, 64, 64), 255)).loss
         loss.backward()
         assert torch.isfinite(loss)
-        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        assert gradients
+        assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
     def test_a_mask_is_learned(self, model):
         """One image, one square: the class map becomes the square."""
