@@ -78,17 +78,8 @@ def summary(result: PartSegmentation) -> str:
 
 
 def find_images(sources: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
-    """Lists the images of a command line.
-
-    Args:
-        sources: Files, folders, globs and URLs. Folders stand for the images in and below them.
-        out: Folder whose contents do not count.
-
-    Yields:
-        Each image, and a relative path to name its results by.
-
-    Raises:
-        ConfigurationError: A source stands for no image.
+    """Yields the images that files, folders, globs and URLs stand for, outside `out`, and a path to name each result
+    by.
     """
     for source in sources:
         path = Path(source).expanduser()
