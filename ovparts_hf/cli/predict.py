@@ -78,9 +78,7 @@ def summary(result: PartSegmentation) -> str:
 
 
 def find_images(sources: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
-    """Yields the images that files, folders, globs and URLs stand for, outside `out`, and a path to name each result
-    by.
-    """
+    """The images of files, folders, globs and URLs, except in `out`, each with a path to name its results by."""
     for source in sources:
         path = Path(source).expanduser()
         if source.lower().startswith(("http://", "https://")):

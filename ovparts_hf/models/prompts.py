@@ -61,9 +61,7 @@ def pad_rows(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
 
 
 class MetaNet(nn.Module):
-    """CoCoOp's network from image features (..., feature_dim) to shifts (..., width) of the vectors, which start at
-    zero.
-    """
+    """CoCoOp's network from features (..., feature_dim) to shifts (..., width) of the vectors, at first zero."""
 
     def __init__(self, feature_dim: int, width: int) -> None:
         super().__init__()

@@ -49,9 +49,7 @@ def _generated(folder: str | Path, card: str, name: str | None) -> list[bytes]:
 
 
 def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None) -> str:
-    """The card of a model folder. Its name is by default the folder's or the run's; a benchmark model's gets that
-    model's card.
-    """
+    """The card of a model folder; the name, by default the folder's or the run's, may be that of a benchmark model."""
     given = Path(folder)
     folder = Path(folder).expanduser().resolve()
     config, family = _read_config(folder)
