@@ -17,16 +17,7 @@ __all__ = ["Limits", "build_app", "check_gradio", "launch_app"]
 
 
 def build_app(segmenter: PartSegmenter, limits: Limits | None = None, concurrency: int = 1) -> gr.Blocks:
-    """Makes the page; nothing is served yet.
-
-    Args:
-        segmenter: The model of the page.
-        limits: What visitors may ask for.
-        concurrency: Number of requests that are served at the same time; others wait in a queue of bounded length.
-
-    Raises:
-        ConfigurationError: gradio is not installed.
-    """
+    """Makes the page, as `launch_app` does; nothing is served yet."""
     check_gradio()
     from .page import build_page
 
@@ -44,9 +35,9 @@ def launch_app(
     """Makes the page and serves it. There is no tunnel to the outside, and nothing is sent anywhere.
 
     Args:
-        segmenter: As for `build_app`.
-        limits: As for `build_app`.
-        concurrency: As for `build_app`.
+        segmenter: The model of the page.
+        limits: What visitors may ask for.
+        concurrency: Number of requests that are served at the same time; others wait in a queue of bounded length.
         host: Address to listen at; None for that in the environment variable GRADIO_SERVER_NAME, or else 127.0.0.1.
         port: Port to listen at; None for the first free one from 7860 on.
         block: Whether to wait until the server is stopped.
@@ -64,11 +55,7 @@ def launch_app(
 
 
 def check_gradio() -> None:
-    """Checks that the page can be made, before a model is loaded, and turns gradio's usage reports off.
-
-    Raises:
-        ConfigurationError: gradio is not installed.
-    """
+    """Refuses to go on without gradio, before a model is loaded, and turns gradio's usage reports off."""
     if find_spec("gradio") is None:
         raise ConfigurationError('The web page needs gradio 6, which is not installed: pip install "ovparts_hf[demo]".')
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

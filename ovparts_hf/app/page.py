@@ -52,17 +52,9 @@ THEME = gr.themes.Base(
 class InputPanel:
     """The left half: the image, the parts to look for, and settings."""
 
-    image: gr.Image
     text: gr.Textbox
-    empty_background: gr.Checkbox
-    threshold: gr.Slider
-    top_k: gr.Number
     button: gr.Button
-
-    @property
-    def inputs(self) -> list[gr.components.Component]:
-        """The arguments of `work.find_parts` after the segmenter."""
-        return [self.image, self.text, self.empty_background, self.threshold, self.top_k]
+    inputs: list[gr.components.Component]  # the arguments of `work.find_parts` after the segmenter
 
 
 @dataclass(frozen=True)
@@ -71,16 +63,9 @@ class ResultPanel:
 
     result: gr.State
     hint: gr.Markdown
-    column: gr.Column
     image: gr.Image
     switches: gr.CheckboxGroup
-    table: gr.HTML
-    downloads: list[gr.DownloadButton]
-
-    @property
-    def outputs(self) -> list[gr.components.Component]:
-        """Everything that changes with a result."""
-        return [self.result, self.hint, self.column, self.image, self.switches, self.table, *self.downloads]
+    outputs: list[gr.components.Component]  # everything that changes with a result
 
 
 def build_page(segmenter: PartSegmenter, limits: Limits, concurrency: int) -> gr.Blocks:
@@ -166,7 +151,8 @@ def _input_panel(limits: Limits) -> InputPanel:
         buttons=[],
         elem_id="image",
     )
-    image.preprocess = _path  # gradio would open the file, and say nothing helpful if it cannot
+    # gradio would open the file, and say nothing helpful if it cannot.
+    image.preprocess = lambda upload: None if upload is None else upload.path
     examples = work.examples()
     gr.Markdown("Or pick a drawing:", elem_classes="aside")
     gallery = gr.Gallery(
@@ -211,11 +197,7 @@ def _input_panel(limits: Limits) -> InputPanel:
 
     outputs = [image, text, gallery]
     gallery.select(pick, None, outputs, api_visibility="private", show_progress="hidden", queue=False)
-    return InputPanel(image, text, empty_background, threshold, top_k, button)
-
-
-def _path(upload: Any) -> str | None:
-    return None if upload is None else upload.path
+    return InputPanel(text, button, [image, text, empty_background, threshold, top_k])
 
 
 def _result_panel(limits: Limits) -> ResultPanel:
@@ -240,7 +222,8 @@ def _result_panel(limits: Limits) -> ResultPanel:
                 gr.DownloadButton(label, size="sm", elem_id=f"download-{file.replace('.', '-')}")
                 for label, file in work.DOWNLOADS.items()
             ]
-    return ResultPanel(result, hint, column, image, switches, table, downloads)
+    outputs = [result, hint, column, image, switches, table, *downloads]
+    return ResultPanel(result, hint, image, switches, outputs)
 
 
 # ---- events ----------------------------------------------------------------------------------------------------------

@@ -76,19 +76,9 @@ def find_parts(
     top_k: float | None = None,
     limits: Limits = Limits(),  # noqa: B008 (it is frozen)
 ) -> PartSegmentation:
-    """Segments an uploaded file.
+    """Segments an uploaded file; an error's message is for the visitor and names no path of the server.
 
-    Args:
-        segmenter: The model.
-        path: The uploaded file; None if there is none yet.
-        text: Objects and parts as a visitor types them, see `taxonomy.vocabulary.parse_parts`.
-        empty_background: Whether pixels may be none of the parts.
-        threshold: Score from 0 to 1 that a part must exceed; None or 0 for none.
-        top_k: How many parts may be found; None or 0 for all.
-        limits: What is allowed.
-
-    Raises:
-        OVPartsError: The input cannot be used; the message is for the visitor and names no path of the server.
+    None or 0 is no `threshold` and no `top_k`; without `empty_background` every pixel gets a part.
     """
     if path is None:
         raise OVPartsError("There is no image yet. Upload one, or pick an example.")

@@ -18,7 +18,7 @@ from ..errors import OVPartsError
 from ..utils.imports import call_after_import
 from .base import Command
 
-_TOPICS = ("predict", "data", "training", "demo", "evaluation", "results", "models", "cards", "hub")
+_TOPICS = ("predict", "data", "training", "demo", "evaluation", "results", "models", "sharing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -37,10 +37,7 @@ class Command(NamedTuple):
 def command(
     summary: str, example: str, *arguments: Argument, takes_overrides: bool = False
 ) -> Callable[[Run], Command]:
-    """Makes a command of a function.
-
-    With `takes_overrides`, arguments that the parser does not know are allowed and become `options.overrides`.
-    """
+    """Makes a command of a function; with `takes_overrides`, unknown arguments become `options.overrides`."""
     return lambda run: Command(run, summary, example, arguments, takes_overrides)
 
 

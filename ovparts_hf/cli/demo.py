@@ -63,21 +63,12 @@ def _serve(options: Namespace) -> None:
 
 
 def run_demo(
-    data: Path, out: Path, models: Sequence[str] = ("clipseg",), seed: int = 0, overrides: Sequence[str] = ()
+    data: Path, out: Path, models: Sequence[str], seed: int, overrides: Sequence[str]
 ) -> dict[str, BenchmarkResult]:
-    """Trains small models on the parts of seen objects and scores them on seen and unseen ones.
+    """Trains small models on the parts of seen objects; each is scored on seen and unseen ones before and after.
 
-    Args:
-        data: The prepared toy world.
-        out: Folder for `report/index.html`, `examples.png` (unseen objects, by the first model) and, for each model in
-            a folder of its name (in `out` itself if there is only one), the training run (`run`), `result.json` and
-            `classes.csv`.
-        models: Keys of `RECIPES`.
-        seed: Of the training runs.
-        overrides: Changes to the recipes, "key=value".
-
-    Returns:
-        Results by name: of each trained model and, before it, of what its training started from.
+    Writes `report/index.html`, `examples.png` (unseen objects, by the first model) and, for each model in a folder of
+    its name (in `out` itself if there is only one), the training run (`run`), `result.json` and `classes.csv`.
     """
     from ..data.part_dataset import PartDataset
     from ..models.loading import load_model

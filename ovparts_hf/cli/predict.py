@@ -78,18 +78,7 @@ def summary(result: PartSegmentation) -> str:
 
 
 def find_images(sources: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
-    """Lists the images of a command line.
-
-    Args:
-        sources: Files, folders, globs and URLs. Folders stand for the images in and below them.
-        out: Folder whose contents do not count.
-
-    Yields:
-        Each image, and a relative path to name its results by.
-
-    Raises:
-        ConfigurationError: A source stands for no image.
-    """
+    """The images of files, folders, globs and URLs, except in `out`, each with a path to name its results by."""
     for source in sources:
         path = Path(source).expanduser()
         if source.lower().startswith(("http://", "https://")):

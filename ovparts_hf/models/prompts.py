@@ -1,12 +1,7 @@
-"""Prompts with learned vectors: CoOp, CPTCoOp and CPTCoCoOp.
+"""Prompts with learned vectors: CoOp (Zhou et al., IJCV 2022), CPTCoOp (OV-PARTS, NeurIPS 2023, section 4.1) and
+CPTCoCoOp, which adds the network of CoCoOp (Zhou et al., CVPR 2022); docs/prompts.md says how they differ.
 
-A prompt is a row of token ids in which the negative id -1 - k stands for the k-th learned vector. All three kinds share
-this layout, and hand-written prompts are rows without negative ids.
-
-* CoOp (Zhou et al., IJCV 2022) puts learned vectors before and after a name: `prefix`, name, `suffix`.
-* CPTCoOp (OV-PARTS, NeurIPS 2023, section 4.1) splits "dog's ear" and also learns vectors between the object and the
-  part: `prefix`, object, `connect`, part, `suffix`.
-* CPTCoCoOp shifts all learned vectors by the output of a small network of the image (CoCoOp, Zhou et al., CVPR 2022).
+A prompt is a row of token ids, in which the negative id -1 - k stands for the k-th learned vector.
 """
 
 from __future__ import annotations
@@ -34,20 +29,9 @@ def tokenize_prompts(
 ) -> dict[str, torch.Tensor]:
     """Tokenizes prompts with learned vectors: start, prefix, object, connect, part, suffix, ".", end.
 
-    Args:
-        tokenizer: Tokenizer of the text encoder.
-        classes: Part classes ("dog's ear"). Without `connect`, any text; a "'s" is dropped.
-        prefix: Number of learned vectors before the name.
-        connect: Number of learned vectors between the object's name and the part's.
-        suffix: Number of learned vectors after the name.
-
-    Returns:
-        `input_ids` (classes, length) int64, with -1 - k for the k-th learned vector, and `attention_mask` (classes,
-        length) int64, 1 up to the end token. Rows are padded to the longest.
-
-    Raises:
-        TaxonomyError: A class is not of the form "dog's ear", and `connect` needs two names.
-        OVPartsError: There are no classes, or one is too long for the text encoder.
+    The classes are "dog's ear"; without `connect` any text, of which a "'s" is dropped. `prefix`, `connect` and
+    `suffix` are numbers of vectors. Returns `input_ids` (classes, length) int64, with -1 - k for the k-th vector,
+    padded to the longest, and `attention_mask` (classes, length) int64, 1 up to the end token.
     """
     if isinstance(classes, str) or not classes:
         raise OVPartsError(f"classes must be a list of at least one name, but is {classes!r}.")
@@ -77,10 +61,7 @@ def pad_rows(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
 
 
 class MetaNet(nn.Module):
-    """CoCoOp's network from an image's feature (..., feature_dim) to a shift (..., width) of the learned vectors.
-
-    Its last layer starts at zero, so that tuning starts from prompts that are the same for all images.
-    """
+    """CoCoOp's network from features (..., feature_dim) to shifts (..., width) of the vectors, at first zero."""
 
     def __init__(self, feature_dim: int, width: int) -> None:
         super().__init__()
@@ -134,16 +115,9 @@ class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
     def forward(
         self, token_embedding: nn.Embedding, input_ids: torch.Tensor, features: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Embeds prompts, before positions are added.
+        """Embeds `input_ids` (prompts, length) as (prompts, length, width), before positions are added.
 
-        Args:
-            token_embedding: Token embedding of the text encoder.
-            input_ids: (prompts, length) int64 from `tokenize_prompts`.
-            features: (prompts, feature dim), for each prompt that of its image or object. Without them or without a
-                meta-net, the vectors are not shifted.
-
-        Returns:
-            (prompts, length, width).
+        With a meta-net, `features` (prompts, feature dim) of images or objects shift the vectors.
         """
         # index_select, not indexing: its gradient is summed in a fixed order, so that training can be repeated exactly.
         places = (-1 - input_ids).clamp(min=0)
@@ -174,18 +148,7 @@ def prompt_features(
     attention_mask: torch.Tensor,
     features: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Encodes prompts with learned vectors by a transformers `CLIPModel`.
-
-    Args:
-        clip: The CLIP.
-        prompts: The vectors.
-        input_ids: (prompts, length) int64 from `tokenize_prompts`.
-        attention_mask: (prompts, length) int64 from `tokenize_prompts`.
-        features: (prompts, feature dim) as in `LearnedPrompts.forward`, or None.
-
-    Returns:
-        (prompts, projection dim), not normalised.
-    """
+    """Encodes prompts of `tokenize_prompts` by a `CLIPModel`: (prompts, projection dim), not normalised."""
     embeddings = prompts(clip.text_model.embeddings.token_embedding, input_ids, features)
     return embedded_text_features(clip, embeddings, attention_mask.sum(dim=-1) - 1)
 
@@ -212,15 +175,10 @@ def load_tuned_prompts(prompts: LearnedPrompts | None, name_or_path: str | Path)
 
 
 def embedded_text_features(clip: nn.Module, embeddings: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-    """Encodes token embeddings, which a transformers `CLIPModel` does not take itself.
+    """Encodes token embeddings (prompts, length, width), which a `CLIPModel` does not take: (prompts, projection dim).
 
-    Args:
-        clip: The CLIP.
-        embeddings: (prompts, length, width), before positions are added. Padding does not matter: attention is causal.
-        ends: (prompts,) int64, positions of the end tokens.
-
-    Returns:
-        (prompts, projection dim), not normalised.
+    `ends` (prompts,) int64 are the positions of the end tokens; padding after them does not matter: attention is
+    causal.
     """
     text = clip.text_model
     states = text.embeddings(inputs_embeds=embeddings)

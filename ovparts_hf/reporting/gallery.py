@@ -38,11 +38,9 @@ def build_galleries(
     scores: Sequence[RecordScore] = (),
     **options: Any,
 ) -> list[Gallery]:
-    """Predictions for seen and for unseen objects, then the best, worst and most confused of `scores`.
+    """Predictions for seen and unseen objects, then the best, worst and most confused of `scores`, if there are any.
 
-    The examples of seen and unseen objects do not depend on the predictions: they are the first record of each object
-    class, in the dataset's order. The options are those of `Predictor`, the same as in the evaluation. Galleries that
-    would be empty are left out.
+    The options are those of `Predictor`, the same as in the evaluation.
     """
     task, predictor = get_task(task), Predictor(model, processor, dataset, **options)
     records = dataset.evaluation_records(task)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..evaluation.results import BenchmarkResult
 
-_SETTINGS = {"oracle_obj": "Oracle-Obj", "pred_obj": "Pred-Obj"}
+SETTINGS = {"oracle_obj": "Oracle-Obj", "pred_obj": "Pred-Obj"}
 _KEYS = {"mIoU_seen": "Seen", "mIoU_unseen": "Unseen", "hIoU": "Harmonic"}
 
 
@@ -42,11 +42,8 @@ def published() -> dict[str, Any]:
 
 
 def paper_tables(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[PaperTable]:
-    """Puts results into the paper's tables; those of one label share a row, and empty tables are left out.
-
-    Only numbers of the flavour "ov_parts" are comparable with the paper's; other results are left out, and so are tasks
-    and datasets of which the paper's repository has no table.
-    """
+    """Puts results into the paper's tables; those of one label share a row, and empty tables are left out."""
+    # Only numbers of these definitions are comparable with the paper's.
     comparable = [(label, result) for label, result in zip(labels, results) if result.flavour == "ov_parts"]
     tables = [_zero_shot(dataset, rows, comparable) for dataset, rows in published()["zero_shot"].items()]
     tables.append(_cross_dataset(comparable))
@@ -56,27 +53,27 @@ def paper_tables(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> l
 def _zero_shot(
     dataset: str, rows: Iterable[dict[str, Any]], results: Sequence[tuple[str, BenchmarkResult]]
 ) -> PaperTable:
-    columns = [(setting, key) for setting in _SETTINGS for key in _KEYS]
+    columns = [(setting, key) for setting in SETTINGS for key in _KEYS]
     found: dict[str, dict[Any, float]] = {}
     for label, result in results:
-        if result.task == "zero_shot" and result.dataset["name"] == dataset and result.setting in _SETTINGS:
+        if result.task == "zero_shot" and result.dataset["name"] == dataset and result.setting in SETTINGS:
             found.setdefault(label, {}).update({(result.setting, key): result.metrics[key] for key in _KEYS})
-    paper_rows = [_published_row(row, [number for setting in _SETTINGS for number in row[setting]]) for row in rows]
-    groups = [(setting, list(_KEYS.values())) for setting in _SETTINGS.values()]
+    paper_rows = [_published_row(row, [number for setting in SETTINGS for number in row[setting]]) for row in rows]
+    groups = [(setting, list(_KEYS.values())) for setting in SETTINGS.values()]
     return PaperTable(f"Zero-shot, {dataset}", groups, [*_own_rows(found, columns), *paper_rows])
 
 
 def _cross_dataset(results: Sequence[tuple[str, BenchmarkResult]]) -> PaperTable:
     facts = published()["cross_dataset"]
     roles = {"source": facts["train"], "target": facts["test"]}
-    columns = [(role, setting) for role in roles for setting in _SETTINGS]
+    columns = [(role, setting) for role in roles for setting in SETTINGS]
     found: dict[str, dict[Any, float]] = {}
     for label, result in results:
         for role, dataset in roles.items():
-            if result.task == "cross_dataset" and result.dataset["name"] == dataset and result.setting in _SETTINGS:
+            if result.task == "cross_dataset" and result.dataset["name"] == dataset and result.setting in SETTINGS:
                 found.setdefault(label, {})[role, result.setting] = result.metrics["mIoU"]
     paper_rows = [_published_row(row, [row[role][setting] for role, setting in columns]) for row in facts["rows"]]
-    groups = [(f"{role.title()}: {dataset}", list(_SETTINGS.values())) for role, dataset in roles.items()]
+    groups = [(f"{role.title()}: {dataset}", list(SETTINGS.values())) for role, dataset in roles.items()]
     return PaperTable("Cross-dataset, mIoU", groups, [*_own_rows(found, columns), *paper_rows])
 
 

@@ -57,11 +57,7 @@ def write_report(
     title: str = "Part segmentation report",
     labels: Sequence[str] | None = None,
 ) -> None:
-    """Writes one self-contained HTML file: no request, images embedded, no script but the one that sorts tables.
-
-    The page is about the first result; the others are shown beside it, e.g. that of the untrained model. `labels` are
-    short names of the results, by default those of the models; `commands` are the command lines that made all this.
-    """
+    """Writes one self-contained HTML file, without requests, about the first result; the others stand beside it."""
     if not results:
         raise ConfigurationError("A report needs at least one result; none was given.")
     labels = [result.model["name"] for result in results] if labels is None else list(labels)
@@ -165,16 +161,11 @@ def _bars(results: Sequence[BenchmarkResult]) -> list[dict[str, Any]]:
         objects: dict[str, list[dict[str, Any]]] = {}
         for row in results[0].classes:
             if row["seen"] == seen:
-                bar = {"part": row["part"], "iou": ious[row["name"]], "mark": _known(marks, row["name"])}
+                bar = {"part": row["part"], "iou": ious[row["name"]], "mark": marks.get(row["name"], math.nan)}
                 objects.setdefault(row["object"], []).append(bar)
         if objects:
             sections.append({"title": title, "seen": seen, "objects": list(objects.items())})
     return sections
-
-
-def _known(ious: dict[str, float], name: str) -> float | None:
-    value = ious.get(name, math.nan)
-    return None if math.isnan(value) else value
 
 
 def _gallery(gallery: Gallery) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "PromptTuningArguments": "prompt_tuning.arguments",
+    "PromptTuningArguments": "arguments",
     "StockCLIP": "prompt_tuning.features",
     "TrainArguments": "arguments",
     "TrainingInterrupted": "signals",

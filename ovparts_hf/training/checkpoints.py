@@ -19,34 +19,19 @@ from .arguments import LoopArguments
 from .recipe import with_current_names
 
 _MAY_CHANGE = {
-    "output",
-    "micro_batch_size",
-    "workers",
-    "cache",
-    "eval_batch_size",
-    "log_every",
-    "save_every",
-    "log_with",
-    "resume",
-    "overwrite",
+    *("output", "micro_batch_size", "workers", "cache", "eval_batch_size"),
+    *("log_every", "save_every", "log_with", "resume", "overwrite"),
 }
 """Arguments that do not change what is learned, beyond the order of floating-point sums."""
 
 
 @dataclass
 class TrainState:
-    """The progress of a run.
+    """The progress of a run."""
 
-    Attributes:
-        step: Steps done.
-        best: Best headline metric so far in percent, NaN before the first evaluation.
-        loss_sum: Sum of the losses since the last line of the log.
-        loss_count: Number of these losses.
-    """
-
-    step: int = 0
-    best: float = math.nan
-    loss_sum: float = 0.0
+    step: int = 0  # steps done
+    best: float = math.nan  # best headline metric so far in percent, NaN before the first evaluation
+    loss_sum: float = 0.0  # of the losses since the last line of the log
     loss_count: int = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -67,15 +52,7 @@ class CheckpointManager:
         self.earlier_checkpoints = self.path / "states"  # where earlier versions kept them
 
     def check(self, arguments: LoopArguments) -> Path | None:
-        """Checks, without changing anything, that the run may write here.
-
-        Returns:
-            The checkpoint to resume from, or None to start.
-
-        Raises:
-            ConfigurationError: The folder holds other files, or a run that is neither to be resumed nor overwritten, or
-                one with other arguments.
-        """
+        """Checks, without changing anything, that the run may write here; the checkpoint to resume from, or None."""
         if self.path.exists() and not self.path.is_dir():
             raise ConfigurationError(f"The output {self.path} is a file; name a folder.")
         if not self.path.exists() or not any(self.path.iterdir()):
@@ -107,10 +84,7 @@ class CheckpointManager:
             )
 
     def start(self, arguments: LoopArguments, step: int) -> None:
-        """Prepares the folder for a run that goes on after `step`; only one process may call it.
-
-        Later lines of the log are removed; at step 0, all files of an earlier run are.
-        """
+        """Removes what comes after `step`; at step 0, all of an earlier run. Only one process may call it."""
         if step == 0:
             self.log_file.unlink(missing_ok=True)
             for folder in (self.checkpoints, self.earlier_checkpoints, self.path / "best", self.path / "last"):
@@ -156,14 +130,7 @@ class CheckpointManager:
         accelerator.wait_for_everyone()
 
     def save_model(self, name: str, accelerator: Accelerator, model: nn.Module, processor: Any) -> None:
-        """Saves model and processor for `from_pretrained`; all processes call it together.
-
-        Args:
-            name: Subfolder, which is replaced only once the new one is complete.
-            accelerator: Collects weights that are spread over processes.
-            model: As `accelerator.prepare` returned it.
-            processor: Saved beside the weights.
-        """
+        """Saves a prepared model and its processor in the subfolder `name`; all processes call it together."""
         weights = accelerator.get_state_dict(model)
         if accelerator.is_main_process:
             with atomic_folder(self.path / name) as temporary:

@@ -7,7 +7,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,22 +77,18 @@ def _check_tracker(name: str | None) -> None:
         )
 
 
+@dataclass
 class _Run:
     """One call of `train`: `start`, `train` and `finish`, in this order."""
 
-    def __init__(
-        self,
-        arguments: LoopArguments,
-        setup: Setup,
-        accelerator: Accelerator,
-        folder: CheckpointManager,
-        evaluate: Callable[..., Any],
-    ) -> None:
-        self.arguments = arguments
-        self.setup = setup
-        self.accelerator = accelerator
-        self.folder = folder
-        self.evaluate = evaluate
+    arguments: LoopArguments
+    setup: Setup
+    accelerator: Accelerator
+    folder: CheckpointManager
+    evaluate: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        arguments, setup, accelerator = self.arguments, self.setup, self.accelerator
         self.state = TrainState()
         self.training_set = setup.training_set(arguments)
         self.batch_sampler = ResumableBatchSampler(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import get_args
 
@@ -32,16 +32,9 @@ def parameter_groups(
     weight_decay: float,
     lr_multipliers: Mapping[str, float] | None = None,
 ) -> list[dict]:
-    """Groups the trainable parameters for a torch optimiser, each group with "params", "lr" and "weight_decay".
+    """Groups the trainable parameters for a torch optimiser; a shared one counts where it first occurs.
 
-    Args:
-        model: A shared parameter counts where it first occurs.
-        learning_rate: Before multiplication.
-        weight_decay: 0 is used for embeddings and normalisation layers.
-        lr_multipliers: Factors on the learning rate by prefix of parameter names; the longest match counts.
-
-    Raises:
-        ConfigurationError: Nothing is trainable, or a multiplier matches no trainable parameter.
+    Embeddings and normalisation layers are not decayed. `lr_multipliers` go by the longest matching prefix of a name.
     """
     lr_multipliers = dict(lr_multipliers or {})
     groups: dict[tuple[float, float], dict] = {}
@@ -67,11 +60,7 @@ def parameter_groups(
 
 
 def learning_rate_factor(step: int, steps: int, schedule: str, warmup_steps: int = 0) -> float:
-    """Factor on the learning rate in a step, counted from 0.
-
-    "poly" is (1 - step / steps)^0.9, "cosine" half a wave down to 0. Over the warm-up, which counts as part of the run,
-    the factor rises linearly to the schedule's value.
-    """
+    """Factor on the learning rate in a step, counted from 0; the warm-up is part of the run."""
     progress = min(step / steps, 1.0)
     if schedule == "poly":
         factor = (1 - progress) ** _POLY_POWER
@@ -88,10 +77,5 @@ def build_optimizer(model: nn.Module, arguments: LoopArguments) -> tuple[Optimiz
     """The optimiser and the schedule of a run."""
     groups = parameter_groups(model, arguments.learning_rate, arguments.weight_decay, arguments.lr_multipliers)
     optimizer = AdamW(groups) if arguments.optimizer == "adamw" else SGD(groups, momentum=_MOMENTUM)
-    factor: Callable[[int], float] = partial(
-        learning_rate_factor,
-        steps=arguments.steps,
-        schedule=arguments.schedule,
-        warmup_steps=arguments.warmup_steps,
-    )
-    return optimizer, LambdaLR(optimizer, factor)
+    settings = {"steps": arguments.steps, "schedule": arguments.schedule, "warmup_steps": arguments.warmup_steps}
+    return optimizer, LambdaLR(optimizer, partial(learning_rate_factor, **settings))

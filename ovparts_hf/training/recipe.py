@@ -41,11 +41,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Builds arguments from a mapping.
-
-        Raises:
-            ConfigurationError: A key is unknown or missing, or a value cannot be used.
-        """
+        """Builds arguments from a mapping; refuses keys that are unknown or missing, and values that cannot be used."""
         values, fields = with_current_names(values), dataclasses.fields(cls)
         known = [field.name for field in fields]
         unknown = sorted(set(values) - set(known))
@@ -90,11 +86,7 @@ def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """Reads "key=value", "--key=value", or the two words "--key", "value"; values are YAML.
-
-    Raises:
-        ConfigurationError: An override cannot be read.
-    """
+    """Reads "key=value", "--key=value", or the two words "--key", "value"; values are YAML."""
     values = {}
     remaining = list(overrides)
     while remaining:

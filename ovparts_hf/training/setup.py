@@ -55,11 +55,7 @@ class TrainingSetup:
 
     @classmethod
     def load(cls, arguments: TrainArguments) -> TrainingSetup:
-        """Loads what the arguments name.
-
-        Raises:
-            OVPartsError: A dataset or model cannot be loaded, or does not fit.
-        """
+        """Loads what the arguments name."""
         dataset = PartDataset.load(arguments.data)
         same = arguments.eval_data in (None, arguments.data)
         eval_dataset = dataset if same else PartDataset.load(arguments.eval_data)
@@ -99,11 +95,7 @@ class TrainingSetup:
         return self.model.encode_vocabulary(self.processor, target.part_classes)
 
     def training_set(self, arguments: TrainArguments) -> TrainingSet:
-        """The augmented examples of the task.
-
-        Raises:
-            OVPartsError: There is no labelled record.
-        """
+        """The augmented examples of the task."""
         task = get_task(arguments.task)
         return TrainingSet(
             self.dataset,

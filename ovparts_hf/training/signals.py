@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _WORKER_GRACE_SECONDS = 60
@@ -30,18 +30,14 @@ class TrainingInterrupted(SystemExit):
 class SignalHandler:
     """Records SIGINT (Ctrl-C) and SIGTERM while its `with` block runs, instead of ending the process at once.
 
-    The first signal is only recorded, and so are its repetitions, which occur because launchers pass on a signal that
-    all processes receive anyway. One that arrives more than `repeat_seconds` later has its usual effect. Outside the
-    main thread, where Python allows no handlers, nothing is recorded.
-
-    Attributes:
-        signal_number: The signal received, or 0.
+    Repetitions within `repeat_seconds` are ignored, since launchers pass on a signal that all processes receive anyway;
+    a later signal has its usual effect. Outside the main thread, where Python allows no handlers, nothing is recorded.
     """
 
     repeat_seconds = 2.0
 
     def __init__(self) -> None:
-        self.signal_number = 0
+        self.signal_number = 0  # the signal received, or 0
         self._received_at = 0.0
         self._previous: dict[int, object] = {}
 
@@ -50,9 +46,7 @@ class SignalHandler:
             self._previous = {number: signal.signal(number, self._record) for number in _SIGNALS}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._restore()
 
     def _record(self, number: int, frame: FrameType | None) -> None:
@@ -79,10 +73,8 @@ def signals_held() -> Iterator[None]:
 
 
 def ignore_signals_in_worker(worker: int) -> None:
-    """A `worker_init_fn` that lets a worker survive stop signals sent to all processes; the loader ends its workers.
-
-    After SIGTERM a worker lives for one more minute, since that is also how the loader ends one that does not respond.
-    """
+    """A `worker_init_fn`: a worker survives stop signals sent to all processes, and is ended by its loader."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The loader also ends a worker that does not respond by SIGTERM: it then lives for one more minute.
     signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_WORKER_GRACE_SECONDS))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...taxonomy import TAXONOMIES
-from ..paper import published
+from ..paper import SETTINGS, published
 from .facts import CATSEG, CLIP, CLIPSEG, DATASETS, IMAGENET_RESNET, RESNET, ModelFacts, PublishedNumbers
 
-_SETTINGS = ("oracle_obj", "pred_obj")
 _CATSEG_BASE = f"ovparts convert catseg model_final_base.pth models/catseg-base --base {CLIP}"
 
 
@@ -108,7 +107,7 @@ def _is_released(baseline: Baseline, task: str, dataset: str) -> bool:
 def _rows() -> Iterator[tuple[Baseline, str, tuple[PublishedNumbers, ...]]]:
     for dataset, rows in published()["zero_shot"].items():
         for row in rows:
-            numbers = ((setting, dict(zip(("seen", "unseen", "harmonic"), row[setting]))) for setting in _SETTINGS)
+            numbers = ((setting, dict(zip(("seen", "unseen", "harmonic"), row[setting]))) for setting in SETTINGS)
             yield _find_baseline(row), dataset, tuple(PublishedNumbers(dataset, *pair) for pair in numbers)
 
 
@@ -150,7 +149,7 @@ def _cross_dataset() -> Iterator[ModelFacts]:
         numbers = tuple(
             PublishedNumbers(table[role], setting, {"mIoU": row[key][setting]})
             for key, role in (("source", "train"), ("target", "test"))
-            for setting in _SETTINGS
+            for setting in SETTINGS
         )
         yield _fine_tuned(_find_baseline(row), "cross_dataset", table["train"], numbers)
 

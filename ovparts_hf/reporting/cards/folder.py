@@ -20,8 +20,7 @@ from ...training import TrainArguments
 from ...utils.files import atomic_write
 from .benchmark import BENCHMARK_MODELS
 from .facts import FAMILY_FACTS, WEIGHTS, FamilyFacts, ModelFacts
-from .markdown import without_machine
-from .model import model_card
+from .rendering import model_card, without_machine
 
 CARD_FILE = "README.md"
 _ARGUMENTS_FILE = "arguments.yaml"
@@ -50,11 +49,7 @@ def _generated(folder: str | Path, card: str, name: str | None) -> list[bytes]:
 
 
 def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None) -> str:
-    """The card of a model in a folder that `ovparts train`, `ovparts convert` or `save_pretrained` wrote.
-
-    The name of its repository, with or without the owner, is by default the folder's, or the training run's. A
-    converted folder with the name of a benchmark model gets that model's card.
-    """
+    """The card of a model folder; the name, by default the folder's or the run's, may be that of a benchmark model."""
     given = Path(folder)
     folder = Path(folder).expanduser().resolve()
     config, family = _read_config(folder)
@@ -151,5 +146,4 @@ def _chosen(arguments: TrainArguments) -> dict[str, Any]:
     defaults = asdict(TrainArguments(data=arguments.data, output=arguments.output, model=arguments.model))
     omitted = _SHOWN_ELSEWHERE + _ABOUT_THE_RUN
     changed = {key: value for key, value in values.items() if key not in omitted and value != defaults[key]}
-    chosen = {"model": arguments.model} | changed
-    return {key: without_machine(value) if isinstance(value, str) else value for key, value in chosen.items()}
+    return without_machine({"model": arguments.model} | changed)

@@ -25,13 +25,7 @@ class PromptClassifierOutput(ModelOutput):
 
 
 class PromptClassifier(nn.Module):
-    """The CLIP branch of ZSseg+ on its own, for tuning prompts.
-
-    Args:
-        clip: It is frozen, and neither among the parameters nor in the state dict.
-        prompts: The learned vectors and the fusion.
-        temperature: Factor on cosine similarities.
-    """
+    """The CLIP branch of ZSseg+ on its own, for tuning prompts; CLIP is frozen, and not in the state dict."""
 
     def __init__(self, clip: CLIPModel, prompts: LearnedPrompts, temperature: float = 100.0) -> None:
         super().__init__()
@@ -52,15 +46,10 @@ class PromptClassifier(nn.Module):
         attention_mask: torch.Tensor,
         labels: torch.Tensor | None = None,
     ) -> PromptClassifierOutput:
-        """Classifies parts.
+        """Classifies parts (rows,) among the candidates of `class_mask` (rows, classes), the parts of the row's object.
 
-        Args:
-            part_features: (rows, dim), means of CLIP's unit vectors over each part.
-            object_features: (rows, dim), means over its object.
-            class_mask: (rows, classes) bool, the candidates: the parts of the row's object.
-            input_ids: (classes, length) int64 from `tokenize_prompts`.
-            attention_mask: (classes, length) int64 from `tokenize_prompts`.
-            labels: (rows,) int64, or None.
+        Features (rows, dim) are means of CLIP's unit vectors; `input_ids` and `attention_mask` (classes, length) come
+        from `tokenize_prompts`.
         """
         fused = self.prompts.fuse(part_features, object_features)
         if self.prompts.meta_net is None:

@@ -84,54 +84,34 @@ class StockCLIP:
 
 @dataclass(frozen=True)
 class PartFeatures:
-    """CLIP's features of object parts, one part per row.
+    """CLIP's features of object parts, one part per row."""
 
-    Attributes:
-        object_ids: (rows,) int64, of the dataset's vocabulary.
-        part_ids: (rows,) int64, of the dataset's vocabulary.
-        object_features: (rows, dim) float32, the mean of CLIP's unit vectors over the patches of the object.
-        part_features: (rows, dim) float32, over those of the part.
-    """
-
-    object_ids: torch.Tensor
-    part_ids: torch.Tensor
-    object_features: torch.Tensor
-    part_features: torch.Tensor
+    object_ids: torch.Tensor  # (rows,) int64, of the dataset's vocabulary
+    part_ids: torch.Tensor  # likewise
+    object_features: torch.Tensor  # (rows, dim) float32, the mean of CLIP's unit vectors over the object's patches
+    part_features: torch.Tensor  # (rows, dim) float32, over those of the part
 
     def __len__(self) -> int:
         return len(self.part_ids)
 
 
+@dataclass
 class FeatureCache:
-    """Features of objects and of their labelled parts, computed once and then read from disk.
+    """Features of objects and of their labelled parts, computed once and then read from a folder, if there is one.
 
     Files are kept apart by data, weights of CLIP and crops, so one folder serves all runs. An interrupted computation
     continues where it stopped.
-
-    Args:
-        folder: Where to keep files; None keeps none.
-        clip: Its model is moved to the device of this process.
-        dataset: Where objects come from.
-        crop_ratio: Side of the crop relative to that of the object's box.
-        region_size: Height and width in pixels that the crop is resized to for CLIP.
-        workers: Processes that read images.
     """
 
-    def __init__(
-        self,
-        folder: str | Path | None,
-        clip: StockCLIP,
-        dataset: PartDataset,
-        crop_ratio: float = 1.2,
-        region_size: int = 384,
-        workers: int = 0,
-    ) -> None:
-        self.clip = clip
-        self.dataset = dataset
-        self.crop_ratio = crop_ratio
-        self.region_size = region_size
-        self.workers = workers
-        self.folder = None if folder is None else Path(folder) / self._key()
+    root: str | Path | None  # of all caches; None keeps nothing
+    clip: StockCLIP  # its model is moved to the device of this process
+    dataset: PartDataset
+    crop_ratio: float = 1.2
+    region_size: int = 384
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        self.folder = None if self.root is None else Path(self.root) / self._key()
 
     def rows(self, samples: Sequence[tuple[Record, int]]) -> PartFeatures:
         """The features of (object, id of a part labelled on it) pairs, in their order."""
@@ -146,10 +126,7 @@ class FeatureCache:
 
     @torch.no_grad()
     def objects(self, records: Sequence[Record]) -> dict[Record, torch.Tensor]:
-        """Features (1 + parts, dim) float32 of each object: its own, then those of `dataset.parts_in`.
-
-        Several processes share the work, and each gets all of it.
-        """
+        """Features (1 + parts, dim) float32: of an object, then of its `dataset.parts_in`; processes share the work."""
         process = PartialState()
         found = self._read(records)
         missing = [record for record in records if record not in found]
@@ -170,7 +147,8 @@ class FeatureCache:
         return found | computed if shares == 1 else self._read(records)
 
     def _encode(self, records: Sequence[Record]) -> Iterator[tuple[Record, torch.Tensor]]:
-        crops = _Crops(self.dataset, records, self.clip, self.crop_ratio, self.region_size)
+        normalization = self.clip.mean, self.clip.std
+        crops = _Crops(self.dataset, records, *normalization, self.crop_ratio, self.region_size)
         loader = DataLoader(crops, batch_size=_BATCH_SIZE, num_workers=self.workers, collate_fn=list)
         clip = self.clip.model
         patch_size = clip.vision_model.config.patch_size
@@ -204,17 +182,16 @@ class FeatureCache:
         return digest.hexdigest()[:16]
 
 
+@dataclass
 class _Crops(Dataset):
     """Objects cropped for CLIP: the image (3, s, s) and masks (1 + parts, s, s) of the object and its parts."""
 
-    def __init__(
-        self, dataset: PartDataset, records: Sequence[Record], clip: StockCLIP, crop_ratio: float, region_size: int
-    ) -> None:
-        self.dataset = dataset
-        self.records = records
-        self.mean, self.std = clip.mean, clip.std
-        self.crop_ratio = crop_ratio
-        self.region_size = region_size
+    dataset: PartDataset
+    records: Sequence[Record]
+    mean: tuple[float, ...]  # of CLIP; not CLIP itself, which would be copied to the workers
+    std: tuple[float, ...]
+    crop_ratio: float
+    region_size: int
 
     def __len__(self) -> int:
         return len(self.records)

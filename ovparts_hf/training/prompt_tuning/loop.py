@@ -1,8 +1,4 @@
-"""Prompt tuning: learns the vectors of prompts on ground-truth regions, through a frozen CLIP.
-
-A step classifies regions of parts among the parts of their object, as the CLIP branch of ZSseg+ does in inference. The
-features of the regions are computed beforehand; a step runs only CLIP's text encoder.
-"""
+"""Prompt tuning: learns the vectors of prompts on ground-truth regions, through a frozen CLIP (docs/prompts.md)."""
 
 from __future__ import annotations
 
@@ -25,8 +21,8 @@ from ...errors import DatasetError
 from ...models.prompts import LearnedPrompts, tokenize_prompts
 from ...taxonomy import PartTaxonomy
 from ...taxonomy.tasks import get_task
+from ..arguments import PromptTuningArguments
 from ..loop import train
-from .arguments import PromptTuningArguments
 from .classifier import PromptClassifier
 from .features import FeatureCache, PartFeatures, StockCLIP
 
@@ -75,11 +71,7 @@ class PromptTuningSetup:
 
     @classmethod
     def load(cls, arguments: PromptTuningArguments) -> PromptTuningSetup:
-        """Loads what the arguments name.
-
-        Raises:
-            OVPartsError: The dataset or the model cannot be loaded, or there are too many learned vectors or none.
-        """
+        """Loads what the arguments name; refuses a prompt that is too long before features are computed."""
         dataset = PartDataset.load(arguments.data)
         clip = StockCLIP.load(arguments.model)
         clip.check_region_size(arguments.region_size)
@@ -89,7 +81,7 @@ class PromptTuningSetup:
         prompts = LearnedPrompts(config.text_config.hidden_size, *arguments.lengths, feature_dim)
         nn.init.constant_(prompts.fuse_weight, arguments.fuse_weight)
         processor = PromptProcessor(clip.tokenizer, arguments.lengths)
-        processor(dataset.taxonomy.part_classes)  # a prompt that is too long is refused before features are computed
+        processor(dataset.taxonomy.part_classes)  # refuses a prompt that is too long
         return cls(clip, PromptClassifier(clip.model, prompts, arguments.temperature), processor, dataset)
 
     def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
@@ -101,34 +93,18 @@ class PromptTuningSetup:
         return nullcontext()
 
     def training_set(self, arguments: PromptTuningArguments) -> RegionSet:
-        """The regions of the task, with CLIP's features.
-
-        Raises:
-            DatasetError: There are no labelled objects.
-        """
+        """The regions of the task, with CLIP's features."""
         task, taxonomy = get_task(arguments.task), self.dataset.taxonomy
         target = task.train_taxonomy(taxonomy)
         records = self.dataset.training_records(task, "object")
         samples = choose_samples(self.dataset, records, target, arguments.samples_per_class, arguments.seed)
-        cache = FeatureCache(
-            arguments.cache,
-            self.clip,
-            self.dataset,
-            arguments.crop_ratio,
-            arguments.region_size,
-            arguments.workers,
-        )
+        crops = arguments.crop_ratio, arguments.region_size
+        cache = FeatureCache(arguments.cache, self.clip, self.dataset, *crops, arguments.workers)
         return RegionSet(cache.rows(samples), taxonomy, target)
 
 
 class RegionSet(Dataset):
-    """Regions of parts, as `PromptClassifier` takes them.
-
-    Args:
-        features: Features of the regions.
-        taxonomy: Vocabulary of their ids.
-        target: The training vocabulary, which contains all their parts.
-    """
+    """Regions of parts with labels in a training vocabulary, `target`, as `PromptClassifier` takes them."""
 
     def __init__(self, features: PartFeatures, taxonomy: PartTaxonomy, target: PartTaxonomy) -> None:
         self.features = features
@@ -153,21 +129,7 @@ class RegionSet(Dataset):
 def choose_samples(
     dataset: PartDataset, records: Sequence[Record], target: PartTaxonomy, per_class: int | None, seed: int
 ) -> list[tuple[Record, int]]:
-    """Draws regions evenly over the classes of a vocabulary.
-
-    Args:
-        dataset: Where the records come from.
-        records: Objects.
-        target: The vocabulary.
-        per_class: Regions of each class, or all where there are fewer; None takes all.
-        seed: Seed of the draw.
-
-    Returns:
-        Pairs (object, id of a part labelled on it), in the order of the records.
-
-    Raises:
-        DatasetError: There are none.
-    """
+    """Draws up to `per_class` (object, part id) pairs of each class of a vocabulary, in the order of the records."""
     class_names = set(target.part_classes)
     by_class: dict[int, list[int]] = {}
     for index, record in enumerate(records):

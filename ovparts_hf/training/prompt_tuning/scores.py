@@ -67,11 +67,7 @@ def classify_parts(
 
 
 def template_tokens(tokenizer: Any, taxonomy: PartTaxonomy, template: str) -> dict[str, torch.Tensor]:
-    """Hand-written prompts of all classes: `input_ids` and `attention_mask` (classes, length).
-
-    Raises:
-        ConfigurationError: The template does not contain {part}, or contains more than {part} and {object}.
-    """
+    """`input_ids` and `attention_mask` (classes, length) of the hand-written prompts of all classes."""
     try:
         names_part = "?" in template.format(object="", part="?")
     except (LookupError, ValueError):

@@ -5,8 +5,7 @@ import shlex
 from pathlib import Path
 
 from ovparts_hf import cli
-from ovparts_hf.training import TrainArguments
-from ovparts_hf.training.prompt_tuning.arguments import PromptTuningArguments
+from ovparts_hf.training import PromptTuningArguments, TrainArguments
 
 ROOT = Path(__file__).parents[3]
 PAPER_HEADING = "### The paper's numbers, not measured with this library"

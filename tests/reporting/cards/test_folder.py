@@ -205,7 +205,7 @@ def test_results_go_into_a_card_that_nobody_has_changed(folder, tmp_path):
 
 
 def test_a_new_family_needs_neither_facts_nor_a_template(monkeypatch):
-    for module in ("facts", "model"):
+    for module in ("facts", "rendering"):
         monkeypatch.setattr(f"ovparts_hf.reporting.cards.{module}.config_class", lambda family: CLIPSegPartConfig)
     card = model_card(ModelFacts("me/novel", "Novel", "novel", "unknown", "NovelSeg", "me/novel"))
     assert "Segments the parts of objects that are named in free text" in card and "| NovelSeg (" in card

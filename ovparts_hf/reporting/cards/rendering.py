@@ -1,22 +1,31 @@
-"""The card of a model: README.md of its repository."""
+"""From facts to cards, the README.md of a repository: a YAML header, and Markdown from a template."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Sequence
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCardData
+import yaml
+from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 
 from ...errors import ConfigurationError
 from ...evaluation.results import COLUMNS, BenchmarkResult, markdown_table
 from ...models.auto import config_class
-from ..paper import published
+from ...taxonomy import TAXONOMIES
+from ...utils.templating import template_environment
+from ..paper import SETTINGS, published
 from .facts import DATASETS, ModelFacts, dataset_facts
-from .markdown import render_card
 
+DATASET_CARDS = {name: name.replace("-", "_") for name in DATASETS}
+"""Dataset -> the folder of `dataset_builders` with its card."""
 METRIC = "ovparts/part_miou"
-_SETTINGS = {"oracle_obj": "Oracle-Obj", "pred_obj": "Pred-Obj", "pred_all": "Pred-All"}
+_SETTINGS = {**SETTINGS, "pred_all": "Pred-All"}
 
 
 def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> str:
@@ -29,7 +38,7 @@ def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> st
                 f"{facts.name!r} is of type {model_type!r}. Give results of this model."
             )
     unconfirmed = [*(weights.unconfirmed for weights in facts.weights), facts.data.unconfirmed if facts.data else ""]
-    return render_card(
+    return _render(
         _metadata(facts, results),
         [f"model_card_{facts.family}.j2", "model_card.md.j2"],
         facts=facts,
@@ -41,6 +50,55 @@ def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> st
         dataset_facts=dataset_facts,
         unconfirmed=list(dict.fromkeys(filter(None, unconfirmed))),
     )
+
+
+def dataset_card(name: str) -> str:
+    """The card of a dataset, with `{counts}` where `ovparts prepare` puts a table of the splits."""
+    taxonomy, facts = TAXONOMIES[name], DATASETS[name]
+    licence = {"license": "other", "license_name": facts.license_name, "license_link": facts.terms}
+    metadata = DatasetCardData(
+        pretty_name=facts.title,
+        task_categories=["image-segmentation"],
+        tags=["part-segmentation", "open-vocabulary", *([] if facts.terms else ["synthetic"])],
+        size_categories=["1K<n<10K"],
+        **(licence if facts.terms else {"license": "apache-2.0"}),
+    )
+    with_parts = {taxonomy.object_classes[object_id] for object_id in taxonomy.part_object_ids}
+    return _render(
+        metadata,
+        [f"dataset_card_{name}.j2"],
+        taxonomy=taxonomy,
+        title=facts.title,
+        unseen=[name for name in taxonomy.object_classes if name in with_parts - set(taxonomy.seen_objects)],
+        partless=[name for name in taxonomy.object_classes if name not in with_parts],
+    )
+
+
+def _render(metadata: CardData, templates: Sequence[str], **values: Any) -> str:
+    """Fills in the first of the templates that exists; a value that it lacks is an error, and nothing is escaped."""
+    environment = template_environment("ovparts_hf.reporting", autoescape=False)
+    environment.filters["listed"] = _listed
+    environment.filters["quoted"] = shlex.quote
+    environment.filters["options"] = _options
+    environment.filters["yaml"] = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True, width=120)
+    text = environment.select_template(templates).render(**values)
+    return f"---\n{metadata.to_yaml()}\n---\n\n" + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def without_machine(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without what only one machine knows: of absolute paths the last name."""
+    return {
+        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in values.items()
+    }
+
+
+def _listed(weights: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" if "/" in name else name for name in weights)
+
+
+def _options(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{key}` {json.dumps(value)}" for key, value in without_machine(values).items())
 
 
 def _metadata(facts: ModelFacts, results: Sequence[BenchmarkResult]) -> ModelCardData:
