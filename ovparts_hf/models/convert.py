@@ -12,7 +12,7 @@ from ..taxonomy import TAXONOMIES
 from ..utils.files import atomic_folder
 from .auto import FAMILIES, config_class, model_class
 from .checkpoints import KeyReport
-from .configuration_resnet import RESNETS
+from .configuration_utils import RESNETS
 from .loading import ModelSource
 
 

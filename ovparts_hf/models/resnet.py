@@ -18,7 +18,7 @@ from transformers.models.resnet.modeling_resnet import ResNetConvLayer
 
 from ..errors import CheckpointError
 from .checkpoints import read_checkpoint, without_load_report
-from .configuration_resnet import PartResNetConfig
+from .configuration_utils import PartResNetConfig
 
 _BATCH_NORM_EPS = 1e-5
 

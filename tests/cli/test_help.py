@@ -10,7 +10,7 @@ import pytest
 
 from ovparts_hf import cli
 from ovparts_hf.cli import main, models
-from ovparts_hf.models.configuration_resnet import RESNETS
+from ovparts_hf.models.configuration_utils import RESNETS
 
 ROOT = Path(__file__).parents[2]
 PARSER = cli._parser()

@@ -13,8 +13,7 @@ import pytest
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.auto import config_class
-from ovparts_hf.models.configuration_resnet import RESNETS, PartResNetConfig
-from ovparts_hf.models.configuration_utils import SEGMENTATION_LOSSES
+from ovparts_hf.models.configuration_utils import RESNETS, SEGMENTATION_LOSSES, PartResNetConfig
 from ovparts_hf.models.loading import load_config
 from ovparts_hf.models.zsseg.configuration_zsseg import ZSSegConfig
 from ovparts_hf.training import PromptTuningArguments, TrainArguments

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
 
-from ..configuration_resnet import PartResNetConfig
-from ..configuration_utils import SEGMENTATION_LOSSES, OpenVocabularyConfig
+from ..configuration_utils import SEGMENTATION_LOSSES, OpenVocabularyConfig, PartResNetConfig
 
 
 @strict

@@ -19,14 +19,12 @@ from transformers.models.clip.modeling_clip import CLIPPreTrainedModel
 
 from ...errors import ConfigurationError
 from ..clip import dense_features, text_features
-from ..losses import part_segmentation_loss
-from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch, part_segmentation_loss
 from ..processing import PartSegmentationProcessor
 from ..resnet import PartResNet
 from .aggregator import Aggregator
 from .configuration_catseg import CATSegConfig
-from .image_processing_catseg import CATSegImageProcessor
-from .sliding_window import merge_windows
+from .image_processing_catseg import CATSegImageProcessor, merge_windows
 from .templates import IMAGENET_TEMPLATES
 
 TRAINABLE_GROUPS = {"B": "backbone.", "D": "aggregator.", "C": "clip.vision_model."}

@@ -17,8 +17,7 @@ from transformers import initialization as init
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder, CLIPSegModel, CLIPSegPreTrainedModel
 
 from ..clip import image_activations, text_features
-from ..losses import part_segmentation_loss
-from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch, part_segmentation_loss
 from ..processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 from .configuration_clipseg import CLIPSegPartConfig
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from ..configuration_resnet import PartResNetConfig
-from ..configuration_utils import PartSegmentationConfig
+from ..configuration_utils import PartResNetConfig, PartSegmentationConfig
 
 if TYPE_CHECKING:
     from typing_extensions import Self

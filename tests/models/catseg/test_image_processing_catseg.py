@@ -5,8 +5,12 @@ from PIL import Image
 from torch.testing import assert_close
 
 from ovparts_hf.errors import OVPartsError
-from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
-from ovparts_hf.models.catseg.sliding_window import cut_windows, merge_windows, window_stride
+from ovparts_hf.models.catseg.image_processing_catseg import (
+    CATSegImageProcessor,
+    cut_windows,
+    merge_windows,
+    window_stride,
+)
 
 SQUARE = {"height": 128, "width": 128}
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ovparts_hf.models.configuration_resnet import RESNETS
+from ovparts_hf.models.configuration_utils import RESNETS
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
 from ovparts_hf.models.maskformer.convert_maskformer import account_keys, convert_maskformer
 from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation

@@ -15,7 +15,7 @@ from ovparts_hf.models.clip_regions import (
     patch_features,
     patch_masks,
 )
-from ovparts_hf.models.configuration_resnet import RESNETS
+from ovparts_hf.models.configuration_utils import RESNETS
 from ovparts_hf.models.maskformer.modules import (
     class_probabilities,
     mask_probabilities,
