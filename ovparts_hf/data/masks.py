@@ -35,11 +35,9 @@ class LabelMap:
 
     @classmethod
     def from_png(cls, png: bytes, bits: Literal[8, 16], name: str) -> LabelMap:
-        """Reads a PNG without colour conversion: a palette image yields its indices.
+        """Reads a PNG, called `name` in errors, without colour conversion: a palette image yields its indices.
 
-        Raises:
-            DatasetError: The file is broken, has several channels, or another depth than `bits` (at 8 bits the ignore
-                value 65535 would already be lost). `name` is how the message calls it.
+        It must have one channel of just `bits`: at 8 bits the ignore value 65535 would already be lost.
         """
         try:
             with Image.open(io.BytesIO(png)) as image:
@@ -80,7 +78,7 @@ def check_labels(label_map: np.ndarray, num_classes: int, ignore_index: int, nam
 
 def decode_rle(rle: dict[str, Any]) -> np.ndarray:
     """The (H, W) bool mask of compressed COCO run lengths."""
-    return coco.decode({"size": list(rle["size"]), "counts": rle["counts"].encode()}).astype(bool)
+    return coco.decode(rle).astype(bool)
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
@@ -106,7 +104,7 @@ def encode_labels(label_map: np.ndarray, labels: Iterable[int]) -> dict[int, dic
 
 def box_of(rle: dict[str, Any]) -> list[float]:
     """The tight box [x, y, width, height] around a mask, in pixels."""
-    return coco.toBbox({"size": list(rle["size"]), "counts": rle["counts"].encode()}).tolist()
+    return coco.toBbox(rle).tolist()
 
 
 def is_box(value: Any) -> bool:
@@ -115,21 +113,11 @@ def is_box(value: Any) -> bool:
 
 
 def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -> dict[str, Any] | None:
-    """Turns any COCO segmentation into compressed run lengths.
+    """Turns any COCO segmentation (polygons whose union is meant, or run lengths in either form) into `encode_mask`'s
+    form.
 
-    Args:
-        segmentation: A list of polygons [x0, y0, x1, y1, ...] whose union is meant, or run lengths with a list of
-            counts or with a string.
-        height: Height of the image in pixels.
-        width: Width of the image in pixels.
-        name: How an error message calls the annotation.
-
-    Returns:
-        As `encode_mask`; None if no polygon is left after dropping those with an odd number of coordinates or with
-        fewer than three points.
-
-    Raises:
-        DatasetError: The segmentation has another form, or run lengths of another size.
+    Polygons with an odd number of coordinates or fewer than three points are dropped; None if none is left. A
+    `DatasetError` calls the annotation `name`.
     """
     if isinstance(segmentation, dict):
         return _encode_run_lengths(segmentation, height, width, name)

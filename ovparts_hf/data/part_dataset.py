@@ -30,14 +30,9 @@ _LABEL_COLUMNS = {
 
 @dataclass
 class PartSample:
-    """An image and the labels of one record.
+    """An RGB image, upright, and the labels of one record: (H, W) int64 ids of the dataset's taxonomy.
 
-    Attributes:
-        image: RGB, turned as its EXIF orientation says.
-        part_map: (H, W) int64 part ids of the dataset's taxonomy; its ignore index where there is no label and, if the
-            record has an object, outside that object.
-        object_map: (H, W) int64 object ids, restricted likewise.
-        image_id: Name of the image.
+    Both maps hold the ignore index where there is no label and, if the record has an object, outside that object.
     """
 
     image: Image.Image

@@ -76,8 +76,7 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[st
 def read_few_shot_list(path: Path, name: str) -> list[str]:
     """The images of the few-shot training set, each once and in file order, such as "train/2008_000001.jpg".
 
-    Paths in the file depend on where its author kept the dataset, so only what follows `images/` counts; of a path
-    without `images/`, the file name.
+    Only what follows `images/` counts, since the rest depends on its author's disk; without `images/`, the file name.
     """
     entries = read_json(path, DatasetError, name=name)
     if not isinstance(entries, list):
