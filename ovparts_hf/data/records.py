@@ -1,7 +1,6 @@
 """Records: what one training example or one scored sample consists of.
 
-OV-PARTS scores an object, not an image. On a semantic dataset an object is all pixels of one class in one image, on
-an instance dataset it is one instance. Records without any part label are left out, where the original replaces them
+OV-PARTS scores an object, not an image. Records without any part label are left out, where the original replaces them
 by random other ones.
 """
 

@@ -1,8 +1,7 @@
 """What a row of a prepared dataset holds.
 
-There are two layouts. In the semantic one an object is all pixels of its class, from an object map; in the instance one
-every object has a mask of its own. Part ids found inside each object are stored with the row, so that records can be
-listed without decoding an image.
+In the semantic layout an object is all pixels of its class; in the instance layout every object has a mask of its own.
+The part ids inside each object are stored too, so that records can be listed without decoding an image.
 """
 
 from __future__ import annotations
@@ -14,19 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..taxonomy import PartTaxonomy
-from .masks import LabelMap, decode_rle, present_labels
+from .masks import MODES, LabelMap, decode_rle, present_labels
 
 if TYPE_CHECKING:  # `datasets` takes half a second to import, and only the columns need it
     import datasets
 
-_MODES = {8: "L", 16: "I;16"}
-
 
 @dataclass(frozen=True)
 class Instance:
-    """One object of an image: its class, its box [x, y, width, height] in pixels, and its mask as `encode_mask` gives
-    it.
-    """
+    """One object of an image; its box is [x, y, width, height] in pixels, its mask compressed COCO run lengths."""
 
     category: int
     bbox: list[float]
@@ -38,7 +33,7 @@ def semantic_features(taxonomy: PartTaxonomy) -> datasets.Features:
     from datasets import Features, Image, List, Value
 
     objects, parts = _class_labels(taxonomy)
-    label_map = Image(mode=_MODES[taxonomy.mask_bits])
+    label_map = Image(mode=MODES[taxonomy.mask_bits][0])
     return Features(
         {
             "image_id": Value("string"),
@@ -67,7 +62,7 @@ def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
         {
             "image_id": Value("string"),
             "image": Image(),
-            "part_map": Image(mode=_MODES[taxonomy.mask_bits]),
+            "part_map": Image(mode=MODES[taxonomy.mask_bits][0]),
             "parts": List(parts),
             "instances": List(instance),
         }

@@ -65,7 +65,14 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[st
         _check_entry(entry, _ANNOTATION_KEYS | {"segmentation": str}, f"annotations[{position}] of {name}")
     annotations = defaultdict(list)
     for entry in data["annotations"]:
-        annotations[entry["image_id"]].append(_annotation(entry, name))
+        annotation = Annotation(
+            name=f"Annotation {entry['id']} of {name}",
+            category=entry["category_id"],
+            bbox=entry.get("bbox"),
+            ignored=entry.get("ignore", 0) != 0,
+            segmentation=entry["segmentation"],
+        )
+        annotations[entry["image_id"]].append(annotation)
     images = [
         AnnotatedImage(entry["file_name"], entry["height"], entry["width"], tuple(annotations[entry["id"]]))
         for entry in sorted(data["images"], key=lambda entry: entry["id"])
@@ -102,16 +109,6 @@ def _check_entry(entry: Any, keys: dict[str, type], name: str) -> None:
     for key, kind in keys.items():
         if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
             raise DatasetError(f"{name} needs a {key!r} of type {kind.__name__}.")
-
-
-def _annotation(entry: dict[str, Any], name: str) -> Annotation:
-    return Annotation(
-        name=f"Annotation {entry['id']} of {name}",
-        category=entry["category_id"],
-        bbox=entry.get("bbox"),
-        ignored=entry.get("ignore", 0) != 0,
-        segmentation=entry["segmentation"],
-    )
 
 
 def _inconsistencies(data: dict[str, Any], name: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Writes a prepared dataset: a folder that is a complete Hub dataset repository.
 
-Everything is made in a hidden folder beside the target, `.<name>.incomplete`, and takes the target's name at the end.
-An interrupted run leaves that folder, and the next one continues from the shards that are complete in it.
+It is made beside its target, as `.<name>.incomplete`; an interrupted run continues from the shards complete in there.
 """
 
 from __future__ import annotations
@@ -138,10 +137,7 @@ def write_shard(shard: Shard, row: Callable[[Any], dict[str, Any]], schema: pa.S
 def map_in_processes(
     function: Callable[[T], R], tasks: Iterable[T], num_proc: int = 1, chunksize: int = 1
 ) -> Iterator[R]:
-    """`map`, spread over processes if there is more than one; `chunksize` tasks are sent to a process at a time.
-
-    Function, tasks and results must then be picklable. An error ends the work: tasks not begun yet are dropped.
-    """
+    """`map`, spread over processes, which get `chunksize` tasks at a time; an error drops those that are not begun yet."""
     if num_proc == 1:
         yield from map(function, tasks)
         return
