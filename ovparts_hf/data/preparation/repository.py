@@ -137,7 +137,7 @@ def write_shard(shard: Shard, row: Callable[[Any], dict[str, Any]], schema: pa.S
 def map_in_processes(
     function: Callable[[T], R], tasks: Iterable[T], num_proc: int = 1, chunksize: int = 1
 ) -> Iterator[R]:
-    """`map`, spread over processes, which get `chunksize` tasks at a time; an error drops those that are not begun yet."""
+    """`map`, spread over processes, which get `chunksize` tasks at a time; an error drops those not begun yet."""
     if num_proc == 1:
         yield from map(function, tasks)
         return
