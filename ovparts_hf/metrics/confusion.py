@@ -24,7 +24,7 @@ def confusion_matrix(
 
 
 def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
-    """A map (height, width) of integers, unless `integer` also of bools: of numpy, lists, an image or any torch tensor."""
+    """A map (height, width) of integers, or bools unless `integer`: of numpy, lists, an image or any torch tensor."""
     if hasattr(value, "detach"):  # a torch tensor; torch itself is not needed here
         if value.is_floating_point():
             raise _wrong_dtype(name, value.dtype, integer)
