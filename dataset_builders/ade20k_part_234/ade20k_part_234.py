@@ -16,7 +16,6 @@ class ADE20KPart234(ReleaseBuilder):
         split_folders={"train": "training", "validation": "validation"},
         instance_files={"train": "ade20k_instance_train.json", "validation": "ade20k_instance_val.json"},
         part_maps="annotations_detectron2_part",
-        mask_bits=16,
         few_shot_list="train_16shot.json",
         images_in_paper={"train": 7347, "validation": 1016},
     )

@@ -16,7 +16,6 @@ class PascalPart116(ReleaseBuilder):
         split_folders={"train": "train", "validation": "val"},
         object_maps="annotations_detectron2_obj",
         part_maps="annotations_detectron2_part",
-        mask_bits=8,
         few_shot_list="train_16shot.json",
         images_in_paper={"train": 8431, "validation": 850},
     )

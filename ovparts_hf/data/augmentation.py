@@ -1,13 +1,13 @@
 """The training augmentations of OV-PARTS, as small callables that compose.
 
-Each takes a `Sample`, one training image with its two label maps, and a numpy generator that is its only source of
-randomness: the same generator state gives the same result, whatever process or worker computes it.
+The generator that each is given is its only source of randomness: equal states give equal results in any process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -19,32 +19,22 @@ _PADDING_GREY = 128
 
 
 class Sample(NamedTuple):
-    """A training image and its label maps, all of one size.
-
-    Attributes:
-        image: RGB image of size (W, H).
-        part_map: (H, W) integer part ids, the ignore index where nothing is labelled.
-        object_map: (H, W) integer object ids, likewise.
-    """
+    """An RGB training image and its maps (H, W) of integer part and object ids, with the ignore index for no label."""
 
     image: Image.Image
     part_map: np.ndarray
     object_map: np.ndarray
 
 
-class Transform(Protocol):
-    """An augmentation: a function of a sample and of a source of randomness."""
-
-    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
-        """Returns a new sample; never writes into the given one."""
-        ...
+Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]
+"""An augmentation; it returns a new sample and never writes into the given one."""
 
 
+@dataclass(frozen=True)
 class Compose:
     """Applies transforms one after the other."""
 
-    def __init__(self, transforms: Sequence[Transform]) -> None:
-        self.transforms = tuple(transforms)
+    transforms: Sequence[Transform]
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         for transform in self.transforms:
@@ -52,23 +42,22 @@ class Compose:
         return sample
 
 
+@dataclass(frozen=True)
 class ResizeShortEdge:
-    """Scales the short side to one of several lengths, keeping the proportions.
+    """Scales the short side to one of several lengths in pixels, unless the long side would exceed `max_size`.
 
     The image is resized by Pillow's bilinear filter (antialiased when it shrinks), the maps by torch's nearest rule.
-
-    Args:
-        short_edges: Lengths in pixels; one is drawn uniformly.
-        max_size: The long side stays within this many pixels, if need be by a smaller scale.
     """
 
-    def __init__(self, short_edges: Sequence[int], max_size: int) -> None:
-        if not short_edges or min(*short_edges, max_size) < 1:
+    short_edges: Sequence[int]
+    max_size: int
+
+    def __post_init__(self) -> None:
+        if not self.short_edges or min(*self.short_edges, self.max_size) < 1:
             raise ConfigurationError(
-                f"Short edges {list(short_edges)}, max_size {max_size}: give one or more lengths of at least 1 pixel."
+                f"Short edges {list(self.short_edges)}, max_size {self.max_size}: give one or more lengths of at least "
+                "1 pixel."
             )
-        self.short_edges = tuple(short_edges)
-        self.max_size = max_size
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         short_edge = self.short_edges[generator.integers(len(self.short_edges))]
@@ -80,14 +69,16 @@ class ResizeShortEdge:
         )
 
 
+@dataclass(frozen=True)
 class RandomCrop:
     """Cuts out a window (height, width in pixels) at a uniformly drawn place; a shorter side of the image is kept."""
 
-    def __init__(self, height: int, width: int) -> None:
-        if min(height, width) < 1:
-            raise ConfigurationError(f"RandomCrop({height}, {width}): sides must be at least 1.")
-        self.height = height
-        self.width = width
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise ConfigurationError(f"RandomCrop({self.height}, {self.width}): sides must be at least 1.")
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         rows, columns = self._draw(sample.object_map.shape, generator)
@@ -104,11 +95,11 @@ class RandomCrop:
         return slice(top, top + height), slice(left, left + width)
 
 
+@dataclass(frozen=True)
 class RandomFlip:
     """Mirrors left and right with a given probability."""
 
-    def __init__(self, probability: float = 0.5) -> None:
-        self.probability = probability
+    probability: float = 0.5
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         if generator.random() >= self.probability:
@@ -120,13 +111,13 @@ class RandomFlip:
         )
 
 
+@dataclass(frozen=True)
 class PadTo:
     """Extends to at least a given size on the right and below: the image with grey 128, the maps with "ignore"."""
 
-    def __init__(self, height: int, width: int, ignore_index: int) -> None:
-        self.height = height
-        self.width = width
-        self.ignore_index = ignore_index
+    height: int
+    width: int
+    ignore_index: int
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         height, width = sample.part_map.shape

@@ -1,11 +1,11 @@
-"""The colour augmentation of the SSD detector, on 8-bit images.
+"""The colour augmentation of SSD (ECCV 2016, after Howard 2013), on 8-bit images.
 
-Brightness, contrast, saturation and hue change at random, each with probability 1/2 (SSD: Single Shot MultiBox
-Detector, ECCV 2016, data augmentation after Howard 2013). Saturation and hue act on 8-bit HSV with hue in [0, 180), the
-integer arithmetic of OpenCV, which the benchmark's models were trained with.
+Saturation and hue act on 8-bit HSV in OpenCV's integer arithmetic, which the benchmark's models were trained with.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -21,27 +21,14 @@ _HUE_FACTOR = np.rint((_HUES << _SHIFT) / (6 * _DIVISORS)).astype(np.int32)
 _SECTORS = np.array([[0, 3, 1], [2, 0, 1], [1, 0, 3], [1, 2, 0], [3, 1, 0], [0, 1, 2]])
 
 
+@dataclass(frozen=True)
 class ColorJitter:
-    """Changes the colours of the image as described above; label maps stay the same.
+    """Changes brightness, contrast, saturation and hue of the image, each with probability 1/2."""
 
-    Args:
-        brightness: Largest shift of all channels, in grey levels.
-        contrast: Smallest and largest factor on all channels.
-        saturation: Smallest and largest factor on the saturation.
-        hue: Largest shift of the hue, in steps of 2 degrees.
-    """
-
-    def __init__(
-        self,
-        brightness: float = 32,
-        contrast: tuple[float, float] = (0.5, 1.5),
-        saturation: tuple[float, float] = (0.5, 1.5),
-        hue: int = 18,
-    ) -> None:
-        self.brightness = brightness
-        self.contrast = contrast
-        self.saturation = saturation
-        self.hue = hue
+    brightness: float = 32  # largest shift of all channels, in grey levels
+    contrast: tuple[float, float] = (0.5, 1.5)  # smallest and largest factor on all channels
+    saturation: tuple[float, float] = (0.5, 1.5)  # smallest and largest factor
+    hue: int = 18  # largest shift, in steps of 2 degrees
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         steps = [self._change_saturation, self._change_hue]
@@ -87,10 +74,7 @@ def rgb_to_hsv(pixels: np.ndarray) -> np.ndarray:
 
 
 def hsv_to_rgb(hsv: np.ndarray) -> np.ndarray:
-    """The way back from `rgb_to_hsv`, both (..., 3) uint8.
-
-    Fractions are cut off, as in OpenCV's vectorised code, so a round trip may darken by one level.
-    """
+    """The way back, both (..., 3) uint8; fractions are cut off, as in OpenCV's vectorised code."""
     hue = hsv[..., 0] * np.float32(6 / _HUES)
     saturation, value = (np.float32(1 / 255) * hsv[..., channel] for channel in (1, 2))
     sector = np.floor(hue)

@@ -24,15 +24,10 @@ _CONFIG_FILES = {
 
 
 def render_card(template: str, features: datasets.Features, folder: Path) -> str:
-    """The text of README.md, from the card of a dataset that holds everything but what depends on its data.
+    """The text of README.md: the template, whose `{counts}` becomes a table of the splits, with what depends on data.
 
     The description of each configuration holds a hash of the data. `datasets` caches a local dataset under the content
     of its card, so changed data is never served from an old cache.
-
-    Args:
-        template: Card with static metadata; `{counts}` in its text becomes a table of the splits.
-        features: Columns of the data.
-        folder: The repository, whose shards are complete.
     """
     metadata, text = split_card(template, "The card template")
     configs = _present_configs(folder)

@@ -21,14 +21,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class FewShotList:
-    """Images to train on.
-
-    Attributes:
-        dataset: Name of the taxonomy of the dataset that they were drawn from.
-        shots: K.
-        seed: Of the draw.
-        image_ids: The training images, in alphabetical order.
-    """
+    """Images to train on, in alphabetical order, and how they were drawn from a dataset, named by its taxonomy."""
 
     dataset: str
     shots: int
@@ -37,19 +30,11 @@ class FewShotList:
 
     @classmethod
     def draw(cls, dataset: PartDataset, shots: int, seed: int = 0) -> FewShotList:
-        """Draws training images so that each part is labelled in at least K of them.
+        """Draws training images so that each part is labelled in at least K = `shots` of them.
 
-        Parts are taken from the rarest to the most frequent. While fewer than K of the images drawn so far hold a
-        part, a random one of the others that do is added; a part in fewer than K training images gets all of them.
-        Frequent parts end up with more than K images, since they come along with rare ones.
-
-        Args:
-            dataset: Its training split is drawn from.
-            shots: K.
-            seed: The same seed draws the same images, in whatever order the dataset stores them.
-
-        Raises:
-            ConfigurationError: K is below 1, or no training image is labelled.
+        Parts are taken from the rarest to the most frequent. While fewer than K of the images drawn so far hold a part,
+        a random one of the others that do is added; a part in fewer than K training images gets all of them. The order
+        in which the dataset stores its images does not matter.
         """
         if shots < 1:
             raise ConfigurationError(f"shots is {shots}; draw at least 1 image for each part.")
@@ -65,11 +50,7 @@ class FewShotList:
 
     @classmethod
     def from_json(cls, path: str | Path) -> FewShotList:
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ConfigurationError: It is not such a file.
-        """
+        """Reads what `to_json` wrote; another file is a `ConfigurationError`."""
         advice = "Make one with `ovparts few-shot`."
         data = read_json(path, ConfigurationError, advice)
         try:
@@ -86,11 +67,7 @@ class FewShotList:
             temporary.write_text(text + "\n", encoding="utf-8")
 
     def apply(self, dataset: PartDataset) -> None:
-        """Makes these the few-shot images of a dataset, in place of those of the release.
-
-        Raises:
-            ConfigurationError: They are not training images of this dataset.
-        """
+        """Makes these the few-shot images of a dataset, in place of those of the release."""
         missing = sorted(set(self.image_ids) - set(dataset.splits["train"]["image_id"]))
         if self.dataset != dataset.taxonomy.name or missing or not self.image_ids:
             raise ConfigurationError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,8 +13,8 @@ from pycocotools import mask as coco
 
 from ..errors import DatasetError
 
-_MODES = {8: ("L", "P"), 16: ("I;16", "I;16B", "I")}
-_DTYPES = {8: np.uint8, 16: np.uint16}
+MODES = {8: ("L", "P"), 16: ("I;16", "I;16B", "I")}
+"""Pillow's modes of label maps by their bits: that in which they are stored, and others that can be read."""
 _MIN_POLYGON_NUMBERS = 6  # three points
 
 
@@ -35,11 +34,9 @@ class LabelMap:
 
     @classmethod
     def from_png(cls, png: bytes, bits: Literal[8, 16], name: str) -> LabelMap:
-        """Reads a PNG without colour conversion: a palette image yields its indices.
+        """Reads a PNG, called `name` in errors, without colour conversion: a palette image yields its indices.
 
-        Raises:
-            DatasetError: The file is broken, has several channels, or another depth than `bits` (at 8 bits the ignore
-                value 65535 would already be lost). `name` is how the message calls it.
+        It must have one channel of just `bits`: at 8 bits the ignore value 65535 would already be lost.
         """
         try:
             with Image.open(io.BytesIO(png)) as image:
@@ -47,14 +44,14 @@ class LabelMap:
                 values = np.asarray(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise DatasetError(f"{name} is not a whole PNG mask ({error}). Unpack or download it again.") from error
-        if mode not in _MODES[bits]:
+        if mode not in MODES[bits]:
             raise DatasetError(
                 f"{name} has image mode {mode}; a mask of this dataset has one channel of {bits} bits "
-                f"({' or '.join(_MODES[bits][:2])}). Use the mask files of the release, not converted ones."
+                f"({' or '.join(MODES[bits][:2])}). Use the mask files of the release, not converted ones."
             )
-        if mode == _MODES[bits][0]:
+        if mode == MODES[bits][0]:
             return cls(values, png)
-        return cls.from_array(values.astype(_DTYPES[bits]))
+        return cls.from_array(values.astype(f"uint{bits}"))
 
 
 def decode_label_map(png: bytes) -> np.ndarray:
@@ -79,34 +76,13 @@ def check_labels(label_map: np.ndarray, num_classes: int, ignore_index: int, nam
 
 
 def decode_rle(rle: dict[str, Any]) -> np.ndarray:
-    """The (H, W) bool mask of compressed COCO run lengths."""
-    return coco.decode({"size": list(rle["size"]), "counts": rle["counts"].encode()}).astype(bool)
-
-
-def encode_mask(mask: np.ndarray) -> dict[str, Any]:
-    """Compressed COCO run lengths `{"size": [H, W], "counts": str}` of an (H, W) mask."""
-    return _as_text(coco.encode(np.asfortranarray(mask, dtype=np.uint8)))
-
-
-def encode_labels(label_map: np.ndarray, labels: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """`encode_mask` of each of these labels in an (H, W) integer map, which is read only once."""
-    columns = np.ascontiguousarray(label_map.T).ravel()
-    starts = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1])
-    ends = np.append(starts[1:], columns.size)
-    values = columns[starts]
-    encoded = {}
-    for label in labels:
-        inside = values == label
-        bounds = np.stack([starts[inside], ends[inside]], axis=1).ravel()
-        counts = np.diff(bounds, prepend=0, append=columns.size)
-        runs = {"size": list(label_map.shape), "counts": counts[: -1 if counts[-1] == 0 else None]}
-        encoded[label] = _as_text(coco.frPyObjects(runs, *label_map.shape))
-    return encoded
+    """The (H, W) bool mask of compressed COCO run lengths `{"size": [H, W], "counts": str}`."""
+    return coco.decode(rle).astype(bool)
 
 
 def box_of(rle: dict[str, Any]) -> list[float]:
     """The tight box [x, y, width, height] around a mask, in pixels."""
-    return coco.toBbox({"size": list(rle["size"]), "counts": rle["counts"].encode()}).tolist()
+    return coco.toBbox(rle).tolist()
 
 
 def is_box(value: Any) -> bool:
@@ -115,21 +91,11 @@ def is_box(value: Any) -> bool:
 
 
 def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -> dict[str, Any] | None:
-    """Turns any COCO segmentation into compressed run lengths.
+    """Turns any COCO segmentation (polygons whose union is meant, or run lengths in either form) into compressed run
+    lengths.
 
-    Args:
-        segmentation: A list of polygons [x0, y0, x1, y1, ...] whose union is meant, or run lengths with a list of
-            counts or with a string.
-        height: Height of the image in pixels.
-        width: Width of the image in pixels.
-        name: How an error message calls the annotation.
-
-    Returns:
-        As `encode_mask`; None if no polygon is left after dropping those with an odd number of coordinates or with
-        fewer than three points.
-
-    Raises:
-        DatasetError: The segmentation has another form, or run lengths of another size.
+    Polygons with an odd number of coordinates or fewer than three points are dropped; None if none is left. A
+    `DatasetError` calls the annotation `name`.
     """
     if isinstance(segmentation, dict):
         return _encode_run_lengths(segmentation, height, width, name)

@@ -30,14 +30,9 @@ _LABEL_COLUMNS = {
 
 @dataclass
 class PartSample:
-    """An image and the labels of one record.
+    """An RGB image, upright, and the labels of one record: (H, W) int64 ids of the dataset's taxonomy.
 
-    Attributes:
-        image: RGB, turned as its EXIF orientation says.
-        part_map: (H, W) int64 part ids of the dataset's taxonomy; its ignore index where there is no label and, if the
-            record has an object, outside that object.
-        object_map: (H, W) int64 object ids, restricted likewise.
-        image_id: Name of the image.
+    Both maps hold the ignore index where there is no label and, if the record has an object, outside that object.
     """
 
     image: Image.Image
@@ -142,7 +137,7 @@ class PartDataset:
             inside = object_map == record.object_id
         else:
             object_map = np.full_like(decoded.part_map, record.object_id)
-            inside = decode_rle(decoded.masks[record.instance])
+            inside = decode_rle(decoded.instances[record.instance]["mask"])
         part_map = decoded.part_map.copy()
         if record.object_id is not None:
             part_map[~inside] = ignore
@@ -185,19 +180,16 @@ class _DecodedRow:
     image: Image.Image
     part_map: np.ndarray
     stored_object_map: np.ndarray | None
-    categories: list[int]
-    masks: list[dict[str, Any]]
+    instances: list[dict[str, Any]]
 
     @classmethod
     def decode(cls, row: dict[str, Any]) -> _DecodedRow:
-        instances = row.get("instances", [])
         return cls(
             row["image_id"],
             decode_image(row["image"]["bytes"]),
             decode_label_map(row["part_map"]["bytes"]),
             decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None,
-            [instance["category"] for instance in instances],
-            [instance["mask"] for instance in instances],
+            row.get("instances", []),
         )
 
     def object_map(self, ignore_index: int) -> np.ndarray:
@@ -205,8 +197,8 @@ class _DecodedRow:
         if self.stored_object_map is not None:
             return self.stored_object_map.copy()
         object_map = np.full_like(self.part_map, ignore_index)
-        for category, mask in zip(self.categories, self.masks):
-            object_map[decode_rle(mask)] = category
+        for instance in self.instances:
+            object_map[decode_rle(instance["mask"])] = instance["category"]
         return object_map
 
 

@@ -1,7 +1,6 @@
 """Records: what one training example or one scored sample consists of.
 
-OV-PARTS scores an object, not an image. On a semantic dataset an object is all pixels of one class in one image, on
-an instance dataset it is one instance. Records without any part label are left out, where the original replaces them
+OV-PARTS scores an object, not an image. Records without any part label are left out, where the original replaces them
 by random other ones.
 """
 
@@ -20,19 +19,12 @@ Level = Literal["image", "object"]
 
 @dataclass(frozen=True)
 class Record:
-    """One sample of a dataset.
-
-    Attributes:
-        split: Name of the split.
-        row: Index of its row there.
-        object_id: Object class, or None for the whole image.
-        instance: Index among the row's instances; None on a semantic dataset.
-    """
+    """One sample of a dataset: a row of a split, or one object in it."""
 
     split: str
     row: int
-    object_id: int | None = None
-    instance: int | None = None
+    object_id: int | None = None  # None: the whole image
+    instance: int | None = None  # index among the row's instances; None on a semantic dataset
 
 
 @dataclass(frozen=True)
@@ -65,14 +57,9 @@ class RowLabels:
 def training_records(
     rows: Iterable[RowLabels], taxonomy: PartTaxonomy, task: Task, level: Level, few_shot: Collection[str]
 ) -> list[Record]:
-    """The records that a task trains on: the images or objects with a label in its training vocabulary.
+    """The images or objects, by `level`, with a label in a task's training vocabulary.
 
-    Args:
-        rows: The training split.
-        taxonomy: Vocabulary of the dataset.
-        task: The task.
-        level: One record for each image, or for each object.
-        few_shot: Image ids of the few-shot list.
+    `few_shot` holds the image ids of the few-shot list.
     """
     names = set(task.train_taxonomy(taxonomy).part_classes)
     usable = {part for part, name in enumerate(taxonomy.part_classes) if name in names}
@@ -92,14 +79,8 @@ def evaluation_records(
 ) -> list[Record]:
     """The records that a task scores: every labelled object of the validation split, in the order of the rows.
 
-    On an instance dataset the unseen objects of the training images follow, since they are never trained on, less the
-    images that few-shot training uses.
-
-    Args:
-        splits: The labels of "validation" and, for an instance dataset, of "train".
-        taxonomy: Vocabulary of the dataset; all its parts count as labels.
-        task: The task.
-        few_shot: Image ids of the few-shot list.
+    On an instance dataset, which also gives the split "train", the unseen objects of the training images follow, since
+    they are never trained on, less the images that few-shot training uses.
     """
     all_parts = range(len(taxonomy.part_classes))
     records = [

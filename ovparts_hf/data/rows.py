@@ -1,8 +1,7 @@
 """What a row of a prepared dataset holds.
 
-There are two layouts. In the semantic one an object is all pixels of its class, from an object map; in the instance one
-every object has a mask of its own. Part ids found inside each object are stored with the row, so that records can be
-listed without decoding an image.
+In the semantic layout an object is all pixels of its class; in the instance layout every object has a mask of its own.
+The part ids inside each object are stored too, so that records can be listed without decoding an image.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..taxonomy import PartTaxonomy
-from .masks import LabelMap, decode_rle, present_labels
+from .masks import MODES, LabelMap, decode_rle, present_labels
 
 if TYPE_CHECKING:  # `datasets` takes half a second to import, and only the columns need it
     import datasets
@@ -22,13 +21,7 @@ if TYPE_CHECKING:  # `datasets` takes half a second to import, and only the colu
 
 @dataclass(frozen=True)
 class Instance:
-    """One object of an image.
-
-    Attributes:
-        category: Object id.
-        bbox: [x, y, width, height] in pixels.
-        mask: Compressed COCO run lengths, `{"size": [H, W], "counts": str}`.
-    """
+    """One object of an image; its box is [x, y, width, height] in pixels, its mask compressed COCO run lengths."""
 
     category: int
     bbox: list[float]
@@ -36,16 +29,17 @@ class Instance:
 
 
 def semantic_features(taxonomy: PartTaxonomy) -> datasets.Features:
-    """Columns of a dataset with an 8-bit object map beside its 8-bit part map."""
+    """Columns of a dataset with an object map beside its part map, both of the taxonomy's depth."""
     from datasets import Features, Image, List, Value
 
     objects, parts = _class_labels(taxonomy)
+    label_map = Image(mode=MODES[taxonomy.mask_bits][0])
     return Features(
         {
             "image_id": Value("string"),
             "image": Image(),
-            "object_map": Image(mode="L"),
-            "part_map": Image(mode="L"),
+            "object_map": label_map,
+            "part_map": label_map,
             "objects": List(objects),
             "object_parts": List(List(parts)),
             "parts": List(parts),
@@ -54,7 +48,7 @@ def semantic_features(taxonomy: PartTaxonomy) -> datasets.Features:
 
 
 def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
-    """Columns of a dataset with object instances beside its 16-bit part map."""
+    """Columns of a dataset with object instances beside its part map."""
     from datasets import Features, Image, List, Value
 
     objects, parts = _class_labels(taxonomy)
@@ -68,7 +62,7 @@ def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
         {
             "image_id": Value("string"),
             "image": Image(),
-            "part_map": Image(mode="I;16"),
+            "part_map": Image(mode=MODES[taxonomy.mask_bits][0]),
             "parts": List(parts),
             "instances": List(instance),
         }
@@ -78,7 +72,7 @@ def instance_features(taxonomy: PartTaxonomy) -> datasets.Features:
 def semantic_row(
     image_id: str, image: bytes, object_map: LabelMap, part_map: LabelMap, taxonomy: PartTaxonomy
 ) -> dict[str, Any]:
-    """One row of the semantic layout: the bytes of the JPEG file, stored untouched, and its two uint8 maps."""
+    """One row of the semantic layout: the bytes of the JPEG file, stored untouched, and its two maps."""
     pairs = _present_pairs(object_map.values, part_map.values, taxonomy.ignore_index)
     objects = present_labels(object_map.values, taxonomy.ignore_index)
     return {
@@ -95,10 +89,7 @@ def semantic_row(
 def instance_row(
     image_id: str, image: bytes, part_map: LabelMap, instances: Sequence[Instance], taxonomy: PartTaxonomy
 ) -> dict[str, Any]:
-    """One row of the instance layout: the bytes of the JPEG file, stored untouched, its uint16 part map, its objects.
-
-    Where two objects overlap, the later one counts.
-    """
+    """One row of the instance layout: the bytes of the JPEG file, stored untouched, its part map, and its objects."""
     columns = np.asfortranarray(part_map.values).T  # masks are decoded column by column, so this is the faster order
     return {
         "image_id": image_id,

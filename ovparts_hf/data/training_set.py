@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,69 +29,39 @@ class EpochIndex(NamedTuple):
     index: int
 
 
+@dataclass(eq=False, repr=False)
 class TrainingSet(Dataset):
-    """Augmented images with part labels in the numbering of the training vocabulary.
+    """Augmented images with part labels in the numbering of the training vocabulary `target`.
 
     The augmentation of an example depends on the seed and on its `EpochIndex` alone: not on the number of worker
     processes or devices, nor on the examples read before.
-
-    Args:
-        dataset: Where images and labels come from.
-        records: What one epoch consists of.
-        target: The training vocabulary; labels missing from it become its ignore index.
-        transform: The augmentation.
-        preprocess: Turns a list of images into the model's inputs, each (images, ...).
-        label_size: (height, width) of the label maps, which must be that of the model's logits.
-        seed: Seed of the augmentation.
-        classes_per_image: If set, an example also says which classes are to be scored: the parts of the objects
-            labelled in it, filled up with random others to this number.
-        with_object_masks: Whether an example also holds the mask of its object.
-        object_map: "correct"; or "ov_parts", where a mask is empty if the id of its object, looked up among the *parts*
-            as the original does on Pascal-Part-116, is not a seen part's.
-
-    Raises:
-        DatasetError: There are no records.
     """
 
-    def __init__(
-        self,
-        dataset: PartDataset,
-        records: Sequence[Record],
-        target: PartTaxonomy,
-        transform: Transform,
-        preprocess: Callable[[list], Mapping[str, torch.Tensor]],
-        label_size: tuple[int, int],
-        seed: int,
-        classes_per_image: int | None = None,
-        with_object_masks: bool = False,
-        object_map: str = "correct",
-    ) -> None:
-        if not records:
+    dataset: PartDataset
+    records: Sequence[Record]
+    target: PartTaxonomy
+    transform: Transform
+    preprocess: Callable[[list], Mapping[str, torch.Tensor]]  # images to inputs, each (images, ...)
+    label_size: tuple[int, int]  # (height, width) of the model's logits
+    seed: int
+    classes_per_image: int | None = None  # score the parts of the labelled objects, filled up with random others
+    with_object_masks: bool = False
+    object_map: str = "correct"  # "ov_parts": looks object ids up among the *parts*, as the original does
+
+    def __post_init__(self) -> None:
+        if not self.records:
             raise DatasetError(
-                f"No training image shows one of the {len(target.part_classes)} part classes of {target.name!r}. "
-                "Check that the dataset is the one that the task is meant for."
+                f"No training image shows one of the {len(self.target.part_classes)} part classes of "
+                f"{self.target.name!r}. Check that the dataset is the one that the task is meant for."
             )
-        self.dataset = dataset
-        self.records = records
-        self.target = target
-        self.transform = transform
-        self.preprocess = preprocess
-        self.label_size = label_size
-        self.seed = seed
-        self.classes_per_image = classes_per_image
-        self.with_object_masks = with_object_masks
-        self.object_map = object_map
-        self._part_ids = dataset.taxonomy.part_lookup(target)
+        self._part_ids = self.dataset.taxonomy.part_lookup(self.target)
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, index: EpochIndex) -> dict[str, torch.Tensor]:
-        """One example.
-
-        Returns:
-            The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if they
-            were requested, `object_masks` (height, width) float32 of 0 and 1 and `class_mask` (classes,) bool.
+        """The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if they were
+        requested, `object_masks` (height, width) float32 of 0 and 1 and `class_mask` (classes,) bool.
         """
         original = self.dataset.read(self.records[index.index])
         generator = np.random.default_rng((self.seed, _AUGMENTATION, *index))
@@ -120,51 +91,33 @@ class TrainingSet(Dataset):
         return chosen
 
 
+@dataclass(eq=False)
 class ResumableBatchSampler(Sampler[list[EpochIndex]]):
     """The micro-batches of one process: endless epochs, each shuffled anew, cut into batches and shared out.
 
     Step s takes positions s * batch_size to (s + 1) * batch_size - 1 of that sequence. Each process takes an equal
     share of them, in micro-batches that fit its memory. What is learned in a step is therefore the same however the
     work is divided, and a run that stopped before step s continues with `start=s` without reading anything twice.
-
-    Args:
-        num_records: Records in an epoch.
-        batch_size: Examples in a step, over all processes.
-        steps: Length of the run.
-        seed: Seed of the shuffling.
-        micro_batch_size: Examples in a micro-batch; None for a process's whole share.
-        process: Index of this process.
-        num_processes: How many share the work.
-        start: First step.
-
-    Raises:
-        ConfigurationError: The batch cannot be divided evenly.
     """
 
-    def __init__(
-        self,
-        num_records: int,
-        batch_size: int,
-        steps: int,
-        seed: int,
-        micro_batch_size: int | None = None,
-        process: int = 0,
-        num_processes: int = 1,
-        start: int = 0,
-    ) -> None:
-        self.share, rest = divmod(batch_size, num_processes)
-        self.micro_batch_size = micro_batch_size or max(1, self.share)
+    num_records: int
+    batch_size: int  # over all processes
+    steps: int
+    seed: int
+    micro_batch_size: int | None = None  # None: a process's whole share
+    process: int = 0
+    num_processes: int = 1
+    start: int = 0
+
+    def __post_init__(self) -> None:
+        self.share, rest = divmod(self.batch_size, self.num_processes)
+        multiple = self.num_processes * (self.micro_batch_size or 1)
+        self.micro_batch_size = self.micro_batch_size or max(1, self.share)
         if rest or self.share % self.micro_batch_size:
             raise ConfigurationError(
-                f"A batch of {batch_size} cannot be divided over {num_processes} processes in micro-batches of "
-                f"{self.micro_batch_size}; batch_size must be a multiple of {num_processes * (micro_batch_size or 1)}."
+                f"A batch of {self.batch_size} cannot be divided over {self.num_processes} processes in micro-batches "
+                f"of {self.micro_batch_size}; batch_size must be a multiple of {multiple}."
             )
-        self.num_records = num_records
-        self.batch_size = batch_size
-        self.steps = steps
-        self.seed = seed
-        self.process = process
-        self.start = start
 
     @property
     def micro_batches_per_step(self) -> int:

@@ -3,9 +3,8 @@
 `boundary_counts` follows Boundary IoU (Cheng et al., CVPR 2021): of each class's mask only the band within d pixels of
 its border counts, d being 2 % of the image's diagonal.
 
-`label_difference_matrix` is kept only to reproduce PartCLIPSeg's published boundary numbers. It erodes the label map
-instead of each class's mask, so a pixel counts as the *difference* of two class ids: the score depends on how classes
-are numbered and is no boundary IoU.
+`label_difference_matrix` only reproduces PartCLIPSeg's published numbers: it erodes the label map instead of each
+class's mask, so a pixel counts as the *difference* of two class ids, and the score is no boundary IoU.
 
 Label maps are (h, w) ids in 0..K, where K means "none" in a prediction and "unlabelled" in a reference.
 """
@@ -20,8 +19,7 @@ from .confusion import confusion_matrix
 def boundary_counts(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
     """int64 (3, K): pixels of each class in both bands, in the reference's band, in the prediction's band.
 
-    Predictions on unlabelled pixels are removed before the bands are taken, so they cost nothing. Pixels outside the
-    image belong to no class, so the image's edge is a border, as in the paper.
+    Predictions on unlabelled pixels are removed first, so they cost nothing. The image's edge is a border.
     """
     prediction = np.where(reference == num_classes, num_classes, prediction)
     matrix = confusion_matrix(_band(prediction, num_classes), _band(reference, num_classes), num_classes)

@@ -16,9 +16,9 @@ SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)
 
 
 def mean_by(key: str, iou: Mapping[str, float], classes: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Mean IoU by "object" ("dog") or "part" ("ear", of any object); NaN where no class has one.
+    """Mean IoU by "object" ("dog") or "part" ("ear", of any object), by first appearance; NaN where no class has one.
 
-    `iou` is by class name, `classes` as `BenchmarkResult.classes`. Groups are in order of first appearance.
+    `iou` is by class name, `classes` as `BenchmarkResult.classes`.
     """
     groups: dict[str, list[float]] = {}
     for row in classes:
@@ -28,10 +28,9 @@ def mean_by(key: str, iou: Mapping[str, float], classes: Iterable[Mapping[str, A
 
 
 def confusions(matrix: np.ndarray, class_names: Sequence[str], count: int = 20) -> list[dict[str, Any]]:
-    """The pairs of parts that are confused most, by falling number of pixels.
+    """The pairs of parts that are confused most, with `share` in percent of the labelled pixels of the true class.
 
-    `share` is that of the labelled pixels of the true class, in percent; `matrix` is int64 (K + 1, K + 1), row =
-    prediction, column = truth.
+    `matrix` is int64 (K + 1, K + 1), row = prediction, column = truth.
     """
     wrong = matrix[:-1, :-1].copy()
     np.fill_diagonal(wrong, 0)

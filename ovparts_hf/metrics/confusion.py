@@ -24,11 +24,7 @@ def confusion_matrix(
 
 
 def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
-    """A map (height, width) as an array: of numpy, nested lists, an image, or a torch tensor on any device.
-
-    Raises:
-        ConfigurationError: The map is not two-dimensional, is empty, or holds fractions or, with `integer`, bools.
-    """
+    """A map (height, width) of integers, or bools unless `integer`: of numpy, lists, an image or any torch tensor."""
     if hasattr(value, "detach"):  # a torch tensor; torch itself is not needed here
         if value.is_floating_point():
             raise _wrong_dtype(name, value.dtype, integer)
@@ -45,11 +41,7 @@ def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
 
 
 def with_none(name: str, label_map: np.ndarray, num_classes: int, none_values: tuple[int, ...]) -> np.ndarray:
-    """A copy (h, w) in which K = `num_classes` replaces each of `none_values`: unsigned or int64, ids in 0..K.
-
-    Raises:
-        ConfigurationError: Some id is neither a class nor a none value.
-    """
+    """A copy (h, w) in which K = `num_classes` replaces each of `none_values`: unsigned or int64, ids in 0..K."""
     lowest, highest = min(0, *none_values), max(num_classes - 1, *none_values)
     if label_map.min() < lowest or label_map.max() > highest:
         raise _wrong_ids(name, label_map, num_classes, none_values)

@@ -1,8 +1,6 @@
-"""The definitions of the numbers: those of each public evaluator, and ours.
+"""The definitions of the numbers: those of OV-PARTS, PartCLIPSeg and PartCATSeg, each reproduced exactly, and ours.
 
-The same names mean different things in the evaluators of OV-PARTS (NeurIPS 2023), PartCLIPSeg (NeurIPS 2024) and
-PartCATSeg (CVPR 2025). A flavour is one evaluator's definitions, reproduced exactly; never compare across flavours.
-docs/protocol.md states the differences in words.
+docs/protocol.md states the differences in words; never compare across flavours.
 """
 
 from __future__ import annotations
@@ -56,22 +54,13 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Flavour:
-    """The definitions of one evaluator.
-
-    Attributes:
-        name: Identifier.
-        given_objects: Scoring when the object of each record is given or segmented first.
-        pred_all: Scoring when nothing is given and the background is an answer, or None if undefined.
-        uses_object_mask: Whether answers outside the record's object mask are dropped. The evaluators that do not use
-            the mask drop the answers on unlabelled pixels instead.
-        label_difference_boundary: Whether the evaluator reports a boundary score, see `boundary`.
-    """
+    """The definitions of one evaluator."""
 
     name: str
-    given_objects: Scoring
-    pred_all: Scoring | None = None
-    uses_object_mask: bool = True
-    label_difference_boundary: bool = False
+    given_objects: Scoring  # when the object of each record is given or segmented first
+    pred_all: Scoring | None = None  # when nothing is given and the background is an answer; None: undefined
+    uses_object_mask: bool = True  # drops answers outside the record's object; else those on unlabelled pixels
+    label_difference_boundary: bool = False  # reports a boundary score, see `boundary`
 
     def scoring(self, pred_all: bool) -> Scoring:
         """The scoring of one setting; refused if the flavour does not define it."""
@@ -87,9 +76,7 @@ class Flavour:
 
 _OV_PARTS = Formulas(defined=labelled, averaged=occurring, averaged_in_set=occurring)
 STRICT = Scoring(strict_counts, _OV_PARTS)
-"""The strict numbers, which every result holds."""
 LABEL_DIFFERENCE = Formulas(defined=occurring, averaged=occurring, averaged_in_set=occurring)
-"""The formulas of the compatibility boundary score."""
 
 FLAVOURS = {
     flavour.name: flavour

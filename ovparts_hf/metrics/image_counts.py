@@ -13,20 +13,9 @@ from ..utils.files import atomic_write
 
 
 class ImageCounts:
-    """The confusion matrix of each record, of which only the entries that are not 0 are kept.
+    """The confusion matrix of each record, of which only the entries that are not 0 are kept, and the image of each.
 
     A record takes about a hundred bytes, however large the image and the vocabulary.
-
-    Args:
-        num_classes: K.
-
-    Attributes:
-        num_classes: K.
-        image_ids: The image of each record, in the order in which they were added.
-
-    Example:
-        >>> images = ImageCounts(metric.num_classes)
-        >>> images.add("2008_000008", metric.update(prediction, reference))
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -40,12 +29,7 @@ class ImageCounts:
         return len(self.image_ids)
 
     def add(self, image_id: str, matrix: np.ndarray) -> None:
-        """Keeps one record.
-
-        Args:
-            image_id: Name of its image; records may share one.
-            matrix: int64 (K + 1, K + 1), as `PartSegmentationMetric.update` returns it.
-        """
+        """Keeps one record's int64 (K + 1, K + 1), as `PartSegmentationMetric.update` returns it."""
         counts = matrix.ravel()
         pairs = np.flatnonzero(counts)
         self.image_ids.append(str(image_id))
@@ -53,11 +37,7 @@ class ImageCounts:
         self._counts.append(counts[pairs])
 
     def merge(self, other: ImageCounts) -> None:
-        """Appends the records of others, e.g. those of another process.
-
-        Raises:
-            ConfigurationError: They are over another number of classes.
-        """
+        """Appends the records of others, e.g. those of another process."""
         if other.num_classes != self.num_classes:
             raise ConfigurationError(
                 f"Counts over {other.num_classes} classes cannot be merged into counts over {self.num_classes}."
@@ -97,11 +77,7 @@ class ImageCounts:
 
     @classmethod
     def load(cls, path: str | Path) -> ImageCounts:
-        """Reads what `save` wrote.
-
-        Raises:
-            ConfigurationError: There is no such file, or it is another one.
-        """
+        """Reads what `save` wrote; another file is a `ConfigurationError`."""
         try:
             with np.load(path) as file:
                 data = {name: file[name] for name in ("num_classes", "image_ids", "lengths", "pairs", "counts")}

@@ -1,9 +1,7 @@
 """Pixel counts of each class to numbers.
 
-Per class, over labelled pixels only: intersection over union and recall. Then means over sets of classes and the
-harmonic mean of seen and unseen. Everything is computed once from the counts of a whole test set, never averaged over
-images. Over which classes a mean is taken is where evaluators differ: see `flavours`. Counts may have leading axes, for
-many test sets at once.
+Everything is computed once from the counts of a whole test set, never averaged over images. Counts may have leading
+axes, for many test sets at once. Over which classes a mean is taken is where evaluators differ: see `flavours`.
 """
 
 from __future__ import annotations
@@ -20,17 +18,11 @@ MEANS = ("mIoU", "fwIoU", "mIoU_seen", "mIoU_unseen", "hIoU")
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Pixel counts of each class: float64 (..., K), the same shape for all three.
+    """Pixel counts of each class: float64 (..., K), the same shape for all three."""
 
-    Attributes:
-        hit: Pixels of the class that were predicted as it.
-        labelled: Pixels of the class in the ground truth.
-        predicted: Labelled pixels that were predicted as the class.
-    """
-
-    hit: np.ndarray
-    labelled: np.ndarray
-    predicted: np.ndarray
+    hit: np.ndarray  # pixels of the class that were predicted as it
+    labelled: np.ndarray  # pixels of the class in the ground truth
+    predicted: np.ndarray  # labelled pixels that were predicted as the class
 
     @property
     def iou(self) -> np.ndarray:
@@ -64,29 +56,18 @@ def found(counts: ClassCounts) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Formulas:
-    """What evaluators choose differently.
+    """What evaluators choose differently."""
 
-    Attributes:
-        defined: Classes whose own IoU is reported; that of the others is NaN.
-        averaged: Classes that mIoU averages; one without any ground truth counts as 0.
-        averaged_in_set: Likewise for the means over seen or unseen classes.
-    """
-
-    defined: Rule
-    averaged: Rule
-    averaged_in_set: Rule
+    defined: Rule  # classes whose own IoU is reported; that of the others is NaN
+    averaged: Rule  # classes that mIoU averages; one without any ground truth counts as 0
+    averaged_in_set: Rule  # likewise for the means over seen or unseen classes
 
 
 def means(counts: ClassCounts, formulas: Formulas, seen: np.ndarray) -> dict[str, np.ndarray]:
     """The numbers that are not about a single class: float64 (...) in percent by name, NaN where undefined.
 
-    `mIoU`, `mRecall` and `pixel_accuracy`, also followed by `_seen` and `_unseen`; `fwIoU` (0 if nothing is labelled);
-    the harmonic means `hIoU` and `hRecall`.
-
-    Args:
-        counts: (..., K), or (..., K + 1) with the background last, which is neither seen nor unseen.
-        formulas: How to average.
-        seen: bool (K,).
+    `counts` are (..., K), or (..., K + 1) with the background last, which is neither seen nor unseen; `seen` is bool
+    (K,). fwIoU is 0 if nothing is labelled.
     """
     size, background = counts.hit.shape[-1], counts.hit.shape[-1] - len(seen)
     sets = {"_seen": np.pad(seen, (0, background)), "_unseen": np.pad(~seen, (0, background))}
@@ -126,8 +107,7 @@ def harmonic_mean(first: np.ndarray | float, second: np.ndarray | float) -> np.n
 def _mean(values: np.ndarray, members: np.ndarray) -> np.ndarray:
     """Mean of the members among values (..., K): (...), NaN where there is none.
 
-    Rows with equally many members are a rectangle once the others are gone. Zeros in the place of the others would
-    group the sum differently and change its last bit.
+    Zeros in the place of the others would group the sum differently and change its last bit.
     """
     sizes = members.sum(axis=-1)
     result = np.full(sizes.shape, np.nan)

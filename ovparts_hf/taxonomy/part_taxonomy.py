@@ -78,8 +78,6 @@ class PartTaxonomy:
                 f"at most {_LARGEST_IGNORE_INDEX}. Use 255, or 65535 for more than 255 classes."
             )
 
-    # ---- reading and writing -------------------------------------------------------------------------------------
-
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PartTaxonomy:
         """Builds a taxonomy from a plain mapping.
@@ -152,8 +150,6 @@ class PartTaxonomy:
         """Writes the taxonomy so that `from_json` reads an equal one."""
         Path(path).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    # ---- ids and names -------------------------------------------------------------------------------------------
-
     @property
     def mask_bits(self) -> Literal[8, 16]:
         """Bits of a pixel in part and object maps."""
@@ -212,8 +208,6 @@ class PartTaxonomy:
         """`prompt` of every part class, in id order."""
         return tuple(self.prompt(i) for i in range(len(self.part_classes)))
 
-    # ---- the training view ---------------------------------------------------------------------------------------
-
     def seen(self) -> PartTaxonomy:
         """The vocabulary of zero-shot training: seen objects and their parts, numbered from 0 in the same order."""
         new_id = {old: new for new, old in enumerate(self.seen_object_ids)}
@@ -241,15 +235,7 @@ class PartTaxonomy:
 
 
 def split_part_class(part_class: str) -> tuple[str, str]:
-    """Splits "dog's ear" at the first "'s" into ("dog", "ear").
-
-    Raises:
-        TaxonomyError: There is no "'s", or nothing on one side of it.
-
-    Example:
-        >>> split_part_class("chest of drawers's door")
-        ('chest of drawers', 'door')
-    """
+    """Splits a part class at its first "'s": "chest of drawers's door" into ("chest of drawers", "door")."""
     object_name, separator, part_name = part_class.partition("'s")
     if not (separator and object_name.strip() and part_name.strip()):
         raise TaxonomyError(f'{part_class!r} is not a part class. Spell it as "<object>\'s <part>", e.g. "dog\'s ear".')

@@ -1,8 +1,4 @@
-"""The benchmark's tasks and settings, as data.
-
-A task says what is trained and what is reported; a setting says what is given at test time (OV-PARTS, NeurIPS 2023,
-section 3). Nothing here reads a file: `data` turns a task into records.
-"""
+"""The benchmark's tasks and settings, as data (OV-PARTS, NeurIPS 2023, section 3); `data` makes records of them."""
 
 from __future__ import annotations
 
@@ -27,23 +23,14 @@ class Setting(str, Enum):
 
 @dataclass(frozen=True)
 class Task:
-    """One task of the benchmark.
-
-    Attributes:
-        name: Identifier on the command line.
-        train_config: Configuration of the dataset repository that training reads.
-        train_vocabulary: Whether training labels cover the parts of seen objects only, or all parts.
-        held_out_config: Configuration whose training images never count as test images, or None.
-        headline: The metric that the paper compares.
-        reports_split: Whether seen and unseen parts are reported separately, even where both were trained.
-    """
+    """A task of the benchmark, by its name on the command line."""
 
     name: str
-    train_config: Literal["default", "few_shot_16"]
-    train_vocabulary: Literal["seen", "all"]
-    held_out_config: Literal["few_shot_16"] | None
-    headline: Literal["hIoU", "mIoU"]
-    reports_split: bool = True
+    train_config: Literal["default", "few_shot_16"]  # of the dataset repository
+    train_vocabulary: Literal["seen", "all"]  # whose parts training labels cover
+    held_out_config: Literal["few_shot_16"] | None  # whose training images never count as test images
+    headline: Literal["hIoU", "mIoU"]  # the metric that the paper compares
+    reports_split: bool = True  # whether seen and unseen parts are reported separately, even where both were trained
 
     def train_taxonomy(self, taxonomy: PartTaxonomy) -> PartTaxonomy:
         """The label space of training on a dataset with this taxonomy."""

@@ -16,11 +16,9 @@ Words: TypeAlias = "Mapping[str, Sequence[str]] | Sequence[str] | PartTaxonomy |
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The classes that may be answered.
+    """The part classes ("dog's ear") or free words that may be answered.
 
-    Attributes:
-        classes: Part classes ("dog's ear"), or free words.
-        objects: The positions of each object's parts among `classes`. Free words belong to no object.
+    `objects` says where each object's parts are among the classes. Free words belong to no object.
     """
 
     classes: tuple[str, ...]
@@ -28,11 +26,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, words: Words) -> Vocabulary:
-        """Reads a vocabulary in any of the forms of `Words`.
-
-        Raises:
-            OVPartsError: It is empty, has a duplicate, or is none of these.
-        """
+        """Reads a vocabulary in any of the forms of `Words`; if it is empty or has duplicates, an `OVPartsError`."""
         if isinstance(words, str):
             words = parse_parts(words)
         if isinstance(words, Mapping):
@@ -64,29 +58,14 @@ class Vocabulary:
         return cls(classes, objects)
 
     def parts_of(self, name: str) -> tuple[int, ...]:
-        """Positions of an object's parts.
-
-        Raises:
-            OVPartsError: No part of such an object is in the vocabulary.
-        """
+        """Positions of an object's parts; without any, an `OVPartsError`."""
         if name not in self.objects:
             raise OVPartsError(f"No part of {name!r} is asked for; the objects are {list(self.objects)}.")
         return self.objects[name]
 
 
 def parse_parts(text: str) -> dict[str, list[str]]:
-    """Reads "dog: head, ear, tail; bus: wheel", where a line break does the same as ";".
-
-    Returns:
-        Parts by object.
-
-    Raises:
-        OVPartsError: There is no object, or one without parts, or something without an object.
-
-    Example:
-        >>> parse_parts("dog: head, ear; bus: wheel")
-        {'dog': ['head', 'ear'], 'bus': ['wheel']}
-    """
+    """Reads the parts of each object from "dog: head, ear; bus: wheel", where a line break does the same as ";"."""
     found: dict[str, list[str]] = {}
     for line in re.split(r"[;\n]", text):
         if not line.strip():

@@ -23,14 +23,10 @@ SHOTS = 16
 
 
 def draw(split: str, number: int, seed: int = 0, close_up: bool = False, incomplete: bool = False) -> Scene:
-    """Draws one image.
+    """Draws one image; those of different splits, whatever they are called, are independent.
 
-    Args:
-        split: Any name; images of different splits are independent.
-        number: Which image of the split.
-        seed: Which toy world.
-        close_up: Show a piece of a single object that is larger than the image.
-        incomplete: Keep only one to three parts of each object.
+    `close_up` shows a piece of a single object that is larger than the image, `incomplete` only one to three parts of
+    each object, as in an image of spare parts.
     """
     rng = random.Random(f"toy-world/{seed}/{split}/{number}")
     return draw_scene(rng, TOY_WORLD, close_up, incomplete)
@@ -57,13 +53,7 @@ def image_id(split: str, number: int) -> str:
 
 
 def few_shot_image_ids(count: int = SPLIT_SIZES["train"], shots: int = SHOTS, seed: int = 0) -> list[str]:
-    """The training images of the few-shot task: in order, each that shows a part class still short of images.
-
-    Args:
-        count: Number of training images.
-        shots: Images per part class. A class may get more, since an image shows many.
-        seed: Which toy world.
-    """
+    """The few-shot training images: in order, each that shows a part class still short of `shots` images."""
     taken: Counter[int] = Counter()
     chosen = []
     for number in range(count):

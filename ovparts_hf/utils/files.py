@@ -16,17 +16,9 @@ from ..errors import OVPartsError
 def read_json(
     path: str | Path, error: type[OVPartsError], advice: str = "", name: str | None = None, **options: Any
 ) -> Any:
-    """Reads a JSON file in UTF-8, with or without a byte order mark.
+    """Reads a JSON file in UTF-8, with or without a byte order mark; `options` are those of `json.loads`.
 
-    Args:
-        path: The file.
-        error: What to raise.
-        advice: A sentence that ends its message: what to do.
-        name: How the message calls the file; None for its path.
-        **options: For `json.loads`.
-
-    Raises:
-        OVPartsError: The file cannot be read or is not valid JSON.
+    A file that is unreadable or not valid raises `error`, which calls it `name` or by its path and ends with `advice`.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"), **options)
@@ -49,12 +41,6 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Missing parent folders are made. The temporary name keeps the suffix, from which some writers choose a format. After
     an error nothing is left behind and an existing `path` is as it was.
 
-    Args:
-        path: The file to write.
-
-    Yields:
-        Where to write it; the block must create this file.
-
     Example:
         >>> with atomic_write("outputs/result.json") as temporary:
         ...     temporary.write_text("{}")
@@ -71,14 +57,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Like `atomic_write`, for a folder: yields an empty one that takes the name `path` once the block has ended.
-
-    Args:
-        path: The folder to make; an earlier one is replaced as a whole.
-
-    Yields:
-        The folder to fill.
-    """
+    """Like `atomic_write`, for a folder: yields an empty one, which replaces an earlier one as a whole."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     temporary.mkdir(parents=True)

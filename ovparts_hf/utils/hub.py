@@ -55,7 +55,7 @@ def hub_errors(repo_id: str, repo_type: RepositoryType) -> Iterator[None]:
 def check_readable(repo_id: str, repo_type: RepositoryType, filename: str) -> None:
     """Raises a `HubError` if a repository cannot be read and `filename` of it is not in the cache.
 
-    The libraries that load from the Hub retry for half a minute when it does not respond, with a warning each time.
+    Libraries that load from the Hub retry for half a minute when it does not respond, with a warning each time.
     """
     with hub_errors(repo_id, repo_type):
         if try_to_load_from_cache(repo_id, filename, repo_type=repo_type) is None:

@@ -21,15 +21,10 @@ from ..errors import DatasetError, ImageError
 ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
 """A PIL image; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
 
-MAX_PIXELS = 2**26
-"""Largest image by default, 67 megapixels."""
-MAX_DOWNLOAD = 2**27
-"""Largest file that is fetched from a URL, in bytes."""
-SECONDS = 30
-"""How long to wait for a server that does not respond."""
-
-NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
-"""Formats that Pillow identifies, but that have no pixels, or only with other programs."""
+MAX_PIXELS = 2**26  # largest image by default, 67 megapixels
+MAX_DOWNLOAD = 2**27  # bytes
+SECONDS = 30  # to wait for a server that does not respond
+NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # without pixels, or needing other programs
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
 _BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error)
@@ -82,18 +77,7 @@ def decode_image(data: bytes) -> Image.Image:
 
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
-    """Decodes an image file of a dataset as cheaply as possible, to see that it is whole.
-
-    Args:
-        data: The bytes of the file.
-        name: How an error message calls the file.
-
-    Returns:
-        (height, width) in pixels, upright.
-
-    Raises:
-        DatasetError: The file is not an image, or is only part of one.
-    """
+    """Upright (height, width) of an image file of a dataset, called `name` in errors, after seeing that it is whole."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size

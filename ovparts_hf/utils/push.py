@@ -19,8 +19,7 @@ from .hub import RepositoryType, hub_errors
 
 logger = logging.getLogger(__name__)
 
-_DRAWN_DATASETS = ("toy-world",)
-"""Taxonomies of datasets without photographs."""
+_DRAWN_DATASETS = ("toy-world",)  # taxonomies of datasets without photographs
 
 
 def _anywhere(*names: str) -> list[str]:
@@ -28,11 +27,7 @@ def _anywhere(*names: str) -> list[str]:
     return [pattern for name in names for pattern in (name, f"*/{name}", f"{name}/*", f"*/{name}/*")]
 
 
-_INCLUDED: dict[RepositoryType, list[str] | None] = {
-    "dataset": ["README.md", "taxonomy.json", "data/*.parquet"],
-    "model": None,
-    "space": None,
-}
+_DATASET_FILES = ["README.md", "taxonomy.json", "data/*.parquet"]
 _HIDDEN = _anywhere(".*", "__pycache__")
 _EXCLUDED = _HIDDEN + _anywhere(
     *("*.pyc", "*.incomplete", "*.lock", "*.log", "*.jsonl", "runs", "wandb"),
@@ -58,10 +53,7 @@ class Destination:
     i_have_the_rights: bool = False
 
     def check(self, photographs: bool) -> str | None:
-        """Raises what would make a push fail, without changing anything.
-
-        Returns the commit that the main revision points to, or None if the repository does not exist yet.
-        """
+        """Raises what would make a push fail; returns the newest commit, or None if there is no repository yet."""
         _check_name(self.repo_id)
         if constants.HF_HUB_OFFLINE:
             raise HubError("HF_HUB_OFFLINE forbids uploads; unset it to push.")
@@ -101,31 +93,16 @@ def push_folder(
     i_have_the_rights: bool = False,
     message: str = "Upload with ovparts_hf",
 ) -> str:
-    """Makes the files of a folder the content of a repository on the Hub.
+    """Makes a folder (model, prepared dataset or Space) the content of a repository; returns the address of the commit.
 
-    A model (config.json), a prepared dataset (taxonomy.json and data/) and a Space (`sdk` in the header of README.md)
-    are recognised. Everything is uploaded first and then put into one commit: an interrupted push leaves the main
-    revision as it was, and the next one does not send again what has arrived. The same commit deletes weights and
-    shards of an earlier push that the folder lacks; other files of the repository stay.
-
-    Args:
-        folder: What to push. Hidden files, caches, training states and pickles are left out.
-        repo_id: "owner/name"; a repository that does not exist is created.
-        public: Whether a repository that is created is public.
-        i_have_the_rights: Required to show photographs of a prepared dataset to everybody; the toy world is drawn.
-        message: Title of the commit.
-
-    Returns:
-        The address of the commit.
-
-    Raises:
-        ConfigurationError: The folder is of no known kind, holds an access token, or photographs would be public.
-        HubError: The Hub cannot be reached or refuses.
+    Everything is uploaded first and then put into one commit: an interrupted push leaves the main revision as it was,
+    and the next one does not send again what has arrived. The same commit deletes weights and shards of an earlier push
+    that the folder lacks; other files of the repository stay.
     """
     folder = Path(folder).expanduser()
     destination = Destination(repo_id, _repository_type(folder), public, i_have_the_rights)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    included = _INCLUDED[destination.repo_type]
+    included = _DATASET_FILES if destination.repo_type == "dataset" else None
     chosen = list(filter_repo_objects(files, allow_patterns=included, ignore_patterns=_EXCLUDED))
     _check_secrets(folder, chosen)
     parent = destination.check(_holds_photographs(folder))

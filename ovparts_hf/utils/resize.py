@@ -8,19 +8,11 @@ import numpy as np
 def resize_nearest(
     label_map: np.ndarray, size: tuple[int, int], precision: type[np.floating] = np.float64
 ) -> np.ndarray:
-    """Resizes a label map with torch's nearest rule: source index = floor(destination index * (in / out)).
+    """Resizes a label map (..., H, W) with torch's nearest rule: source index = floor(destination index * (in / out)).
 
     Pillow's and OpenCV's nearest neighbour sample other positions, and torch itself rounds the product in the precision
-    of its input, which decides single rows and columns. Published numbers depend on both.
-
-    Args:
-        label_map: (..., H, W), any dtype.
-        size: Target (height, width).
-        precision: `np.float64` for the label maps of the benchmark's mapper and evaluator, `np.float32` for its object
-            masks and for the labels of its training losses.
-
-    Returns:
-        The map at `size`, same dtype; the input itself when the size is already right.
+    of its input, which decides single rows and columns. Published numbers depend on both: the benchmark's mapper and
+    evaluator use `np.float64`, its object masks and the labels of its training losses `np.float32`.
     """
     if label_map.shape[-2:] == tuple(size):
         return label_map
@@ -34,11 +26,7 @@ def _source_indices(source: int, out: int, precision: type[np.floating]) -> np.n
 
 
 def shortest_edge_size(height: int, width: int, short_edge: int, max_size: int) -> tuple[int, int]:
-    """Size after scaling the short side to `short_edge`, with the long side kept within `max_size` (pixels).
-
-    Returns:
-        (height, width), each rounded half up.
-    """
+    """(height, width), rounded half up, with the short side at `short_edge` or the long one at `max_size`, in pixels."""
     scale = short_edge / min(height, width)
     if max(height, width) * scale > max_size:
         scale = max_size / max(height, width)

@@ -6,12 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def template_environment(package: str, autoescape: bool) -> Environment:
-    """Finds the files in `templates/`; anything that a template misses is an error.
-
-    Args:
-        package: A package with a folder `templates`.
-        autoescape: Whether values are escaped, as they must be in HTML.
-    """
+    """The files in `templates/` of a package; anything that a template misses is an error."""
     return Environment(
         loader=PackageLoader(package),
         autoescape=autoescape,

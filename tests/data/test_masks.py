@@ -16,12 +16,12 @@ from ovparts_hf.data.masks import (
     check_labels,
     decode_label_map,
     decode_rle,
-    encode_labels,
-    encode_mask,
     encode_segmentation,
     present_labels,
 )
 from ovparts_hf.errors import DatasetError
+
+from .run_lengths import encode_mask
 
 SHAPES = array_shapes(min_dims=2, max_dims=2, max_side=40)
 MASKS = arrays(bool, SHAPES)
@@ -70,14 +70,6 @@ def test_all_run_lengths_mean_the_same(mask):
     np.testing.assert_array_equal(decode_rle(from_counts), mask)
     assert encode_segmentation(compressed, height, width, "x") == compressed
     assert sum(box_of(compressed)) >= 0
-
-
-@given(arrays(np.int16, SHAPES, elements=st.integers(-1, 4)))
-def test_labels_encoded_together_are_those_encoded_one_by_one(label_map):
-    encoded = encode_labels(label_map, range(5))
-    assert encoded == {label: encode_mask(label_map == label) for label in range(5)}
-    for label, rle in encoded.items():
-        np.testing.assert_array_equal(decode_rle(rle), label_map == label)
 
 
 @given(MASKS, st.integers(1, 9))

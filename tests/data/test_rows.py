@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from ovparts_hf.data.masks import LabelMap, encode_mask
+from ovparts_hf.data.masks import LabelMap
 from ovparts_hf.data.records import Record, RowLabels, by_image, evaluation_records, training_records
 from ovparts_hf.data.rows import Instance, instance_features, instance_row, semantic_features, semantic_row
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
+
+from .run_lengths import encode_mask
 
 TAXONOMY = PartTaxonomy.from_dict(
     {

@@ -65,7 +65,14 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[st
         _check_entry(entry, _ANNOTATION_KEYS | {"segmentation": str}, f"annotations[{position}] of {name}")
     annotations = defaultdict(list)
     for entry in data["annotations"]:
-        annotations[entry["image_id"]].append(_annotation(entry, name))
+        annotation = Annotation(
+            name=f"Annotation {entry['id']} of {name}",
+            category=entry["category_id"],
+            bbox=entry.get("bbox"),
+            ignored=entry.get("ignore", 0) != 0,
+            segmentation=entry["segmentation"],
+        )
+        annotations[entry["image_id"]].append(annotation)
     images = [
         AnnotatedImage(entry["file_name"], entry["height"], entry["width"], tuple(annotations[entry["id"]]))
         for entry in sorted(data["images"], key=lambda entry: entry["id"])
@@ -76,8 +83,7 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[st
 def read_few_shot_list(path: Path, name: str) -> list[str]:
     """The images of the few-shot training set, each once and in file order, such as "train/2008_000001.jpg".
 
-    Paths in the file depend on where its author kept the dataset, so only what follows `images/` counts; of a path
-    without `images/`, the file name.
+    Only what follows `images/` counts, since the rest depends on its author's disk; without `images/`, the file name.
     """
     entries = read_json(path, DatasetError, name=name)
     if not isinstance(entries, list):
@@ -103,16 +109,6 @@ def _check_entry(entry: Any, keys: dict[str, type], name: str) -> None:
     for key, kind in keys.items():
         if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
             raise DatasetError(f"{name} needs a {key!r} of type {kind.__name__}.")
-
-
-def _annotation(entry: dict[str, Any], name: str) -> Annotation:
-    return Annotation(
-        name=f"Annotation {entry['id']} of {name}",
-        category=entry["category_id"],
-        bbox=entry.get("bbox"),
-        ignored=entry.get("ignore", 0) != 0,
-        segmentation=entry["segmentation"],
-    )
 
 
 def _inconsistencies(data: dict[str, Any], name: str) -> list[str]:

@@ -26,9 +26,8 @@ def is_junk(path: str | PurePosixPath) -> bool:
 def unpack(archive: Path, folder: Path, progress: bool = False) -> None:
     """Extracts a .tar.gz file, less the companion files of macOS, reading it once to the end, checksum included.
 
-    Raises:
-        DatasetError: The file is not a .tar.gz, is truncated or damaged, or has a member that is a link or a device or
-            would land outside `folder`, which then holds some of the content.
+    A member that is a link or a device or would land outside `folder` is refused; `folder` then holds some of the
+    content.
     """
     folder.mkdir(parents=True, exist_ok=True)
     size = archive.stat().st_size

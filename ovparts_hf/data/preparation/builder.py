@@ -23,11 +23,7 @@ logger = logging.getLogger(__name__)
 class ReleaseBuilder:
     """Base of the builders of released datasets; a subclass states the facts.
 
-    Args:
-        data_dir: The release archive (.tar.gz), the folder it extracts to, or the folder that holds that one.
-
-    Raises:
-        DatasetError: `data_dir` does not exist or is not this dataset.
+    `data_dir` is the release archive (.tar.gz), the folder it extracts to, or the folder that holds that one.
     """
 
     LAYOUT: ClassVar[ReleaseLayout]
@@ -52,15 +48,7 @@ class ReleaseBuilder:
         return fingerprint(self.LAYOUT.find_root(self.source), self.LAYOUT.entries)
 
     def open(self, scratch: Path, progress: bool = False) -> RowSource:
-        """Lists the rows.
-
-        Args:
-            scratch: Folder into which an archive is unpacked, unless that was done before.
-            progress: Whether to show a bar.
-
-        Raises:
-            DatasetError: The archive cannot be unpacked, or files are missing or contradict each other.
-        """
+        """Lists the rows; an archive is unpacked into `scratch`, unless that was done before."""
         root = self.LAYOUT.find_root(unpacked(self.source, scratch, progress))
         release = Release(self.LAYOUT, self.TAXONOMY, root)
         listing = release.list_images()

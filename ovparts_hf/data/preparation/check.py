@@ -30,43 +30,25 @@ _LABEL_COLUMNS = ("objects", "object_parts", "parts", "instances")
 
 @dataclass
 class SplitCheck:
-    """The sizes of a split.
-
-    Attributes:
-        split: Its name.
-        found: How many complete images there are.
-        expected: How many there should be, or None if unknown.
-        files: For each of its folders and files, how many entries it has.
-    """
+    """The sizes of a split."""
 
     split: str
-    found: int
-    expected: int | None
-    files: dict[str, int] = field(default_factory=dict)
+    found: int  # complete images
+    expected: int | None  # None if unknown
+    files: dict[str, int] = field(default_factory=dict)  # the number of entries of each of its folders and files
 
 
 @dataclass
 class CheckResult:
-    """What was found in a release or in a prepared dataset.
-
-    Attributes:
-        path: What was checked.
-        dataset: Its name, or "unknown".
-        kind: "release" or "prepared".
-        expected_from: Where the expected numbers come from. Those of the card of a prepared dataset must be met; those
-            of the paper are for comparison, since a release may hold a part of the images.
-        splits: Sizes of the splits.
-        problems: Everything that is wrong.
-        notes: Oddities that do no harm.
-    """
+    """What was found in a release or in a prepared dataset."""
 
     path: str
     dataset: str = "unknown"
-    kind: str = "release"
-    expected_from: str = "paper"
+    kind: str = "release"  # or "prepared"
+    expected_from: str = "paper"  # for comparison, since a release may hold a part of the images; or "card": a must
     splits: list[SplitCheck] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # oddities that do no harm
 
     @property
     def ok(self) -> bool:
@@ -96,17 +78,7 @@ class CheckResult:
 def check(
     path: str | Path, releases: Mapping[str, type[ReleaseBuilder]], num_proc: int = 1, progress: bool = True
 ) -> CheckResult:
-    """Reads every file of a dataset.
-
-    Args:
-        path: A release archive, its extracted folder, the folder that holds that one, or a prepared dataset.
-        releases: The builders of the known releases, by name.
-        num_proc: Number of processes.
-        progress: Whether to show bars.
-
-    Returns:
-        What was found. That `path` cannot be read at all is one of the problems.
-    """
+    """Reads every file of a release or of a prepared dataset; that it cannot be read at all is one of the problems."""
     path = Path(path).expanduser().resolve()
     if is_repository(path) or shard_paths(path):
         return _check_prepared(path, num_proc, progress)
@@ -249,8 +221,7 @@ def _row_problems(row: dict[str, Any], taxonomy: PartTaxonomy, name: str) -> Pro
 
 
 def _stored_map(row: dict[str, Any], column: str, taxonomy: PartTaxonomy, name: str) -> LabelMap:
-    bits = 16 if "instances" in row else 8
-    label_map = LabelMap.from_png(row[column]["bytes"], bits, f"{name}, {column}")
+    label_map = LabelMap.from_png(row[column]["bytes"], taxonomy.mask_bits, f"{name}, {column}")
     classes = taxonomy.part_classes if column == "part_map" else taxonomy.object_classes
     check_labels(label_map.values, len(classes), taxonomy.ignore_index, f"{name}, {column}")
     return label_map

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
@@ -32,28 +32,15 @@ class Problems(list[str]):
 
 @dataclass(frozen=True)
 class ReleaseLayout:
-    """The facts about the files of a release.
+    """The facts about the files of a release; a folder of maps holds one PNG for each image."""
 
-    Attributes:
-        folder_names: Spellings of the name of its top folder.
-        split_folders: For each split, the folder of its files.
-        part_maps: Folder of the part maps.
-        few_shot_list: File that names the few-shot training images.
-        mask_bits: Depth of the label maps.
-        images_in_paper: For each split, its size as the literature gives it.
-        object_maps: Folder of the object maps, or None if objects come as instances.
-        instance_files: For each split, its instance file, where objects come as instances.
-        images: Folder of the images.
-    """
-
-    folder_names: tuple[str, ...]
+    folder_names: tuple[str, ...]  # spellings of the name of its top folder
     split_folders: Mapping[str, str]
     part_maps: str
     few_shot_list: str
-    mask_bits: Literal[8, 16]
-    images_in_paper: Mapping[str, int]
-    object_maps: str | None = None
-    instance_files: Mapping[str, str] = field(default_factory=dict)
+    images_in_paper: Mapping[str, int]  # the size of each split as the literature gives it
+    object_maps: str | None = None  # None: objects come as instances
+    instance_files: Mapping[str, str] = field(default_factory=dict)  # of each split
     images: str = "images"
 
     @property
@@ -90,21 +77,13 @@ class ListedImage:
 
 @dataclass
 class Listing:
-    """The complete images of a release, and what is wrong with its files.
+    """The complete images of a release, and what is wrong with its files."""
 
-    Attributes:
-        images: For each split, its complete images in the order of the benchmark.
-        few_shot_ids: Training images that the few-shot list names.
-        found: For each split, how many files each folder holds, and how many images its instance file lists.
-        problems: Files without their partner and entries that contradict each other.
-        notes: Oddities that do no harm.
-    """
-
-    images: dict[str, list[ListedImage]] = field(default_factory=dict)
+    images: dict[str, list[ListedImage]] = field(default_factory=dict)  # of each split, in the benchmark's order
     few_shot_ids: frozenset[str] = frozenset()
-    found: dict[str, dict[str, int]] = field(default_factory=dict)
+    found: dict[str, dict[str, int]] = field(default_factory=dict)  # entries of each split's folders and files
     problems: Problems = field(default_factory=Problems)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # oddities that do no harm
 
 
 @dataclass(frozen=True)
@@ -232,7 +211,7 @@ class Release:
 
     def _label_map(self, folder: str, image: ListedImage) -> LabelMap:
         path = self._path(folder, image, ".png")
-        label_map = LabelMap.from_png(path.read_bytes(), self.layout.mask_bits, self._name(path))
+        label_map = LabelMap.from_png(path.read_bytes(), self.taxonomy.mask_bits, self._name(path))
         classes = self.taxonomy.part_classes if folder == self.layout.part_maps else self.taxonomy.object_classes
         check_labels(label_map.values, len(classes), self.taxonomy.ignore_index, self._name(path))
         return label_map

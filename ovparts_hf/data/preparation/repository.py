@@ -1,7 +1,6 @@
 """Writes a prepared dataset: a folder that is a complete Hub dataset repository.
 
-Everything is made in a hidden folder beside the target, `.<name>.incomplete`, and takes the target's name at the end.
-An interrupted run leaves that folder, and the next one continues from the shards that are complete in it.
+It is made beside its target, as `.<name>.incomplete`; an interrupted run continues from the shards complete in there.
 """
 
 from __future__ import annotations
@@ -43,12 +42,9 @@ _ROW_FORMAT = 1  # to be raised when the same source gives other rows
 
 
 class RowSource(NamedTuple):
-    """Rows that are ready to be read.
+    """For each group of shards the keys of its rows, and what makes the row of a key; all of it can be pickled.
 
-    Attributes:
-        groups: For each group of shards, the keys of its rows. A group is named after its split, or "train-few_shot"
-            and "train-rest" where the training split is kept in two parts.
-        row: Makes the row of a key; it and the keys can be pickled.
+    A group is named after its split, or "train-few_shot" and "train-rest" where the training split is in two parts.
     """
 
     groups: dict[str, Sequence[Any]]
@@ -74,21 +70,10 @@ class RepositoryBuilder(Protocol):
 def write_repository(
     builder: RepositoryBuilder, out: str | Path, num_proc: int = 1, overwrite: bool = False, progress: bool = True
 ) -> Path:
-    """Prepares a dataset.
+    """Prepares a dataset as the folder `out`, which it returns; that appears when it is complete.
 
-    Args:
-        builder: The dataset, e.g. `PascalPart116(data_dir="PascalPart116.tar.gz")`.
-        out: The folder to make: Parquet shards, `README.md` and `taxonomy.json`. It appears when it is complete.
-        num_proc: How many processes work on different shards.
-        overwrite: Whether to replace a dataset that was prepared there before.
-        progress: Whether to show bars.
-
-    Returns:
-        `out` as an absolute path.
-
-    Raises:
-        DatasetError: The source is not as it must be, or `out` is in the way. Nothing is left behind.
-        ConfigurationError: `num_proc` is below 1.
+    A faulty source is a `DatasetError`, of which nothing is left behind; so is an `out` that is in the way, unless it
+    is a dataset prepared before that `overwrite` permits to replace.
     """
     if num_proc < 1:
         raise ConfigurationError(f"num_proc is {num_proc}; give the number of processes, at least 1.")
@@ -118,9 +103,7 @@ def is_repository(folder: Path) -> bool:
     return (folder / "taxonomy.json").is_file() and (folder / DATA_FOLDER).is_dir()
 
 
-def write_shards(
-    source: RowSource, features: datasets.Features, folder: Path, num_proc: int = 1, progress: bool = True
-) -> None:
+def write_shards(source: RowSource, features: datasets.Features, folder: Path, num_proc: int, progress: bool) -> None:
     """Writes the shards that are not in the folder yet; each gets its name when it is complete."""
     shards = _plan_shards(source.groups)
     missing = [shard for shard in shards if not (folder / shard.file_name).exists()]
@@ -154,10 +137,7 @@ def write_shard(shard: Shard, row: Callable[[Any], dict[str, Any]], schema: pa.S
 def map_in_processes(
     function: Callable[[T], R], tasks: Iterable[T], num_proc: int = 1, chunksize: int = 1
 ) -> Iterator[R]:
-    """`map`, spread over processes if there is more than one; `chunksize` tasks are sent to a process at a time.
-
-    Function, tasks and results must then be picklable. An error ends the work: tasks not begun yet are dropped.
-    """
+    """`map`, spread over processes, which get `chunksize` tasks at a time; an error drops those not begun yet."""
     if num_proc == 1:
         yield from map(function, tasks)
         return

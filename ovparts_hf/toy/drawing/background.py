@@ -18,6 +18,7 @@ _SKIES: tuple[tuple[Colour, Colour], ...] = (
 )
 _GROUNDS: tuple[Colour, ...] = ((134, 184, 100), (206, 188, 140), (150, 150, 150), (96, 150, 178), (230, 234, 240))
 _ROOMS: tuple[Colour, ...] = ((232, 220, 200), (190, 208, 206), (214, 190, 200), (176, 186, 164), (226, 226, 226))
+_FLOORS: tuple[Colour, ...] = ((168, 128, 92), (196, 176, 150), (130, 120, 124))
 
 
 def draw_background(rng: random.Random, width: int, height: int) -> Image.Image:
@@ -58,10 +59,8 @@ def _room(rng: random.Random, width: int, height: int) -> Image.Image:
             _fill(pen, box(i * step, 0, (i + 0.4) * step, height), shade(wall, 0.94))
     for _ in range(rng.randint(0, 3)):
         _frame(rng, pen, width, height)
-    floor, horizon = (
-        vary(rng, rng.choice(((168, 128, 92), (196, 176, 150), (130, 120, 124))), 0.15),
-        rng.uniform(0.6, 0.8),
-    )
+    floor = vary(rng, rng.choice(_FLOORS), 0.15)
+    horizon = rng.uniform(0.6, 0.8)
     _fill(pen, box(0, horizon * height, width, height), floor)
     _fill(pen, box(0, (horizon - 0.02) * height, width, horizon * height), shade(floor, 0.8))
     if rng.random() < 0.4:

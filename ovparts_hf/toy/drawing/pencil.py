@@ -12,34 +12,21 @@ from .palette import COLOURS, Colour, pick_colour, shade, vary
 
 @dataclass(frozen=True)
 class Shape:
-    """One filled polygon.
-
-    Attributes:
-        points: float (n, 2), in the object's own coordinates (about -1 to 1) or, once placed, in pixels.
-        fill: RGB.
-        part: Part name, or None for a shape that belongs to the object but to none of its parts.
-        outlined: Whether a darker line is drawn around it.
-    """
+    """One filled polygon: float points (n, 2), about -1 to 1 or, once placed, in pixels."""
 
     points: np.ndarray
     fill: Colour
-    part: str | None
+    part: str | None  # None: it belongs to the object, but to none of its parts
     outlined: bool = True
 
 
 @dataclass
 class Pencil:
-    """Draws one object: chooses a colour per part and collects shapes from back to front.
-
-    Args:
-        rng: Source of every choice.
-        kind: "animal" prefers fur colours.
-        main_part: The part whose colour names the colour of the whole object.
-    """
+    """Draws one object: chooses a colour per part and collects shapes from back to front."""
 
     rng: random.Random
-    kind: str
-    main_part: str
+    kind: str  # "animal" prefers fur colours
+    main_part: str  # whose colour is that of the object
     shapes: list[Shape] = field(default_factory=list)
     colours: dict[str, str] = field(default_factory=dict)
     _tones: dict[str, Colour] = field(default_factory=dict)

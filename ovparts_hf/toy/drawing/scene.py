@@ -23,21 +23,13 @@ _SMALLEST_PART = 12  # pixels; a part with fewer is not named
 
 @dataclass(frozen=True)
 class ObjectClass:
-    """How an object class is drawn.
-
-    Attributes:
-        draw: Draws one with a `Pencil`.
-        kind: "animal", "vehicle" or "thing".
-        main_part: The part whose colour names the colour of the object.
-        size: Largest half width, as a share of the image's width, when it is alone.
-        tilt: Largest rotation, degrees.
-    """
+    """How an object class is drawn."""
 
     draw: Callable[[Pencil], None]
-    kind: str
-    main_part: str
-    size: float = 0.42
-    tilt: float = 6.0
+    kind: str  # "animal", "vehicle" or "thing"
+    main_part: str  # its colour is that of the object
+    size: float = 0.42  # largest half width, as a share of the image's width, when it is alone
+    tilt: float = 6.0  # largest rotation, degrees
 
 
 OBJECTS: dict[str, ObjectClass] = {
@@ -62,29 +54,16 @@ OBJECTS: dict[str, ObjectClass] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One object of an image, in words.
-
-    Attributes:
-        name: Object class.
-        colour: Colour name of the object as a whole: that of its main part, None if that cannot be seen.
-        parts: Colour name of every part that can be seen, largest part first.
-    """
+    """One object of an image, in words."""
 
     name: str
-    colour: str | None
-    parts: dict[str, str]
+    colour: str | None  # of its main part; None if that cannot be seen
+    parts: dict[str, str]  # the colours of those that can be seen, largest part first
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One image with its labels.
-
-    Attributes:
-        image: RGB image.
-        object_map: uint8 (H, W), ids of the taxonomy's objects; its ignore index elsewhere.
-        part_map: uint8 (H, W), ids of the taxonomy's parts; its ignore index elsewhere.
-        figures: The objects from left to right.
-    """
+    """An image with its uint8 (H, W) maps of the taxonomy's object and part ids, and its objects from left to right."""
 
     image: Image.Image
     object_map: np.ndarray
@@ -93,14 +72,7 @@ class Scene:
 
 
 def draw_scene(rng: random.Random, taxonomy: PartTaxonomy, close_up: bool = False, incomplete: bool = False) -> Scene:
-    """Draws an image of one or two objects of `taxonomy`; equal generator states give equal images.
-
-    Args:
-        rng: Source of every choice.
-        taxonomy: Names and ids; its objects must be among `OBJECTS`.
-        close_up: Show a piece of a single object that is larger than the image.
-        incomplete: Keep only one to three parts of each object, as in an image of spare parts.
-    """
+    """Draws one or two objects of `taxonomy`, see `world.draw`; equal generator states give equal images."""
     width, height = rng.choice(SIZES)
     names = [rng.choice(taxonomy.object_classes) for _ in range(1 if close_up or rng.random() < 0.5 else 2)]
     zoom = rng.uniform(1.4, 2.4) if close_up else 1.0

@@ -34,14 +34,9 @@ def car(pen: Pencil) -> None:
     outline = [(-0.98, 0.28), (-1, -0.05), (-0.62, -0.14), (back, roof), (front, roof), (front + 0.32, -0.12)]
     pen.draw("body", smooth([*outline, (0.96, -0.04), (1, 0.28), (0.5, 0.32), (-0.5, 0.32)]))
     middle = (back + front) / 2
-    _window(
-        pen,
-        polygon((back - 0.1, -0.14), (back + 0.06, roof + 0.1), (middle - 0.04, roof + 0.1), (middle - 0.04, -0.14)),
-    )
-    _window(
-        pen,
-        polygon((middle + 0.05, -0.14), (middle + 0.05, roof + 0.1), (front - 0.03, roof + 0.1), (front + 0.18, -0.14)),
-    )
+    top = roof + 0.1
+    _window(pen, polygon((back - 0.1, -0.14), (back + 0.06, top), (middle - 0.04, top), (middle - 0.04, -0.14)))
+    _window(pen, polygon((middle + 0.05, -0.14), (middle + 0.05, top), (front - 0.03, top), (front + 0.18, -0.14)))
     if pen.chance(0.7):
         _door(pen, middle - 0.2, -0.1, middle + 0.2, 0.28)
     radius = pen.between(0.2, 0.26)
@@ -84,10 +79,8 @@ def train(pen: Pencil) -> None:
     top, chimney = pen.between(-0.68, -0.5), pen.between(0.5, 0.7)
     if pen.chance(0.85):
         height = pen.between(-0.66, -0.5)
-        pen.draw(
-            "chimney",
-            polygon((chimney - 0.1, -0.1), (chimney - 0.17, height), (chimney + 0.17, height), (chimney + 0.1, -0.1)),
-        )
+        corners = [(chimney - 0.1, -0.1), (chimney - 0.17, height), (chimney + 0.17, height), (chimney + 0.1, -0.1)]
+        pen.draw("chimney", polygon(*corners))
     pen.draw("body", box(-0.4, -0.22, 0.95, 0.32, 0.16))
     pen.draw("body", box(-1, top, -0.3, 0.32, 0.05), tone=0.92)
     pen.draw("body", box(-1.06, top - 0.06, -0.22, top + 0.06, 0.05), tone=0.8)
@@ -102,12 +95,8 @@ def plane(pen: Pencil) -> None:
     lift = pen.between(0.5, 0.72)
     pen.draw("wing", polygon((-0.05, -0.08), (-0.42, -lift * 0.8), (-0.16, -lift * 0.8), (0.34, -0.08)), tone=0.85)
     pen.draw("tail", polygon((-0.96, -0.02), (-1.06, -lift), (-0.8, -lift), (-0.5, -0.05)))
-    pen.draw(
-        "body",
-        smooth(
-            [(-1, -0.06), (-0.5, -0.2), (0.4, -0.22), (0.86, -0.1), (1, 0.06), (0.8, 0.17), (0.2, 0.2), (-0.5, 0.12)]
-        ),
-    )
+    back = [(-1, -0.06), (-0.5, -0.2), (0.4, -0.22), (0.86, -0.1)]
+    pen.draw("body", smooth([*back, (1, 0.06), (0.8, 0.17), (0.2, 0.2), (-0.5, 0.12)]))
     for x in np.linspace(-0.35, 0.7, pen.rng.randint(4, 5)):
         pen.draw("window", ellipse(float(x), -0.05, 0.075, 0.085))
     pen.draw("wing", polygon((-0.12, 0.08), (-0.56, lift), (-0.24, lift), (0.36, 0.1)))
