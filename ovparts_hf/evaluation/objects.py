@@ -6,7 +6,6 @@ pixels of the class, whatever the number of instances. docs/protocol_details.md 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +28,7 @@ from ..inference.segmenter import PartSegmenter
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.vocabulary import Vocabulary
+from ..utils.files import read_json
 
 _COLUMN = "column:"
 
@@ -96,11 +96,7 @@ class FolderObjects:
         return str(self.folder)
 
     def find(self, sample: PartSample) -> np.ndarray:
-        """See `ObjectSource.find`.
-
-        Raises:
-            ConfigurationError: The map of an image is missing or not as it must be.
-        """
+        """See `ObjectSource.find`."""
         path = self.folder / f"{sample.image_id}.png"
         try:
             content = path.read_bytes()
@@ -137,11 +133,7 @@ class ColumnObjects:
         return f"column {self.column}"
 
     def find(self, sample: PartSample) -> np.ndarray:
-        """See `ObjectSource.find`.
-
-        Raises:
-            ConfigurationError: A map is not as it must be.
-        """
+        """See `ObjectSource.find`."""
         maps, row = self.rows[sample.image_id]
         where = f"{self.column} of {sample.image_id}"
         return _read_object_map(maps[row][self.column]["bytes"], where, sample, self.taxonomy)
@@ -150,7 +142,7 @@ class ColumnObjects:
 def _read_object_map(content: bytes, where: str, sample: PartSample, taxonomy: PartTaxonomy) -> np.ndarray:
     ignore = taxonomy.ignore_index
     try:
-        object_map = LabelMap.from_png(content, 8 if ignore <= 255 else 16, where).values.astype(np.int64)
+        object_map = LabelMap.from_png(content, taxonomy.mask_bits, where).values.astype(np.int64)
     except DatasetError as error:
         raise ConfigurationError(f"{where} cannot be read as an object map ({error}).") from error
     classes = len(taxonomy.object_classes)
@@ -170,18 +162,10 @@ def get_objects(
     dataset: PartDataset,
     names: Mapping[str, str] | None = None,
 ) -> ObjectSource:
-    """The source of objects that a value of `ovparts evaluate --objects` stands for.
+    """What a value of `ovparts evaluate --objects` stands for.
 
-    Args:
-        source: "model"; "column:NAME" for object maps in the dataset; a folder of object maps; or the folder or Hub id
-            of a segmentation model.
-        model: The model that is evaluated.
-        processor: Its processor.
-        dataset: Whose objects are looked for.
-        names: From the classes of a segmentation model to objects; None for those that are spelled alike.
-
-    Raises:
-        ConfigurationError: It is none of these, or does not fit.
+    It is "model" (the one that is evaluated), "column:NAME" for object maps in the dataset, a folder of object maps, or
+    the folder or Hub id of a segmentation model, from whose classes `names` leads to objects.
     """
     taxonomy = dataset.taxonomy
     if source.startswith(_COLUMN):
@@ -200,15 +184,8 @@ def get_objects(
 
 
 def read_names(path: str | Path) -> dict[str, str]:
-    """Reads a mapping from a segmenter's classes to objects.
-
-    Raises:
-        ConfigurationError: The file is not a JSON object of texts.
-    """
-    try:
-        names = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    """Reads a JSON object that leads from a segmenter's classes to objects."""
+    names = read_json(path, ConfigurationError)
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise ConfigurationError(f'{path} is not a JSON object of names, like {{"automobile": "car"}}.')
     return names

@@ -44,15 +44,9 @@ def prepare_image(
 def predict_scores(
     model: PartSegmentationModel, class_inputs: dict[str, torch.Tensor], requests: Sequence[Request]
 ) -> list[list[ScoreMaps]]:
-    """Scores the candidates of each image; what cannot change the label map is not computed.
+    """The scores of each list of candidates of each image, at the size that the model chooses.
 
-    Args:
-        model: In evaluation mode.
-        class_inputs: The vocabulary, as `model.encode_vocabulary` gives it.
-        requests: Images that may go through the model together, if their inputs have the same shape.
-
-    Returns:
-        For each request and each of its lists of candidates their scores, whose size the model chooses.
+    Images of one shape go through the model together. `class_inputs` is what `model.encode_vocabulary` gives.
     """
     shapes = {request.inputs["pixel_values"].shape for request in requests}
     if model.requires_object_masks or len(shapes) > 1:
@@ -92,11 +86,7 @@ def _predict(
 
 
 def check_whole_images(model: PartSegmentationModel) -> None:
-    """Refuses a model that needs more than an image.
-
-    Raises:
-        ConfigurationError: It requires the masks of objects.
-    """
+    """Refuses a model that needs more than an image, namely the masks of objects."""
     if model.requires_object_masks:
         raise ConfigurationError(
             f"{type(model).__name__} requires the mask of each object, so it cannot segment whole images. Use the "

@@ -49,11 +49,7 @@ def check_one_per_image(count: int, **regions: Any) -> None:
 def given_objects(
     masks: Masks | None, boxes: Boxes | None, vocabulary: Vocabulary, size: tuple[int, int]
 ) -> list[ObjectMask] | None:
-    """The objects that a user marked in an image of this (height, width); None if neither masks nor boxes were given.
-
-    Raises:
-        OVPartsError: Both were given, an object is unknown, or a mask or box does not fit the image.
-    """
+    """The objects that a user marked in an image of this (height, width); None without masks and boxes."""
     if masks is None and boxes is None:
         return None
     if masks is not None and boxes is not None:
@@ -68,16 +64,7 @@ def given_objects(
 
 
 def validate_object_masks(objects: Any, vocabulary: Vocabulary, size: tuple[int, int]) -> list[ObjectMask]:
-    """Checks masks by name, or what an `ObjectSegmenter` returned, as that may be a user's function.
-
-    Args:
-        objects: A list of names and masks, or `Masks` by name.
-        vocabulary: Whose objects they are.
-        size: (height, width) of the image.
-
-    Raises:
-        OVPartsError: It is something else, an object is unknown, or a mask does not fit the image.
-    """
+    """Checks `Masks` by name, or the list that an `ObjectSegmenter` returned, as that may be a user's function."""
     try:
         pairs = [(name, masks) for name, masks in (objects.items() if isinstance(objects, Mapping) else objects)]
     except (TypeError, ValueError) as error:
@@ -192,11 +179,7 @@ class PretrainedObjectSegmenter:
     def load(
         cls, name_or_path: str, objects: Mapping[str, str] | None = None, device: Any = None
     ) -> PretrainedObjectSegmenter:
-        """Loads a segmentation model by its folder or Hub id.
-
-        Raises:
-            ConfigurationError: There is no such model, or it segments no images.
-        """
+        """Loads a segmentation model by its folder or Hub id."""
         from transformers import pipeline  # which registers pipelines, and so imports this module
 
         try:
@@ -210,11 +193,7 @@ class PretrainedObjectSegmenter:
         return self.name
 
     def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[ObjectMask]:
-        """See `ObjectSegmenter`.
-
-        Raises:
-            ConfigurationError: The model knows none of the objects.
-        """
+        """See `ObjectSegmenter`."""
         names = list(_object_names(vocabulary))
         objects = self.match(names)
         object_map = np.full((image.height, image.width), -1)
@@ -224,11 +203,7 @@ class PretrainedObjectSegmenter:
         return [ObjectMask(names[i], object_map == i) for i in np.unique(object_map).tolist() if i >= 0]
 
     def match(self, names: Collection[str]) -> Mapping[str, str]:
-        """From the model's classes to those of these objects which they stand for.
-
-        Raises:
-            ConfigurationError: A given name is unknown to the model or no such object, or no class stands for any.
-        """
+        """From the model's classes to these objects; refuses names that do not fit, and a model that knows none."""
         objects = _spelled_alike(self.labels, names) if self.objects is None else self.objects
         unknown = [label for label in objects if label not in self.labels]
         unknown_objects = [name for name in objects.values() if name not in names]

@@ -92,20 +92,9 @@ def mean_scores(
     sizes: Sequence[tuple[int, int]],
     include_none: bool = False,
 ) -> list[list[torch.Tensor]]:
-    """`predict_scores` at the size of each image, averaged over its views.
+    """`predict_scores`, averaged over the views of each image: (classes, H, W) at its size for each list of candidates.
 
-    Args:
-        model: In evaluation mode.
-        processor: Its processor.
-        class_inputs: The vocabulary, as `model.encode_vocabulary` gives it.
-        images: The views of each image.
-        candidates: Of each image, see `Request`.
-        sizes: (height, width) of each image.
-        include_none: Whether "none" competes as well.
-
-    Returns:
-        For each image and each of its lists of candidates (classes, height, width), with "none" (classes + 1, height,
-        width): the scores that label maps compare, not below zero.
+    They have the form in which scores are compared, and with `include_none` a last map for "none".
     """
     totals: list[list[Any]] = [[0] * len(lists) for lists in candidates]
     for views in zip(*images, strict=True):

@@ -22,17 +22,9 @@ BAND = 2**24
 def upsample_scores(
     logits: torch.Tensor, size: tuple[int, int] | None = None, scores: str = "logits", rows: slice | None = None
 ) -> torch.Tensor:
-    """The scores of one image at its size, in the form in which they are compared.
+    """(classes, h, w) at the image's size, in the form in which scores are compared, not below zero.
 
-    Args:
-        logits: (classes, h, w).
-        size: Target (height, width), or None for the size of `logits`.
-        scores: One of `SCORES`.
-        rows: Which rows of the target, with both ends, where all of them would not fit into memory; None for all.
-            Equal to those of the whole up to rounding.
-
-    Returns:
-        (classes, height or rows, width), not below zero.
+    `rows` of it only, where all would not fit into memory, are equal to those of the whole up to rounding.
     """
     maps = logits.sigmoid() if scores == "probabilities" else logits
     if size is not None:
@@ -64,15 +56,7 @@ def row_bands(size: tuple[int, int], num_classes: int) -> Iterator[slice]:
 
 
 def best_class(scores: torch.Tensor, ids: Sequence[int] | torch.Tensor) -> torch.Tensor:
-    """The class that scores best at each pixel; of equal ones the first.
-
-    Args:
-        scores: (n, height, width).
-        ids: The n classes.
-
-    Returns:
-        (height, width) int64; -1 everywhere if there is no class.
-    """
+    """(n, H, W) scores of n classes -> (H, W) int64, the best one (of equals the first); -1 if there is none."""
     if len(ids) == 0:
         return torch.full(scores.shape[-2:], -1, device=scores.device)
     return torch.as_tensor(ids, device=scores.device)[scores.argmax(0)]
@@ -138,19 +122,8 @@ def merge_score_maps(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gives each pixel the class that scores best there, in bounded memory; where regions overlap, the best of all.
 
-    Scores, not labels, are resized.
-
-    Args:
-        maps: What competes.
-        size: (height, width) of the image.
-        num_classes: How many classes there are.
-        scores: One of `SCORES`.
-        threshold: A class must score more than this, from 0 to 1.
-        top_k: At most so many classes: those with the highest mean scores in the label map without this limit.
-
-    Returns:
-        Label map (height, width) int16, -1 for none, and for each class its mean score (num_classes,) float32 over its
-        pixels, at most 1, and 0 where it has none.
+    A class must score more than `threshold`; `top_k` keeps the classes with the highest mean scores. Returns the label
+    map, `size` int16 with -1 for none, and the mean score of each class over its pixels, (num_classes,) float32.
     """
     labels = np.full(size, -1, dtype=np.int16)
     sums, counts = np.zeros((2, num_classes + 1))
