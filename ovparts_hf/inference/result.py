@@ -113,7 +113,7 @@ class PartSegmentation:
 
     def to_json(self) -> dict[str, Any]:
         """All but the image, JSON-ready: its size, every class with score, area and color, and `to_coco`."""
-        colors = visualization.class_colors(self.classes)
+        colors = visualization.hex_colors(self.classes)
         return {
             "height": self.image.height,
             "width": self.image.width,
@@ -123,7 +123,7 @@ class PartSegmentation:
                     "name": name,
                     "score": round(float(self.scores[number]), 6),
                     "area": int(self._counts[number]),
-                    "color": "#" + bytes(colors[number].tolist()).hex(),
+                    "color": colors[number],
                 }
                 for number, name in enumerate(self.classes)
             ],
