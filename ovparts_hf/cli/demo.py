@@ -71,6 +71,7 @@ def run_demo(
     its name (in `out` itself if there is only one), the training run (`run`), `result.json` and `classes.csv`.
     """
     from ..data.part_dataset import PartDataset
+    from ..evaluation.predictor import Predictor
     from ..models.loading import load_model
     from ..reporting.gallery import build_galleries, contact_sheet
     from ..reporting.report import write_report
@@ -86,7 +87,7 @@ def run_demo(
         commands.append(f"ovparts evaluate {folder / 'run' / 'last'} {data} --task {after.task}")
 
     model, processor = load_model(folders[models[0]] / "run" / "last")
-    galleries = build_galleries(model, processor, PartDataset.load(data), results[models[0]].task)
+    galleries = build_galleries(Predictor(model, processor, PartDataset.load(data)), results[models[0]].task)
     with atomic_write(out / "examples.png") as temporary:
         contact_sheet(galleries[0]).save(temporary)
     title = "Parts of objects never seen in training"

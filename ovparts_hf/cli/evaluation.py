@@ -49,9 +49,10 @@ def _evaluate(options: Namespace) -> None:
 
     from ..data.few_shot import FewShotList
     from ..data.part_dataset import PartDataset
-    from ..evaluation.evaluator import evaluate_model
+    from ..evaluation.evaluator import evaluate
     from ..evaluation.objects import get_objects, read_names
-    from ..inference.engine import TestTimeAugmentation
+    from ..evaluation.predictor import Predictor
+    from ..inference.tta import TestTimeAugmentation
     from ..metrics import ImageCounts
     from ..models.loading import load_config, load_model
     from ..reporting.gallery import build_galleries
@@ -68,36 +69,36 @@ def _evaluate(options: Namespace) -> None:
     model.store_vocabulary(processor, dataset.taxonomy.part_classes)
     names = None if options.object_names is None else read_names(options.object_names)
     objects = options.objects and get_objects(options.objects, model, processor, dataset, names)
-    images = ImageCounts(len(dataset.taxonomy.part_classes))
-    scores: list[RecordScore] = []
-    prediction = {
-        "setting": options.setting,
-        "metrics": options.metrics,
-        "compat": None if options.compat == "none" else options.compat,
-        "objects": objects,
-        "test_time": TestTimeAugmentation(options.tta, options.crf),
-        "sliding_window": options.sliding_window,
-    }
-    result = evaluate_model(
+    predictor = Predictor(
         model,
         processor,
         dataset,
-        options.task,
+        setting=options.setting,
+        metrics=options.metrics,
+        compat=None if options.compat == "none" else options.compat,
+        objects=objects,
+        test_time=TestTimeAugmentation(options.tta, options.crf),
+        sliding_window=options.sliding_window,
         batch_size=options.batch_size,
         workers=options.workers,
+    )
+    images = ImageCounts(len(dataset.taxonomy.part_classes))
+    scores: list[RecordScore] = []
+    result = evaluate(
+        predictor,
+        options.task,
         max_images=options.max_images,
         boundary=options.boundary,
-        images=images,
+        image_counts=images,
         scores=scores,
         accelerator=accelerator,
-        **prediction,
     )
     if not accelerator.is_main_process:
         return
     print(result.table())
     if options.out is not None:
         write_result(options.out, result, images)
-        galleries = build_galleries(model, processor, dataset, options.task, scores=scores, **prediction)
+        galleries = build_galleries(predictor, options.task, scores=scores)
         page = options.out / "report" / "index.html"
         write_report(page, [result], galleries, [options.command_line])
         print(page)

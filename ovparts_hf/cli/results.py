@@ -77,7 +77,7 @@ def _submit_format(options: Namespace) -> None:
 )
 def _score(options: Namespace) -> None:
     from ..data.part_dataset import PartDataset
-    from ..evaluation.scoring import score_folder
+    from ..evaluation.evaluator import score_folder
 
     dataset = PartDataset.load(options.data)
     result, images = score_folder(

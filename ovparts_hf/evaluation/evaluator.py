@@ -1,36 +1,126 @@
-"""Runs a model over the records of a dataset and scores it by the benchmark's protocol."""
+"""Scores predictions by the benchmark's protocol: those of a model, or a folder of them."""
 
 from __future__ import annotations
 
 import itertools
-import logging
 import platform
 import time
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from ..data.part_dataset import PartDataset
-from ..data.records import Record
-from ..errors import ConfigurationError
-from ..inference.engine import NO_TTA, TestTimeAugmentation
+from ..data.masks import LabelMap
+from ..data.part_dataset import PartDataset, PartSample
+from ..data.records import Record, by_image
+from ..errors import ConfigurationError, DatasetError
+from ..inference.tta import NO_TTA, TestTimeAugmentation
 from ..metrics import ImageCounts, PartSegmentationMetric
 from ..metrics.flavours import FlavourName
 from ..models.processing import PartSegmentationProcessor
+from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Setting, Task, get_setting, get_task
 from ..utils.resize import resize_nearest, shortest_edge_size
 from .bootstrap import bootstrap
-from .prediction import ObjectSource, Prediction
-from .predictor import Compat, Predictor
+from .objects import ObjectSource
+from .predictor import Compat, Prediction, Predictor
 from .ranking import RecordScore, score_record
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
+from .submission import read_manifest
 
-logger = logging.getLogger(__name__)
+
+class Evaluator:
+    """Counts predictions one by one, and makes a `BenchmarkResult` of what was counted.
+
+    Args:
+        taxonomy: The dataset's.
+        task: Which classes count as seen.
+        setting: What is given at test time.
+        metrics: Whose definitions of the numbers to use, see docs/protocol.md.
+        boundary: Whether to score borders too.
+        label_size: (short edge, longest edge) that the label maps are brought to first, or None.
+
+    Attributes:
+        metric: Over the taxonomy's part classes.
+        image_counts: What was counted in each record.
+        scores: The score of each record.
+    """
+
+    def __init__(
+        self,
+        taxonomy: PartTaxonomy,
+        task: str | Task = "zero_shot",
+        setting: str | Setting = Setting.ORACLE_OBJ,
+        metrics: FlavourName = "ov_parts",
+        boundary: bool = False,
+        label_size: Sequence[int] | None = None,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.task, self.setting = get_task(task), get_setting(setting)
+        self.label_size = None if label_size is None else list(label_size)
+        seen_ids, pred_all = self.task.seen_ids(taxonomy), self.setting is Setting.PRED_ALL
+        names, ignore_index = taxonomy.part_classes, taxonomy.ignore_index
+        self.metric = PartSegmentationMetric(names, seen_ids, ignore_index, metrics, pred_all, boundary)
+        self.image_counts = ImageCounts(self.metric.num_classes)
+        self.scores: list[RecordScore] = []
+
+    def add(self, prediction: Prediction, object_only: bool = True) -> RecordScore:
+        """Counts one prediction.
+
+        Args:
+            prediction: Of a record, with its labels.
+            object_only: Whether what lies outside of the record's object is dropped; never done with `pred_all`.
+        """
+        sample = prediction.sample
+        part_map, object_map = sample.part_map, sample.object_map
+        if self.label_size is not None:
+            size = shortest_edge_size(*part_map.shape, *self.label_size)
+            part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
+        inside = None
+        if object_only and not self.metric.pred_all:
+            inside = object_map != self.metric.ignore_index
+        matrix = self.metric.update(prediction.label_map, part_map, inside)
+        self.image_counts.add(sample.image_id, matrix)
+        self.scores.append(score_record(prediction.record, matrix))
+        return self.scores[-1]
+
+    def gather(self, accelerator: Accelerator) -> None:
+        """Gives every process what all of them counted."""
+        counts = {name: torch.from_numpy(array).to(accelerator.device) for name, array in self.metric.counts.items()}
+        self.metric.reset()
+        self.metric.merge({name: accelerator.reduce(array, "sum").cpu().numpy() for name, array in counts.items()})
+        shares = gather_object([self.image_counts])
+        self.image_counts = ImageCounts(self.metric.num_classes)
+        for share in shares:
+            self.image_counts.merge(share)
+        self.scores = gather_object(self.scores)
+
+    def result(
+        self, dataset: dict[str, Any], model: dict[str, Any], intervals: bool = True, **facts: Any
+    ) -> BenchmarkResult:
+        """The numbers so far; `intervals`: with their confidence intervals. The rest are fields of the result."""
+        metric = self.metric
+        classes = describe_classes(self.taxonomy, metric.seen_ids)
+        drawn = bootstrap(self.image_counts, metric.seen_ids, metric.metrics, metric.pred_all) if intervals else {}
+        return BenchmarkResult(
+            metrics=metric.compute(),
+            classes=classes,
+            task=self.task.name,
+            setting=self.setting.value,
+            dataset=dataset,
+            model=model,
+            flavour=metric.metrics,
+            intervals=drawn,
+            breakdowns=describe_breakdowns(metric, classes, self.image_counts),
+            **facts,
+        )
 
 
 def evaluate_model(
@@ -42,19 +132,12 @@ def evaluate_model(
     *,
     batch_size: int = 8,
     workers: int = 0,
-    max_images: int | None = None,
     compat: Compat | None = "ov_parts",
     sliding_window: bool = False,
     objects: ObjectSource | None = None,
     test_time: TestTimeAugmentation = NO_TTA,
     metrics: FlavourName = "ov_parts",
-    boundary: bool = False,
-    images: ImageCounts | None = None,
-    scores: list[RecordScore] | None = None,
-    intervals: bool = True,
-    seed: int = 0,
-    accelerator: Accelerator | None = None,
-    progress: bool = True,
+    **options: Any,
 ) -> BenchmarkResult:
     """Scores a model.
 
@@ -62,7 +145,7 @@ def evaluate_model(
     once however many objects it has, and only the parts of its objects are decoded.
 
     Args:
-        model: On the device to be used, see `accelerator` for several.
+        model: On the device to be used, see `accelerator` of `evaluate` for several.
         processor: The model's processor.
         dataset: What to evaluate on; its vocabulary is used, whatever the model was trained with.
         task: Name of the task: which records are scored and which classes count as seen.
@@ -70,23 +153,16 @@ def evaluate_model(
             "pred_all" nothing.
         batch_size: Images in a forward pass.
         workers: Processes that read images.
-        max_images: Score only the first so many images.
         compat: "ov_parts" does what the published numbers depend on: it brings the label maps to the size of the
-            benchmark's data mapper first, which shifts their borders by up to a pixel, and lets the families with
-            `substring_candidates` answer every part whose class contains the object's name. None scores the labels as
-            they are stored, and lets an object answer its own parts only.
+            benchmark's data mapper first, which shifts their borders by up to a pixel, and gives the families with
+            `substring_candidates` every part whose class contains the object's name as a candidate. None scores the
+            labels as they are stored, and has an object's own parts as its only candidates.
         sliding_window: Whether to score overlapping windows and the whole image, and to average (CATSeg).
         objects: Where the objects of "pred_obj" come from.
         test_time: Views of an image to average, and refinement of scores; nothing of that in the benchmark.
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
-        boundary: Whether to score borders too.
-        images: A store that is given what was counted in each record, or None.
-        scores: A list that the score of each record is appended to, or None.
-        intervals: Whether to compute confidence intervals.
-        seed: Only noted in the result: nothing here is random.
-        accelerator: If it has several processes, each scores its share and all get the whole result. Its mixed
-            precision is used.
-        progress: Whether to show a bar.
+        **options: See `evaluate`: `max_images`, `boundary`, `image_counts`, `scores`, `intervals`, `seed`,
+            `accelerator` and `progress`.
 
     Returns:
         The numbers and where they come from.
@@ -94,45 +170,76 @@ def evaluate_model(
     Raises:
         ConfigurationError: The setting needs more than this model and dataset, or there is nothing to score.
     """
-    task, setting = get_task(task), get_setting(setting)
-    pred_all = setting is Setting.PRED_ALL
+    for old, new in (("max_pictures", "max_images"), ("pictures", "image_counts")):
+        if old in options:
+            warnings.warn(f"{old} is now called {new}.", FutureWarning, stacklevel=2)
+            options[new] = options.pop(old)
     predictor = Predictor(
         model, processor, dataset, setting, metrics, compat, objects, test_time, sliding_window, batch_size, workers
     )
+    return evaluate(predictor, task, **options)
+
+
+def evaluate(
+    predictor: Predictor,
+    task: str | Task = "zero_shot",
+    *,
+    max_images: int | None = None,
+    boundary: bool = False,
+    image_counts: ImageCounts | None = None,
+    scores: list[RecordScore] | None = None,
+    intervals: bool = True,
+    seed: int = 0,
+    accelerator: Accelerator | None = None,
+    progress: bool = True,
+) -> BenchmarkResult:
+    """Scores a model with options that are at hand as a `Predictor`; see `evaluate_model`.
+
+    Args:
+        predictor: The model and what its predictions depend on.
+        task: Which records are scored and which classes count as seen.
+        max_images: Score only the first so many images.
+        boundary: Whether to score borders too.
+        image_counts: A store that is given what was counted in each record, or None.
+        scores: A list that the score of each record is appended to, or None.
+        intervals: Whether to compute confidence intervals, which takes seconds.
+        seed: Only noted in the result: nothing here is random.
+        accelerator: If it has several processes, each scores its share and all get the whole result. Its mixed
+            precision is used.
+        progress: Whether to show a bar.
+
+    Raises:
+        ConfigurationError: There is nothing to score, or `metrics` do not define the setting.
+    """
+    task, dataset, model = get_task(task), predictor.dataset, predictor.model
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
-    taxonomy = dataset.taxonomy
-    records = _first_images(dataset.evaluation_records(task), max_images)
-    if not records:
-        raise ConfigurationError(f"The dataset {taxonomy.name!r} has no labelled object to evaluate on.")
-    published = model.config.eval_label_size if compat == "ov_parts" else None
-    label_size = None if published is None else list(published)
-    seen_ids = task.seen_ids(taxonomy)
-    metric = PartSegmentationMetric(taxonomy.part_classes, seen_ids, taxonomy.ignore_index, metrics, pred_all, boundary)
-    images = ImageCounts(metric.num_classes) if images is None else images
+    images = list(itertools.islice(by_image(dataset.evaluation_records(task)), max_images))
+    if not images:
+        raise ConfigurationError(f"The dataset {dataset.taxonomy.name!r} has no labelled object to evaluate on.")
+    label_size = model.config.eval_label_size if predictor.compat == "ov_parts" else None
+    evaluator = Evaluator(dataset.taxonomy, task, predictor.setting, predictor.metrics, boundary, label_size)
 
     start = time.perf_counter()
-    share = _share(records, accelerator.process_index, accelerator.num_processes)
-    predictions = predictor.predict(share, progress and accelerator.is_main_process)
+    share = itertools.chain.from_iterable(images[accelerator.process_index :: accelerator.num_processes])
+    predictions = predictor.predict(list(share), progress and accelerator.is_main_process)
     with accelerator.autocast():
-        _count(metric, images, [] if scores is None else scores, predictions, label_size, accelerator)
+        for prediction in predictions:
+            evaluator.add(prediction)
+    evaluator.gather(accelerator)
     seconds = time.perf_counter() - start
 
-    num_images = len({(record.split, record.row) for record in records})
-    classes = describe_classes(taxonomy, seen_ids)
-    return BenchmarkResult(
-        metrics=metric.compute(),
-        classes=classes,
-        flavour=metrics,
-        intervals=bootstrap(images, seen_ids, metrics, pred_all) if intervals else {},
-        breakdowns=describe_breakdowns(metric, classes, images),
-        task=task.name,
-        setting=setting.value,
-        dataset=_describe_data(dataset, task, num_images, num_images if pred_all else len(records)),
-        model=_describe_model(model),
+    if image_counts is not None:
+        image_counts.merge(evaluator.image_counts)
+    if scores is not None:
+        scores.extend(evaluator.scores)
+    return evaluator.result(
+        _describe_data(dataset, task, len(images), len(evaluator.scores)),
+        _describe_model(model),
+        intervals,
         seed=seed,
         config={
             **predictor.describe(),
-            "label_size": label_size,
+            "label_size": evaluator.label_size,
             "mixed_precision": accelerator.mixed_precision,
         },
         hardware={
@@ -141,7 +248,7 @@ def evaluate_model(
             "threads": torch.get_num_threads(),
             "processes": accelerator.num_processes,
         },
-        timings={"seconds": seconds, "images_per_second": num_images / seconds},
+        timings={"seconds": seconds, "images_per_second": len(images) / seconds},
     )
 
 
@@ -161,58 +268,67 @@ def _describe_data(dataset: PartDataset, task: Task, num_images: int, num_record
     return {**facts, "few_shot": dataset.few_shot_source} if task.held_out_config else facts
 
 
-def _count(
-    metric: PartSegmentationMetric,
-    images: ImageCounts,
-    scores: list[RecordScore],
-    predictions: Iterable[Prediction],
-    label_size: Sequence[int] | None,
-    accelerator: Accelerator,
-) -> None:
-    """Counts this process's predictions, and adds up what all processes counted."""
-    counted, scored = ImageCounts(metric.num_classes), []
-    for prediction in predictions:
-        matrix = score(metric, prediction, metric.ignore_index, label_size)
-        counted.add(prediction.sample.image_id, matrix)
-        scored.append(score_record(prediction.record, matrix))
-    counts = {name: torch.from_numpy(array).to(accelerator.device) for name, array in metric.counts.items()}
-    metric.reset()
-    metric.merge({name: accelerator.reduce(array, "sum").cpu().numpy() for name, array in counts.items()})
-    for each in gather_object([counted]):
-        images.merge(each)
-    scores.extend(gather_object(scored))
-
-
-def score(
-    metric: PartSegmentationMetric,
-    prediction: Prediction,
-    ignore_index: int,
+def score_folder(
+    folder: str | Path,
+    dataset: PartDataset,
+    metrics: FlavourName = "ov_parts",
+    *,
+    boundary: bool = False,
     label_size: Sequence[int] | None = None,
-) -> np.ndarray:
-    """Counts one prediction, inside its object if there is one.
+    progress: bool = True,
+) -> tuple[BenchmarkResult, ImageCounts]:
+    """Scores predictions without the model that made them.
 
     Args:
-        metric: Over the dataset's part classes.
-        prediction: The answer.
-        ignore_index: Of the dataset.
-        label_size: (short edge, longest edge) that the label maps are brought to first, or None.
+        folder: With a manifest and the files that it names.
+        dataset: What was predicted.
+        metrics: Whose definitions to use, see docs/protocol.md.
+        boundary: Whether to score borders too.
+        label_size: (short edge, longest edge) that the label maps are brought to first, as the data mapper of the
+            original does, or None to score the labels as they are stored.
+        progress: Whether to show a bar.
 
     Returns:
-        What was counted, as `PartSegmentationMetric.update` does.
+        The numbers and what was counted in each record.
+
+    Raises:
+        ConfigurationError: The manifest is of other data or wants other maps, or a map has another depth or size than
+            it must have or holds ids that are no class.
     """
-    part_map, object_map = prediction.sample.part_map, prediction.sample.object_map
-    if label_size is not None:
-        size = shortest_edge_size(*part_map.shape, *label_size)
-        part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
-    inside = None if metric.pred_all else object_map != ignore_index
-    return metric.update(prediction.label_map, part_map, inside)
+    manifest, files = read_manifest(folder, dataset)
+    evaluator = Evaluator(dataset.taxonomy, manifest["task"], manifest["setting"], metrics, boundary, label_size)
+    images = by_image(files)
+    pred_all = evaluator.setting is Setting.PRED_ALL
+    groups = images if pred_all else [[record] for record in files]
+
+    start = time.perf_counter()
+    for group in tqdm(groups, desc="Scoring", unit="record", disable=not progress):
+        record = Record(group[0].split, group[0].row) if pred_all else group[0]
+        sample, path = dataset.read_objects(group), files[group[0]]
+        prediction = Prediction(record, sample, _read_map(path, sample, manifest["bits"]))
+        try:
+            evaluator.add(prediction, object_only=evaluator.setting is Setting.ORACLE_OBJ)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path.name}: {error}") from error
+
+    result = evaluator.result(
+        {**manifest["dataset"], "num_images": len(images), "num_records": len(groups)},
+        {"name": manifest["model"], "type": "predictions"},
+        seed=0,
+        config={"label_size": evaluator.label_size},
+        timings={"seconds": time.perf_counter() - start},
+    )
+    return result, evaluator.image_counts
 
 
-def _first_images(records: list[Record], count: int | None) -> list[Record]:
-    groups = itertools.groupby(records, lambda record: (record.split, record.row))
-    return [record for _, group in itertools.islice(groups, count) for record in group]
-
-
-def _share(records: list[Record], process: int, num_processes: int) -> list[Record]:
-    groups = itertools.groupby(records, lambda record: (record.split, record.row))
-    return [record for n, (_, group) in enumerate(groups) if n % num_processes == process for record in group]
+def _read_map(path: Path, sample: PartSample, bits: int) -> np.ndarray:
+    try:
+        values = LabelMap.from_png(path.read_bytes(), bits, path.name).values
+    except DatasetError as error:
+        raise ConfigurationError(f"{path.name} is no PNG with one channel of {bits} bits; write class ids.") from error
+    if values.shape != sample.part_map.shape:
+        raise ConfigurationError(
+            f"{path.name} has (height, width) {values.shape}, but its image {sample.image_id} "
+            f"{sample.part_map.shape}. Resize the scores to the image's size before taking the argmax."
+        )
+    return values

@@ -1,40 +1,62 @@
-"""A model with everything that decides how it is asked: the setting, the flavour and the options at test time."""
+"""A model with all options that its predictions depend on, run over records."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from ..data.part_dataset import PartDataset
-from ..data.records import Record
+from ..data.part_dataset import PartDataset, PartSample
+from ..data.records import Record, by_image
 from ..errors import ConfigurationError
-from ..inference.engine import NO_TTA, TestTimeAugmentation, takes_any_size
+from ..inference.engine import check_whole_images
+from ..inference.tta import NO_TTA, TestTimeAugmentation, View, mean_scores, takes_any_size
 from ..metrics.flavours import FlavourName
+from ..models.post_processing import best_class
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
-from .prediction import ObjectSource, Prediction, predict_records
-from .whole_images import predict_images, refuse_object_masks
+from .objects import ObjectSource
 
 Compat = Literal["ov_parts"]
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """The label map of one record.
+
+    Attributes:
+        record: The record, for `pred_all` an image.
+        sample: Its image and labels.
+        label_map: (H, W) int64 part ids at the image's size. With the object given, every pixel has a part, inside the
+            object or not; it is -1 for an object without parts. Otherwise it is -1 where "none" is best, or outside of
+            the object that was found.
+    """
+
+    record: Record
+    sample: PartSample
+    label_map: np.ndarray
+
+
 @dataclass
 class Predictor:
-    """Answers records as a setting wants it. Class names are encoded once, with the first question.
+    """Predicts the records of a dataset as a setting wants it. Class names are encoded once, when first needed.
 
     Args:
         model: On the device to be used.
         processor: The model's processor.
         dataset: Where records come from; its vocabulary is used, whatever the model was trained with.
-        setting: What the model is told about objects.
-        metrics: Whose definition of `pred_all` to use.
-        compat: "ov_parts" lets the families with `substring_candidates` answer every part whose class contains the
-            object's name; with None an object has its own parts only.
+        setting: What is given of the objects.
+        metrics: Whose definition of `pred_all` to use: "partclipseg" multiplies the score of a part by 0 where another
+            object than its own is best.
+        compat: "ov_parts" gives the families with `substring_candidates` every part whose class contains the object's
+            name as a candidate; with None an object has its own parts only.
         objects: Where the objects of `pred_obj` come from; None for the other settings.
         test_time: Options at test time.
         sliding_window: Whether to score overlapping windows and the whole image, and to average (CATSeg).
@@ -56,7 +78,8 @@ class Predictor:
     sliding_window: bool = False
     batch_size: int = 8
     workers: int = 0
-    _words: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
+    _class_inputs: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
+    _object_inputs: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.setting = get_setting(self.setting)
@@ -67,7 +90,7 @@ class Predictor:
                 f"{given}. See ovparts_hf.evaluation.objects, or `ovparts evaluate --objects`."
             )
         if self.setting is Setting.PRED_ALL:
-            refuse_object_masks(self.model)
+            check_whole_images(self.model)
         if self.sliding_window:
             self.processor = _with_sliding_window(self.processor)
 
@@ -76,44 +99,20 @@ class Predictor:
         """Whether candidates are chosen by substring, as in the original."""
         return self.compat == "ov_parts" and self.model.substring_candidates and self.setting is not Setting.PRED_ALL
 
+    @property
+    def _scores_none(self) -> bool:
+        return self.setting is Setting.PRED_ALL and self.model.scores_none
+
     def predict(self, records: Sequence[Record], progress: bool = False) -> Iterator[Prediction]:
-        """Answers records.
-
-        Args:
-            records: Objects; those of one image are adjacent.
-            progress: Whether to show a bar.
-
-        Yields:
-            A prediction for each, with `pred_all` for each image.
+        """Predicts records (those of one image are adjacent): yields one `Prediction` for each, with `pred_all` for
+        each image. `progress` shows a bar.
         """
-        if self._words is None:
-            names = self.dataset.taxonomy.part_classes
-            self._words = self.model.encode_vocabulary(self.processor, names, progress)
-        if self.setting is Setting.PRED_ALL:
-            return predict_images(
-                self.model,
-                self.processor,
-                self.dataset,
-                records,
-                self.workers,
-                progress,
-                words=self._words,
-                objects_first=self.metrics == "partclipseg",
-                test_time=self.test_time,
-            )
-        return predict_records(
-            self.model,
-            self.processor,
-            self.dataset,
-            records,
-            self.batch_size,
-            self.workers,
-            progress,
-            words=self._words,
-            by_substring=self.by_substring,
-            objects=self.objects,
-            test_time=self.test_time,
-        )
+        if self._class_inputs is None:
+            taxonomy = self.dataset.taxonomy
+            self._class_inputs = self.model.encode_vocabulary(self.processor, taxonomy.part_classes, progress)
+            if self.setting is Setting.PRED_ALL and self.metrics == "partclipseg":
+                self._object_inputs = self.model.encode_vocabulary(self.processor, taxonomy.object_classes)
+        return self._predictions(by_image(records), progress)
 
     def describe(self) -> dict[str, Any]:
         """What `BenchmarkResult.config` says of the options."""
@@ -131,6 +130,104 @@ class Predictor:
             "tta": tta,
             "crf": self.test_time.crf,
         }
+
+    def _predictions(self, groups: list[list[Record]], progress: bool) -> Iterator[Prediction]:
+        self.model.eval()
+        with_masks = self.model.requires_object_masks
+        images = _PreparedImages(
+            groups, self.dataset, self.processor, self.setting, self.objects, self.test_time, with_masks
+        )
+        one_by_one = self.setting is Setting.PRED_ALL or self.test_time.tta or with_masks
+        workers = self.workers if self.objects is None else 0
+        loader = DataLoader(images, 1 if one_by_one else self.batch_size, num_workers=workers, collate_fn=list)
+        with tqdm(total=len(images), desc="Evaluating", unit="image", disable=not progress) as bar:
+            for batch in loader:
+                yield from self._predict(batch)
+                bar.update(len(batch))
+
+    def _predict(self, batch: list[_PreparedImage]) -> Iterator[Prediction]:
+        candidates = [[self._candidates(record) for record, _ in image.samples] for image in batch]
+        scores = self._scores(batch, self._class_inputs, candidates)
+        for image, lists, maps_of_image in zip(batch, candidates, scores):
+            for (record, sample), ids, maps in zip(image.samples, lists, maps_of_image):
+                if self._object_inputs is not None:
+                    maps = self._only_of_best_object(maps, image)
+                if self._scores_none:
+                    ids = (*ids, -1)
+                label_map = best_class(self.test_time.refine(maps, sample.image), ids).cpu().numpy()
+                if self.objects is not None:
+                    label_map = np.where(sample.object_map != self.dataset.taxonomy.ignore_index, label_map, -1)
+                yield Prediction(record, sample, label_map)
+
+    def _candidates(self, record: Record) -> Sequence[int]:
+        taxonomy = self.dataset.taxonomy
+        if record.object_id is None:
+            return range(len(taxonomy.part_classes))
+        return (taxonomy.parts_named_after if self.by_substring else taxonomy.parts_of)(record.object_id)
+
+    def _scores(
+        self,
+        batch: list[_PreparedImage],
+        class_inputs: dict[str, torch.Tensor],
+        candidates: list[list[Sequence[int]]],
+    ) -> list[list[torch.Tensor]]:
+        if not self.model.classes_interact:  # then the others need not be looked at
+            classes = sorted({i for lists in candidates for ids in lists for i in ids})
+            class_inputs = {name: features[classes] for name, features in class_inputs.items()}
+            candidates = [[np.searchsorted(classes, ids).tolist() for ids in lists] for lists in candidates]
+        views = [image.views for image in batch]
+        sizes = [image.samples[0][1].part_map.shape for image in batch]
+        return mean_scores(self.model, self.processor, class_inputs, views, candidates, sizes, self._scores_none)
+
+    def _only_of_best_object(self, scores: torch.Tensor, image: _PreparedImage) -> torch.Tensor:
+        """(parts, H, W): 0 where another object than the part's own is best; "none", the last, as it is."""
+        taxonomy = self.dataset.taxonomy
+        count = len(taxonomy.object_classes)
+        [[objects]] = self._scores([image], self._object_inputs, [[range(count)]])
+        object_of = torch.tensor(taxonomy.part_object_ids, device=scores.device)
+        scores[: len(object_of)] *= objects[:count].argmax(0) == object_of[:, None, None]
+        return scores
+
+
+class _PreparedImage(NamedTuple):
+    """The records of one image with their labels, and the image as the model takes it."""
+
+    samples: list[tuple[Record, PartSample]]
+    views: list[View]
+
+
+@dataclass
+class _PreparedImages(Dataset):
+    """Reads and prepares images; has no model, so that workers need none."""
+
+    groups: list[list[Record]]
+    dataset: PartDataset
+    processor: PartSegmentationProcessor
+    setting: Setting
+    objects: ObjectSource | None
+    test_time: TestTimeAugmentation
+    with_masks: bool
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, index: int) -> _PreparedImage:
+        samples = self._read(self.groups[index])
+        masks = None
+        if self.with_masks:
+            masks = np.stack([sample.object_map != self.dataset.taxonomy.ignore_index for _, sample in samples])
+        return _PreparedImage(samples, self.test_time.views(self.processor, samples[0][1].image, masks))
+
+    def _read(self, records: list[Record]) -> list[tuple[Record, PartSample]]:
+        if self.setting is Setting.PRED_ALL:
+            return [(Record(records[0].split, records[0].row), self.dataset.read_objects(records))]
+        samples = [(record, self.dataset.read(record)) for record in records]
+        if self.objects is not None:
+            found = self.objects.find(samples[0][1])
+            for record, sample in samples:
+                inside = found == record.object_id
+                sample.object_map = np.where(inside, found, self.dataset.taxonomy.ignore_index)
+        return samples
 
 
 def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:

@@ -1,4 +1,4 @@
-"""How well each single record was answered, to show the best, the worst and the most confused ones."""
+"""How well single records were predicted, to show the best, the worst and the most confused ones."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Order = Literal["best", "worst", "confused"]
 
 @dataclass(frozen=True)
 class RecordScore:
-    """The answer for one record, in three numbers.
+    """How well one record was predicted, in three numbers.
 
     Attributes:
         record: The record, for `pred_all` an image.
         iou: Strict mean IoU over the parts that occur in it, in percent.
-        confused: Share of its labelled pixels that were answered with another part, 0 to 1.
-        mistaken: (part, answer), the ids of the two that were confused most; None if no pixel was.
+        confused: Share of its labelled pixels that were taken for another part, 0 to 1.
+        mistaken: (part, prediction), the ids of the two that were confused most; None if no pixel was.
     """
 
     record: Record
@@ -33,19 +33,14 @@ class RecordScore:
 
 
 def score_record(record: Record, matrix: np.ndarray) -> RecordScore:
-    """Scores one record.
-
-    Args:
-        record: The record.
-        matrix: int64 (K + 1, K + 1), what was counted in it: row = prediction, column = truth, index K = none.
-    """
+    """Scores a record by its int64 (K + 1, K + 1) counts: row = prediction, column = truth, index K = none."""
     iou = STRICT.counts(matrix).iou
     mean = float("nan") if np.isnan(iou).all() else float(100 * np.nanmean(iou))
     others = matrix[:-1, :-1].copy()
     np.fill_diagonal(others, 0)
     labelled, wrong = int(matrix[:, :-1].sum()), int(others.sum())
-    answer, part = (int(i) for i in np.unravel_index(others.argmax(), others.shape))
-    return RecordScore(record, mean, wrong / max(labelled, 1), (part, answer) if wrong else None)
+    predicted, part = (int(i) for i in np.unravel_index(others.argmax(), others.shape))
+    return RecordScore(record, mean, wrong / max(labelled, 1), (part, predicted) if wrong else None)
 
 
 def rank(scores: Iterable[RecordScore], order: Order, taxonomy: PartTaxonomy, count: int) -> list[RecordScore]:
@@ -54,19 +49,19 @@ def rank(scores: Iterable[RecordScore], order: Order, taxonomy: PartTaxonomy, co
     Args:
         scores: Of all records.
         order: "best" and "worst" by IoU, "confused" by the share of confused pixels. An object with a single part
-            cannot be answered wrongly inside its mask: it is never among the best.
+            cannot be predicted wrongly inside its mask: it is never among the best.
         taxonomy: Of the records.
         count: How many at most.
 
     Returns:
         Fewer than `count` if there are not as many; "confused" leaves out records without any confused pixel.
     """
-    keys = {"best": lambda each: -each.iou, "worst": lambda each: each.iou, "confused": lambda each: -each.confused}
-    fitting = [each for each in scores if not np.isnan(each.iou) and _shown(each, order, taxonomy)]
-    return _different_objects(sorted(fitting, key=keys[order]), count)
+    keys = {"best": lambda s: -s.iou, "worst": lambda s: s.iou, "confused": lambda s: -s.confused}
+    ranked = [score for score in scores if not np.isnan(score.iou) and _is_ranked(score, order, taxonomy)]
+    return _different_objects(sorted(ranked, key=keys[order]), count)
 
 
-def _shown(score: RecordScore, order: Order, taxonomy: PartTaxonomy) -> bool:
+def _is_ranked(score: RecordScore, order: Order, taxonomy: PartTaxonomy) -> bool:
     if order == "confused":
         return score.mistaken is not None
     object_id = score.record.object_id
@@ -75,8 +70,8 @@ def _shown(score: RecordScore, order: Order, taxonomy: PartTaxonomy) -> bool:
 
 def _different_objects(scores: Sequence[RecordScore], count: int) -> list[RecordScore]:
     chosen: dict[object, RecordScore] = {}
-    for each in scores:
-        record = each.record
+    for score in scores:
+        record = score.record
         if len(chosen) < count:
-            chosen.setdefault((record.split, record.row) if record.object_id is None else record.object_id, each)
+            chosen.setdefault((record.split, record.row) if record.object_id is None else record.object_id, score)
     return list(chosen.values())

@@ -1,144 +1,94 @@
-"""How a model is asked at test time: once, or in several views of an image whose scores are averaged."""
+"""Running a model: from prepared images and the classes that compete in them to scores.
+
+Whatever a model is used for, to segment images or to be evaluated, goes through `predict_scores`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
-from transformers import PreTrainedModel
+from PIL import Image
 
-from ..models.processing import PartSegmentationProcessor
-from .crf import load_crf, refine
-
-SHORT_EDGES = (256, 384, 512, 640, 768, 896)
-"""Lengths of the short side in the original's test-time augmentation."""
-LONGEST_EDGE = 3584
-"""Limit of the long side there."""
+from ..errors import ConfigurationError
+from ..models.modeling_utils import PartSegmentationModel
+from ..models.post_processing import LabelMaps, ScoreMaps
 
 
-class View(NamedTuple):
-    """One way to show an image.
+class Request(NamedTuple):
+    """One image, and which classes compete in it.
 
     Attributes:
-        inputs: The model's inputs, with a batch dimension.
-        flipped: Whether left and right are exchanged.
+        inputs: What the model takes, with a batch dimension, see `prepare_image`.
+        candidates: Ids of the competing classes, once for each object in the image or once for the whole image.
+        include_none: Whether "none" competes as well.
     """
 
     inputs: dict[str, torch.Tensor]
-    flipped: bool = False
+    candidates: Sequence[Sequence[int]]
+    include_none: bool = False
 
 
-class Asked(NamedTuple):
-    """What is wanted of one row of a model's output.
-
-    Attributes:
-        row: Index into the batch.
-        classes: Positions among the classes that the model scores.
-        size: (height, width) of the image.
-    """
-
-    row: int
-    classes: Sequence[int]
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class TestTimeAugmentation:
-    """Options at test time; all are off in the benchmark.
-
-    Attributes:
-        tta: Whether to average the scores of several views: the image and its mirror image, and where the model takes
-            any size both with each of `SHORT_EDGES`.
-        crf: Whether a dense CRF refines the scores.
-
-    Raises:
-        ConfigurationError: The module for a dense CRF is not installed.
-    """
-
-    __test__ = False  # not a test, whatever its name
-
-    tta: bool = False
-    crf: bool = False
-
-    def __post_init__(self) -> None:
-        if self.crf:
-            load_crf()
-
-    def refine(self, scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
-        """The (classes, H, W) scores of an image after all views were averaged."""
-        return refine(scores, image) if self.crf else scores
-
-    def views(
-        self, processor: PartSegmentationProcessor, image: Image.Image, object_masks: np.ndarray | None = None
-    ) -> list[View]:
-        """Prepares an image and the (objects, H, W) masks on it, once for each view."""
-        if not self.tta:
-            return [_view(processor, image, object_masks)]
-        any_size = takes_any_size(processor)
-        sizes = [{"shortest_edge": edge, "longest_edge": LONGEST_EDGE} for edge in SHORT_EDGES] if any_size else [None]
-        return [_view(processor, image, object_masks, size, flip) for size in sizes for flip in (False, True)]
-
-
-NO_TTA = TestTimeAugmentation()
-"""As the benchmark does it: the image once, and its scores as they are."""
-
-
-def takes_any_size(processor: PartSegmentationProcessor) -> bool:
-    """Whether a model takes images of any size; CLIPSeg and CATSeg take squares of one size."""
-    return "shortest_edge" in processor.image_processor.size
-
-
-def _view(
-    processor: PartSegmentationProcessor,
-    image: Image.Image,
-    object_masks: np.ndarray | None,
-    size: dict[str, int] | None = None,
-    flip: bool = False,
-) -> View:
-    arguments: dict[str, Any] = {} if size is None else {"size": size}
+def prepare_image(
+    processor: LabelMaps, image: Image.Image, object_masks: np.ndarray | None = None, **options: Any
+) -> dict[str, torch.Tensor]:
+    """The model's inputs for an image and, if the model requires them, for the (objects, H, W) masks on it."""
     if object_masks is not None:
-        arguments["object_masks"] = object_masks[..., ::-1] if flip else object_masks
-    images = [ImageOps.mirror(image) if flip else image]
-    return View(dict(processor.image_processor(images, return_tensors="pt", **arguments)), flip)
+        options["object_masks"] = object_masks
+    return dict(processor.image_processor([image], return_tensors="pt", **options))
 
 
 @torch.no_grad()
 def predict_scores(
-    model: PreTrainedModel,
-    processor: PartSegmentationProcessor,
-    views: Sequence[View],
-    words: dict[str, torch.Tensor],
-    asked: Sequence[Asked],
-    class_mask: torch.Tensor | None = None,
-    include_none: bool = False,
-) -> list[torch.Tensor]:
-    """Scores at the size of each image, averaged over views.
+    model: PartSegmentationModel, class_inputs: dict[str, torch.Tensor], requests: Sequence[Request]
+) -> list[list[ScoreMaps]]:
+    """The scores of each list of candidates of each image, at the size that the model chooses.
 
-    Args:
-        model: In evaluation mode.
-        processor: Its processor.
-        views: Of one image, or of several that go through the model together.
-        words: Vocabulary, as `model.encode_vocabulary` gives it.
-        asked: What is wanted.
-        class_mask: As the model's `forward` takes it.
-        include_none: Whether a map of "none" is added to each.
-
-    Returns:
-        For each of `asked` (classes, height, width), or (classes + 1, height, width) with "none" last: the scores that
-        the model's label maps compare, not below zero.
+    Images of one shape go through the model together. `class_inputs` is what `model.encode_vocabulary` gives.
     """
-    totals: list[Any] = [0] * len(asked)
-    for view in views:
-        inputs = {name: tensor.to(model.device, model.dtype) for name, tensor in view.inputs.items()}
-        outputs = model(**inputs, **words, class_mask=class_mask, include_none=include_none)
-        for number, (row, classes, size) in enumerate(asked):
-            logits = outputs.logits[row, list(classes)]
-            if include_none:
-                logits = torch.cat([logits, outputs.none_logits[row]])
-            maps = processor.score_maps(logits.float(), size)
-            totals[number] = totals[number] + (maps.flip(-1) if view.flipped else maps)
-    return [total / len(views) for total in totals]
+    shapes = {request.inputs["pixel_values"].shape for request in requests}
+    if model.requires_object_masks or len(shapes) > 1:
+        return [maps for request in requests for maps in _predict(model, class_inputs, [request])]
+    return _predict(model, class_inputs, requests)
+
+
+def _predict(
+    model: PartSegmentationModel, class_inputs: dict[str, torch.Tensor], requests: Sequence[Request]
+) -> list[list[ScoreMaps]]:
+    """Runs the model once. A row of its output is one image, or one object of the only image."""
+    row_per_object = model.requires_object_masks
+    rows = requests[0].candidates if row_per_object else [set().union(*request.candidates) for request in requests]
+    if not any(rows):
+        return [[ScoreMaps(torch.empty(0, 1, 1), ()) for _ in request.candidates] for request in requests]
+    num_classes = len(next(iter(class_inputs.values())))
+    class_mask = torch.zeros(len(rows), num_classes, dtype=torch.bool, device=model.device)
+    for row, ids in enumerate(rows):
+        class_mask[row, list(ids)] = True
+
+    inputs = {name: torch.cat([request.inputs[name] for request in requests]) for name in requests[0].inputs}
+    outputs = model(
+        **{name: tensor.to(model.device, model.dtype) for name, tensor in inputs.items()},
+        **class_inputs,
+        class_mask=None if class_mask.all() else class_mask,
+        include_none=any(request.include_none for request in requests),
+    )
+    score_maps: list[list[ScoreMaps]] = [[] for _ in requests]
+    for number, request in enumerate(requests):
+        for object_number, ids in enumerate(request.candidates):
+            row = object_number if row_per_object else number
+            logits = outputs.logits[row, list(ids)].float()
+            if request.include_none:
+                logits, ids = torch.cat([logits, outputs.none_logits[row].float()]), (*ids, -1)
+            score_maps[number].append(ScoreMaps(logits, tuple(ids)))
+    return score_maps
+
+
+def check_whole_images(model: PartSegmentationModel) -> None:
+    """Refuses a model that needs more than an image, namely the masks of objects."""
+    if model.requires_object_masks:
+        raise ConfigurationError(
+            f"{type(model).__name__} requires the mask of each object, so it cannot segment whole images. Use the "
+            "setting 'oracle_obj', or 'pred_obj' with the objects of another model."
+        )

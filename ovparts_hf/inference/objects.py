@@ -1,30 +1,27 @@
-"""Where the objects of an image are, as a user or another model says it."""
+"""Where the objects of an image are: masks and boxes that a user gives, and segmenters that find them by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image
-from transformers import pipeline
 
 from ..errors import ConfigurationError
-from ..evaluation.objects import SegmenterObjects
-from ..evaluation.whole_images import refuse_object_masks
-from ..taxonomy import PartTaxonomy
 from ..taxonomy.vocabulary import Vocabulary
-from ..utils.hub import first_line
+from ..utils.files import first_line
+from .engine import check_whole_images
 
 Masks: TypeAlias = "Mapping[str, np.ndarray] | np.ndarray"
-"""By object (height, width) bool, or (n, height, width) for several of it. An only object needs no name."""
+"""By object (height, width) bool, or (n, height, width) for several of it. The name may be left out where the
+vocabulary has a single object."""
 Boxes: TypeAlias = "Mapping[str, Sequence[Any]] | Sequence[Any]"
 """Likewise (left, top, right, bottom) in pixels, or a list of them."""
-NO_OBJECTS = 'Objects are looked for by their names, and free words have none: name parts as "dog\'s head".'
 
 
-class FoundObject(NamedTuple):
-    """One object of an image.
+class ObjectMask(NamedTuple):
+    """One object of an image, or all objects of one kind.
 
     Attributes:
         name: What it is.
@@ -35,23 +32,15 @@ class FoundObject(NamedTuple):
     mask: np.ndarray
 
 
-class ObjectFinder(Protocol):
+class ObjectSegmenter(Protocol):
     """Finds objects by their names: any function like this."""
 
-    def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[FoundObject]:
+    def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[ObjectMask]:
         """The objects of a vocabulary (`vocabulary.objects`) that are in an image, each with its name and mask."""
 
 
-def check_one_for_each(count: int, **regions: Any) -> None:
-    """Makes sure that a list of images comes with as long a list of each kind of regions.
-
-    Args:
-        count: How many images there are.
-        **regions: `object_masks`, `boxes`; None counts as not given.
-
-    Raises:
-        ConfigurationError: Something is no list, or of another length.
-    """
+def check_one_per_image(count: int, **regions: Any) -> None:
+    """Refuses `object_masks` or `boxes` (None: not given) that are not a list with one entry for each image."""
     for name, given in regions.items():
         if given is not None and (not isinstance(given, list | tuple) or len(given) != count):
             raise ConfigurationError(f"For {count} images, give a list of {count} {name}.")
@@ -59,53 +48,54 @@ def check_one_for_each(count: int, **regions: Any) -> None:
 
 def given_objects(
     masks: Masks | None, boxes: Boxes | None, vocabulary: Vocabulary, size: tuple[int, int]
-) -> list[FoundObject] | None:
-    """Brings masks or boxes into one form.
-
-    Args:
-        masks: See `Masks`.
-        boxes: See `Boxes`.
-        vocabulary: Whose objects they are.
-        size: (height, width) of the image.
-
-    Returns:
-        The objects, or None if neither was given.
-
-    Raises:
-        OVPartsError: Both were given, an object is unknown, or a mask or box does not fit the image.
-    """
+) -> list[ObjectMask] | None:
+    """The objects that a user marked in an image of this (height, width); None without masks and boxes."""
     if masks is None and boxes is None:
         return None
     if masks is not None and boxes is not None:
         raise ConfigurationError("object_masks and boxes say the same; give one of them.")
-    found = []
-    for name, value in _by_name(masks if boxes is None else boxes, vocabulary).items():
+    if boxes is None:
+        return validate_object_masks(_by_name(masks, vocabulary), vocabulary, size)
+    objects = []
+    for name, value in _by_name(boxes, vocabulary).items():
         vocabulary.parts_of(name)
-        regions = _masks(name, value, size) if boxes is None else _box_masks(name, value, size)
-        found += [FoundObject(name, region) for region in regions]
-    return found
+        objects += [ObjectMask(name, mask) for mask in masks_from_boxes(name, value, size)]
+    return objects
 
 
-def found_objects(found: Any, vocabulary: Vocabulary, size: tuple[int, int]) -> list[FoundObject]:
-    """Checks what an `ObjectFinder` returned, as that may be a user's function.
-
-    Args:
-        found: A list of names and masks, or `Masks` by name.
-        vocabulary: Whose objects they are.
-        size: (height, width) of the image.
-
-    Raises:
-        OVPartsError: It is something else, an object is unknown, or a mask does not fit the image.
-    """
+def validate_object_masks(objects: Any, vocabulary: Vocabulary, size: tuple[int, int]) -> list[ObjectMask]:
+    """Checks `Masks` by name, or the list that an `ObjectSegmenter` returned, as that may be a user's function."""
     try:
-        pairs = [(name, mask) for name, mask in (found.items() if isinstance(found, Mapping) else found)]
+        pairs = [(name, masks) for name, masks in (objects.items() if isinstance(objects, Mapping) else objects)]
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"An object_segmenter must return a list of (name, mask); this one returned {type(found).__name__}."
+            f"An object_segmenter must return a list of (name, mask); this one returned {type(objects).__name__}."
         ) from error
     for name, _ in pairs:
         vocabulary.parts_of(name)
-    return [FoundObject(name, mask) for name, value in pairs for mask in _masks(name, value, size)]
+    return [ObjectMask(name, mask) for name, masks in pairs for mask in _masks(name, masks, size)]
+
+
+def masks_from_boxes(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
+    """(height, width) bool for each box of an object; corners are rounded to whole pixels."""
+    try:
+        boxes = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):  # text, or boxes of different lengths
+        boxes = np.empty(0)
+    if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4 or not np.isfinite(boxes).all():
+        raise ConfigurationError(f"The box of {name!r} is {value!r}; give (left, top, right, bottom), or several.")
+    height, width = size
+    masks = []
+    for left, top, right, bottom in np.rint(boxes.reshape(-1, 4)).astype(int).tolist():
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            raise ConfigurationError(
+                f"The box {(left, top, right, bottom)} of {name!r} is empty or leaves the image, which is {width} "
+                f"wide and {height} high."
+            )
+        mask = np.zeros(size, dtype=bool)
+        mask[top:bottom, left:right] = True
+        masks.append(mask)
+    return masks
 
 
 def _by_name(given: Any, vocabulary: Vocabulary) -> Mapping[str, Any]:
@@ -128,85 +118,115 @@ def _masks(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
     return list(masks.reshape(-1, *size) > 0)
 
 
-def _box_masks(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
-    try:
-        boxes = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):  # words, or boxes of different lengths
-        boxes = np.empty(0)
-    if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4 or not np.isfinite(boxes).all():
-        raise ConfigurationError(f"The box of {name!r} is {value!r}; give (left, top, right, bottom), or several.")
-    height, width = size
-    regions = []
-    for left, top, right, bottom in np.rint(boxes.reshape(-1, 4)).astype(int).tolist():
-        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-            raise ConfigurationError(
-                f"The box {(left, top, right, bottom)} of {name!r} is empty or leaves the image, which is {width} "
-                f"wide and {height} high."
-            )
-        region = np.zeros(size, dtype=bool)
-        region[top:bottom, left:right] = True
-        regions.append(region)
-    return regions
-
-
-class WordFinder:
-    """Objects found by an open-vocabulary model that is asked for their names.
+class OpenVocabularyObjectSegmenter:
+    """An `ObjectSegmenter`: segments objects by an open-vocabulary model, with their names as its classes.
 
     Args:
-        segmenter: A `PartSegmenter` whose model can say "none".
+        segmenter: A `PartSegmenter` whose model can score "none".
+        name: What the model is called.
 
     Raises:
-        ConfigurationError: It cannot, and would find an object everywhere; or it needs to be told objects itself.
+        ConfigurationError: It cannot, and would find an object everywhere; or it requires object masks itself.
     """
 
-    def __init__(self, segmenter: Any) -> None:
+    def __init__(self, segmenter: Any, name: str | None = None) -> None:
         model = segmenter.model
-        refuse_object_masks(model)
+        check_whole_images(model)
         if not model.scores_none:
             raise ConfigurationError(
-                f"{type(model).__name__} has no score of 'none', so it would find an object everywhere; take another "
-                "model to find objects."
+                f"{type(model).__name__} has no score of 'none', so it would find an object everywhere. Take the "
+                "objects from another model."
             )
         self.segmenter = segmenter
+        self.name = name or model.name_or_path
 
-    def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[FoundObject]:
-        """See `ObjectFinder`."""
-        if not vocabulary.objects:
-            raise ConfigurationError(NO_OBJECTS)
-        found = self.segmenter(image, list(vocabulary.objects))
-        return [FoundObject(name, mask) for name, mask in found.masks().items()]
+    def __str__(self) -> str:
+        return self.name
+
+    def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[ObjectMask]:
+        """See `ObjectSegmenter`."""
+        found = self.segmenter(image, list(_object_names(vocabulary)))
+        return [ObjectMask(name, mask) for name, mask in found.masks().items()]
 
 
-class PipelineFinder:
-    """Objects found by a semantic, instance or panoptic segmentation model of transformers.
+class PretrainedObjectSegmenter:
+    """An `ObjectSegmenter`: a semantic, instance, panoptic or universal segmentation model of transformers.
+
+    Segments are taken by ascending score, so that the surest wins where some overlap; those without a score keep their
+    order.
 
     Args:
-        name_or_path: Its folder or Hub id. Its classes are matched with the objects' names, ignoring case.
-        device: Where it runs.
-
-    Raises:
-        ConfigurationError: There is no such model, or it segments no images.
+        segmenter: A pipeline "image-segmentation", or anything that is called likewise.
+        labels: The names of its classes.
+        objects: From its classes to objects; None: those that are spelled alike, ignoring case, where "car, auto"
+            names two spellings.
+        name: What the model is called.
     """
 
-    def __init__(self, name_or_path: str, device: Any = None) -> None:
+    def __init__(
+        self,
+        segmenter: Callable[[Image.Image], Sequence[Mapping[str, Any]]],
+        labels: Sequence[str],
+        objects: Mapping[str, str] | None = None,
+        name: str = "a segmenter",
+    ) -> None:
+        self.segmenter = segmenter
+        self.labels = labels
+        self.objects = objects
+        self.name = name
+
+    @classmethod
+    def load(
+        cls, name_or_path: str, objects: Mapping[str, str] | None = None, device: Any = None
+    ) -> PretrainedObjectSegmenter:
+        """Loads a segmentation model by its folder or Hub id."""
+        from transformers import pipeline  # which registers pipelines, and so imports this module
+
         try:
-            self.segmenter = pipeline("image-segmentation", model=name_or_path, device=device)
+            segmenter = pipeline("image-segmentation", model=name_or_path, device=device)
         except (OSError, ValueError, KeyError) as error:
             reason = first_line(error)
             raise ConfigurationError(f"{name_or_path!r} is not a model that finds objects: {reason}") from error
-        self.name = name_or_path
+        return cls(segmenter, list(segmenter.model.config.id2label.values()), objects, name_or_path)
 
-    def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[FoundObject]:
-        """See `ObjectFinder`.
+    def __str__(self) -> str:
+        return self.name
 
-        Raises:
-            ConfigurationError: The model knows none of the objects.
-        """
-        if not vocabulary.objects:
-            raise ConfigurationError(NO_OBJECTS)
-        parts = [vocabulary.classes[i] for ids in vocabulary.objects.values() for i in ids]
-        taxonomy = PartTaxonomy.from_part_classes(parts)
-        labels = list(self.segmenter.model.config.id2label.values())
-        found = SegmenterObjects(self.segmenter, labels, taxonomy, name=self.name).find_in(image)
-        masks = ((name, found == i) for i, name in enumerate(taxonomy.object_classes))
-        return [FoundObject(name, mask) for name, mask in masks if mask.any()]
+    def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[ObjectMask]:
+        """See `ObjectSegmenter`."""
+        names = list(_object_names(vocabulary))
+        objects = self.match(names)
+        object_map = np.full((image.height, image.width), -1)
+        for segment in sorted(self.segmenter(image), key=lambda segment: segment["score"] or 0):
+            if segment["label"] in objects:
+                object_map[np.asarray(segment["mask"]) > 0] = names.index(objects[segment["label"]])
+        return [ObjectMask(names[i], object_map == i) for i in np.unique(object_map).tolist() if i >= 0]
+
+    def match(self, names: Collection[str]) -> Mapping[str, str]:
+        """From the model's classes to these objects; refuses names that do not fit, and a model that knows none."""
+        objects = _spelled_alike(self.labels, names) if self.objects is None else self.objects
+        unknown = [label for label in objects if label not in self.labels]
+        unknown_objects = [name for name in objects.values() if name not in names]
+        if unknown or unknown_objects or not objects:
+            raise ConfigurationError(
+                f"The classes of {self.name} must be mapped to objects such as {list(names)[:5]}: {len(objects)} are, "
+                f"{unknown[:5]} are none of its classes (such as {list(self.labels)[:5]}) and {unknown_objects[:5]} no "
+                'objects. Give a mapping like {"automobile": "car"}.'
+            )
+        return objects
+
+
+def _object_names(vocabulary: Vocabulary) -> Collection[str]:
+    if not vocabulary.objects:
+        raise ConfigurationError(
+            'Objects are segmented by their names, and free text has none: name parts as "dog\'s head".'
+        )
+    return vocabulary.objects
+
+
+def _spelled_alike(labels: Sequence[str], names: Collection[str]) -> dict[str, str]:
+    objects = {name.lower(): name for name in names}
+    spellings = {label: [spelling.strip().lower() for spelling in label.split(",")] for label in labels}
+    return {
+        label: objects[spelling] for label in labels for spelling in reversed(spellings[label]) if spelling in objects
+    }

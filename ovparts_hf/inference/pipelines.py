@@ -12,7 +12,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from ..errors import ConfigurationError
 from ..utils.images import ImageInput, load_image
-from .objects import check_one_for_each
+from .objects import check_one_per_image
 from .segmenter import PartSegmenter
 
 TASK = "part-segmentation"
@@ -63,7 +63,8 @@ class PartSegmentationPipeline(Pipeline):
             `mask`, a PIL image of mode "L" and of the size of the upright image, 255 where the class is.
 
         Raises:
-            OVPartsError: An image cannot be read, words or masks do not fit, or the model needs masks or words.
+            OVPartsError: An image cannot be read, class names or masks do not fit, or the model needs masks or class
+                names.
         """
         if isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes):
             inputs = list(inputs)
@@ -71,9 +72,10 @@ class PartSegmentationPipeline(Pipeline):
                 return []
         given = {name: kwargs.pop(name) for name in _REGIONS if kwargs.get(name) is not None}
         if given and isinstance(inputs, list):
-            check_one_for_each(len(inputs), **given)
+            check_one_per_image(len(inputs), **given)
             inputs = [
-                {"image": image, **dict(zip(given, each))} for image, *each in zip(inputs, *given.values(), strict=True)
+                {"image": image, **dict(zip(given, regions))}
+                for image, *regions in zip(inputs, *given.values(), strict=True)
             ]
         elif given:
             inputs = {"image": inputs, **given}
@@ -98,22 +100,19 @@ class PartSegmentationPipeline(Pipeline):
         return {"image": load_image(inputs["image"]), **{name: inputs.get(name) for name in _REGIONS}}
 
     def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
-        batch = model_inputs if isinstance(model_inputs["image"], list) else _as_batch(model_inputs)
-        regions = {name: batch[name] for name in _REGIONS}
-        found = list(self.segmenter.stream(batch["image"], **regions, **options, batch_size=len(batch["image"])))
-        return {"found": found if batch is model_inputs else found[0]}
+        images = model_inputs["image"]
+        regions = {name: model_inputs[name] for name in _REGIONS}
+        if isinstance(images, list):
+            options["batch_size"] = len(images)
+        return {"result": self.segmenter(images, **regions, **options)}
 
     def postprocess(self, model_outputs: dict[str, Any]) -> list[dict[str, Any]]:
-        found = model_outputs["found"]
-        scores = dict(zip(found.classes, found.scores.tolist()))
+        result = model_outputs["result"]
+        scores = dict(zip(result.classes, result.scores.tolist()))
         return [
             {"score": scores[name], "label": name, "mask": Image.fromarray(mask).convert("L")}
-            for name, mask in found.masks().items()
+            for name, mask in result.masks().items()
         ]
-
-
-def _as_batch(inputs: dict[str, Any]) -> dict[str, list[Any]]:
-    return {name: [value] for name, value in inputs.items()}
 
 
 def register_pipelines() -> None:

@@ -19,7 +19,7 @@ from ..utils.resize import resize_nearest
 from . import visualization
 
 NONE = -1
-"""What a label map says where there is none of the classes."""
+"""Label of the pixels that are none of the classes."""
 OVERLAY_EDGE = 2048
 """Longest side of an overlay by default, in pixels."""
 _AT_ONCE = 2**22
@@ -27,12 +27,12 @@ _AT_ONCE = 2**22
 
 @dataclass(frozen=True, eq=False)
 class PartSegmentation:
-    """An answer to "where are these parts in this image".
+    """Where the parts are in an image.
 
     Attributes:
         image: The image, RGB and upright.
         label_map: (H, W) int16, for each pixel an index into `classes`, or -1 for none of them.
-        classes: The words that were asked for, such as "dog's head".
+        classes: The names that were looked for, such as "dog's head".
         scores: (classes,) float32 from 0 to 1, the mean score of a class over its pixels; 0 where it has none. Scores
             of different models mean different things.
     """
@@ -61,10 +61,10 @@ class PartSegmentation:
         """(H, W) bool, the pixels of one class.
 
         Raises:
-            ConfigurationError: It was not asked for.
+            ConfigurationError: There is no such class.
         """
         if name not in self.classes:
-            raise ConfigurationError(f"{name!r} was not asked for; the classes are {list(self.classes)}.")
+            raise ConfigurationError(f"{name!r} is no class of this result; its classes are {list(self.classes)}.")
         return self.label_map == self.classes.index(name)
 
     def masks(self) -> dict[str, np.ndarray]:
@@ -75,7 +75,7 @@ class PartSegmentation:
         """Annotations in COCO's format, JSON-ready.
 
         Args:
-            image_id: Written into each.
+            image_id: Written into each annotation.
 
         Returns:
             One for each class that was found: `segmentation` is run-length encoded (compressed, as pycocotools reads
@@ -104,8 +104,8 @@ class PartSegmentation:
         labels = columns[starts]
         encoded = {}
         for category in np.flatnonzero(self._counts).tolist():
-            mine = labels == category
-            bounds = np.stack([starts[mine], ends[mine]], axis=1).ravel()
+            runs = labels == category
+            bounds = np.stack([starts[runs], ends[runs]], axis=1).ravel()
             counts = np.diff(bounds, prepend=0, append=columns.size)
             uncompressed = {"size": list(self.label_map.shape), "counts": counts[: -1 if counts[-1] == 0 else None]}
             encoded[category] = coco_mask.frPyObjects(uncompressed, *self.label_map.shape)
@@ -113,7 +113,7 @@ class PartSegmentation:
 
     def to_json(self) -> dict[str, Any]:
         """All but the image, JSON-ready: its size, every class with score, area and color, and `to_coco`."""
-        colors = visualization.class_colors(self.classes)
+        colors = visualization.hex_colors(self.classes)
         return {
             "height": self.image.height,
             "width": self.image.width,
@@ -123,7 +123,7 @@ class PartSegmentation:
                     "name": name,
                     "score": round(float(self.scores[number]), 6),
                     "area": int(self._counts[number]),
-                    "color": "#" + bytes(colors[number].tolist()).hex(),
+                    "color": colors[number],
                 }
                 for number, name in enumerate(self.classes)
             ],
@@ -152,19 +152,21 @@ class PartSegmentation:
             longest_edge: A larger image is shrunk to this many pixels first; None paints it at its size.
 
         Raises:
-            ConfigurationError: A class was not asked for, or alpha is out of range.
+            ConfigurationError: There is no such class, or alpha is out of range.
         """
         small = self if longest_edge is None else self.shrunk(longest_edge)
         labels = small.label_map
         if only is not None:
             unknown = [name for name in only if name not in self.classes]
             if unknown:
-                raise ConfigurationError(f"{unknown} were not asked for; the classes are {list(self.classes)}.")
+                raise ConfigurationError(
+                    f"{unknown} are no classes of this result; its classes are {list(self.classes)}."
+                )
             labels = np.where(np.isin(labels, [self.classes.index(name) for name in only]), labels, NONE)
         return visualization.overlay(small.image, labels, self.classes, alpha, legend)
 
     def shrunk(self, longest_edge: int) -> PartSegmentation:
-        """The same with image and label map shrunk to so many pixels along the longer side, if they are larger."""
+        """The same with image and label map shrunk to a longer side of `longest_edge` pixels, if they are larger."""
         scale = longest_edge / max(self.image.size)
         if scale >= 1:
             return self

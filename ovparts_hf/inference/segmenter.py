@@ -1,14 +1,13 @@
-"""One image, any words: `PartSegmenter`."""
+"""One image, any class names: `PartSegmenter`."""
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,58 +16,44 @@ from transformers import PreTrainedModel
 
 from ..errors import ConfigurationError, OVPartsError
 from ..models.loading import TRAINED_TOY, ModelSource
-from ..models.painting import Layer, paint
+from ..models.post_processing import merge_score_maps
 from ..models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
-from ..taxonomy.vocabulary import Vocabulary, Words
-from ..utils.hub import first_line
+from ..taxonomy.vocabulary import Vocabulary, VocabularyInput
+from ..utils.files import first_line
 from ..utils.images import ImageInput, load_image
-from .engine import NO_TTA
+from .engine import Request, predict_scores, prepare_image
 from .objects import (
     Boxes,
-    FoundObject,
     Masks,
-    ObjectFinder,
-    PipelineFinder,
-    WordFinder,
-    check_one_for_each,
-    found_objects,
+    ObjectMask,
+    ObjectSegmenter,
+    OpenVocabularyObjectSegmenter,
+    PretrainedObjectSegmenter,
+    check_one_per_image,
     given_objects,
+    validate_object_masks,
 )
-from .result import NONE, PartSegmentation
+from .result import PartSegmentation
 
 logger = logging.getLogger(__name__)
 
 _VOCABULARIES_KEPT = 16
 
-
-@dataclass(frozen=True)
-class _Asked:
-    """What is asked about one image.
-
-    Attributes:
-        image: RGB and upright.
-        objects: Those in it, or None if nothing is known.
-        inputs: What the model sees, with a batch dimension.
-        may_be_none: Whether there can be pixels of no part where parts are looked for.
-    """
-
-    image: Image.Image
-    objects: list[FoundObject] | None
-    inputs: dict[str, torch.Tensor]
-    may_be_none: bool
+_Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, Request]
+"""An image, RGB and upright; the objects in it, or None for any; and what the model is run with."""
 
 
 class PartSegmenter:
     """Finds parts in images.
 
-    Features of class names are kept: a second image with the same words costs no text encoding.
+    Features of class names are kept: a second image with the same vocabulary costs no text encoding.
 
     Args:
         model: A model of this library, on the device to be used.
         processor: Its processor.
-        object_segmenter: Finds the objects whose parts are asked for, if no masks or boxes of them are given; parts are
-            then only looked for inside their objects. A model that must be told an object's mask (ZSseg+) needs it.
-            A function (see `ObjectFinder`), or another `PartSegmenter`, which is then asked for whole objects.
+        object_segmenter: Finds the objects of the vocabulary, if no masks or boxes of them are given; parts are then
+            only looked for inside their objects. A model that requires object masks (ZSseg+) needs it. A function (see
+            `ObjectSegmenter`), or another `PartSegmenter`, whose classes are then the names of the objects.
 
     Example:
         >>> segmenter = PartSegmenter.from_pretrained("models/clipseg-pascal")
@@ -80,13 +65,14 @@ class PartSegmenter:
         self,
         model: PreTrainedModel,
         processor: PartSegmentationProcessor | ClosedVocabularyProcessor,
-        object_segmenter: ObjectFinder | PartSegmenter | None = None,
+        object_segmenter: ObjectSegmenter | PartSegmenter | None = None,
     ) -> None:
+        if isinstance(object_segmenter, PartSegmenter):
+            object_segmenter = OpenVocabularyObjectSegmenter(object_segmenter)
         self.model = model.eval()
         self.processor = processor
-        found_by_words = isinstance(object_segmenter, PartSegmenter)
-        self.object_segmenter = WordFinder(object_segmenter) if found_by_words else object_segmenter
-        self._words: OrderedDict[tuple[str, ...], dict[str, torch.Tensor]] = OrderedDict()
+        self.object_segmenter = object_segmenter
+        self._class_inputs: OrderedDict[tuple[str, ...], dict[str, torch.Tensor]] = OrderedDict()
 
     @classmethod
     def from_pretrained(
@@ -94,7 +80,7 @@ class PartSegmenter:
         name_or_path: str | Path = TRAINED_TOY,
         device: Any = None,
         dtype: torch.dtype | str | None = None,
-        object_segmenter: str | Path | ObjectFinder | PartSegmenter | None = None,
+        object_segmenter: str | Path | ObjectSegmenter | PartSegmenter | None = None,
     ) -> PartSegmenter:
         """Loads a model.
 
@@ -103,8 +89,8 @@ class PartSegmenter:
                 one of `TOY_MODELS`; by default the toy model, which knows drawn objects only.
             device: Where it runs; None for the accelerator, if there is one.
             dtype: Of the weights, such as `torch.bfloat16` or "bfloat16"; None for float32.
-            object_segmenter: As for `PartSegmenter`, or the name of a model: of this library, which is then asked for
-                whole objects, or a segmentation model of transformers that knows their names.
+            object_segmenter: As for `PartSegmenter`, or the name of a model: of this library, whose classes are then
+                the names of the objects, or a segmentation model of transformers that knows these names.
 
         Raises:
             ConfigurationError: There is no such model, or no such device or precision.
@@ -114,16 +100,16 @@ class PartSegmenter:
         model, processor = source.load()
         if source.is_base_model:
             logger.warning(
-                "%s was not trained for parts: some of its weights are random, and so are answers.", name_or_path
+                "%s was not trained for parts: some of its weights are random, and so are its results.", name_or_path
             )
         if isinstance(object_segmenter, str | Path):
-            object_segmenter = _load_finder(str(object_segmenter), device)
+            object_segmenter = _load_object_segmenter(str(object_segmenter), device)
         return cls(model.to(device, dtype), processor, object_segmenter)
 
     def __call__(
         self,
         images: ImageInput | Sequence[ImageInput],
-        parts: Words | None = None,
+        parts: VocabularyInput | None = None,
         *,
         object_masks: Masks | Sequence[Masks] | None = None,
         boxes: Boxes | Sequence[Boxes] | None = None,
@@ -135,35 +121,36 @@ class PartSegmenter:
         """Finds parts.
 
         Args:
-            images: An image (see `images.load_image`), or a list of them.
-            parts: What to look for: `{"dog": ["head", "ear"]}`, `["dog's head", "dog's ear"]`, free words, a
-                `PartTaxonomy`, or "dog: head, ear; bus: wheel"; None for the model's own vocabulary.
+            images: An image (see `utils.images.load_image`), or a list of them.
+            parts: What to look for: `{"dog": ["head", "ear"]}`, `["dog's head", "dog's ear"]`, free text
+                (`["a red door"]`), a `PartTaxonomy`, or "dog: head, ear; bus: wheel"; None for the model's own
+                vocabulary.
             object_masks: Masks of the objects by name, (height, width) or (n, height, width) bool. Each pixel of a mask
                 then gets one of the object's parts, and others none. For a list of images a list.
             boxes: Instead of masks, (left, top, right, bottom) in pixels of the upright image.
             background: Whether a pixel may be none of the classes; None: wherever the model can tell and no masks are
                 given.
             threshold: A class must score more than this, from 0 to 1, or the pixel is none.
-            top_k: How many classes may be answered; those with the highest scores.
+            top_k: At most so many classes, those with the highest mean scores.
             batch_size: Images in a forward pass, where the model can take several.
 
         Returns:
             A result, or for a list of images a list of results.
 
         Raises:
-            OVPartsError: An image cannot be read, words or masks do not fit, or the model needs masks.
+            OVPartsError: An image cannot be read, class names or masks do not fit, or the model needs masks.
         """
         if not isinstance(images, Sequence) or isinstance(images, str | bytes):
             images, object_masks, boxes = [images], [object_masks], [boxes]
             [result] = self.stream(images, parts, object_masks, boxes, background, threshold, top_k)
             return result
-        check_one_for_each(len(images), object_masks=object_masks, boxes=boxes)
+        check_one_per_image(len(images), object_masks=object_masks, boxes=boxes)
         return list(self.stream(images, parts, object_masks, boxes, background, threshold, top_k, batch_size))
 
     def stream(
         self,
         images: Iterable[ImageInput],
-        parts: Words | None = None,
+        parts: VocabularyInput | None = None,
         object_masks: Iterable[Masks | None] | None = None,
         boxes: Iterable[Boxes | None] | None = None,
         background: bool | None = None,
@@ -176,23 +163,29 @@ class PartSegmenter:
             raise ConfigurationError("Several images are streamed: give a list or a generator; of one, make a list.")
         vocabulary = self._vocabulary(parts)
         self._check(background, threshold, top_k, batch_size)
-        words = self._encode(vocabulary.classes)
-        requests = (self._ask(*each, vocabulary) for each in _with_regions(images, object_masks, boxes))
-        while batch := list(islice(requests, batch_size)):
-            for group in _same_shape(batch, self.model.requires_object_masks):
-                for asked, layers in zip(group, self._score(group, vocabulary, words, background)):
-                    size = (asked.image.height, asked.image.width)
-                    painted = paint(layers, size, len(vocabulary.classes), self.processor, threshold, top_k)
-                    yield PartSegmentation(asked.image, painted[0], vocabulary.classes, painted[1])
+        class_inputs = self._encode(vocabulary.classes)
+        prepared = (
+            self._prepare(image, *regions, vocabulary, background)
+            for image, *regions in _with_regions(images, object_masks, boxes)
+        )
+        while batch := list(islice(prepared, batch_size)):
+            scores = predict_scores(self.model, class_inputs, [request for *_, request in batch])
+            for (image, objects, _), maps in zip(batch, scores):
+                if objects is not None:
+                    maps = [of_object._replace(region=mask) for of_object, (_, mask) in zip(maps, objects)]
+                label_map, mean_scores = merge_score_maps(
+                    maps, image.size[::-1], len(vocabulary.classes), self.processor.scores, threshold, top_k
+                )
+                yield PartSegmentation(image, label_map, vocabulary.classes, mean_scores)
 
     def prepare(
         self,
-        parts: Words | None = None,
+        parts: VocabularyInput | None = None,
         background: bool | None = None,
         threshold: float | None = None,
         top_k: int | None = None,
     ) -> tuple[str, ...]:
-        """Checks what will be asked and encodes the words, before any image is there.
+        """Checks options and encodes the class names, before any image is there.
 
         Args:
             parts: As for calling the object.
@@ -204,16 +197,16 @@ class PartSegmenter:
             The classes.
 
         Raises:
-            OVPartsError: The words cannot be understood, or the model does not take them, or something is out of range.
+            OVPartsError: The vocabulary cannot be read, the model does not take it, or something is out of range.
         """
         self._check(background, threshold, top_k)
         vocabulary = self._vocabulary(parts)
         self._encode(vocabulary.classes)
         return vocabulary.classes
 
-    # ---- words -------------------------------------------------------------------------------------------------------
+    # ---- class names -------------------------------------------------------------------------------------------------
 
-    def _vocabulary(self, parts: Words | None) -> Vocabulary:
+    def _vocabulary(self, parts: VocabularyInput | None) -> Vocabulary:
         if parts is None:
             parts = self.model.vocabulary
             if parts is None:
@@ -221,20 +214,20 @@ class PartSegmenter:
         return Vocabulary.of(parts)
 
     def _encode(self, classes: tuple[str, ...]) -> dict[str, torch.Tensor]:
-        words = self._words.pop(classes, None)  # one step, for threads that share the object
-        if words is None:
+        inputs = self._class_inputs.pop(classes, None)  # one step, for threads that share the object
+        if inputs is None:
             with torch.no_grad():
-                words = self.model.encode_vocabulary(self.processor, classes)
-        self._words[classes] = words  # as the latest
-        if len(self._words) > _VOCABULARIES_KEPT:
-            self._words.popitem(last=False)
-        return words
+                inputs = self.model.encode_vocabulary(self.processor, classes)
+        self._class_inputs[classes] = inputs  # as the latest
+        if len(self._class_inputs) > _VOCABULARIES_KEPT:
+            self._class_inputs.popitem(last=False)
+        return inputs
 
     def _check(self, background: bool | None, threshold: float | None, top_k: int | None, batch_size: int = 1) -> None:
         if background and not self.model.scores_none:
             raise ConfigurationError(
-                f"{type(self.model).__name__} has no score of 'none', so background=True cannot be had; set a "
-                "threshold instead."
+                f"{type(self.model).__name__} has no score of 'none', so background=True is not possible; set "
+                "a threshold instead."
             )
         if threshold is not None and not 0 <= threshold <= 1:
             raise ConfigurationError(f"threshold is {threshold}; it must lie between 0 and 1.")
@@ -245,81 +238,50 @@ class PartSegmenter:
 
     # ---- images ----------------------------------------------------------------------------------------------------
 
-    def _ask(self, image: ImageInput, masks: Masks | None, boxes: Boxes | None, vocabulary: Vocabulary) -> _Asked:
+    def _prepare(
+        self,
+        image: ImageInput,
+        masks: Masks | None,
+        boxes: Boxes | None,
+        vocabulary: Vocabulary,
+        background: bool | None,
+    ) -> _Prepared:
         image = load_image(image)
-        objects = given_objects(masks, boxes, vocabulary, (image.height, image.width))
+        size = (image.height, image.width)
+        objects = given_objects(masks, boxes, vocabulary, size)
         if objects is None and self.object_segmenter is not None:
-            objects = found_objects(self.object_segmenter(image, vocabulary), vocabulary, (image.height, image.width))
-        shown = None
+            objects = validate_object_masks(self.object_segmenter(image, vocabulary), vocabulary, size)
+        required_masks = None
         if self.model.requires_object_masks:
             if objects is None:
                 raise ConfigurationError(
-                    f"{type(self.model).__name__} answers only for an object whose mask it is told: give object_masks "
-                    "or boxes, or load it with an object_segmenter (`ovparts predict --objects`)."
+                    f"{type(self.model).__name__} requires the mask of each object: give object_masks or boxes, or "
+                    "load it with an object_segmenter (`ovparts predict --objects`)."
                 )
-            shown = np.array([each.mask for each in objects]).reshape(-1, image.height, image.width)
-        [view] = NO_TTA.views(self.processor, image, shown)
-        return _Asked(image, objects, view.inputs, objects is None or boxes is not None)
-
-    @torch.no_grad()
-    def _score(
-        self, group: list[_Asked], vocabulary: Vocabulary, words: dict[str, torch.Tensor], background: bool | None
-    ) -> list[list[Layer]]:
-        """The competing scores of each image, whose size the model chooses; the group goes through it together."""
-        everything = range(len(vocabulary.classes))
-        candidates = [
-            [everything] if asked.objects is None else [vocabulary.parts_of(each.name) for each in asked.objects]
-            for asked in group
-        ]
-        rows = (
-            candidates[0] if self.model.requires_object_masks else [sorted(set().union(*each)) for each in candidates]
-        )
-        if not any(rows):  # no object was found
-            return [[] for _ in group]
-        may_be_none = [
-            self.model.scores_none and (asked.may_be_none if background is None else background) for asked in group
-        ]
-        class_mask = torch.zeros(len(rows), len(everything), dtype=torch.bool, device=self.model.device)
-        for row, allowed in enumerate(rows):
-            class_mask[row, list(allowed)] = True
-        inputs = {name: torch.cat([asked.inputs[name] for asked in group]) for name in group[0].inputs}
-        inputs = {name: tensor.to(self.model.device, self.model.dtype) for name, tensor in inputs.items()}
-        if class_mask.all():
-            class_mask = None
-        outputs = self.model(**inputs, **words, class_mask=class_mask, include_none=any(may_be_none))
-
-        layers = []
-        for number, (asked, choices) in enumerate(zip(group, candidates)):
-            of_image = []
-            for each, ids in enumerate(choices):
-                row = each if self.model.requires_object_masks else number
-                logits = outputs.logits[row, list(ids)].float()
-                if may_be_none[number]:
-                    logits, ids = torch.cat([logits, outputs.none_logits[row].float()]), (*ids, NONE)
-                of_image.append(Layer(logits, tuple(ids), asked.objects[each].mask if asked.objects else None))
-            layers.append(of_image)
-        return layers
+            required_masks = np.array([mask for _, mask in objects]).reshape(-1, *size)
+        candidates = [range(len(vocabulary.classes))]
+        if objects is not None:
+            candidates = [vocabulary.parts_of(name) for name, _ in objects]
+        if background is None:
+            background = objects is None or boxes is not None
+        inputs = prepare_image(self.processor, image, required_masks)
+        return image, objects, Request(inputs, candidates, background and self.model.scores_none)
 
 
 def _with_regions(
     images: Iterable[ImageInput], object_masks: Iterable[Masks | None] | None, boxes: Iterable[Boxes | None] | None
 ) -> Iterator[tuple[ImageInput, Masks | None, Boxes | None]]:
-    """Each image with what belongs to it."""
-    masks = repeat(None) if object_masks is None else iter(object_masks)
-    regions = repeat(None) if boxes is None else iter(boxes)
+    """Each image with its masks and boxes."""
+    masks_of_images = repeat(None) if object_masks is None else iter(object_masks)
+    boxes_of_images = repeat(None) if boxes is None else iter(boxes)
     for image in images:
         try:
-            together = image, next(masks), next(regions)
+            regions = next(masks_of_images), next(boxes_of_images)
         except StopIteration:
-            raise ConfigurationError("There are more images than object_masks or boxes; give each its own.") from None
-        yield together
-
-
-def _same_shape(batch: list[_Asked], one_by_one: bool) -> list[list[_Asked]]:
-    """Images that can go through the model together."""
-    if one_by_one or len({asked.inputs["pixel_values"].shape for asked in batch}) > 1:
-        return [[asked] for asked in batch]
-    return [batch]
+            raise ConfigurationError(
+                "There are more images than object_masks or boxes; give one for each image."
+            ) from None
+        yield image, *regions
 
 
 def _usable_device(device: Any) -> Any:
@@ -336,15 +298,15 @@ def _usable_device(device: Any) -> Any:
 
 
 def _floating(dtype: torch.dtype | str | None) -> torch.dtype | None:
-    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if dtype is not None and not (isinstance(found, torch.dtype) and found.is_floating_point):
+    chosen = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is not None and not (isinstance(chosen, torch.dtype) and chosen.is_floating_point):
         raise ConfigurationError(f"dtype is {dtype!r}; give float32, bfloat16 or float16.")
-    return found
+    return chosen
 
 
-def _load_finder(name_or_path: str, device: Any) -> ObjectFinder:
+def _load_object_segmenter(name_or_path: str, device: Any) -> ObjectSegmenter:
     try:
         segmenter = PartSegmenter.from_pretrained(name_or_path, device)
     except ConfigurationError:  # none of this library
-        return PipelineFinder(name_or_path, device)
-    return WordFinder(segmenter)
+        return PretrainedObjectSegmenter.load(name_or_path, device=device)
+    return OpenVocabularyObjectSegmenter(segmenter)

@@ -144,7 +144,7 @@ def _split(name: str) -> tuple[str, str]:
     try:
         return split_part_class(name)
     except TaxonomyError:
-        return "", name  # free words count as parts of one nameless object
+        return "", name  # free text counts as a part of one nameless object
 
 
 def _choose(part_name: str, lab: np.ndarray, used: list[int]) -> int:

@@ -3,21 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from transformers.utils import ModelOutput
 
 from ..errors import OVPartsError
-
-if TYPE_CHECKING:
-    from .outputs import PartSegmentationOutput
 
 SCORES = ("logits", "probabilities", "plain")
 """What is resized to an image's size: scores, from which probabilities are then made; probabilities; or scores that
 are compared as they are."""
 BAND = 2**24
 """How many scores of a large image are held at once, about."""
+
+
+def upsample_scores(
+    logits: torch.Tensor, size: tuple[int, int] | None = None, scores: str = "logits", rows: slice | None = None
+) -> torch.Tensor:
+    """(classes, h, w) at the image's size, in the form in which scores are compared, not below zero.
+
+    `rows` of it only, where all would not fit into memory, are equal to those of the whole up to rounding.
+    """
+    maps = logits.sigmoid() if scores == "probabilities" else logits
+    if size is not None:
+        height, width = size
+        if rows is not None and rows != slice(0, height):
+            maps = _source_rows(maps, height, rows)
+            height = rows.stop - rows.start
+        if not len(maps):
+            return maps.new_zeros(0, height, width)
+        maps = F.interpolate(maps[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+    return maps.sigmoid() if scores == "logits" else maps
+
+
+def _source_rows(maps: torch.Tensor, height: int, rows: slice) -> torch.Tensor:
+    """(classes, h, w) -> (classes, rows, w): some of the rows that bilinear interpolation to `height` gives."""
+    target = torch.arange(rows.start, rows.stop, device=maps.device, dtype=torch.float64)
+    source = ((target + 0.5) * (maps.shape[1] / height) - 0.5).clamp(min=0)
+    above = source.long()
+    below = (above + 1).clamp(max=maps.shape[1] - 1)
+    return torch.lerp(maps[:, above], maps[:, below], (source - above).to(maps)[:, None])
+
+
+def row_bands(size: tuple[int, int], num_classes: int) -> Iterator[slice]:
+    """Cuts an image (height, width) into bands of rows whose scores fit into memory together."""
+    height, width = size
+    count = max(1, BAND // (num_classes * width))
+    for start in range(0, height, count):
+        yield slice(start, min(start + count, height))
+
+
+def best_class(scores: torch.Tensor, ids: Sequence[int] | torch.Tensor) -> torch.Tensor:
+    """(n, H, W) scores of n classes -> (H, W) int64, the best one (of equals the first); -1 if there is none."""
+    if len(ids) == 0:
+        return torch.full(scores.shape[-2:], -1, device=scores.device)
+    return torch.as_tensor(ids, device=scores.device)[scores.argmax(0)]
 
 
 def label_map(
@@ -35,8 +77,8 @@ def label_map(
     Args:
         logits: (classes, h, w).
         size: Target (height, width), or None for the size of `logits`.
-        candidates: Class ids that may be answered; all when None.
-        none_logits: (1, h, w); where "none" wins, the answer is -1.
+        candidates: Class ids to choose from; all when None.
+        none_logits: (1, h, w); where "none" wins, the label is -1.
         scores: One of `SCORES`.
 
     Returns:
@@ -45,153 +87,83 @@ def label_map(
     ids = torch.arange(len(logits), device=logits.device)
     if candidates is not None:
         ids = torch.as_tensor(candidates, dtype=torch.long, device=logits.device)
-    if len(ids) == 0:
-        return torch.full(size or logits.shape[-2:], -1, device=logits.device)
-    maps = logits[ids] if none_logits is None else torch.cat([logits[ids], none_logits])
+    maps = logits[ids]
     if none_logits is not None:
-        ids = torch.cat([ids, ids.new_full((1,), -1)])
-    return ids[score_maps(maps, size, scores).argmax(0)]
+        maps, ids = torch.cat([maps, none_logits]), torch.cat([ids, ids.new_full((1,), -1)])
+    return best_class(upsample_scores(maps, size, scores), ids)
 
 
-def score_maps(logits: torch.Tensor, size: tuple[int, int] | None = None, scores: str = "logits") -> torch.Tensor:
-    """The scores of one image in the form in which they are compared.
-
-    Args:
-        logits: (classes, h, w).
-        size: Target (height, width), or None for the size of `logits`.
-        scores: One of `SCORES`.
-
-    Returns:
-        (classes, height, width), not below zero.
-    """
-    maps = logits.sigmoid() if scores == "probabilities" else logits
-    if size is not None:
-        if not len(maps):
-            return maps.new_zeros(0, *size)
-        maps = F.interpolate(maps[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
-    return maps.sigmoid() if scores == "logits" else maps
-
-
-def row_bands(size: tuple[int, int], num_classes: int) -> Iterator[slice]:
-    """Cuts an image (height, width) into bands of rows whose scores fit into memory together, for `score_band`."""
-    height, width = size
-    count = max(1, BAND // (num_classes * width))
-    for start in range(0, height, count):
-        yield slice(start, min(start + count, height))
-
-
-def score_band(logits: torch.Tensor, size: tuple[int, int], rows: slice, scores: str = "logits") -> torch.Tensor:
-    """Some rows of what `score_maps` gives, for images whose scores would not fit into memory at once.
-
-    Args:
-        logits: (classes, h, w).
-        size: Target (height, width).
-        rows: Which rows, with both ends.
-        scores: One of `SCORES`.
-
-    Returns:
-        (classes, rows, width), equal to `score_maps` up to rounding, and exactly if all rows are asked for.
-    """
-    height, width = size
-    if rows == slice(0, height):
-        return score_maps(logits, size, scores)
-    maps = logits.sigmoid() if scores == "probabilities" else logits
-    wanted = torch.arange(rows.start, rows.stop, device=maps.device, dtype=torch.float64)
-    source = ((wanted + 0.5) * (maps.shape[1] / height) - 0.5).clamp(min=0)  # where bilinear interpolation looks
-    above = source.long()
-    below = (above + 1).clamp(max=maps.shape[1] - 1)
-    band = torch.lerp(maps[:, above], maps[:, below], (source - above).to(maps)[:, None])
-    band = F.interpolate(band[None], size=(len(wanted), width), mode="bilinear", align_corners=False)[0]
-    return band.sigmoid() if scores == "logits" else band
-
-
-class LabelMaps:
-    """What processors do with a model's outputs.
+class ScoreMaps(NamedTuple):
+    """Scores of classes that compete for the pixels of a region.
 
     Attributes:
-        scores: One of `SCORES`.
+        logits: (n, h, w), in float32.
+        ids: The n classes; -1 stands for none.
+        region: (H, W) bool; None for the whole image.
     """
 
-    scores: str
+    logits: torch.Tensor
+    ids: tuple[int, ...]
+    region: np.ndarray | None = None
 
-    def label_map(
-        self,
-        logits: torch.Tensor,
-        size: tuple[int, int] | None = None,
-        candidates: Sequence[int] | None = None,
-        none_logits: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """`label_map` of one image, comparing scores in the form that this processor's model needs."""
-        return label_map(logits, size, candidates, none_logits, self.scores)
+    def only(self, classes: set[int]) -> ScoreMaps:
+        """The same without the other classes; none stays."""
+        positions = [i for i, class_id in enumerate(self.ids) if class_id in classes or class_id < 0]
+        return ScoreMaps(self.logits[positions], tuple(self.ids[i] for i in positions), self.region)
 
-    def score_maps(self, logits: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
-        """`score_maps` of one image, in the form that this processor's model needs."""
-        return score_maps(logits, size, self.scores)
 
-    def score_band(self, logits: torch.Tensor, size: tuple[int, int], rows: slice) -> torch.Tensor:
-        """`score_band` of one image, in the form that this processor's model needs."""
-        return score_band(logits, size, rows, self.scores)
+def merge_score_maps(
+    maps: Sequence[ScoreMaps],
+    size: tuple[int, int],
+    num_classes: int,
+    scores: str = "logits",
+    threshold: float | None = None,
+    top_k: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives each pixel the class that scores best there, in bounded memory; where regions overlap, the best of all.
 
-    def post_process_part_segmentation(
-        self,
-        outputs: PartSegmentationOutput,
-        target_sizes: Sequence[tuple[int, int]] | None = None,
-        candidates: Sequence[Sequence[int] | None] | None = None,
-        include_none: bool = False,
-    ) -> list[torch.Tensor]:
-        """Turns a model's scores into one label map per image.
-
-        Args:
-            outputs: What the model returned.
-            target_sizes: (height, width) per image, usually that of the original; None keeps the model's.
-            candidates: Per image the class ids that may be answered, e.g. the parts of the objects in it, or None.
-            include_none: Whether "none" may win; its pixels become -1.
-
-        Returns:
-            Per image (height, width) int64, class ids.
-
-        Raises:
-            OVPartsError: There are not as many sizes or candidate lists as images, or "none" was not scored.
-        """
-        count = len(outputs.logits)
-        for name, values in (("target_sizes", target_sizes), ("candidates", candidates)):
-            if values is not None and len(values) != count:
-                raise OVPartsError(f"{len(values)} {name} were given for {count} images; give one for each.")
-        if include_none and outputs.none_logits is None:
-            raise OVPartsError("The outputs hold no scores for 'none'; run the model with include_none=True.")
-        return [
-            self.label_map(
-                outputs.logits[i],
-                target_sizes[i] if target_sizes is not None else None,
-                candidates[i] if candidates is not None else None,
-                outputs.none_logits[i] if include_none else None,
-            )
-            for i in range(count)
-        ]
-
-    def post_process_semantic_segmentation(
-        self, outputs: PartSegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None = None
-    ) -> list[torch.Tensor]:
-        """`SemanticLabelMaps.post_process_semantic_segmentation`."""
-        return semantic_maps(outputs, target_sizes, self.scores)
+    A class must score more than `threshold`; `top_k` keeps the classes with the highest mean scores. Returns the label
+    map, `size` int16 with -1 for none, and the mean score of each class over its pixels, (num_classes,) float32.
+    """
+    labels = np.full(size, -1, dtype=np.int16)
+    sums, counts = np.zeros((2, num_classes + 1))
+    for rows in row_bands(size, max((len(group.ids) for group in maps), default=1)):
+        band = labels[rows]
+        best = np.full(band.shape, -np.inf if threshold is None else threshold, dtype=np.float32)
+        for logits, ids, region in maps:
+            values, positions = (t.cpu().numpy() for t in upsample_scores(logits, size, scores, rows).max(0))
+            candidates = np.array(ids)[positions]
+            wins = (candidates >= 0) & (values > best)
+            if region is not None:
+                wins &= region[rows]
+            band[wins], best[wins] = candidates[wins], values[wins]
+        shifted = band.ravel().astype(np.int64) + 1  # none is 0
+        sums += np.bincount(shifted, np.maximum(best, 0).ravel(), num_classes + 1)
+        counts += np.bincount(shifted, minlength=num_classes + 1)
+    means = np.minimum(sums[1:] / np.maximum(counts[1:], 1), 1).astype(np.float32)
+    if top_k is None or np.count_nonzero(means) <= top_k:
+        return labels, means
+    kept = set(np.argsort(-means, kind="stable")[:top_k].tolist())
+    remaining = [group for group in (group.only(kept) for group in maps) if group.ids]
+    return merge_score_maps(remaining, size, num_classes, scores, threshold)
 
 
 class SemanticLabelMaps:
-    """Mixin of image processors: what transformers' pipeline "image-segmentation" calls.
+    """Mixin of image processors and processors: what transformers' pipeline "image-segmentation" calls.
 
     Attributes:
-        scores: One of `SCORES`, that of the processor which the image processor is part of.
+        scores: One of `SCORES`; of an image processor, that of the processor which it is part of.
     """
 
     scores: str
 
     def post_process_semantic_segmentation(
-        self, outputs: PartSegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None = None
+        self, outputs: ModelOutput, target_sizes: Sequence[tuple[int, int]] | None = None
     ) -> list[torch.Tensor]:
-        """Turns a model's scores into one map of labels per image.
+        """Turns a model's scores into one map of labels per image, in bounded memory.
 
         Args:
-            outputs: What the model returned.
+            outputs: What the model returned, a `PartSegmentationOutput`.
             target_sizes: (height, width) per image, usually that of the original; None keeps the model's.
 
         Returns:
@@ -201,27 +173,59 @@ class SemanticLabelMaps:
         Raises:
             OVPartsError: There are not as many sizes as images.
         """
-        return semantic_maps(outputs, target_sizes, self.scores)
+        _check_one_per_image(len(outputs.logits), target_sizes=target_sizes)
+        none_logits = outputs.get("none_logits")  # pipelines make another `ModelOutput`, without what is None
+        maps = outputs.logits if none_logits is None else torch.cat([outputs.logits, none_logits], dim=1)
+        sizes = [maps.shape[-2:]] * len(maps) if target_sizes is None else target_sizes
+        return [
+            torch.cat(
+                [upsample_scores(logits, size, self.scores, rows).argmax(0) for rows in row_bands(size, len(logits))]
+            )
+            for logits, size in zip(maps.float(), sizes)
+        ]
 
 
-def semantic_maps(
-    outputs: PartSegmentationOutput, target_sizes: Sequence[tuple[int, int]] | None, scores: str
-) -> list[torch.Tensor]:
-    """See `SemanticLabelMaps.post_process_semantic_segmentation`; in bounded memory.
+class LabelMaps(SemanticLabelMaps):
+    """Mixin of processors: what they do with a model's outputs."""
 
-    Args:
-        outputs: What the model returned.
-        target_sizes: (height, width) per image, or None.
-        scores: One of `SCORES`.
-    """
-    if target_sizes is not None and len(target_sizes) != len(outputs.logits):
-        raise OVPartsError(
-            f"{len(target_sizes)} target_sizes were given for {len(outputs.logits)} images; give one for each."
-        )
-    none_logits = outputs.get("none_logits")  # pipelines make another `ModelOutput`, without what is None
-    maps = outputs.logits if none_logits is None else torch.cat([outputs.logits, none_logits], dim=1)
-    sizes = [maps.shape[-2:]] * len(maps) if target_sizes is None else target_sizes
-    return [
-        torch.cat([score_band(each, size, rows, scores).argmax(0) for rows in row_bands(size, len(each))])
-        for each, size in zip(maps.float(), sizes)
-    ]
+    def post_process_part_segmentation(
+        self,
+        outputs: ModelOutput,
+        target_sizes: Sequence[tuple[int, int]] | None = None,
+        candidates: Sequence[Sequence[int] | None] | None = None,
+        include_none: bool = False,
+    ) -> list[torch.Tensor]:
+        """Turns a model's scores into one label map per image.
+
+        Args:
+            outputs: What the model returned, a `PartSegmentationOutput`.
+            target_sizes: (height, width) per image, usually that of the original; None keeps the model's.
+            candidates: Per image the class ids to choose from, e.g. the parts of the objects in it, or None.
+            include_none: Whether "none" may win; its pixels become -1.
+
+        Returns:
+            Per image (height, width) int64, class ids.
+
+        Raises:
+            OVPartsError: There are not as many sizes or candidate lists as images, or "none" was not scored.
+        """
+        count = len(outputs.logits)
+        _check_one_per_image(count, target_sizes=target_sizes, candidates=candidates)
+        if include_none and outputs.none_logits is None:
+            raise OVPartsError("The outputs hold no scores for 'none'; run the model with include_none=True.")
+        return [
+            label_map(
+                outputs.logits[i],
+                target_sizes[i] if target_sizes is not None else None,
+                candidates[i] if candidates is not None else None,
+                outputs.none_logits[i] if include_none else None,
+                self.scores,
+            )
+            for i in range(count)
+        ]
+
+
+def _check_one_per_image(count: int, **options: Sequence[object] | None) -> None:
+    for name, values in options.items():
+        if values is not None and len(values) != count:
+            raise OVPartsError(f"{len(values)} {name} were given for {count} images; give one for each.")

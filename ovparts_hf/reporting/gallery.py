@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
-from transformers import PreTrainedModel
 
-from ..data.part_dataset import PartDataset
 from ..data.records import Record
-from ..evaluation.evaluator import score
-from ..evaluation.prediction import Prediction
-from ..evaluation.predictor import Predictor
-from ..evaluation.ranking import RecordScore, rank, score_record
+from ..evaluation.evaluator import Evaluator
+from ..evaluation.predictor import Prediction, Predictor
+from ..evaluation.ranking import RecordScore, rank
 from ..inference.visualization import comparison, stack
-from ..metrics import PartSegmentationMetric
-from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Task, get_task
 from .report import Gallery, GalleryItem
 
@@ -30,19 +24,13 @@ _SCORES = "Scores are the strict mean IoU of the record."
 
 
 def build_galleries(
-    model: PreTrainedModel,
-    processor: PartSegmentationProcessor,
-    dataset: PartDataset,
-    task: str | Task = "zero_shot",
-    count: int = 6,
-    scores: Sequence[RecordScore] = (),
-    **options: Any,
+    predictor: Predictor, task: str | Task = "zero_shot", count: int = 6, scores: Sequence[RecordScore] = ()
 ) -> list[Gallery]:
     """Predictions for seen and unseen objects, then the best, worst and most confused of `scores`, if there are any.
 
-    The options are those of `Predictor`, the same as in the evaluation.
+    `predictor` is that of the evaluation.
     """
-    task, predictor = get_task(task), Predictor(model, processor, dataset, **options)
+    task, dataset = get_task(task), predictor.dataset
     records = dataset.evaluation_records(task)
     galleries = _examples(predictor, task, records, count)
     for order, (title, note) in _RANKED.items():
@@ -92,11 +80,9 @@ def _ranked_item(predictor: Predictor, ranked: RecordScore, records: list[Record
 
 def _item(predictor: Predictor, prediction: Prediction, remark: str = "") -> GalleryItem:
     taxonomy, sample, record = predictor.dataset.taxonomy, prediction.sample, prediction.record
-    pred_all = record.object_id is None
-    metric = PartSegmentationMetric(taxonomy.part_classes, (), taxonomy.ignore_index, "strict", pred_all)
-    found = score_record(record, score(metric, prediction, taxonomy.ignore_index))
+    found = Evaluator(taxonomy, setting=predictor.setting, metrics="strict").add(prediction)
     shown, caption = prediction.label_map, sample.image_id
-    if not pred_all:
+    if record.object_id is not None:
         shown = np.where(sample.object_map != taxonomy.ignore_index, shown, -1)
         caption = f"{taxonomy.object_classes[record.object_id]} ({sample.image_id})"
     return GalleryItem(sample.image, sample.part_map, shown, caption + remark, found.iou)

@@ -1,4 +1,4 @@
-"""What a user asks for in words: objects and their parts."""
+"""A vocabulary as people type it: objects and their parts."""
 
 from __future__ import annotations
 
@@ -10,63 +10,65 @@ from typing import TypeAlias
 from ..errors import OVPartsError
 from . import PartTaxonomy, split_part_class
 
-Words: TypeAlias = "Mapping[str, Sequence[str]] | Sequence[str] | PartTaxonomy | str"
+VocabularyInput: TypeAlias = "Mapping[str, Sequence[str]] | Sequence[str] | PartTaxonomy | str"
 """`{"dog": ["head", "ear"]}`, `["dog's head", "dog's ear"]`, a taxonomy, or "dog: head, ear; bus: wheel"."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The part classes ("dog's ear") or free words that may be answered.
+    """The classes to choose from: part classes ("dog's ear") or free text.
 
-    `objects` says where each object's parts are among the classes. Free words belong to no object.
+    `objects` says where each object's parts are among the classes; free text belongs to no object.
     """
 
     classes: tuple[str, ...]
     objects: Mapping[str, tuple[int, ...]]
 
     @classmethod
-    def of(cls, words: Words) -> Vocabulary:
-        """Reads a vocabulary in any of the forms of `Words`; if it is empty or has duplicates, an `OVPartsError`."""
-        if isinstance(words, str):
-            words = parse_parts(words)
-        if isinstance(words, Mapping):
-            words = PartTaxonomy.from_dict(words)
-        if isinstance(words, PartTaxonomy):
-            parts = {name: words.parts_of(i) for i, name in enumerate(words.object_classes)}
-            return cls(words.part_classes, {name: ids for name, ids in parts.items() if ids})
-        return cls._of_list(words)
+    def of(cls, names: VocabularyInput) -> Vocabulary:
+        """Reads a vocabulary in any of the forms of `VocabularyInput`; if it is empty or has duplicates, an
+        `OVPartsError`.
+        """
+        if isinstance(names, str):
+            names = parse_parts(names)
+        if isinstance(names, Mapping):
+            names = PartTaxonomy.from_dict(names)
+        if isinstance(names, PartTaxonomy):
+            parts = {name: names.parts_of(i) for i, name in enumerate(names.object_classes)}
+            return cls(names.part_classes, {name: ids for name, ids in parts.items() if ids})
+        return cls._of_list(names)
 
     @classmethod
-    def _of_list(cls, words: Sequence[str]) -> Vocabulary:
-        if not isinstance(words, Sequence) or not words:
+    def _of_list(cls, names: Sequence[str]) -> Vocabulary:
+        if not isinstance(names, Sequence) or not names:
             raise OVPartsError(
                 'Name parts as {"dog": ["head", "ear"]}, as ["dog\'s head", "dog\'s ear"] or as a taxonomy; given was '
-                f"{words!r}."
+                f"{names!r}."
             )
-        wrong = [word for word in words if not isinstance(word, str) or not word.strip()]
-        if wrong:
-            raise OVPartsError(f"Every class must be a non-empty string; {wrong[0]!r} is not.")
-        classes = tuple(word.strip() for word in words)
-        twice = [word for word in classes if classes.count(word) > 1]
-        if twice:
-            raise OVPartsError(f"{twice[0]!r} is named twice; name each class once.")
+        invalid = [name for name in names if not isinstance(name, str) or not name.strip()]
+        if invalid:
+            raise OVPartsError(f"Every class must be a non-empty string; {invalid[0]!r} is not.")
+        classes = tuple(name.strip() for name in names)
+        duplicates = [name for name in classes if classes.count(name) > 1]
+        if duplicates:
+            raise OVPartsError(f"{duplicates[0]!r} is named twice; name each class once.")
         objects: dict[str, tuple[int, ...]] = {}
-        for position, word in enumerate(classes):
-            if "'s " in word:
-                name, _ = split_part_class(word)
+        for position, part_class in enumerate(classes):
+            if "'s " in part_class:
+                name, _ = split_part_class(part_class)
                 objects[name] = (*objects.get(name, ()), position)
         return cls(classes, objects)
 
     def parts_of(self, name: str) -> tuple[int, ...]:
         """Positions of an object's parts; without any, an `OVPartsError`."""
         if name not in self.objects:
-            raise OVPartsError(f"No part of {name!r} is asked for; the objects are {list(self.objects)}.")
+            raise OVPartsError(f"The vocabulary has no part of {name!r}; its objects are {list(self.objects)}.")
         return self.objects[name]
 
 
 def parse_parts(text: str) -> dict[str, list[str]]:
     """Reads the parts of each object from "dog: head, ear; bus: wheel", where a line break does the same as ";"."""
-    found: dict[str, list[str]] = {}
+    parts_by_object: dict[str, list[str]] = {}
     for line in re.split(r"[;\n]", text):
         if not line.strip():
             continue
@@ -74,9 +76,9 @@ def parse_parts(text: str) -> dict[str, list[str]]:
         name, parts = name.strip(), [part.strip() for part in listed.split(",") if part.strip()]
         if not name or not parts:
             raise OVPartsError(f'{line.strip()!r} does not name an object and its parts; write "dog: head, ear, tail".')
-        if name in found:
+        if name in parts_by_object:
             raise OVPartsError(f"{name!r} is named twice; list all of its parts in one place.")
-        found[name] = parts
-    if not found:
+        parts_by_object[name] = parts
+    if not parts_by_object:
         raise OVPartsError('No parts are named; write "dog: head, ear, tail".')
-    return found
+    return parts_by_object

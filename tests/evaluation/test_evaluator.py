@@ -5,40 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from PIL import Image
 
-from ovparts_hf.data.part_dataset import PartDataset
+from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.evaluation.evaluator import evaluate_model, score
-from ovparts_hf.evaluation.prediction import predict_records
+from ovparts_hf.evaluation.evaluator import Evaluator, evaluate, evaluate_model, score_folder
+from ovparts_hf.evaluation.predictor import Predictor
 from ovparts_hf.evaluation.results import BenchmarkResult
-from ovparts_hf.metrics import PartSegmentationMetric
-from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
-from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
-from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
-from ovparts_hf.models.processing import PartSegmentationProcessor
+from ovparts_hf.evaluation.submission import read_manifest, write_predictions
+from ovparts_hf.metrics import ImageCounts, PartSegmentationMetric
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
+from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 
-from ..models.catseg import goldens as catseg_goldens
-from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
-
-
-@pytest.fixture(scope="module")
-def model():
-    return convert_clipseg(FOLDER / "checkpoint.pth", golden_config())[0]
-
-
-@pytest.fixture(scope="module")
-def processor():
-    return golden_processor()
-
-
-@pytest.fixture(scope="module", params=["pascal", "ade"])
-def dataset(request):
-    return PartDataset.load(request.getfixturevalue(f"{request.param}_folder"))
+from .conftest import predict, zero_shot_records
 
 
 def count_calls(monkeypatch, owner, name):
@@ -48,33 +30,12 @@ def count_calls(monkeypatch, owner, name):
     return calls
 
 
-@torch.no_grad()
-def plain_label_map(model, processor, dataset, record):
-    """One forward pass for the record alone: all classes scored, those of other objects set to zero."""
-    sample = dataset.read(record)
-    inputs = processor(images=[sample.image], classes=dataset.taxonomy.part_classes)
-    logits = model(**inputs).logits
-    scores = torch.nn.functional.interpolate(logits, size=sample.part_map.shape, mode="bilinear")[0].sigmoid()
-    others = sorted(set(range(len(scores))) - set(dataset.taxonomy.parts_of(record.object_id)))
-    scores[others] = 0
-    return scores.argmax(0).numpy()
-
-
-def test_predictions_equal_the_plain_computation(model, processor, dataset):
-    records = dataset.evaluation_records(get_task("zero_shot"))
-    predictions = list(predict_records(model, processor, dataset, records, batch_size=3))
-    assert [prediction.record for prediction in predictions] == records
-    for prediction in predictions:
-        expected = plain_label_map(model, processor, dataset, prediction.record)
-        np.testing.assert_array_equal(prediction.label_map, expected)
-
-
-def test_each_image_is_seen_once_and_words_are_read_once(model, processor, dataset, monkeypatch):
+def test_each_image_is_encoded_once_and_class_names_are_encoded_once(model, processor, dataset, monkeypatch):
     images = count_calls(monkeypatch, model, "encode_images")
-    words = count_calls(monkeypatch, model, "encode_classes")
+    names = count_calls(monkeypatch, model, "encode_classes")
     result = evaluate_model(model, processor, dataset, batch_size=1, progress=False)
     assert len(images) == result.dataset["num_images"] < result.dataset["num_records"]
-    assert len(words) == 1
+    assert len(names) == 1
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(2, 0), (8, 0), (3, 1)])
@@ -88,13 +49,17 @@ def test_batches_and_workers_change_nothing(model, processor, dataset, batch_siz
 def scored(model, processor, dataset, label_size):
     taxonomy = dataset.taxonomy
     metric = PartSegmentationMetric(taxonomy.part_classes, taxonomy.seen_part_ids, taxonomy.ignore_index)
-    for prediction in predict_records(model, processor, dataset, dataset.evaluation_records(get_task("zero_shot"))):
-        score(metric, prediction, taxonomy.ignore_index, label_size)
+    for prediction in predict(model, processor, dataset, zero_shot_records(dataset)):
+        part_map, object_map = prediction.sample.part_map, prediction.sample.object_map
+        if label_size is not None:
+            size = shortest_edge_size(*part_map.shape, *label_size)
+            part_map, object_map = resize_nearest(part_map, size), resize_nearest(object_map, size)
+        metric.update(prediction.label_map, part_map, object_map != taxonomy.ignore_index)
     return metric.compute()
 
 
 @pytest.mark.parametrize(("compat", "label_size"), [("ov_parts", (800, 1333)), (None, None)])
-def test_label_sizes_are_the_published_ones_unless_told_otherwise(model, processor, dataset, compat, label_size):
+def test_label_sizes_are_the_published_ones_unless_chosen_otherwise(model, processor, dataset, compat, label_size):
     result = evaluate_model(model, processor, dataset, compat=compat, progress=False)
     assert result.metrics["IoU"] == pytest.approx(scored(model, processor, dataset, label_size)["IoU"], nan_ok=True)
     assert result.config["compat"] == compat
@@ -132,53 +97,19 @@ def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, 
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
     script = Path(__file__).parents[2] / "examples" / "evaluate.py"
-    arguments = [str(tmp_path / "model"), str(pascal_folder), "--device", "cpu", "--batch-size", "1"]
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
-    for count in (1, 2):
-        out = ["--out", str(tmp_path / str(count))]
-        command = [sys.executable, *launch, str(count), str(script), *arguments, *out]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
+    arguments = [str(tmp_path / "model"), str(pascal_folder), "--device", "cpu", "--batch-size", "1", "--out"]
+    assert main(["evaluate", *arguments, str(tmp_path / "1")]) == 0
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
+    done = subprocess.run([*launch, *arguments, str(tmp_path / "2")], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
     one, two = (BenchmarkResult.from_json(tmp_path / str(count) / "result.json") for count in (1, 2))
     assert (one.hardware["processes"], two.hardware["processes"]) == (1, 2)
     assert two.metrics["IoU"] == pytest.approx(one.metrics["IoU"], nan_ok=True, abs=1e-9)
 
 
-@pytest.fixture(scope="module")
-def catseg():
-    processor = PartSegmentationProcessor(
-        CATSegImageProcessor(size={"height": 128, "width": 128}),
-        golden_processor().tokenizer,
-        templates=["{}", "a {}", "one {}"],
-        scores="probabilities",
-    )
-    config = catseg_goldens.golden_config()
-    config.text_config.vocab_size = len(processor.tokenizer)
-    config.text_config.max_position_embeddings = 77
-    config.text_config.eos_token_id = processor.tokenizer.eos_token_id
-    torch.manual_seed(0)
-    return CATSegForPartSegmentation(config).eval(), processor
-
-
-def test_classes_that_interact_are_all_given(catseg, dataset):
-    """One forward pass for each record, everything decoded, against what `predict_records` saves of that."""
+def test_images_go_through_the_model_once_and_names_not_at_all_when_stored(catseg, pascal, monkeypatch):
     model, processor = catseg
-    records = dataset.evaluation_records(get_task("zero_shot"))
-    for prediction in predict_records(model, processor, dataset, records, batch_size=3):
-        sample = dataset.read(prediction.record)
-        with torch.no_grad():
-            tokens = processor(classes=dataset.taxonomy.part_classes)
-            logits = model(**processor(images=sample.image), **tokens).logits
-        others = sorted(set(range(logits.shape[1])) - set(dataset.taxonomy.parts_of(prediction.record.object_id)))
-        scores = logits.sigmoid()
-        scores[:, others] = -1
-        scores = torch.nn.functional.interpolate(scores, size=sample.part_map.shape, mode="bilinear")[0]
-        assert (prediction.label_map == scores.argmax(0).numpy()).mean() > 0.999
-
-
-def test_images_go_through_the_model_once_and_words_not_at_all_when_stored(catseg, pascal_folder, monkeypatch):
-    model, processor = catseg
-    dataset = PartDataset.load(pascal_folder)
+    dataset = pascal
     model = copy.deepcopy(model)
     encoded = count_calls(monkeypatch, model, "encode_classes")
     model.store_class_features(
@@ -191,44 +122,167 @@ def test_images_go_through_the_model_once_and_words_not_at_all_when_stored(catse
     assert len(images) == result.dataset["num_images"] < result.dataset["num_records"]
 
 
-def test_sliding_windows(catseg, model, processor, pascal_folder):
-    dataset = PartDataset.load(pascal_folder)
-    result = evaluate_model(*catseg, dataset, sliding_window=True, progress=False, max_images=2)
+def test_sliding_windows(catseg, model, processor, pascal):
+    result = evaluate_model(*catseg, pascal, sliding_window=True, progress=False, max_images=2)
     assert result.config["sliding_window"] is True
     assert not catseg[1].image_processor.sliding_window
     assert 0 <= result.metrics["mIoU"] <= 100
     with pytest.raises(ConfigurationError, match="no sliding window"):
-        evaluate_model(model, processor, dataset, sliding_window=True)
+        evaluate_model(model, processor, pascal, sliding_window=True)
 
 
 @pytest.mark.parametrize("compat", ["ov_parts", None])
 def test_catseg_chooses_parts_by_substring_for_published_numbers_only(catseg, ade, compat, monkeypatch):
-    asked = count_calls(monkeypatch, PartTaxonomy, "parts_named_after")
+    calls = count_calls(monkeypatch, PartTaxonomy, "parts_named_after")
     result = evaluate_model(*catseg, ade, compat=compat, max_images=2, progress=False)
-    assert bool(asked) == (compat == "ov_parts")
+    assert bool(calls) == (compat == "ov_parts")
     assert result.config["candidates"] == ("substring" if compat else "id")
-
-
-def test_substring_candidates_can_win(catseg, ade):
-    records = ade.evaluation_records(get_task("zero_shot"))
-    ids = [ade.taxonomy.object_classes.index(name) for name in ("chair", "door", "light", "bed", "table")]
-    chosen = [record for record in records if record.object_id in ids][:4]
-    assert chosen
-    for prediction in predict_records(*catseg, ade, chosen, by_substring=True):
-        allowed = ade.taxonomy.parts_named_after(prediction.record.object_id)
-        assert set(np.unique(prediction.label_map)) <= set(allowed)
 
 
 def test_clipseg_never_chooses_by_substring(model, processor, ade):
     assert evaluate_model(model, processor, ade, max_images=1, progress=False).config["candidates"] == "id"
 
 
-def test_half_precision_moves_numbers_a_little(catseg, pascal_folder):
-    dataset = PartDataset.load(pascal_folder)
+def test_half_precision_moves_numbers_a_little(catseg, pascal):
     AcceleratorState._reset_state(reset_partial_state=True)
-    plain = evaluate_model(*catseg, dataset, progress=False)
+    plain = evaluate_model(*catseg, pascal, progress=False)
     AcceleratorState._reset_state(reset_partial_state=True)
-    half = evaluate_model(*catseg, dataset, progress=False, accelerator=Accelerator(cpu=True, mixed_precision="bf16"))
+    half = evaluate_model(*catseg, pascal, progress=False, accelerator=Accelerator(cpu=True, mixed_precision="bf16"))
     AcceleratorState._reset_state(reset_partial_state=True)
     assert (plain.config["mixed_precision"], half.config["mixed_precision"]) == ("no", "bf16")
     assert half.metrics["mIoU"] == pytest.approx(plain.metrics["mIoU"], abs=5)
+
+
+def test_a_ready_predictor_gives_the_same_numbers_and_what_they_are_made_of(model, processor, dataset):
+    options = {"setting": "oracle_obj", "compat": None}
+    expected = evaluate_model(model, processor, dataset, max_images=2, progress=False, **options)
+    predictor, scores = Predictor(model, processor, dataset, **options), []
+    counts = ImageCounts(len(dataset.taxonomy.part_classes))
+    result = evaluate(predictor, max_images=2, image_counts=counts, scores=scores, progress=False)
+    np.testing.assert_equal(result.metrics, expected.metrics)
+    assert result.intervals == expected.intervals and set(result.intervals) > {"mIoU"}
+    assert len(scores) == len(counts) == result.dataset["num_records"] > 2
+
+
+def test_intervals_can_be_left_out(model, processor, pascal, monkeypatch):
+    monkeypatch.setattr("ovparts_hf.evaluation.evaluator.bootstrap", lambda *_: 1 / 0)
+    result = evaluate_model(model, processor, pascal, max_images=1, intervals=False, progress=False)
+    assert result.intervals == {} and "interval" not in result.table()
+    with pytest.raises(ZeroDivisionError):
+        evaluate_model(model, processor, pascal, max_images=1, progress=False)
+
+
+def test_old_names_of_options_are_taken(model, processor, pascal):
+    counts = ImageCounts(len(pascal.taxonomy.part_classes))
+    with pytest.warns(FutureWarning, match="max_pictures is now called max_images|pictures is now called image_counts"):
+        result = evaluate_model(model, processor, pascal, max_pictures=1, pictures=counts, progress=False)
+    assert result.dataset["num_images"] == 1 and len(counts) == result.dataset["num_records"]
+    with pytest.raises(TypeError, match="max_pixels"):
+        evaluate_model(model, processor, pascal, max_pixels=1)
+
+
+def test_predictions_are_added_one_by_one(model, processor, pascal):
+    evaluator = Evaluator(pascal.taxonomy)
+    predictions = predict(model, processor, pascal, zero_shot_records(pascal, 2))
+    scores = [evaluator.add(prediction) for prediction in predictions]
+    result = evaluator.result({"name": "pascal"}, {"name": "mine"}, seed=0)
+    expected = evaluate_model(model, processor, pascal, compat=None, max_images=2, progress=False)
+    np.testing.assert_equal(result.metrics, expected.metrics)
+    assert evaluator.scores == scores and [score.record for score in scores] == [each.record for each in predictions]
+
+
+# ---- folders of predictions ------------------------------------------------------------------------------------------
+
+
+def guesses(dataset, task="zero_shot"):
+    """For each record a label map of its object's parts that is right here and there."""
+    generator = np.random.default_rng(0)
+    for record in dataset.evaluation_records(get_task(task)):
+        truth = dataset.read(record).part_map
+        parts = [-1, *dataset.taxonomy.parts_of(record.object_id)]
+        blocks = generator.choice(parts, (-(-truth.shape[0] // 8), -(-truth.shape[1] // 8)))
+        wrong = blocks.repeat(8, axis=0).repeat(8, axis=1)[: truth.shape[0], : truth.shape[1]]
+        right = (truth != dataset.taxonomy.ignore_index) & (wrong % 2 == 0)
+        yield record, np.where(right, truth, wrong)
+
+
+def fed(dataset, predictions, label_size=None, masks=True, **options):
+    taxonomy = dataset.taxonomy
+    metric = PartSegmentationMetric(taxonomy.part_classes, taxonomy.seen_part_ids, taxonomy.ignore_index, **options)
+    for record, label_map in predictions:
+        sample = dataset.read(record)
+        part_map, inside = sample.part_map, sample.object_map != taxonomy.ignore_index
+        if label_size:
+            size = shortest_edge_size(*part_map.shape, *label_size)
+            part_map, inside = resize_nearest(part_map, size), resize_nearest(inside, size)
+        metric.update(label_map, part_map, inside if masks else None)
+    return metric
+
+
+@pytest.mark.parametrize("label_size", [None, (800, 1333)])
+@pytest.mark.parametrize("metrics", ["ov_parts", "strict", "partclipseg"])
+def test_scores_are_those_of_the_metric(dataset, tmp_path, metrics, label_size):
+    folder = write_predictions(tmp_path / "out", dataset, guesses(dataset), model="mine")
+    result, images = score_folder(folder, dataset, metrics, label_size=label_size, progress=False)
+    expected = fed(dataset, guesses(dataset), label_size, metrics=metrics)
+    np.testing.assert_array_equal(images.total(), expected.confusion_matrix)
+    np.testing.assert_equal(result.metrics, expected.compute())
+    assert 0 < result.metrics["mIoU"] < 100
+    assert result.model["name"] == "mine" and result.flavour == metrics
+    assert result.dataset["num_records"] == len(images)
+    low, high = result.intervals["mIoU"]
+    assert low <= high and set(result.breakdowns) == {"objects", "parts", "confusions", "sizes"}
+    result.to_json(tmp_path / "result.json")
+    np.testing.assert_equal(BenchmarkResult.from_json(tmp_path / "result.json").metrics, result.metrics)
+
+
+def test_without_given_objects_every_image_is_scored_once(dataset, tmp_path):
+    first = {(record.split, record.row): (record, label_map) for record, label_map in guesses(dataset)}
+    folder = write_predictions(tmp_path / "out", dataset, first.values(), setting="pred_all")
+    result, _ = score_folder(folder, dataset, "partcatseg", boundary=True, progress=False)
+    records = dataset.evaluation_records(get_task("zero_shot"))
+    taxonomy = dataset.taxonomy
+    expected = PartSegmentationMetric(
+        taxonomy.part_classes, taxonomy.seen_part_ids, taxonomy.ignore_index, "partcatseg", True, True
+    )
+    for image, (_, label_map) in first.items():
+        group = [dataset.read(record) for record in records if (record.split, record.row) == image]
+        part_map = np.full_like(label_map, taxonomy.ignore_index)
+        for sample in group:
+            labelled = sample.part_map != taxonomy.ignore_index
+            part_map[labelled] = sample.part_map[labelled]
+        expected.update(label_map, part_map)
+    np.testing.assert_equal(result.metrics, expected.compute())
+    assert len(first) == result.dataset["num_records"] < len(records)
+    with pytest.raises(ConfigurationError, match="'ov_parts' does not define scores for pred_all"):
+        score_folder(folder, dataset, progress=False)
+
+
+def test_the_truth_scores_100_and_nothing_scores_0(dataset, tmp_path):
+    ignore = dataset.taxonomy.ignore_index
+    truth = [(record, dataset.read(record).part_map) for record, _ in guesses(dataset)]
+    folder = write_predictions(tmp_path / "right", dataset, truth)
+    metrics = score_folder(folder, dataset, boundary=True, progress=False)[0].metrics
+    assert metrics["hIoU"] == metrics["strict"]["hIoU"] == metrics["boundary"]["hIoU"] == 100
+    nothing = [(record, np.full_like(label_map, ignore)) for record, label_map in truth]
+    folder = write_predictions(tmp_path / "nothing", dataset, nothing)
+    assert score_folder(folder, dataset, progress=False)[0].metrics["strict"]["mIoU"] == 0
+
+
+@pytest.mark.parametrize(
+    ("label_map", "message"),
+    [
+        (np.zeros((3, 4), dtype=np.uint8), r"has \(height, width\) \(3, 4\), but its image"),
+        (None, r"holds the ids \[200\]"),
+        (np.zeros((3, 4), dtype=np.uint16), "is no PNG with one channel of 8 bits"),
+        (np.zeros((3, 4, 3), dtype=np.uint8), "is no PNG with one channel of 8 bits"),
+    ],
+)
+def test_wrong_files_are_named(pascal, tmp_path, label_map, message):
+    folder = write_predictions(tmp_path / "out", pascal, guesses(pascal))
+    record, path = next(iter(read_manifest(folder, pascal)[1].items()))
+    if label_map is None:
+        label_map = np.full(pascal.read(record).part_map.shape, 200, dtype=np.uint8)
+    Image.fromarray(label_map).save(path)
+    with pytest.raises(ConfigurationError, match=rf"{path.name}.*{message}"):
+        score_folder(folder, pascal, progress=False)

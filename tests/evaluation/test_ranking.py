@@ -5,20 +5,20 @@ from ovparts_hf.data.records import Record
 from ovparts_hf.evaluation.ranking import RecordScore, rank, score_record
 from ovparts_hf.taxonomy import PartTaxonomy
 
-WORDS = PartTaxonomy.from_dict({"cat": ["ear", "leg"], "bus": ["wheel"], "dog": ["ear", "leg"]})
+TAXONOMY = PartTaxonomy.from_dict({"cat": ["ear", "leg"], "bus": ["wheel"], "dog": ["ear", "leg"]})
 RECORD = Record("validation", 0, 0)
 
 
 def test_scores_of_a_record():
     matrix = np.zeros((4, 4), dtype=np.int64)
-    matrix[0, 0], matrix[1, 0], matrix[3, 1] = 6, 2, 4  # answered right, as another part, and not at all
+    matrix[0, 0], matrix[1, 0], matrix[3, 1] = 6, 2, 4  # right, as another part, and none
     found = score_record(RECORD, matrix)
     assert found.iou == pytest.approx(100 * (6 / 8 + 0 / 6) / 2)
     assert found.confused == pytest.approx(2 / 12)
     assert found.mistaken == (0, 1)
 
 
-def test_answers_on_unlabelled_pixels_do_not_count():
+def test_predictions_on_unlabelled_pixels_do_not_count():
     matrix = np.zeros((4, 4), dtype=np.int64)
     matrix[0, 0], matrix[1, 3] = 5, 9
     assert score_record(RECORD, matrix) == RecordScore(RECORD, 100.0, 0.0, None)
@@ -42,10 +42,10 @@ SCORES = [
 
 @pytest.mark.parametrize(("order", "rows"), [("best", [1, 3]), ("worst", [4, 0, 2]), ("confused", [3, 1])])
 def test_order(order, rows):
-    assert [each.record.row for each in rank(SCORES, order, WORDS, 6)] == rows
-    assert [each.record.row for each in rank(SCORES, order, WORDS, 1)] == rows[:1]
+    assert [each.record.row for each in rank(SCORES, order, TAXONOMY, 6)] == rows
+    assert [each.record.row for each in rank(SCORES, order, TAXONOMY, 1)] == rows[:1]
 
 
-def test_images_are_told_apart():
+def test_several_images_without_an_object_are_ranked():
     images = [scored(row, None, 10.0 * row) for row in range(3)]
-    assert [each.record.row for each in rank(images, "best", WORDS, 2)] == [2, 1]
+    assert [each.record.row for each in rank(images, "best", TAXONOMY, 2)] == [2, 1]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.inference.crf import load_crf, refine
-from ovparts_hf.inference.engine import TestTimeAugmentation
+from ovparts_hf.inference.tta import TestTimeAugmentation
 
 
 class Field:

@@ -1,105 +1,98 @@
-import sys
-from types import ModuleType
+"""What a model is run with, and which scores come back; models of every kind are compared in test_segmenter.py."""
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from PIL import ImageOps
 
-from ovparts_hf.evaluation.evaluator import evaluate_model
-from ovparts_hf.evaluation.prediction import predict_records
-from ovparts_hf.evaluation.whole_images import predict_images
-from ovparts_hf.inference.engine import SHORT_EDGES, TestTimeAugmentation, takes_any_size
-from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
-from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
-from ovparts_hf.models.processing import ClosedVocabularyProcessor
-from ovparts_hf.taxonomy.tasks import get_task
+from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.inference.engine import Request, check_whole_images, predict_scores, prepare_image
+from ovparts_hf.models.loading import load_model
+from ovparts_hf.toy.world import draw
 
-from ..evaluation.test_whole_images import maskformer
-from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
-from .test_crf import Field
-
-TTA = TestTimeAugmentation(tta=True)
+NAMES = ["bench's seat", "bench's back", "duck's head", "duck's wing"]
+IMAGES = [draw("validation", number).image for number in (8, 9)]
 
 
 @pytest.fixture(scope="module")
-def model():
-    return convert_clipseg(FOLDER / "checkpoint.pth", golden_config())[0].eval()
+def loaded():
+    found = {}
+
+    def load(name):
+        if name not in found:
+            torch.manual_seed(0)
+            model, processor = load_model(name)
+            found[name] = model, processor, model.encode_vocabulary(processor, NAMES)
+        return found[name]
+
+    return load
 
 
-@pytest.fixture(scope="module")
-def processor():
-    return golden_processor()
+def calls_of(model, monkeypatch):
+    calls, forward = [], model.forward
+    monkeypatch.setattr(model, "forward", lambda **inputs: calls.append(inputs) or forward(**inputs))
+    return calls
 
 
 @torch.no_grad()
-def probabilities(model, processor, image, names, size):
-    logits = model(**processor(images=[image], classes=names), include_none=False).logits
-    return F.interpolate(logits, size=size, mode="bilinear")[0].sigmoid()
+@pytest.mark.parametrize("name", ["toy", "toy-catseg"])
+def test_each_list_of_candidates_gets_its_scores(name, loaded):
+    model, processor, class_inputs = loaded(name)
+    inputs = [prepare_image(processor, image) for image in IMAGES]
+    first, second = predict_scores(
+        model, class_inputs, [Request(inputs[0], [(1, 0), (3,)]), Request(inputs[1], [range(4)], include_none=True)]
+    )
+    assert [maps.ids for maps in first] == [(1, 0), (3,)] and [maps.ids for maps in second] == [(0, 1, 2, 3, -1)]
+    for each, image_inputs in zip((first, second), inputs):
+        outputs = model(**image_inputs, **class_inputs, include_none=True)
+        scores = torch.cat([outputs.logits[0], outputs.none_logits[0]])
+        for maps in each:
+            assert maps.logits.dtype == torch.float32 and maps.region is None
+            torch.testing.assert_close(maps.logits, scores[list(maps.ids)], atol=1e-4, rtol=1e-4)
 
 
-def test_the_mirrored_image_is_averaged(model, processor, pascal):
-    taxonomy = pascal.taxonomy
-    changed = 0
-    records = pascal.evaluation_records(get_task("zero_shot"))[:5]
-    plain = list(predict_records(model, processor, pascal, records))
-    for prediction, before in zip(predict_records(model, processor, pascal, records, test_time=TTA), plain):
-        sample = prediction.sample
-        parts = taxonomy.parts_of(prediction.record.object_id)
-        names = [taxonomy.part_classes[i] for i in parts]
-        size = sample.part_map.shape
-        mirrored = probabilities(model, processor, ImageOps.mirror(sample.image), names, size).flip(-1)
-        mean = (probabilities(model, processor, sample.image, names, size) + mirrored) / 2
-        assert (prediction.label_map == np.array(parts)[mean.argmax(0)]).mean() > 0.999
-        changed += (prediction.label_map != before.label_map).any()
-    assert changed
+@pytest.mark.parametrize("name", ["toy", "toy-catseg"])
+def test_images_of_one_shape_go_together_and_only_their_candidates_are_scored(name, loaded, monkeypatch):
+    model, processor, class_inputs = loaded(name)
+    calls = calls_of(model, monkeypatch)
+    candidates = [(3, 0)], [(0,), (2,)]
+    requests = [Request(prepare_image(processor, image), ids) for image, ids in zip(IMAGES, candidates)]
+    predict_scores(model, class_inputs, requests)
+    [call] = calls
+    assert len(call["pixel_values"]) == 2 and not call["include_none"]
+    assert call["class_mask"].tolist() == [[True, False, False, True], [True, False, True, False]]
 
 
-def test_answers_to_a_mirrored_image_are_mirrored(model, processor, pascal, monkeypatch):
-    record = pascal.evaluation_records(get_task("zero_shot"))[0]
-    [found] = predict_images(model, processor, pascal, [record], test_time=TTA)
-    original = pascal.read(record)
-    original.image = ImageOps.mirror(original.image)
-    monkeypatch.setattr(pascal, "read", lambda _: original)
-    [mirrored] = predict_images(model, processor, pascal, [record], test_time=TTA)
-    assert (found.label_map == mirrored.label_map[:, ::-1]).mean() > 0.99
+def test_images_of_different_shapes_go_one_by_one(loaded, monkeypatch):
+    model, processor, class_inputs = loaded("toy")
+    calls = calls_of(model, monkeypatch)
+    inputs = [prepare_image(processor, image) for image in IMAGES]
+    inputs[1]["pixel_values"] = inputs[1]["pixel_values"][..., :-16]
+    predict_scores(model, class_inputs, [Request(each, [range(4)]) for each in inputs])
+    assert [call["pixel_values"].shape for call in calls] == [each["pixel_values"].shape for each in inputs]
+    assert [call["class_mask"] for call in calls] == [None, None]
 
 
-def test_sizes_and_masks_of_models_that_take_any_size(pascal):
-    processor = ClosedVocabularyProcessor(MaskClassificationImageProcessor())
-    sample = pascal.read(pascal.evaluation_records(get_task("zero_shot"))[0])
-    mask = (sample.object_map != pascal.taxonomy.ignore_index)[None]
-    views = TTA.views(processor, sample.image, mask)
-    assert takes_any_size(processor)
-    assert [min(view.inputs["pixel_values"].shape[-2:]) for view in views[::2]] == list(SHORT_EDGES)
-    assert [view.flipped for view in views] == [False, True] * len(SHORT_EDGES)
-    for plain, flipped in zip(views[::2], views[1::2]):
-        assert plain.inputs["object_masks"].shape[-2:] == plain.inputs["pixel_values"].shape[-2:]
-        difference = plain.inputs["object_masks"] != flipped.inputs["object_masks"].flip(-1)
-        assert difference.float().mean() < 0.05  # nearest neighbour is not symmetric
-        torch.testing.assert_close(
-            plain.inputs["pixel_values"], flipped.inputs["pixel_values"].flip(-1), atol=0.1, rtol=0
-        )
+@pytest.mark.parametrize("name", ["toy", "toy-catseg", "toy-zsseg"])
+def test_without_candidates_nothing_is_computed(name, loaded, monkeypatch):
+    model, processor, class_inputs = loaded(name)
+    calls = calls_of(model, monkeypatch)
+    masks = np.zeros((1, IMAGES[0].height, IMAGES[0].width), dtype=bool) if model.requires_object_masks else None
+    inputs = prepare_image(processor, IMAGES[0], masks)
+    [[maps]] = predict_scores(model, class_inputs, [Request(inputs, [()])])
+    assert maps.ids == () and len(maps.logits) == 0
+    assert predict_scores(model, class_inputs, [Request(inputs, [])]) == [[]]
+    assert calls == []
 
 
-def test_any_size_model_end_to_end(pascal, monkeypatch):
-    monkeypatch.setattr("ovparts_hf.inference.engine.SHORT_EDGES", (32, 48))
-    model, processor = maskformer(pascal.taxonomy.part_classes)
-    result = evaluate_model(model, processor, pascal, test_time=TTA, max_images=1, progress=False)
-    assert result.config["tta"] == "scales and flip"
-    assert result.timings["seconds"] > 0
-
-
-@pytest.mark.parametrize(("setting", "metrics"), [("oracle_obj", "ov_parts"), ("pred_all", "partclipseg")])
-def test_the_result_says_what_was_on(model, processor, pascal, setting, metrics, monkeypatch):
-    module = ModuleType("pydensecrf.densecrf")
-    module.DenseCRF2D = Field
-    monkeypatch.setitem(sys.modules, "pydensecrf", ModuleType("pydensecrf"))
-    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", module)
-    options = dict(setting=setting, metrics=metrics, max_images=1, progress=False)
-    off = evaluate_model(model, processor, pascal, **options)
-    on = evaluate_model(model, processor, pascal, test_time=TestTimeAugmentation(True, True), **options)
-    assert (off.config["tta"], off.config["crf"]) == ("off", False)
-    assert (on.config["tta"], on.config["crf"]) == ("flip", True)
-    assert on.metrics["IoU"] != off.metrics["IoU"]
+def test_a_model_that_requires_masks_gets_those_of_one_image_at_a_time(loaded, monkeypatch):
+    model, processor, class_inputs = loaded("toy-zsseg")
+    calls = calls_of(model, monkeypatch)
+    masks = np.ones((2, IMAGES[0].height, IMAGES[0].width), dtype=bool)
+    masks[1, 40:] = False
+    request = Request(prepare_image(processor, IMAGES[0], masks), [(0, 1), (2, 3)])
+    scores = predict_scores(model, class_inputs, [request, request])
+    assert [call["object_masks"].shape[0] for call in calls] == [2, 2]
+    assert calls[0]["class_mask"].tolist() == [[True, True, False, False], [False, False, True, True]]
+    assert [[maps.ids for maps in each] for each in scores] == [[(0, 1), (2, 3)]] * 2
+    with pytest.raises(ConfigurationError, match="requires the mask of each object, so it cannot segment whole images"):
+        check_whole_images(model)

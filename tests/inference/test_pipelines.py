@@ -15,8 +15,6 @@ from ovparts_hf import PartSegmenter
 from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.models.auto import FAMILIES, model_class
 from ovparts_hf.models.loading import load_model
-from ovparts_hf.models.modeling_utils import PartSegmentationOutput
-from ovparts_hf.models.post_processing import label_map, semantic_maps
 
 NAMES = ["cat's ear", "cat's head", "bus's wheel"]
 PLAIN_ZSSEG = {"object_mask_prompt": False, "prompt_lengths": None}
@@ -89,7 +87,7 @@ def test_both_tasks_agree_on_a_photograph(family, folders, photograph, monkeypat
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_batches_answer_as_images_one_by_one(family, task, folders, drawn):
+def test_batches_give_what_single_images_give(family, task, folders, drawn):
     pipe = pipeline(task, model=str(folders[family] / "with"), device="cpu")
     images = [drawn, drawn.transpose(Image.Transpose.FLIP_LEFT_RIGHT), drawn]
     alone = [pipe(image) for image in images]
@@ -100,14 +98,14 @@ def test_batches_answer_as_images_one_by_one(family, task, folders, drawn):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_model_without_a_vocabulary_asks_for_words(task, folders, drawn):
+def test_a_model_without_a_vocabulary_needs_class_names(task, folders, drawn):
     pipe = pipeline(task, model=str(folders["catseg"] / "without"), device="cpu")
     with pytest.raises(OVPartsError, match="no vocabulary of its own"):
         pipe(drawn)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_model_that_is_told_objects_asks_for_them(task, folders, drawn):
+def test_a_model_that_requires_object_masks_says_so(task, folders, drawn):
     folder = folders["zsseg+"] / "with"
     pipe = pipeline(task, model=str(folder), device="cpu")
     with pytest.raises(OVPartsError, match="object_masks"):
@@ -160,36 +158,19 @@ def test_a_saved_pipeline_is_a_model_folder(folders, drawn, tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_half_precision_answers(family, folders, drawn):
+def test_half_precision_works(family, folders, drawn):
     for task in TASKS:
         pipe = pipeline(task, model=str(folders[family] / "with"), device="cpu", dtype=torch.bfloat16)
         assert pipe.model.dtype == torch.bfloat16
         assert {each["label"] for each in pipe(drawn)} <= {*NAMES, "none"}
 
 
-def test_a_closed_vocabulary_takes_some_of_its_words(folders, drawn):
+def test_a_closed_vocabulary_takes_some_of_its_classes(folders, drawn):
     pipe = pipeline("part-segmentation", model=str(folders["maskformer"] / "with"), device="cpu")
     assert pipe.model.vocabulary == NAMES
     assert {each["label"] for each in pipe(drawn, parts=NAMES[2:])} == {"bus's wheel"}
     with pytest.raises(ConfigurationError, match="closed vocabulary of 3 classes"):
         pipe(drawn, parts=["dog's ear"])
-
-
-@pytest.mark.parametrize("scores", ["logits", "probabilities", "plain"])
-def test_semantic_maps_in_bands_are_those_at_once(scores, monkeypatch):
-    generator = torch.Generator().manual_seed(0)
-    logits, none = (torch.rand(2, count, 9, 7, generator=generator) for count in (4, 1))
-    outputs = PartSegmentationOutput(logits=logits, none_logits=none)
-    sizes = [(37, 50), (23, 20)]
-    whole = semantic_maps(outputs, sizes, scores)
-    monkeypatch.setattr("ovparts_hf.models.post_processing.BAND", 1000)
-    for number, (size, expected, found) in enumerate(zip(sizes, whole, semantic_maps(outputs, sizes, scores))):
-        by_ids = label_map(logits[number], size, none_logits=none[number], scores=scores)
-        assert torch.equal(expected, torch.where(by_ids < 0, 4, by_ids))
-        assert (found == expected).float().mean() > 0.995
-    assert [tuple(each.shape) for each in semantic_maps(outputs, None, scores)] == [(9, 7)] * 2
-    with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 images"):
-        semantic_maps(outputs, sizes[:1], scores)
 
 
 def test_columns_tuples_and_nothing(folders, drawn, tmp_path):

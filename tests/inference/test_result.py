@@ -38,9 +38,9 @@ def test_masks_and_areas_say_what_the_label_map_says():
 
 
 def test_an_unknown_class_is_refused():
-    with pytest.raises(ConfigurationError, match="'cat' was not asked for; the classes are"):
+    with pytest.raises(ConfigurationError, match="'cat' is no class of this result; its classes are"):
         segmentation().mask("cat")
-    with pytest.raises(ConfigurationError, match=r"\['cat'\] were not asked for"):
+    with pytest.raises(ConfigurationError, match=r"\['cat'\] are no classes of this result"):
         segmentation().overlay(only=["cat"])
 
 

@@ -1,4 +1,4 @@
-"""One image, any words, every model."""
+"""One image, any class names, every model."""
 
 import sys
 import threading
@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError, ImageError, OVPartsError
-from ovparts_hf.inference.objects import FoundObject
+from ovparts_hf.inference.objects import ObjectMask
 from ovparts_hf.inference.segmenter import PartSegmenter
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.toy.world import draw
 
-from ..evaluation.test_objects import save_semantic
+from .test_objects import save_semantic
 
 BENCH = {"bench": ["seat", "back", "leg"]}
 CLASSES = ("bench's seat", "bench's back", "bench's leg")
@@ -65,7 +65,7 @@ def square(image, side=40):
 
 
 @pytest.mark.parametrize("name", WITHOUT_MASKS)
-def test_the_answer_is_that_of_model_and_processor(name, models, image):
+def test_the_label_map_is_that_of_model_and_processor(name, models, image):
     model, processor = models(name)
     result = PartSegmenter(model, processor)(image, BENCH)
     words = {} if name == "maskformer" else {"classes": CLASSES}
@@ -78,7 +78,8 @@ def test_the_answer_is_that_of_model_and_processor(name, models, image):
     assert result.label_map.shape == size
     assert (result.label_map == expected.numpy()).all()
     assert result.scores.min() >= 0 and result.scores.max() <= 1
-    assert all((score > 0) == (area > 0) for score, area in zip(result.scores, result.areas().values()))
+    areas = list(result.areas().values())
+    assert [score > 0 for score in result.scores] == [area > 0 for area in areas]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -103,7 +104,7 @@ def test_lists_give_what_single_images_give(name, models, image):
 
 def test_a_model_that_needs_masks_says_so(models, image):
     segmenter = PartSegmenter(*models("zsseg+"))
-    with pytest.raises(ConfigurationError, match="answers only for an object whose mask it is told: give object_masks"):
+    with pytest.raises(ConfigurationError, match="requires the mask of each object: give object_masks"):
         segmenter(image, BENCH)
 
 
@@ -119,7 +120,7 @@ def test_several_objects_of_one_kind_and_of_several_kinds(models, image):
     assert (result.label_map[left] == alone.label_map[left]).all()
 
 
-def test_a_model_is_told_whose_parts_are_looked_for(models, image, monkeypatch):
+def test_only_parts_of_the_objects_are_scored(models, image, monkeypatch):
     model, processor = models("catseg")
     forward, masks = model.forward, []
     monkeypatch.setattr(model, "forward", lambda **inputs: masks.append(inputs["class_mask"]) or forward(**inputs))
@@ -131,16 +132,16 @@ def test_a_model_is_told_whose_parts_are_looked_for(models, image, monkeypatch):
     assert masks[1] is None
 
 
-# ---- words -----------------------------------------------------------------------------------------------------------
+# ---- class names -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [list(CLASSES), PartTaxonomy.from_dict(BENCH), "bench: seat, back, leg"])
-def test_words_in_any_form(words, segmenter, image):
-    assert (segmenter(image, words).label_map == segmenter(image, BENCH).label_map).all()
+@pytest.mark.parametrize("names", [list(CLASSES), PartTaxonomy.from_dict(BENCH), "bench: seat, back, leg"])
+def test_vocabularies_in_any_form(names, segmenter, image):
+    assert (segmenter(image, names).label_map == segmenter(image, BENCH).label_map).all()
 
 
 @pytest.mark.parametrize("name", ["clipseg", "catseg", "zsseg"])
-def test_words_are_encoded_once(name, models, image, monkeypatch):
+def test_class_names_are_encoded_once(name, models, image, monkeypatch):
     model, processor = models(name)
     segmenter = PartSegmenter(model, processor)
     encode, calls = model.encode_classes, []
@@ -155,7 +156,7 @@ def test_words_are_encoded_once(name, models, image, monkeypatch):
 
 
 @pytest.mark.parametrize(("others", "calls"), [(15, 0), (16, 1)])
-def test_the_latest_words_are_kept(others, calls, models, image, monkeypatch):
+def test_the_latest_vocabularies_are_kept(others, calls, models, image, monkeypatch):
     model, processor = models("clipseg")
     segmenter = PartSegmenter(model, processor)
     segmenter(image, BENCH)
@@ -194,7 +195,7 @@ def test_threads_may_share_a_segmenter(segmenter, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["clipseg", "zsseg+"])
-def test_words_that_are_too_long_are_not_repeated_in_full(name, models):
+def test_class_names_that_are_too_long_are_not_repeated_in_full(name, models):
     with pytest.raises(OVPartsError, match="dog's x{70}|dog x{70}") as caught:
         PartSegmenter(*models(name)).prepare({"dog": ["x" * 5000]})
     assert len(str(caught.value)) < 250
@@ -207,7 +208,7 @@ def test_a_large_vocabulary_of_any_language(segmenter, image):
     assert result.label_image().mode == "I;16"
 
 
-def test_a_closed_vocabulary_needs_no_words_and_allows_no_others(models, image):
+def test_a_closed_vocabulary_needs_no_names_and_allows_no_others(models, image):
     segmenter = PartSegmenter(*models("maskformer"))
     assert segmenter(image).classes == CLASSES
     assert segmenter(image, ["bench's leg"]).classes == ("bench's leg",)
@@ -215,7 +216,7 @@ def test_a_closed_vocabulary_needs_no_words_and_allows_no_others(models, image):
         segmenter(image, {"duck": ["head"]})
 
 
-def test_words_must_be_named_where_a_model_has_none(segmenter, image):
+def test_parts_must_be_named_where_a_model_has_none(segmenter, image):
     with pytest.raises(OVPartsError, match="no vocabulary of its own: name parts"):
         segmenter(image)
 
@@ -232,7 +233,7 @@ def test_sources_of_all_kinds(segmenter, image, tmp_path):
     assert segmenter([], BENCH) == []
 
 
-def test_upright_images_get_upright_answers(segmenter, image, tmp_path):
+def test_upright_images_get_upright_label_maps(segmenter, image, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     path = tmp_path / "turned.png"
@@ -338,7 +339,7 @@ def test_thresholds_and_top_k(segmenter, image):
         ({"threshold": 2}, "threshold is 2; it must lie between 0 and 1"),
         ({"top_k": 0}, "top_k is 0; it must be at least 1"),
         ({"object_masks": np.ones((3, 3))}, r"The mask of 'bench' has shape \(3, 3\); the image"),
-        ({"object_masks": {"duck": np.ones((120, 160))}}, "No part of 'duck' is asked for"),
+        ({"object_masks": {"duck": np.ones((120, 160))}}, "no part of 'duck'"),
         ({"object_masks": np.ones((120, 160)), "boxes": (0, 0, 5, 5)}, "give one of them"),
         ({"boxes": (0, 0, 5)}, "give .left, top, right, bottom."),
         ({"boxes": (5, 0, 5, 9)}, "is empty or leaves the image, which is 160 wide and 120 high"),
@@ -352,7 +353,7 @@ def test_thresholds_and_top_k(segmenter, image):
 )
 def test_bad_choices_are_refused(options, message, segmenter, image):
     several = {"object_masks", "boxes"} & set(options)
-    with pytest.raises(ConfigurationError if "No part" not in message else OVPartsError, match=message):
+    with pytest.raises(ConfigurationError if "no part" not in message else OVPartsError, match=message):
         segmenter(image if several else [image], BENCH, **options)
 
 
@@ -364,7 +365,7 @@ def test_masks_of_several_kinds_need_names(segmenter, image):
 
 
 def test_a_model_without_none_has_no_background(models, image):
-    with pytest.raises(ConfigurationError, match="has no score of 'none', so background=True cannot be had"):
+    with pytest.raises(ConfigurationError, match="has no score of 'none', so background=True is not possible"):
         PartSegmenter(*models("maskformer"))(image, BENCH, background=True)
 
 
@@ -378,7 +379,7 @@ def test_loading_chooses_device_and_precision(image):
     assert segmenter(image, BENCH).label_map.shape == (image.height, image.width)
 
 
-def test_a_model_in_training_answers_as_when_trained(models, image):
+def test_a_model_in_training_mode_is_put_into_evaluation_mode(models, image):
     model, processor = models("clipseg")
     expected = PartSegmenter(model, processor)(image, BENCH).label_map
     segmenter = PartSegmenter(model.train(), processor)
@@ -386,7 +387,7 @@ def test_a_model_in_training_answers_as_when_trained(models, image):
     assert (segmenter(image, BENCH).label_map == expected).all()
 
 
-def test_precision_can_be_a_word(image):
+def test_precision_can_be_a_name(image):
     assert PartSegmenter.from_pretrained(dtype="bfloat16").model.dtype == torch.bfloat16
 
 
@@ -413,9 +414,9 @@ def test_untrained_models_are_told_apart(caplog):
 
 def test_objects_can_be_found_by_any_function(models, image):
     mask = square(image)
-    finder = lambda image, vocabulary: [FoundObject(name, mask) for name in vocabulary.objects]  # noqa: E731
+    object_segmenter = lambda image, vocabulary: [ObjectMask(name, mask) for name in vocabulary.objects]  # noqa: E731
     for name in ("clipseg", "zsseg+"):
-        result = PartSegmenter(*models(name), object_segmenter=finder)(image, BENCH)
+        result = PartSegmenter(*models(name), object_segmenter=object_segmenter)(image, BENCH)
         assert ((result.label_map >= 0) == mask).all()
     nothing = PartSegmenter(*models("zsseg+"), object_segmenter=lambda image, vocabulary: [])(image, BENCH)
     assert (nothing.label_map == -1).all()
@@ -433,7 +434,7 @@ def test_a_function_may_return_masks_in_several_forms(models, image):
     [
         (None, "must return a list of .name, mask.; this one returned NoneType"),
         (["bench"], "must return a list of .name, mask.; this one returned list"),
-        ([("duck", np.ones((120, 160)))], "No part of 'duck' is asked for"),
+        ([("duck", np.ones((120, 160)))], "no part of 'duck'"),
         ([("bench", np.ones((4, 160)))], r"The mask of 'bench' has shape \(4, 160\)"),
     ],
 )
@@ -443,9 +444,9 @@ def test_what_a_function_returns_is_checked(form, message, models, image):
 
 
 def test_a_segmenter_can_find_the_objects_of_another(models, image):
-    finder = PartSegmenter(*models("clipseg"))
-    result = PartSegmenter(*models("zsseg+"), object_segmenter=finder)(image, BENCH)
-    assert ((result.label_map >= 0) == (finder(image, ["bench"]).label_map == 0)).all()
+    object_segmenter = PartSegmenter(*models("clipseg"))
+    result = PartSegmenter(*models("zsseg+"), object_segmenter=object_segmenter)(image, BENCH)
+    assert ((result.label_map >= 0) == (object_segmenter(image, ["bench"]).label_map == 0)).all()
 
 
 @pytest.mark.parametrize("background", [None, False])
@@ -461,9 +462,9 @@ def test_objects_are_found_by_a_model_of_this_library(image):
     assert (found.label_map == 0).any()
     result = segmenter(image, BENCH)
     assert ((result.label_map >= 0) == (found.label_map == 0)).all()
-    words_only = PartSegmenter.from_pretrained("toy", object_segmenter="toy")
-    with pytest.raises(ConfigurationError, match="free words have none"):
-        words_only(image, ["seat"])
+    free_text = PartSegmenter.from_pretrained("toy", object_segmenter="toy")
+    with pytest.raises(ConfigurationError, match="free text has none"):
+        free_text(image, ["seat"])
 
 
 def test_objects_are_found_by_a_model_of_transformers(image, tmp_path):
@@ -479,8 +480,8 @@ def test_objects_are_found_by_a_model_of_transformers(image, tmp_path):
     assert ((segmenter(image, BENCH).label_map >= 0) == expected).all()
 
 
-def test_finders_that_cannot_do_it_are_refused(tmp_path):
+def test_object_segmenters_that_cannot_do_it_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="is not a model that finds objects"):
         PartSegmenter.from_pretrained("toy-zsseg", object_segmenter=str(tmp_path / "nowhere"))
-    with pytest.raises(ConfigurationError, match="cannot be asked about whole images"):
+    with pytest.raises(ConfigurationError, match="cannot segment whole images"):
         PartSegmenter.from_pretrained("toy", object_segmenter="toy-zsseg")

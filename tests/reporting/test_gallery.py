@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ovparts_hf.evaluation.evaluator import evaluate_model
+from ovparts_hf.evaluation.evaluator import evaluate
+from ovparts_hf.evaluation.predictor import Predictor
 from ovparts_hf.evaluation.ranking import rank
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.reporting.gallery import build_galleries, contact_sheet
@@ -21,7 +22,8 @@ def processor():
 
 @pytest.fixture(scope="module")
 def galleries(model, processor, pascal):
-    return {task: build_galleries(model, processor, pascal, task, count=3) for task in ("zero_shot", "few_shot")}
+    predictor = Predictor(model, processor, pascal)
+    return {task: build_galleries(predictor, task, count=3) for task in ("zero_shot", "few_shot")}
 
 
 def test_unseen_and_seen_objects_are_told_apart(galleries, pascal):
@@ -62,10 +64,10 @@ def test_contact_sheet_holds_the_first_examples(galleries):
 @pytest.mark.parametrize(("setting", "metrics"), [("oracle_obj", "ov_parts"), ("pred_all", "strict")])
 def test_ranked_galleries_show_what_was_scored(model, processor, pascal, setting, metrics):
     scores = []
-    options = {"setting": setting, "metrics": metrics, "compat": None}
-    result = evaluate_model(model, processor, pascal, scores=scores, progress=False, **options)
+    predictor = Predictor(model, processor, pascal, setting, metrics, compat=None)
+    result = evaluate(predictor, scores=scores, progress=False)
     assert len(scores) == result.dataset["num_records"]
-    galleries = build_galleries(model, processor, pascal, count=3, scores=scores, **options)
+    galleries = build_galleries(predictor, count=3, scores=scores)
     ranked = {gallery.title: gallery.items for gallery in galleries}
     assert list(ranked)[2:] == ["Best predictions", "Worst predictions", "Most confused"]
     best, worst = ([item.iou for item in ranked[title]] for title in ("Best predictions", "Worst predictions"))
@@ -78,10 +80,10 @@ def test_ranked_galleries_show_what_was_scored(model, processor, pascal, setting
     assert ranked["Most confused"] and all(" taken for " in item.caption for item in ranked["Most confused"])
 
 
-def test_class_names_are_encoded_once_for_all_galleries(model, processor, pascal, monkeypatch):
-    scores = []
-    evaluate_model(model, processor, pascal, scores=scores, progress=False)
-    encoded, encode = [], model.encode_classes
+def test_class_names_are_encoded_once_for_evaluation_and_galleries(model, processor, pascal, monkeypatch):
+    scores, encoded, encode = [], [], model.encode_classes
     monkeypatch.setattr(model, "encode_classes", lambda **tokens: encoded.append(tokens) or encode(**tokens))
-    assert len(build_galleries(model, processor, pascal, scores=scores)) > 2
+    predictor = Predictor(model, processor, pascal)
+    evaluate(predictor, scores=scores, progress=False)
+    assert len(build_galleries(predictor, scores=scores)) > 2
     assert len(encoded) == 1

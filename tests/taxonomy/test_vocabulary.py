@@ -1,4 +1,4 @@
-"""Objects and parts in words."""
+"""Vocabularies as people type them."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ DOG = ("dog's head", "dog's ear", "bus's wheel")
 
 
 @pytest.mark.parametrize(
-    "words",
+    "names",
     [
         {"dog": ["head", "ear"], "bus": ["wheel"]},
         {"dog": ("head", "ear"), "bus": ["wheel"]},
@@ -23,8 +23,8 @@ DOG = ("dog's head", "dog's ear", "bus's wheel")
         "dog: head , ear\n\nbus:wheel;",
     ],
 )
-def test_every_form_means_the_same(words):
-    vocabulary = Vocabulary.of(words)
+def test_every_form_means_the_same(names):
+    vocabulary = Vocabulary.of(names)
     assert vocabulary.classes == DOG
     assert dict(vocabulary.objects) == {"dog": (0, 1), "bus": (2,)}
 
@@ -36,16 +36,16 @@ def test_objects_without_parts_are_no_objects_to_look_for():
     assert sorted(i for ids in vocabulary.objects.values() for i in ids) == list(range(116))
 
 
-def test_free_words_belong_to_no_object():
+def test_free_text_belongs_to_no_object():
     vocabulary = Vocabulary.of(["a red door", "dog's head", "men's hat"])
     assert vocabulary.classes == ("a red door", "dog's head", "men's hat")
     assert dict(vocabulary.objects) == {"dog": (1,), "men": (2,)}
-    with pytest.raises(OVPartsError, match=r"No part of 'cat' is asked for; the objects are \['dog', 'men'\]"):
+    with pytest.raises(OVPartsError, match=r"no part of 'cat'; its objects are \['dog', 'men'\]"):
         vocabulary.parts_of("cat")
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("names", "message"),
     [
         ({}, "at least one"),
         ([], "Name parts as"),
@@ -66,9 +66,9 @@ def test_free_words_belong_to_no_object():
         ("dog: head; dog: ear", "'dog' is named twice"),
     ],
 )
-def test_what_cannot_be_understood_is_refused(words, message):
+def test_what_cannot_be_understood_is_refused(names, message):
     with pytest.raises(OVPartsError, match=message):
-        Vocabulary.of(words)
+        Vocabulary.of(names)
 
 
 NAMES = st.text(st.characters(exclude_characters=":;,\n'", exclude_categories=["C", "Z"]), min_size=1, max_size=8)

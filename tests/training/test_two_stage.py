@@ -12,7 +12,7 @@ import torch
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.evaluator import evaluate_model
-from ovparts_hf.evaluation.prediction import predict_records
+from ovparts_hf.evaluation.predictor import Predictor
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.taxonomy import PASCAL_PART_116
@@ -89,10 +89,11 @@ def test_zsseg_plus(conditioned: bool, pascal_folder: Path, pascal: PartDataset,
     result = evaluate_model(after, processor, pascal, max_images=2)
     assert all(0 <= result.metrics[name] <= 100 for name in ("mIoU_seen", "pixel_accuracy"))
     records = pascal.evaluation_records(get_task("zero_shot"))
-    together = list(predict_records(after, processor, pascal, records))
+    predictor = Predictor(after, processor, pascal, compat=None)
+    together = list(predictor.predict(records))
     assert len({(record.split, record.row) for record in records}) < len(records)
     for record, prediction in zip(records, together, strict=True):
-        [alone] = predict_records(after, processor, pascal, [record])
+        [alone] = predictor.predict([record])
         assert np.array_equal(alone.label_map, prediction.label_map)
         assert set(np.unique(prediction.label_map)) <= set(PASCAL_PART_116.parts_of(record.object_id))
     assert len({tuple(np.unique(prediction.label_map)) for prediction in together}) > 1

@@ -1,0 +1,106 @@
+"""Test-time augmentation: the scores of several views of an image are averaged, and may be refined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from ..models.modeling_utils import PartSegmentationModel
+from ..models.post_processing import LabelMaps, upsample_scores
+from .crf import load_crf, refine
+from .engine import Request, predict_scores, prepare_image
+
+SHORT_EDGES = (256, 384, 512, 640, 768, 896)
+"""Lengths of the short side in the original's test-time augmentation."""
+LONGEST_EDGE = 3584
+"""Limit of the long side there."""
+
+
+class View(NamedTuple):
+    """One way to show an image.
+
+    Attributes:
+        inputs: The model's inputs, with a batch dimension.
+        flipped: Whether left and right are exchanged.
+    """
+
+    inputs: dict[str, torch.Tensor]
+    flipped: bool = False
+
+
+@dataclass(frozen=True)
+class TestTimeAugmentation:
+    """Options at test time; all are off in the benchmark.
+
+    Attributes:
+        tta: Whether to average the scores of several views: the image and its mirror image, and where the model takes
+            any size both with each of `SHORT_EDGES`.
+        crf: Whether a dense CRF refines the scores.
+
+    Raises:
+        ConfigurationError: The module for a dense CRF is not installed.
+    """
+
+    __test__ = False  # not a test, whatever its name
+
+    tta: bool = False
+    crf: bool = False
+
+    def __post_init__(self) -> None:
+        if self.crf:
+            load_crf()
+
+    def refine(self, scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
+        """The (classes, H, W) scores of an image after all views were averaged."""
+        return refine(scores, image) if self.crf else scores
+
+    def views(self, processor: LabelMaps, image: Image.Image, object_masks: np.ndarray | None = None) -> list[View]:
+        """Prepares an image and the (objects, H, W) masks on it, once for each view."""
+        if not self.tta:
+            return [View(prepare_image(processor, image, object_masks))]
+        mirrored = ImageOps.mirror(image), None if object_masks is None else object_masks[..., ::-1]
+        options = [{}]
+        if takes_any_size(processor):
+            options = [{"size": {"shortest_edge": edge, "longest_edge": LONGEST_EDGE}} for edge in SHORT_EDGES]
+        return [
+            View(prepare_image(processor, *shown, **option), flipped)
+            for option in options
+            for flipped, shown in ((False, (image, object_masks)), (True, mirrored))
+        ]
+
+
+NO_TTA = TestTimeAugmentation()
+"""As the benchmark does it: the image once, and its scores as they are."""
+
+
+def takes_any_size(processor: LabelMaps) -> bool:
+    """Whether a model takes images of any size; CLIPSeg and CATSeg take squares of one size."""
+    return "shortest_edge" in processor.image_processor.size
+
+
+def mean_scores(
+    model: PartSegmentationModel,
+    processor: LabelMaps,
+    class_inputs: dict[str, torch.Tensor],
+    images: Sequence[Sequence[View]],
+    candidates: Sequence[Sequence[Sequence[int]]],
+    sizes: Sequence[tuple[int, int]],
+    include_none: bool = False,
+) -> list[list[torch.Tensor]]:
+    """`predict_scores`, averaged over the views of each image: (classes, H, W) at its size for each list of candidates.
+
+    They have the form in which scores are compared, and with `include_none` a last map for "none".
+    """
+    totals: list[list[Any]] = [[0] * len(lists) for lists in candidates]
+    for views in zip(*images, strict=True):
+        requests = [Request(view.inputs, lists, include_none) for view, lists in zip(views, candidates)]
+        for total, view, size, maps in zip(totals, views, sizes, predict_scores(model, class_inputs, requests)):
+            for i, (logits, *_) in enumerate(maps):
+                scores = upsample_scores(logits, size, processor.scores)
+                total[i] = total[i] + (scores.flip(-1) if view.flipped else scores)
+    return [[scores / len(views) for scores in total] for total, views in zip(totals, images)]
