@@ -26,7 +26,7 @@ def _source_indices(source: int, out: int, precision: type[np.floating]) -> np.n
 
 
 def shortest_edge_size(height: int, width: int, short_edge: int, max_size: int) -> tuple[int, int]:
-    """(height, width), rounded half up, with the short side at `short_edge` or the long one at `max_size`, in pixels."""
+    """(height, width), rounded half up, with the short side at `short_edge` or the long one at `max_size` pixels."""
     scale = short_edge / min(height, width)
     if max(height, width) * scale > max_size:
         scale = max_size / max(height, width)
