@@ -1,23 +1,36 @@
 """The CLIP branch on its own: its probabilities, what is frozen, and both kinds of prompts."""
 
+import copy
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import CLIPModel
 
 from ovparts_hf.models.prompts import LearnedPrompts, prompt_features, tokenize_prompts
+from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.training.prompt_tuning.classifier import PromptClassifier
 
-from ...models.test_prompts import FACTS, TableTokenizer, conditioned_prompts, golden_clip, golden_prompts
+from ...models.test_prompts import CLASSES, DIM, WIDTH, conditioned_prompts
+from ...models.zsseg.goldens import PLUS, TableTokenizer, golden_config
 
 CLASS_MASK = torch.tensor([[1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 1, 1]]).bool()
+CONVERTED = convert_zsseg(PLUS.checkpoint, golden_config(PLUS))[0]
+
+
+def golden_clip() -> CLIPModel:
+    return copy.deepcopy(CONVERTED.clip)
+
+
+def golden_prompts() -> LearnedPrompts:
+    return copy.deepcopy(CONVERTED.prompts)
 
 
 def inputs() -> dict[str, torch.Tensor]:
     torch.manual_seed(3)
-    tokens = tokenize_prompts(TableTokenizer(), FACTS["classes"])
-    rows = {"part_features": torch.randn(3, 32), "object_features": torch.randn(3, 32), "class_mask": CLASS_MASK}
+    tokens = tokenize_prompts(TableTokenizer(PLUS), CLASSES)
+    rows = {"part_features": torch.randn(3, DIM), "object_features": torch.randn(3, DIM), "class_mask": CLASS_MASK}
     return {**rows, **tokens}
 
 
@@ -38,7 +51,7 @@ def test_scores_are_similarities_of_the_fused_feature_with_the_objects_parts() -
 
 def test_conditioned_prompts_start_from_those_that_are_not() -> None:
     given, clip = inputs(), golden_clip()
-    plain, conditioned = LearnedPrompts(32), LearnedPrompts(32, feature_dim=32)
+    plain, conditioned = LearnedPrompts(WIDTH), LearnedPrompts(WIDTH, feature_dim=DIM)
     conditioned.load_state_dict(plain.state_dict(), strict=False)
     expected = PromptClassifier(clip, plain)(**given).logits
     torch.testing.assert_close(PromptClassifier(clip, conditioned)(**given).logits, expected, rtol=1e-4, atol=1e-3)
