@@ -43,7 +43,7 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from ovparts_hf.toy.drawing.palette import COLOURS
+from ovparts_hf.toy.drawing.pencil import COLOURS
 from ovparts_hf.toy.world import TOY_WORLD, draw
 
 logger = logging.getLogger("pretrain_toy")

@@ -20,8 +20,8 @@ from ..models.loading import TOY_FOLDER
 from ..taxonomy import split_part_class
 from ..taxonomy.vocabulary import parse_parts
 from ..toy.world import TOY_WORLD, draw
+from ..utils.files import template_environment
 from ..utils.images import MAX_PIXELS, load_image
-from ..utils.templating import template_environment
 
 EXAMPLES = (0, 13, 19, 16, 17, 12)
 """Numbers of toy-world images, of a split of their own."""

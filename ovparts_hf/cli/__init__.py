@@ -18,7 +18,7 @@ from ..errors import OVPartsError
 from ..utils.imports import call_after_import
 from .base import Command
 
-_TOPICS = ("predict", "data", "training", "demo", "evaluation", "results", "models", "sharing")
+_TOPICS = ("predict", "data", "models", "demo", "evaluation", "results", "sharing")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..metrics.confusion import ImageCounts
 from ..metrics.flavours import FlavourName, Scoring, get_flavour
-from ..metrics.image_counts import ImageCounts
 from ..metrics.scores import MEANS, ClassCounts, means
 from .results import BenchmarkResult, markdown_table
 

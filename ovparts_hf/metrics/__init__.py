@@ -1,6 +1,6 @@
 """Scores of part segmentation: label maps -> confusion matrix -> numbers. Needs numpy only."""
 
-from .image_counts import ImageCounts
+from .confusion import ImageCounts
 from .part_segmentation import PartSegmentationMetric
 
 PictureCounts = ImageCounts  # its name up to 0.1

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .confusion import ImageCounts
 from .flavours import FlavourName, get_flavour
-from .image_counts import ImageCounts
 from .scores import ClassCounts
 
 SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)}

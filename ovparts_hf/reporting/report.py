@@ -20,9 +20,8 @@ from ..errors import ConfigurationError
 from ..evaluation.results import COLUMNS, BenchmarkResult, format_interval, format_percent
 from ..inference.visualization import comparison_panels, hex_colors
 from ..taxonomy.tasks import TASKS
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, template_environment
 from ..utils.resize import resize_nearest
-from ..utils.templating import template_environment
 from .paper import paper_tables, published
 
 _LONGEST_SIDE = 480  # of an embedded image, in pixels

@@ -12,8 +12,16 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..data.augmentation import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels, Transform
-from ..data.color import ColorJitter
+from ..data.augmentation import (
+    ColorJitter,
+    Compose,
+    PadTo,
+    RandomCrop,
+    RandomFlip,
+    ResizeShortEdge,
+    SwapChannels,
+    Transform,
+)
 from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet

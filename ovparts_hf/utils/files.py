@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all, and errors that say in one line why one cannot be read."""
+"""Files: written so that a reader never meets a half-written one, read with an error that says why, and templates."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OVPartsError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def read_json(
@@ -76,3 +79,16 @@ def replace_folder(new: Path, target: Path) -> None:
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def template_environment(package: str, autoescape: bool) -> Environment:
+    """The files in `templates/` of a package; anything that a template misses is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader(package),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

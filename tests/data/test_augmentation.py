@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from ovparts_hf.data.augmentation import Compose, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, Sample, SwapChannels
-from ovparts_hf.data.color import ColorJitter
+from ovparts_hf.data.augmentation import (
+    ColorJitter,
+    Compose,
+    PadTo,
+    RandomCrop,
+    RandomFlip,
+    ResizeShortEdge,
+    Sample,
+    SwapChannels,
+)
 from ovparts_hf.errors import ConfigurationError
 
 IGNORE = 255

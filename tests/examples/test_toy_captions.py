@@ -4,7 +4,7 @@ import random
 import re
 
 from examples.toy_captions import caption, phrases
-from ovparts_hf.toy.drawing.palette import COLOURS
+from ovparts_hf.toy.drawing.pencil import COLOURS
 from ovparts_hf.toy.world import TOY_WORLD, draw
 
 PART_NAMES = {TOY_WORLD.part_name(i).rstrip("s") for i in range(len(TOY_WORLD.part_classes))}

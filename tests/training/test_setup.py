@@ -9,8 +9,7 @@ import pytest
 import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
-from ovparts_hf.data.augmentation import PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels
-from ovparts_hf.data.color import ColorJitter
+from ovparts_hf.data.augmentation import ColorJitter, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels
 from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import EpochIndex

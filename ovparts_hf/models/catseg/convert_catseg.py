@@ -11,7 +11,7 @@ import torch
 
 from ...errors import CheckpointError
 from ..checkpoints import KeyReport, convert_checkpoint
-from ..convert_clip import translate_clip
+from ..clip import translate_clip
 from ..resnet import resnet_name
 from .aggregator import shift_mask
 from .configuration_catseg import CATSegConfig

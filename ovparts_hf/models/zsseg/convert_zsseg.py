@@ -9,7 +9,7 @@ import torch
 
 from ...errors import CheckpointError
 from ..checkpoints import KeyReport, convert_checkpoint, load_accounted, read_checkpoint
-from ..convert_clip import translate_clip
+from ..clip import translate_clip
 from ..maskformer.convert_maskformer import account_mask_classification
 from ..prompts import LearnedPrompts
 from .configuration_zsseg import ZSSegConfig

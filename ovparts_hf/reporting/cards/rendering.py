@@ -18,7 +18,7 @@ from ...errors import ConfigurationError
 from ...evaluation.results import COLUMNS, BenchmarkResult, markdown_table
 from ...models.auto import config_class
 from ...taxonomy import TAXONOMIES
-from ...utils.templating import template_environment
+from ...utils.files import template_environment
 from ..paper import SETTINGS, published
 from .facts import DATASETS, ModelFacts, dataset_facts
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .pencil import Pencil
-from .shapes import band, ellipse, limb, polygon, smooth
+from .pencil import Pencil, band, ellipse, limb, polygon, smooth
 
 _WHITE = (250, 250, 248)
 _DARK = (28, 24, 26)

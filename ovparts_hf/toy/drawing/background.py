@@ -7,8 +7,7 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .palette import COLOURS, Colour, shade, vary
-from .shapes import box, ellipse, polygon, smooth
+from .pencil import COLOURS, Colour, box, ellipse, polygon, shade, smooth, vary
 
 _SKIES: tuple[tuple[Colour, Colour], ...] = (
     ((120, 180, 236), (222, 238, 250)),

@@ -12,9 +12,7 @@ from PIL import Image, ImageDraw
 from ...taxonomy import PartTaxonomy
 from . import animals, things, vehicles
 from .background import draw_background
-from .palette import shade
-from .pencil import Pencil, Shape
-from .shapes import rotate
+from .pencil import Pencil, Shape, rotate, shade
 
 SIZES = ((160, 128), (160, 120), (144, 128), (176, 128))
 _SUPERSAMPLING = 2

@@ -7,8 +7,7 @@ import torch
 from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.inference.crf import load_crf, refine
-from ovparts_hf.inference.tta import TestTimeAugmentation
+from ovparts_hf.inference.tta import TestTimeAugmentation, load_crf, refine
 
 
 class Field:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from ovparts_hf.data.augmentation import Sample
-from ovparts_hf.data.color import ColorJitter, hsv_to_rgb, rgb_to_hsv
+from ovparts_hf.data.augmentation import ColorJitter, Sample, hsv_to_rgb, rgb_to_hsv
 
 images = hnp.arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
 

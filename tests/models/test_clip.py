@@ -3,7 +3,7 @@
 import torch
 from transformers import CLIPConfig, CLIPModel
 
-from ovparts_hf.models.convert_clip import translate_clip
+from ovparts_hf.models.clip import translate_clip
 
 WIDTH = {"visual.": 32, "": 24}
 
