@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ...taxonomy import PartTaxonomy
-from . import animals, things, vehicles
+from . import animals, things
 from .background import draw_background
 from .pencil import Pencil, Shape, rotate, shade
 
@@ -32,21 +32,21 @@ class ObjectClass:
 
 OBJECTS: dict[str, ObjectClass] = {
     "bird": ObjectClass(animals.bird, "animal", "torso", 0.38, 12),
-    "boat": ObjectClass(vehicles.boat, "vehicle", "hull", 0.38, 8),
-    "bus": ObjectClass(vehicles.bus, "vehicle", "body", 0.44),
-    "car": ObjectClass(vehicles.car, "vehicle", "body", 0.44),
+    "boat": ObjectClass(things.boat, "vehicle", "hull", 0.38, 8),
+    "bus": ObjectClass(things.bus, "vehicle", "body", 0.44),
+    "car": ObjectClass(things.car, "vehicle", "body", 0.44),
     "cat": ObjectClass(animals.cat, "animal", "torso", 0.4),
     "chair": ObjectClass(things.chair, "thing", "seat", 0.38),
     "dog": ObjectClass(animals.dog, "animal", "torso", 0.4),
     "house": ObjectClass(things.house, "thing", "wall", 0.42, 3),
     "lamp": ObjectClass(things.lamp, "thing", "shade", 0.36),
-    "plane": ObjectClass(vehicles.plane, "vehicle", "body", 0.44, 16),
-    "train": ObjectClass(vehicles.train, "vehicle", "body", 0.44, 4),
+    "plane": ObjectClass(things.plane, "vehicle", "body", 0.44, 16),
+    "train": ObjectClass(things.train, "vehicle", "body", 0.44, 4),
     "bench": ObjectClass(things.bench, "thing", "seat", 0.44),
     "castle": ObjectClass(things.castle, "thing", "wall", 0.4, 3),
     "duck": ObjectClass(animals.duck, "animal", "torso", 0.4, 8),
     "horse": ObjectClass(animals.horse, "animal", "torso", 0.4),
-    "truck": ObjectClass(vehicles.truck, "vehicle", "body", 0.44),
+    "truck": ObjectClass(things.truck, "vehicle", "body", 0.44),
 }
 
 
