@@ -12,7 +12,7 @@ from ovparts_hf.evaluation.evaluator import evaluate_model
 from ovparts_hf.inference.tta import TestTimeAugmentation
 from ovparts_hf.metrics import PartSegmentationMetric
 
-from ..inference.test_crf import Field
+from ..inference.test_tta_crf import Field
 from .conftest import predict, zero_shot_records
 
 TTA = TestTimeAugmentation(tta=True)
