@@ -28,21 +28,13 @@ _MAX_ENTRIES = 1 << 20
 
 @dataclass(frozen=True)
 class Difference:
-    """One number of two models, in percent.
-
-    Attributes:
-        first: The first model's.
-        second: The second model's.
-        low: Lower end of the confidence interval of second - first.
-        high: Its upper end.
-        p_value: Two-sided, of "there is no difference".
-    """
+    """One number of two models, in percent; the interval is that of second - first."""
 
     first: float
     second: float
     low: float
     high: float
-    p_value: float
+    p_value: float  # two-sided, of "there is no difference"
 
 
 def bootstrap(
@@ -99,12 +91,7 @@ def compare(
 def compare_results(
     first: str | Path, second: str | Path, *, samples: int = 1000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, Difference]:
-    """Compares two result folders, each with `result.json` and `image_counts.npz`.
-
-    Raises:
-        ConfigurationError: A file is missing, or the results are not of the same data, vocabulary, task, setting and
-            metrics.
-    """
+    """Compares two result folders, each with `result.json` and `image_counts.npz`; refuses results of different kinds."""
     results = [BenchmarkResult.from_json(Path(folder) / RESULT_FILE) for folder in (first, second)]
     for name in ("task", "setting", "flavour", "classes"):
         values = [getattr(result, name) for result in results]

@@ -37,21 +37,7 @@ from .submission import read_manifest
 
 
 class Evaluator:
-    """Counts predictions one by one, and makes a `BenchmarkResult` of what was counted.
-
-    Args:
-        taxonomy: The dataset's.
-        task: Which classes count as seen.
-        setting: What is given at test time.
-        metrics: Whose definitions of the numbers to use, see docs/protocol.md.
-        boundary: Whether to score borders too.
-        label_size: (short edge, longest edge) that the label maps are brought to first, or None.
-
-    Attributes:
-        metric: Over the taxonomy's part classes.
-        image_counts: What was counted in each record.
-        scores: The score of each record.
-    """
+    """Counts predictions one by one, and makes a `BenchmarkResult` of what was counted."""
 
     def __init__(
         self,
@@ -72,12 +58,7 @@ class Evaluator:
         self.scores: list[RecordScore] = []
 
     def add(self, prediction: Prediction, object_only: bool = True) -> RecordScore:
-        """Counts one prediction.
-
-        Args:
-            prediction: Of a record, with its labels.
-            object_only: Whether what lies outside of the record's object is dropped; never done with `pred_all`.
-        """
+        """Counts a record's prediction; `object_only` drops what lies outside of its object, but never with `pred_all`."""
         sample = prediction.sample
         part_map, object_map = sample.part_map, sample.object_map
         if self.label_size is not None:
@@ -207,9 +188,6 @@ def evaluate(
         accelerator: If it has several processes, each scores its share and all get the whole result. Its mixed
             precision is used.
         progress: Whether to show a bar.
-
-    Raises:
-        ConfigurationError: There is nothing to score, or `metrics` do not define the setting.
     """
     task, dataset, model = get_task(task), predictor.dataset, predictor.model
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
@@ -277,23 +255,9 @@ def score_folder(
     label_size: Sequence[int] | None = None,
     progress: bool = True,
 ) -> tuple[BenchmarkResult, ImageCounts]:
-    """Scores predictions without the model that made them.
+    """Scores the predictions that a manifest names, without the model that made them; also gives each record's counts.
 
-    Args:
-        folder: With a manifest and the files that it names.
-        dataset: What was predicted.
-        metrics: Whose definitions to use, see docs/protocol.md.
-        boundary: Whether to score borders too.
-        label_size: (short edge, longest edge) that the label maps are brought to first, as the data mapper of the
-            original does, or None to score the labels as they are stored.
-        progress: Whether to show a bar.
-
-    Returns:
-        The numbers and what was counted in each record.
-
-    Raises:
-        ConfigurationError: The manifest is of other data or wants other maps, or a map has another depth or size than
-            it must have or holds ids that are no class.
+    The label maps are first brought to `label_size` (short edge, longest edge), or scored as they are stored.
     """
     manifest, files = read_manifest(folder, dataset)
     evaluator = Evaluator(dataset.taxonomy, manifest["task"], manifest["setting"], metrics, boundary, label_size)

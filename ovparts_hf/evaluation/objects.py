@@ -37,23 +37,11 @@ class ObjectSource(Protocol):
     """Finds the objects of an image."""
 
     def find(self, sample: PartSample) -> np.ndarray:
-        """The objects of one image.
-
-        Args:
-            sample: The image; its labels must not be looked at.
-
-        Returns:
-            (H, W) int64 object ids of the taxonomy, -1 where nothing was found.
-        """
+        """The object ids (H, W) int64 in an image, -1 where nothing was found; its labels must not be looked at."""
 
 
 class SegmentedObjects:
-    """Objects that a segmenter finds by their names; where it finds several, the last one counts.
-
-    Args:
-        segmenter: Any `ObjectSegmenter`.
-        taxonomy: Whose objects are looked for.
-    """
+    """Objects that a segmenter finds by their names; where it finds several, the last one counts."""
 
     def __init__(self, segmenter: ObjectSegmenter, taxonomy: PartTaxonomy) -> None:
         self.segmenter = segmenter
@@ -65,7 +53,6 @@ class SegmentedObjects:
         return str(self.segmenter)
 
     def find(self, sample: PartSample) -> np.ndarray:
-        """See `ObjectSource.find`."""
         object_map = np.full(sample.part_map.shape, -1)
         masks = self.segmenter(sample.image, self.vocabulary)
         for name, mask in validate_object_masks(masks, self.vocabulary, object_map.shape):
@@ -74,14 +61,8 @@ class SegmentedObjects:
 
 
 class FolderObjects:
-    """Object maps that were made elsewhere: `<image_id>.png`, one channel of 8 or 16 bits, of the image's size.
-
-    Args:
-        folder: Where they are.
-        taxonomy: Its object ids are the values, and its ignore index stands for no object.
-
-    Raises:
-        ConfigurationError: There is no such folder.
+    """Object maps `<image_id>.png` that were made elsewhere: one channel of 8 or 16 bits, of the image's size, with the
+    taxonomy's object ids, and its ignore index for no object.
     """
 
     def __init__(self, folder: str | Path, taxonomy: PartTaxonomy) -> None:
@@ -96,7 +77,6 @@ class FolderObjects:
         return str(self.folder)
 
     def find(self, sample: PartSample) -> np.ndarray:
-        """See `ObjectSource.find`."""
         path = self.folder / f"{sample.image_id}.png"
         try:
             content = path.read_bytes()
@@ -109,15 +89,7 @@ class FolderObjects:
 
 
 class ColumnObjects:
-    """Object maps in a column of the dataset itself: PNG images like those of `FolderObjects`.
-
-    Args:
-        dataset: Whose rows have the column.
-        column: Its name.
-
-    Raises:
-        ConfigurationError: There is no such column of images.
-    """
+    """Object maps in a column of the dataset itself: PNG images like those of `FolderObjects`."""
 
     def __init__(self, dataset: PartDataset, column: str) -> None:
         self.column, self.taxonomy = column, dataset.taxonomy
@@ -133,7 +105,6 @@ class ColumnObjects:
         return f"column {self.column}"
 
     def find(self, sample: PartSample) -> np.ndarray:
-        """See `ObjectSource.find`."""
         maps, row = self.rows[sample.image_id]
         where = f"{self.column} of {sample.image_id}"
         return _read_object_map(maps[row][self.column]["bytes"], where, sample, self.taxonomy)
@@ -162,10 +133,8 @@ def get_objects(
     dataset: PartDataset,
     names: Mapping[str, str] | None = None,
 ) -> ObjectSource:
-    """What a value of `ovparts evaluate --objects` stands for.
-
-    It is "model" (the one that is evaluated), "column:NAME" for object maps in the dataset, a folder of object maps, or
-    the folder or Hub id of a segmentation model, from whose classes `names` leads to objects.
+    """What `ovparts evaluate --objects` gives: "model" (the one that is evaluated), "column:NAME" for object maps in
+    the dataset, a folder of them, or a segmentation model, from whose classes `names` leads to objects.
     """
     taxonomy = dataset.taxonomy
     if source.startswith(_COLUMN):

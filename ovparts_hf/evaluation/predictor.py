@@ -29,42 +29,22 @@ Compat = Literal["ov_parts"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The label map of one record.
+    """The label map of one record: (H, W) int64 part ids at the image's size.
 
-    Attributes:
-        record: The record, for `pred_all` an image.
-        sample: Its image and labels.
-        label_map: (H, W) int64 part ids at the image's size. With the object given, every pixel has a part, inside the
-            object or not; it is -1 for an object without parts. Otherwise it is -1 where "none" is best, or outside of
-            the object that was found.
+    With the object given, every pixel has a part, inside the object or not; it is -1 for an object without parts.
+    Otherwise it is -1 where "none" is best, or outside of the object that was found.
     """
 
-    record: Record
+    record: Record  # for `pred_all` an image
     sample: PartSample
     label_map: np.ndarray
 
 
 @dataclass
 class Predictor:
-    """Predicts the records of a dataset as a setting wants it. Class names are encoded once, when first needed.
+    """Predicts the records of a dataset as a setting wants it, with options as in `evaluate_model`.
 
-    Args:
-        model: On the device to be used.
-        processor: The model's processor.
-        dataset: Where records come from; its vocabulary is used, whatever the model was trained with.
-        setting: What is given of the objects.
-        metrics: Whose definition of `pred_all` to use: "partclipseg" multiplies the score of a part by 0 where another
-            object than its own is best.
-        compat: "ov_parts" gives the families with `substring_candidates` every part whose class contains the object's
-            name as a candidate; with None an object has its own parts only.
-        objects: Where the objects of `pred_obj` come from; None for the other settings.
-        test_time: Options at test time.
-        sliding_window: Whether to score overlapping windows and the whole image, and to average (CATSeg).
-        batch_size: Images in a forward pass, where the model can take several.
-        workers: Processes that read images; with `objects`, the process itself reads them.
-
-    Raises:
-        ConfigurationError: The options do not fit each other or the model.
+    Class names are encoded once, when first needed. With `objects`, the process itself reads the images.
     """
 
     model: PreTrainedModel
@@ -104,9 +84,7 @@ class Predictor:
         return self.setting is Setting.PRED_ALL and self.model.scores_none
 
     def predict(self, records: Sequence[Record], progress: bool = False) -> Iterator[Prediction]:
-        """Predicts records (those of one image are adjacent): yields one `Prediction` for each, with `pred_all` for
-        each image. `progress` shows a bar.
-        """
+        """Yields the prediction of each record, or with `pred_all` of each image; records of one image are adjacent."""
         if self._class_inputs is None:
             taxonomy = self.dataset.taxonomy
             self._class_inputs = self.model.encode_vocabulary(self.processor, taxonomy.part_classes, progress)

@@ -17,19 +17,12 @@ Order = Literal["best", "worst", "confused"]
 
 @dataclass(frozen=True)
 class RecordScore:
-    """How well one record was predicted, in three numbers.
+    """How well one record was predicted, in three numbers."""
 
-    Attributes:
-        record: The record, for `pred_all` an image.
-        iou: Strict mean IoU over the parts that occur in it, in percent.
-        confused: Share of its labelled pixels that were taken for another part, 0 to 1.
-        mistaken: (part, prediction), the ids of the two that were confused most; None if no pixel was.
-    """
-
-    record: Record
-    iou: float
-    confused: float
-    mistaken: tuple[int, int] | None
+    record: Record  # for `pred_all` an image
+    iou: float  # strict mean over the parts that occur in it, in percent
+    confused: float  # share of its labelled pixels that were taken for another part, 0 to 1
+    mistaken: tuple[int, int] | None  # ids of the part and the prediction that were confused most, if any were
 
 
 def score_record(record: Record, matrix: np.ndarray) -> RecordScore:
@@ -44,17 +37,11 @@ def score_record(record: Record, matrix: np.ndarray) -> RecordScore:
 
 
 def rank(scores: Iterable[RecordScore], order: Order, taxonomy: PartTaxonomy, count: int) -> list[RecordScore]:
-    """The first records in some order, no more than one of each object class (or of each image).
+    """Up to `count` records, "best" or "worst" by IoU or "confused" by share of pixels, one of each object class (or
+    image).
 
-    Args:
-        scores: Of all records.
-        order: "best" and "worst" by IoU, "confused" by the share of confused pixels. An object with a single part
-            cannot be predicted wrongly inside its mask: it is never among the best.
-        taxonomy: Of the records.
-        count: How many at most.
-
-    Returns:
-        Fewer than `count` if there are not as many; "confused" leaves out records without any confused pixel.
+    An object with a single part cannot be predicted wrongly inside its mask: it is never among the best. "confused"
+    leaves out records without any confused pixel.
     """
     keys = {"best": lambda s: -s.iou, "worst": lambda s: s.iou, "confused": lambda s: -s.confused}
     ranked = [score for score in scores if not np.isnan(score.iou) and _is_ranked(score, order, taxonomy)]

@@ -56,17 +56,8 @@ def write_predictions(
 ) -> Path:
     """Writes a manifest with all of its label maps; an earlier folder is replaced as a whole, or not at all.
 
-    Args:
-        folder: The folder to make.
-        dataset: What was predicted.
-        predictions: Records with their (H, W) label maps at the image's size: part ids, and -1 or the ignore index
-            where there is no answer. Without given objects, one for each image.
-        task: Which records there are.
-        setting: What was given for each.
-        model: A name for what made the predictions.
-
-    Raises:
-        ConfigurationError: A label map is missing, in excess or given twice, or holds ids that are no class.
+    Label maps (H, W) at the image's size hold part ids, and -1 or the ignore index where there is no answer. Without
+    given objects, there is one for each image.
     """
     task, setting = get_task(task), get_setting(setting)
     missing = {_key(record, setting): file for record, file in _files(dataset, task, setting)}
@@ -85,14 +76,7 @@ def write_predictions(
 
 
 def read_manifest(folder: str | Path, dataset: PartDataset) -> tuple[dict[str, Any], dict[Record, Path]]:
-    """Reads a manifest and checks that it and its files fit a dataset.
-
-    Returns:
-        The manifest, and for every record that is scored the file of its label map.
-
-    Raises:
-        ConfigurationError: The manifest is of other data or names other maps, or files are missing.
-    """
+    """Reads a manifest, checks that it fits a dataset, and says for every record in which file its label map is."""
     folder = Path(folder)
     manifest = _load(folder / MANIFEST)
     task, setting = get_task(manifest["task"]), get_setting(manifest["setting"])

@@ -18,17 +18,11 @@ from ..models.post_processing import LabelMaps, ScoreMaps
 
 
 class Request(NamedTuple):
-    """One image, and which classes compete in it.
+    """One image, and which classes compete in it."""
 
-    Attributes:
-        inputs: What the model takes, with a batch dimension, see `prepare_image`.
-        candidates: Ids of the competing classes, once for each object in the image or once for the whole image.
-        include_none: Whether "none" competes as well.
-    """
-
-    inputs: dict[str, torch.Tensor]
-    candidates: Sequence[Sequence[int]]
-    include_none: bool = False
+    inputs: dict[str, torch.Tensor]  # what the model takes, with a batch dimension, see `prepare_image`
+    candidates: Sequence[Sequence[int]]  # ids of competing classes, once for each object or once for the whole image
+    include_none: bool = False  # whether "none" competes as well
 
 
 def prepare_image(

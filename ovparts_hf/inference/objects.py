@@ -21,12 +21,7 @@ Boxes: TypeAlias = "Mapping[str, Sequence[Any]] | Sequence[Any]"
 
 
 class ObjectMask(NamedTuple):
-    """One object of an image, or all objects of one kind.
-
-    Attributes:
-        name: What it is.
-        mask: (height, width) bool.
-    """
+    """One object of an image, or all objects of one kind, by name: (height, width) bool."""
 
     name: str
     mask: np.ndarray
@@ -119,15 +114,7 @@ def _masks(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
 
 
 class OpenVocabularyObjectSegmenter:
-    """An `ObjectSegmenter`: segments objects by an open-vocabulary model, with their names as its classes.
-
-    Args:
-        segmenter: A `PartSegmenter` whose model can score "none".
-        name: What the model is called.
-
-    Raises:
-        ConfigurationError: It cannot, and would find an object everywhere; or it requires object masks itself.
-    """
+    """An `ObjectSegmenter`: a `PartSegmenter` whose model can score "none", with names of objects as its classes."""
 
     def __init__(self, segmenter: Any, name: str | None = None) -> None:
         model = segmenter.model
@@ -144,23 +131,16 @@ class OpenVocabularyObjectSegmenter:
         return self.name
 
     def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[ObjectMask]:
-        """See `ObjectSegmenter`."""
         found = self.segmenter(image, list(_object_names(vocabulary)))
         return [ObjectMask(name, mask) for name, mask in found.masks().items()]
 
 
 class PretrainedObjectSegmenter:
-    """An `ObjectSegmenter`: a semantic, instance, panoptic or universal segmentation model of transformers.
+    """An `ObjectSegmenter`: a pipeline "image-segmentation" of transformers, or anything that is called likewise.
 
     Segments are taken by ascending score, so that the surest wins where some overlap; those without a score keep their
-    order.
-
-    Args:
-        segmenter: A pipeline "image-segmentation", or anything that is called likewise.
-        labels: The names of its classes.
-        objects: From its classes to objects; None: those that are spelled alike, ignoring case, where "car, auto"
-            names two spellings.
-        name: What the model is called.
+    order. `objects` leads from the model's classes, `labels`, to objects; None: to those that are spelled alike,
+    ignoring case, where "car, auto" names two spellings.
     """
 
     def __init__(
@@ -193,7 +173,6 @@ class PretrainedObjectSegmenter:
         return self.name
 
     def __call__(self, image: Image.Image, vocabulary: Vocabulary) -> list[ObjectMask]:
-        """See `ObjectSegmenter`."""
         names = list(_object_names(vocabulary))
         objects = self.match(names)
         object_map = np.full((image.height, image.width), -1)

@@ -24,11 +24,8 @@ LONGEST_EDGE = 3584
 
 
 class View(NamedTuple):
-    """One way to show an image.
-
-    Attributes:
-        inputs: The model's inputs, with a batch dimension.
-        flipped: Whether left and right are exchanged.
+    """One way to show an image: the inputs of the model, with a batch dimension, and whether left and right are
+    exchanged.
     """
 
     inputs: dict[str, torch.Tensor]
@@ -37,21 +34,12 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class TestTimeAugmentation:
-    """Options at test time; all are off in the benchmark.
-
-    Attributes:
-        tta: Whether to average the scores of several views: the image and its mirror image, and where the model takes
-            any size both with each of `SHORT_EDGES`.
-        crf: Whether a dense CRF refines the scores.
-
-    Raises:
-        ConfigurationError: The module for a dense CRF is not installed.
-    """
+    """Options at test time; all are off in the benchmark."""
 
     __test__ = False  # not a test, whatever its name
 
-    tta: bool = False
-    crf: bool = False
+    tta: bool = False  # average the image and its mirror image, both with each of `SHORT_EDGES` if any size is taken
+    crf: bool = False  # refine scores by a dense CRF
 
     def __post_init__(self) -> None:
         if self.crf:
@@ -94,9 +82,10 @@ def mean_scores(
     sizes: Sequence[tuple[int, int]],
     include_none: bool = False,
 ) -> list[list[torch.Tensor]]:
-    """`predict_scores`, averaged over the views of each image: (classes, H, W) at its size for each list of candidates.
+    """`predict_scores` in the form in which scores are compared, averaged over the views of each image.
 
-    They have the form in which scores are compared, and with `include_none` a last map for "none".
+    Gives (classes, H, W) at the image's size for each list of candidates; with `include_none`, "none" is the last
+    class.
     """
     totals: list[list[Any]] = [[0] * len(lists) for lists in candidates]
     for views in zip(*images, strict=True):
@@ -117,11 +106,7 @@ _TINY = 1e-8  # so that every energy is finite
 
 
 def load_crf() -> ModuleType:
-    """The module that computes, so that a missing one is noticed before work starts.
-
-    Raises:
-        ConfigurationError: It is not installed.
-    """
+    """The module that computes; asked for early, a missing one is noticed before work starts."""
     try:
         return import_module("pydensecrf.densecrf")
     except ImportError as error:
@@ -131,17 +116,9 @@ def load_crf() -> ModuleType:
 
 
 def refine(scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
-    """Makes scores of classes agree with the borders in an image.
+    """Makes scores (classes, H, W) of two or more classes agree with the borders in an image, as float32 probabilities.
 
-    Args:
-        scores: (classes, H, W), not below zero; at each pixel their shares of the sum count as probabilities.
-        image: The image, of the same size.
-
-    Returns:
-        (classes, H, W) float32 probabilities; `scores` if there are fewer than two classes.
-
-    Raises:
-        ConfigurationError: pydensecrf2 is not installed.
+    They are not below zero; at each pixel their shares of the sum count as probabilities.
     """
     densecrf = load_crf()
     count, height, width = scores.shape

@@ -23,17 +23,11 @@ _GAP, _LINE, _NARROWEST_LEGEND = 8, 20, 200
 
 
 def class_colors(class_names: Sequence[str]) -> np.ndarray:
-    """A color for each class that depends only on its object's part names.
+    """A color for each class, uint8 (K, 3) RGB of a palette of 72, that depends only on its object's part names.
 
     The hue follows the part name, so "dog's ear" and "cat's ear" look alike, unless two parts of one object would be
     hard to tell apart; then one of them moves on. An object with the same parts has the same colors in every
-    vocabulary. A palette of 72 colors is shared by all classes.
-
-    Args:
-        class_names: K names, preferably spelled "dog's ear".
-
-    Returns:
-        uint8 (K, 3), RGB.
+    vocabulary.
     """
     objects: dict[str, dict[str, list[int]]] = {}
     for class_id, name in enumerate(class_names):
@@ -84,11 +78,7 @@ def comparison(
     """The image, its ground truth and a prediction side by side, with one legend.
 
     Args:
-        image: As for `overlay`.
-        truth: As `label_map` of `overlay`.
-        prediction: Likewise.
-        class_names: K names.
-        alpha: Opacity of the paint, 0 to 1.
+        image, truth, prediction, class_names, alpha: As for `overlay`.
         legend: Whether the classes in either map are listed below.
         titles: Written above the three.
 
@@ -112,10 +102,7 @@ def comparison(
 def comparison_panels(
     image: Image.Image, truth: np.ndarray, prediction: np.ndarray, class_names: Sequence[str], alpha: float = 0.65
 ) -> tuple[Image.Image, Image.Image, Image.Image]:
-    """The three images of `comparison`, without titles and legend, at equal size.
-
-    Where a map has no label, the image retreats to a light gray: its colors are seen in the first panel.
-    """
+    """The three images of `comparison` at equal size. Where a map has no label, the image retreats to a light gray."""
     maps = [_checked(image, label_map, alpha) for label_map in (truth, prediction)]
     painted = (_paint(image, label_map, class_names, alpha, fade=0.6) for label_map in maps)
     return _enlarge(image.convert("RGB")), *painted

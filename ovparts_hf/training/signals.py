@@ -16,11 +16,7 @@ _WORKER_GRACE_SECONDS = 60
 class TrainingInterrupted(SystemExit):
     """A run received a stop signal and has saved a checkpoint.
 
-    It need not be caught: Python then exits with 128 + the signal's number, as a shell reports a process that was ended
-    by the signal.
-
-    Args:
-        signal_number: The signal.
+    Uncaught, Python exits with 128 + the signal's number, as a shell reports a process that was ended by the signal.
     """
 
     def __init__(self, signal_number: int) -> None:

@@ -36,26 +36,16 @@ _OBJECTS_PER_FILE = 256
 
 @dataclass(frozen=True)
 class StockCLIP:
-    """The pretrained CLIP that prompts are tuned for.
+    """The pretrained CLIP that prompts are tuned for."""
 
-    Attributes:
-        model: In float32 and evaluation mode.
-        tokenizer: Tokenizer of its text encoder.
-        mean: Per channel, for pixel values in 0..1: what its images are normalised with.
-        std: Like `mean`.
-    """
-
-    model: CLIPModel
+    model: CLIPModel  # in float32 and evaluation mode
     tokenizer: Any
-    mean: tuple[float, ...] = tuple(OPENAI_CLIP_MEAN)
+    mean: tuple[float, ...] = tuple(OPENAI_CLIP_MEAN)  # what pixel values in 0..1 are normalised with
     std: tuple[float, ...] = tuple(OPENAI_CLIP_STD)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> StockCLIP:
-        """Loads a pretrained CLIP.
-
-        Args:
-            name_or_path: A folder, a Hub repository, or "toy" for the small CLIP in this package.
+        """Loads a pretrained CLIP: a folder, a Hub repository, or "toy" for the small CLIP in this package.
 
         Raises:
             ConfigurationError: There is no such model, or it is not a CLIP.
