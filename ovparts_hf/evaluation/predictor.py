@@ -144,10 +144,7 @@ class Predictor:
         return (taxonomy.parts_named_after if self.by_substring else taxonomy.parts_of)(record.object_id)
 
     def _scores(
-        self,
-        batch: list[_PreparedImage],
-        class_inputs: dict[str, torch.Tensor],
-        candidates: list[list[Sequence[int]]],
+        self, batch: list[_PreparedImage], class_inputs: dict[str, torch.Tensor], candidates: list[list[Sequence[int]]]
     ) -> list[list[torch.Tensor]]:
         if not self.model.classes_interact:  # then the others need not be looked at
             classes = sorted({i for lists in candidates for ids in lists for i in ids})

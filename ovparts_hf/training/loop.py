@@ -31,11 +31,7 @@ from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worke
 logger = logging.getLogger(__name__)
 
 
-def train(
-    arguments: LoopArguments,
-    setup: Setup | None = None,
-    evaluate: Callable[..., Any] = evaluate_model,
-) -> Path:
+def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callable[..., Any] = evaluate_model) -> Path:
     """Fine-tunes a model and writes it with its log to `arguments.output`.
 
     Runs in one process, or in each of several that `accelerate launch` or `torchrun` started. A run that was

@@ -27,10 +27,7 @@ _UNDECAYED = (
 
 
 def parameter_groups(
-    model: nn.Module,
-    learning_rate: float,
-    weight_decay: float,
-    lr_multipliers: Mapping[str, float] | None = None,
+    model: nn.Module, learning_rate: float, weight_decay: float, lr_multipliers: Mapping[str, float] | None = None
 ) -> list[dict]:
     """Groups the trainable parameters for a torch optimiser; a shared one counts where it first occurs.
 

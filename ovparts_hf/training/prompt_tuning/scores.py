@@ -95,10 +95,7 @@ def summarize(predicted: np.ndarray, true: np.ndarray, seen_ids: Sequence[int]) 
 
 
 def _prepare(
-    clip: StockCLIP,
-    taxonomy: PartTaxonomy,
-    prompts: LearnedPrompts | str,
-    fuse_weight: float | None,
+    clip: StockCLIP, taxonomy: PartTaxonomy, prompts: LearnedPrompts | str, fuse_weight: float | None
 ) -> tuple[LearnedPrompts, dict[str, torch.Tensor]]:
     """The prompts with the fusion weight to use, and their tokens."""
     if isinstance(prompts, str):
