@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def bootstrap(
     """Confidence intervals over images: (low, high) in percent for each of `MEANS`, NaN where undefined."""
     _check_options(samples, confidence)
     scoring = get_flavour(metrics).scoring(pred_all)
-    seen = _seen(seen_ids, images.num_classes)
+    seen = np.isin(range(images.num_classes), list(seen_ids))
     draws = _draw(_by_image(images, scoring), scoring, seen, samples, seed)
     return {key: _interval(values, confidence) for key, values in draws.items()}
 
@@ -77,7 +78,7 @@ def compare(
             f"and {second.num_classes} classes, {len(counts[0])} and {len(counts[1])} images, {len(only)} of them "
             f"in only one{f', such as {only[:3]}' if only else ''}."
         )
-    seen = _seen(seen_ids, first.num_classes)
+    seen = np.isin(range(first.num_classes), list(seen_ids))
     whole = [means(ClassCounts(*sum(by_image.values())), scoring.formulas, seen) for by_image in counts]
     draws = [_draw(by_image, scoring, seen, samples, seed) for by_image in counts]
     differences = {}
@@ -88,10 +89,8 @@ def compare(
     return differences
 
 
-def compare_results(
-    first: str | Path, second: str | Path, *, samples: int = 1000, confidence: float = 0.95, seed: int = 0
-) -> dict[str, Difference]:
-    """Compares two result folders, each with `result.json` and `image_counts.npz`; refuses results of different kinds."""
+def compare_results(first: str | Path, second: str | Path, **options: Any) -> dict[str, Difference]:
+    """`compare`s two result folders, each with `result.json` and `image_counts.npz`, if they are of the same kind."""
     results = [BenchmarkResult.from_json(Path(folder) / RESULT_FILE) for folder in (first, second)]
     for name in ("task", "setting", "flavour", "classes"):
         values = [getattr(result, name) for result in results]
@@ -106,9 +105,7 @@ def compare_results(
         [i for i, row in enumerate(results[0].classes) if row["seen"]],
         results[0].flavour,
         results[0].setting == "pred_all",
-        samples=samples,
-        confidence=confidence,
-        seed=seed,
+        **options,
     )
 
 
@@ -165,12 +162,6 @@ def _drawn_counts(counts: np.ndarray, samples: int, seed: int) -> Iterator[np.nd
         drawn = generator.integers(images, size=(draws, images))
         times = np.stack([np.bincount(row, minlength=images) for row in drawn])
         yield times.astype(np.float64) @ counts
-
-
-def _seen(seen_ids: Iterable[int], num_classes: int) -> np.ndarray:
-    seen = np.zeros(num_classes, dtype=bool)
-    seen[list(seen_ids)] = True
-    return seen
 
 
 def _interval(values: np.ndarray, confidence: float) -> tuple[float, float]:

@@ -58,7 +58,7 @@ class Evaluator:
         self.scores: list[RecordScore] = []
 
     def add(self, prediction: Prediction, object_only: bool = True) -> RecordScore:
-        """Counts a record's prediction; `object_only` drops what lies outside of its object, but never with `pred_all`."""
+        """Counts a record's prediction; `object_only` drops what is outside of its object, never with `pred_all`."""
         sample = prediction.sample
         part_map, object_map = sample.part_map, sample.object_map
         if self.label_size is not None:
@@ -126,7 +126,7 @@ def evaluate_model(
     once however many objects it has, and only the parts of its objects are decoded.
 
     Args:
-        model: On the device to be used, see `accelerator` of `evaluate` for several.
+        model: On the device to be used, see `accelerator` for several.
         processor: The model's processor.
         dataset: What to evaluate on; its vocabulary is used, whatever the model was trained with.
         task: Name of the task: which records are scored and which classes count as seen.
@@ -142,8 +142,11 @@ def evaluate_model(
         objects: Where the objects of "pred_obj" come from.
         test_time: Views of an image to average, and refinement of scores; nothing of that in the benchmark.
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
-        **options: See `evaluate`: `max_images`, `boundary`, `image_counts`, `scores`, `intervals`, `seed`,
-            `accelerator` and `progress`.
+        **options: `max_images`: score only the first so many. `boundary`: score borders too. `image_counts`, `scores`:
+            an `ImageCounts` and a list that are given what was counted in each record, and its score. `intervals`:
+            False saves the seconds that confidence intervals take. `seed`: only noted in the result, as nothing here is
+            random. `accelerator`: if it has several processes, each scores its share and all get the whole result; its
+            mixed precision is used. `progress`: False hides the bar.
 
     Returns:
         The numbers and where they come from.
@@ -174,21 +177,7 @@ def evaluate(
     accelerator: Accelerator | None = None,
     progress: bool = True,
 ) -> BenchmarkResult:
-    """Scores a model with options that are at hand as a `Predictor`; see `evaluate_model`.
-
-    Args:
-        predictor: The model and what its predictions depend on.
-        task: Which records are scored and which classes count as seen.
-        max_images: Score only the first so many images.
-        boundary: Whether to score borders too.
-        image_counts: A store that is given what was counted in each record, or None.
-        scores: A list that the score of each record is appended to, or None.
-        intervals: Whether to compute confidence intervals, which takes seconds.
-        seed: Only noted in the result: nothing here is random.
-        accelerator: If it has several processes, each scores its share and all get the whole result. Its mixed
-            precision is used.
-        progress: Whether to show a bar.
-    """
+    """Scores a model with options that are at hand as a `Predictor`; see `evaluate_model`."""
     task, dataset, model = get_task(task), predictor.dataset, predictor.model
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
     images = list(itertools.islice(by_image(dataset.evaluation_records(task)), max_images))
@@ -210,16 +199,13 @@ def evaluate(
         image_counts.merge(evaluator.image_counts)
     if scores is not None:
         scores.extend(evaluator.scores)
+    more = {"label_size": evaluator.label_size, "mixed_precision": accelerator.mixed_precision}
     return evaluator.result(
-        _describe_data(dataset, task, len(images), len(evaluator.scores)),
+        _describe_data(dataset, task, num_images=len(images), num_records=len(evaluator.scores)),
         _describe_model(model),
         intervals,
         seed=seed,
-        config={
-            **predictor.describe(),
-            "label_size": evaluator.label_size,
-            "mixed_precision": accelerator.mixed_precision,
-        },
+        config={**predictor.describe(), **more},
         hardware={
             "device": str(model.device),
             "machine": platform.machine(),
@@ -236,13 +222,8 @@ def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
     return {"name": name, "type": model.config.model_type, "revision": getattr(model.config, "_commit_hash", None)}
 
 
-def _describe_data(dataset: PartDataset, task: Task, num_images: int, num_records: int) -> dict[str, Any]:
-    facts = {
-        "name": dataset.taxonomy.name,
-        "fingerprint": dataset.fingerprint,
-        "num_images": num_images,
-        "num_records": num_records,
-    }
+def _describe_data(dataset: PartDataset, task: Task, **counts: int) -> dict[str, Any]:
+    facts = {"name": dataset.taxonomy.name, "fingerprint": dataset.fingerprint, **counts}
     return {**facts, "few_shot": dataset.few_shot_source} if task.held_out_config else facts
 
 

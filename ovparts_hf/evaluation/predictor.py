@@ -95,9 +95,7 @@ class Predictor:
     def describe(self) -> dict[str, Any]:
         """What `BenchmarkResult.config` says of the options."""
         rule = "substring" if self.by_substring else "id"
-        tta = "off"
-        if self.test_time.tta:
-            tta = "scales and flip" if takes_any_size(self.processor) else "flip"
+        views = "scales and flip" if takes_any_size(self.processor) else "flip"
         return {
             "compat": self.compat,
             "candidates": "all" if self.setting is Setting.PRED_ALL else rule,
@@ -105,7 +103,7 @@ class Predictor:
             "batch_size": self.batch_size,
             "dtype": str(self.model.dtype),
             "sliding_window": self.sliding_window,
-            "tta": tta,
+            "tta": views if self.test_time.tta else "off",
             "crf": self.test_time.crf,
         }
 

@@ -37,8 +37,7 @@ def score_record(record: Record, matrix: np.ndarray) -> RecordScore:
 
 
 def rank(scores: Iterable[RecordScore], order: Order, taxonomy: PartTaxonomy, count: int) -> list[RecordScore]:
-    """Up to `count` records, "best" or "worst" by IoU or "confused" by share of pixels, one of each object class (or
-    image).
+    """Up to `count` records, "best" or "worst" by IoU or the most "confused", one of each object class (or image).
 
     An object with a single part cannot be predicted wrongly inside its mask: it is never among the best. "confused"
     leaves out records without any confused pixel.

@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
@@ -111,7 +111,7 @@ class BenchmarkResult:
 
     def to_json(self, path: str | Path) -> None:
         """Writes everything as strict JSON; NaN becomes null. An existing file is replaced at once or not at all."""
-        data = _nan_to_none(asdict(self))
+        data = _map_leaves(asdict(self), lambda leaf: None if isinstance(leaf, float) and math.isnan(leaf) else leaf)
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
         with atomic_write(path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
@@ -126,8 +126,9 @@ class BenchmarkResult:
         data = read_json(path, ConfigurationError, "Give what `ovparts evaluate --out` wrote.")
         data = _in_present_layout(data)
         _check_keys(path, cls, data)
-        numbers = {key: _none_to_nan(data[key]) for key in ("metrics", "intervals", "breakdowns")}
-        return cls(**{**data, **numbers})
+        for key in ("metrics", "intervals", "breakdowns"):
+            data[key] = _map_leaves(data[key], lambda leaf: float("nan") if leaf is None else leaf)
+        return cls(**data)
 
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The sets of numbers that `metrics` holds, by their label in tables.
@@ -232,17 +233,9 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def _nan_to_none(value: Any) -> Any:
+def _map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
-        return {key: _nan_to_none(entry) for key, entry in value.items()}
+        return {key: _map_leaves(entry, function) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_nan_to_none(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _none_to_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _none_to_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_none_to_nan(entry) for entry in value]
-    return float("nan") if value is None else value
+        return [_map_leaves(entry, function) for entry in value]
+    return function(value)

@@ -60,7 +60,7 @@ def write_predictions(
     given objects, there is one for each image.
     """
     task, setting = get_task(task), get_setting(setting)
-    missing = {_key(record, setting): file for record, file in _files(dataset, task, setting)}
+    missing = _files(dataset, task, setting)
     with atomic_folder(folder) as new:
         for record, label_map in predictions:
             file = missing.pop(_key(record, setting), None)
@@ -81,8 +81,8 @@ def read_manifest(folder: str | Path, dataset: PartDataset) -> tuple[dict[str, A
     manifest = _load(folder / MANIFEST)
     task, setting = get_task(manifest["task"]), get_setting(manifest["setting"])
     _check(folder, manifest, _manifest(dataset, task, setting, manifest["model"]))
-    files = {_key(record, setting): folder / file for record, file in _files(dataset, task, setting)}
-    return manifest, {record: files[_key(record, setting)] for record in dataset.evaluation_records(task)}
+    files = _files(dataset, task, setting)
+    return manifest, {record: folder / files[_key(record, setting)] for record in dataset.evaluation_records(task)}
 
 
 def _manifest(dataset: PartDataset, task: Task, setting: Setting, model: str) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _manifest(dataset: PartDataset, task: Task, setting: Setting, model: str) ->
             "object": None if record.object_id is None else taxonomy.object_classes[record.object_id],
             "instance": record.instance,
         }
-        for record, file in _files(dataset, task, setting)
+        for record, file in _files(dataset, task, setting).items()
     ]
     return {
         "format": FORMAT,
@@ -113,21 +113,19 @@ def _manifest(dataset: PartDataset, task: Task, setting: Setting, model: str) ->
     }
 
 
-def _files(dataset: PartDataset, task: Task, setting: Setting) -> list[tuple[Record, str]]:
+def _files(dataset: PartDataset, task: Task, setting: Setting) -> dict[Record, str]:
     """The label maps to be predicted, with their file names; unique by split, row, object and instance."""
     records = dataset.evaluation_records(task)
     if not records:
         raise ConfigurationError(f"The dataset {dataset.taxonomy.name!r} has no labelled object to predict.")
-    if setting is not Setting.ORACLE_OBJ:
-        records = list(dict.fromkeys(Record(record.split, record.row) for record in records))
-    files = []
-    for record in records:
+    files = {}
+    for record in dict.fromkeys(_key(record, setting) for record in records):
         name = [record.split, f"{record.row:05}"]
         if record.object_id is not None:
             name.append(re.sub(r"\W+", "_", dataset.taxonomy.object_classes[record.object_id]))
         if record.instance is not None:
             name.append(str(record.instance))
-        files.append((record, "-".join(name) + ".png"))
+        files[record] = "-".join(name) + ".png"
     return files
 
 

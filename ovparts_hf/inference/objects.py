@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -135,6 +136,7 @@ class OpenVocabularyObjectSegmenter:
         return [ObjectMask(name, mask) for name, mask in found.masks().items()]
 
 
+@dataclass(eq=False)
 class PretrainedObjectSegmenter:
     """An `ObjectSegmenter`: a pipeline "image-segmentation" of transformers, or anything that is called likewise.
 
@@ -143,17 +145,10 @@ class PretrainedObjectSegmenter:
     ignoring case, where "car, auto" names two spellings.
     """
 
-    def __init__(
-        self,
-        segmenter: Callable[[Image.Image], Sequence[Mapping[str, Any]]],
-        labels: Sequence[str],
-        objects: Mapping[str, str] | None = None,
-        name: str = "a segmenter",
-    ) -> None:
-        self.segmenter = segmenter
-        self.labels = labels
-        self.objects = objects
-        self.name = name
+    segmenter: Callable[[Image.Image], Sequence[Mapping[str, Any]]]
+    labels: Sequence[str]
+    objects: Mapping[str, str] | None = None
+    name: str = "a segmenter"
 
     @classmethod
     def load(

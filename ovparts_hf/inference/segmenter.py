@@ -141,9 +141,7 @@ class PartSegmenter:
             OVPartsError: An image cannot be read, class names or masks do not fit, or the model needs masks.
         """
         if not isinstance(images, Sequence) or isinstance(images, str | bytes):
-            images, object_masks, boxes = [images], [object_masks], [boxes]
-            [result] = self.stream(images, parts, object_masks, boxes, background, threshold, top_k)
-            return result
+            return next(self.stream([images], parts, [object_masks], [boxes], background, threshold, top_k))
         check_one_per_image(len(images), object_masks=object_masks, boxes=boxes)
         return list(self.stream(images, parts, object_masks, boxes, background, threshold, top_k, batch_size))
 
@@ -185,13 +183,7 @@ class PartSegmenter:
         threshold: float | None = None,
         top_k: int | None = None,
     ) -> tuple[str, ...]:
-        """Checks options and encodes the class names, before any image is there.
-
-        Args:
-            parts: As for calling the object.
-            background: Likewise.
-            threshold: Likewise.
-            top_k: Likewise.
+        """Checks options, which are those of calling the object, and encodes the class names before any image is there.
 
         Returns:
             The classes.

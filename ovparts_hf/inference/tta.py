@@ -21,15 +21,19 @@ SHORT_EDGES = (256, 384, 512, 640, 768, 896)
 """Lengths of the short side in the original's test-time augmentation."""
 LONGEST_EDGE = 3584
 """Limit of the long side there."""
+STEPS = 5
+SMOOTHNESS = {"sxy": (3, 3), "compat": 3}
+"""Deviation in pixels and weight of the term that wants neighbours to agree, as in the original."""
+APPEARANCE = {"sxy": (80, 80), "srgb": (13, 13, 13), "compat": 10}
+"""Of the term that wants neighbours of like colour to agree, likewise."""
+_TINY = 1e-8  # so that every energy is finite
 
 
 class View(NamedTuple):
-    """One way to show an image: the inputs of the model, with a batch dimension, and whether left and right are
-    exchanged.
-    """
+    """One way to show an image, as the model's inputs, with a batch dimension."""
 
     inputs: dict[str, torch.Tensor]
-    flipped: bool = False
+    flipped: bool = False  # left and right are exchanged
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,21 @@ class TestTimeAugmentation:
             load_crf()
 
     def refine(self, scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
-        """The (classes, H, W) scores of an image after all views were averaged."""
-        return refine(scores, image) if self.crf else scores
+        """Makes scores (classes, H, W) of two or more classes agree with the borders in an image, as probabilities.
+
+        They are not below zero; at each pixel their shares of the sum count as probabilities.
+        """
+        count, height, width = scores.shape
+        if not self.crf or count < 2:
+            return scores
+        shares = scores.double().clamp(min=_TINY)
+        energy = -(shares / shares.sum(0)).log().flatten(1).cpu().numpy()
+        field = load_crf().DenseCRF2D(width, height, count)
+        field.setUnaryEnergy(np.ascontiguousarray(energy, dtype=np.float32))
+        field.addPairwiseGaussian(**SMOOTHNESS)
+        field.addPairwiseBilateral(**APPEARANCE, rgbim=np.array(image.convert("RGB")))
+        refined = np.asarray(field.inference(STEPS), dtype=np.float32).reshape(count, height, width)
+        return torch.from_numpy(refined).to(scores.device)
 
     def views(self, processor: LabelMaps, image: Image.Image, object_masks: np.ndarray | None = None) -> list[View]:
         """Prepares an image and the (objects, H, W) masks on it, once for each view."""
@@ -84,8 +101,7 @@ def mean_scores(
 ) -> list[list[torch.Tensor]]:
     """`predict_scores` in the form in which scores are compared, averaged over the views of each image.
 
-    Gives (classes, H, W) at the image's size for each list of candidates; with `include_none`, "none" is the last
-    class.
+    Each list of candidates has scores (classes, H, W) at the image's size; with `include_none`, "none" comes last.
     """
     totals: list[list[Any]] = [[0] * len(lists) for lists in candidates]
     for views in zip(*images, strict=True):
@@ -97,14 +113,6 @@ def mean_scores(
     return [[scores / len(views) for scores in total] for total, views in zip(totals, images)]
 
 
-STEPS = 5
-SMOOTHNESS = {"sxy": (3, 3), "compat": 3}
-"""Deviation in pixels and weight of the term that wants neighbours to agree, as in the original."""
-APPEARANCE = {"sxy": (80, 80), "srgb": (13, 13, 13), "compat": 10}
-"""Of the term that wants neighbours of like colour to agree, likewise."""
-_TINY = 1e-8  # so that every energy is finite
-
-
 def load_crf() -> ModuleType:
     """The module that computes; asked for early, a missing one is noticed before work starts."""
     try:
@@ -113,22 +121,3 @@ def load_crf() -> ModuleType:
         raise ConfigurationError(
             'The dense CRF needs pydensecrf2, which is not installed: pip install "ovparts_hf[crf]".'
         ) from error
-
-
-def refine(scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
-    """Makes scores (classes, H, W) of two or more classes agree with the borders in an image, as float32 probabilities.
-
-    They are not below zero; at each pixel their shares of the sum count as probabilities.
-    """
-    densecrf = load_crf()
-    count, height, width = scores.shape
-    if count < 2:
-        return scores
-    shares = scores.double().clamp(min=_TINY)
-    energy = -(shares / shares.sum(0)).log().flatten(1).cpu().numpy()
-    field = densecrf.DenseCRF2D(width, height, count)
-    field.setUnaryEnergy(np.ascontiguousarray(energy, dtype=np.float32))
-    field.addPairwiseGaussian(**SMOOTHNESS)
-    field.addPairwiseBilateral(**APPEARANCE, rgbim=np.array(image.convert("RGB")))
-    refined = np.asarray(field.inference(STEPS), dtype=np.float32).reshape(count, height, width)
-    return torch.from_numpy(refined).to(scores.device)

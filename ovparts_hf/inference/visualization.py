@@ -23,7 +23,7 @@ _GAP, _LINE, _NARROWEST_LEGEND = 8, 20, 200
 
 
 def class_colors(class_names: Sequence[str]) -> np.ndarray:
-    """A color for each class, uint8 (K, 3) RGB of a palette of 72, that depends only on its object's part names.
+    """A color for each class, uint8 (K, 3) RGB from a palette of 72, that depends only on its object's part names.
 
     The hue follows the part name, so "dog's ear" and "cat's ear" look alike, unless two parts of one object would be
     hard to tell apart; then one of them moves on. An object with the same parts has the same colors in every

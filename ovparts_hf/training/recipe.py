@@ -22,7 +22,6 @@ PositiveInt = Annotated[int, 1]
 NonNegativeFloat = Annotated[float, 0]
 
 _EARLIER_KEYS = {"classes_per_picture": "classes_per_image"}
-_EARLIER_VALUES = {"level": {"picture": "image"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +78,7 @@ class Recipe:
 def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments in the spelling of this version, from a recipe or a run of an earlier one."""
     values = {_EARLIER_KEYS.get(key, key): value for key, value in values.items()}
-    for key, renamed in _EARLIER_VALUES.items():
-        if isinstance(values.get(key), str):
-            values[key] = renamed.get(values[key], values[key])
-    return values
+    return {**values, "level": "image"} if values.get("level") == "picture" else values
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:

@@ -12,21 +12,11 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..data.augmentation import (
-    ColorJitter,
-    Compose,
-    PadTo,
-    RandomCrop,
-    RandomFlip,
-    ResizeShortEdge,
-    SwapChannels,
-    Transform,
-)
+from ..data import augmentation
 from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..errors import ConfigurationError, DatasetError
-from ..models.configuration_utils import PartSegmentationConfig
 from ..models.loading import ModelSource
 from ..models.prompts import load_tuned_prompts
 from ..models.resnet import load_backbone
@@ -129,7 +119,10 @@ class TrainingSetup:
 
 def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.Module, Any]:
     source = ModelSource(arguments.model, arguments.family)
-    fields = _config_fields(arguments, taxonomy, source.config())
+    class_names = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
+    fields = {"ignore_index": taxonomy.ignore_index, **source.config().training_fields(class_names)}
+    if arguments.loss is not None:
+        fields["segmentation_loss"] = arguments.loss
     model, processor = source.load(**{**arguments.config, **fields})
     if arguments.backbone is not None:
         load_backbone(model, arguments.backbone)
@@ -140,24 +133,17 @@ def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.M
     return model, processor
 
 
-def _config_fields(arguments: TrainArguments, taxonomy: PartTaxonomy, config: PartSegmentationConfig) -> dict[str, Any]:
-    """The fields of a model's configuration that depend on the training data and the loss."""
-    class_names = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
-    fields = {"ignore_index": taxonomy.ignore_index, **config.training_fields(class_names)}
-    return fields if arguments.loss is None else {**fields, "segmentation_loss": arguments.loss}
-
-
-def build_transform(arguments: TrainArguments, ignore_index: int) -> Transform:
+def build_transform(arguments: TrainArguments, ignore_index: int) -> augmentation.Transform:
     """The augmentation of a run, in the benchmark's order."""
-    transforms: list[Transform] = [ResizeShortEdge(arguments.short_edges, arguments.max_size)]
+    transforms: list[augmentation.Transform] = [augmentation.ResizeShortEdge(arguments.short_edges, arguments.max_size)]
     side = arguments.crop_size
     if side is not None:
-        transforms.append(RandomCrop(side, side))
+        transforms.append(augmentation.RandomCrop(side, side))
     if arguments.color_jitter:
-        transforms.append(ColorJitter())
-    transforms.append(RandomFlip(arguments.flip))
+        transforms.append(augmentation.ColorJitter())
+    transforms.append(augmentation.RandomFlip(arguments.flip))
     if side is not None:
-        transforms.append(PadTo(side, side, ignore_index))
+        transforms.append(augmentation.PadTo(side, side, ignore_index))
     if arguments.image_format == "BGR":
-        transforms.append(SwapChannels())
-    return Compose(transforms)
+        transforms.append(augmentation.SwapChannels())
+    return augmentation.Compose(transforms)

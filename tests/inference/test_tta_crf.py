@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.inference.tta import TestTimeAugmentation, load_crf, refine
+from ovparts_hf.inference.tta import TestTimeAugmentation, load_crf
 
 
 class Field:
@@ -58,7 +58,7 @@ def test_scores_become_energies_and_come_back(fake):
 
 def test_one_candidate_needs_no_field(fake):
     scores = torch.rand(1, 3, 5)
-    assert refine(scores, IMAGE) is scores
+    assert TestTimeAugmentation(crf=True).refine(scores, IMAGE) is scores
 
 
 def test_off_by_default():

@@ -27,15 +27,13 @@ class PromptClassifierOutput(ModelOutput):
 class PromptClassifier(nn.Module):
     """The CLIP branch of ZSseg+ on its own, for tuning prompts; CLIP is frozen, and not in the state dict."""
 
+    clip: CLIPModel
+
     def __init__(self, clip: CLIPModel, prompts: LearnedPrompts, temperature: float = 100.0) -> None:
         super().__init__()
         self.prompts = prompts
         self.temperature = temperature
-        self._frozen = (clip.eval().requires_grad_(False),)  # in a tuple, so that it is no submodule
-
-    @property
-    def clip(self) -> CLIPModel:
-        return self._frozen[0]
+        object.__setattr__(self, "clip", clip.eval().requires_grad_(False))  # so that it is no submodule
 
     def forward(
         self,

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from accelerate import PartialState
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import AutoConfig, AutoTokenizer, CLIPModel
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
@@ -137,17 +138,13 @@ class FeatureCache:
         return found | computed if shares == 1 else self._read(records)
 
     def _encode(self, records: Sequence[Record]) -> Iterator[tuple[Record, torch.Tensor]]:
-        normalization = self.clip.mean, self.clip.std
-        crops = _Crops(self.dataset, records, *normalization, self.crop_ratio, self.region_size)
-        loader = DataLoader(crops, batch_size=_BATCH_SIZE, num_workers=self.workers, collate_fn=list)
-        clip = self.clip.model
-        patch_size = clip.vision_model.config.patch_size
-        remaining = iter(records)
-        for batch in loader:
-            images = torch.stack([image for image, _ in batch]).to(clip.device)
-            for features, (_, masks) in zip(patch_features(clip, images), batch):
-                patches = patch_masks(masks.to(features), patch_size)
-                yield next(remaining), masked_means(features, patches).cpu()
+        clip, normalization = self.clip.model, (self.clip.mean, self.clip.std)
+        crop = partial(_crop, self.dataset, normalization, self.crop_ratio, self.region_size)
+        for batch in DataLoader(records, _BATCH_SIZE, num_workers=self.workers, collate_fn=crop):
+            images = torch.stack([image for _, image, _ in batch]).to(clip.device)
+            for features, (record, _, masks) in zip(patch_features(clip, images), batch):
+                patches = patch_masks(masks.to(features), clip.vision_model.config.patch_size)
+                yield record, masked_means(features, patches).cpu()
 
     def _read(self, records: Sequence[Record]) -> dict[Record, torch.Tensor]:
         missing, found = {_name(record): record for record in records}, {}
@@ -172,30 +169,25 @@ class FeatureCache:
         return digest.hexdigest()[:16]
 
 
-@dataclass
-class _Crops(Dataset):
+def _crop(
+    dataset: PartDataset,
+    normalization: tuple[Sequence[float], Sequence[float]],  # of CLIP; not CLIP itself, which workers would copy
+    ratio: float,
+    region_size: int,
+    records: Sequence[Record],
+) -> list[tuple[Record, torch.Tensor, torch.Tensor]]:
     """Objects cropped for CLIP: the image (3, s, s) and masks (1 + parts, s, s) of the object and its parts."""
-
-    dataset: PartDataset
-    records: Sequence[Record]
-    mean: tuple[float, ...]  # of CLIP; not CLIP itself, which would be copied to the workers
-    std: tuple[float, ...]
-    crop_ratio: float
-    region_size: int
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        record = self.records[index]
-        sample = self.dataset.read(record)
+    crops = []
+    for record in records:
+        sample = dataset.read(record)
         pixels = torch.from_numpy(np.array(sample.image)).permute(2, 0, 1) / 255
         object_mask = torch.from_numpy(sample.object_map == record.object_id)
-        ids = np.array(self.dataset.parts_in(record))
+        ids = np.array(dataset.parts_in(record))
         part_masks = torch.from_numpy(sample.part_map == ids[:, None, None])
-        pixels = clip_normalized(pixels, (0, 0, 0), (1, 1, 1), self.mean, self.std)
-        image, whole, parts = object_region(pixels, object_mask, part_masks, self.crop_ratio, self.region_size)
-        return image, torch.cat([whole, parts])
+        pixels = clip_normalized(pixels, (0, 0, 0), (1, 1, 1), *normalization)
+        image, whole, parts = object_region(pixels, object_mask, part_masks, ratio, region_size)
+        crops.append((record, image, torch.cat([whole, parts])))
+    return crops
 
 
 def _name(record: Record) -> str:
