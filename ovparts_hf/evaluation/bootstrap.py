@@ -1,8 +1,7 @@
 """How sure a number is, and whether one model is better than another on the same images.
 
-Images are drawn with replacement (the bootstrap, percentile intervals) and every number is computed anew from the
-drawn ones, all records of an image together. What is drawn depends on the seed and the image names only, so two
-models are compared on the same draws.
+Images are drawn with all their records (percentile bootstrap). What is drawn depends on the seed and the image names
+only, so two models are compared on the same draws.
 """
 
 from __future__ import annotations

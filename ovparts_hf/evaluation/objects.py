@@ -1,7 +1,6 @@
 """Where the objects of an image come from when they are not given (setting "pred_obj").
 
-A source finds at most one object class at each pixel. What a model is given for a record is the mask of its class: all
-pixels of the class, whatever the number of instances. docs/protocol_details.md says what follows from that.
+A source finds at most one object class at each pixel; a record is given all pixels of its class.
 """
 
 from __future__ import annotations

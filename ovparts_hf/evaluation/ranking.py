@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +44,11 @@ def rank(scores: Iterable[RecordScore], order: Order, taxonomy: PartTaxonomy, co
     """
     keys = {"best": lambda s: -s.iou, "worst": lambda s: s.iou, "confused": lambda s: -s.confused}
     ranked = [score for score in scores if not np.isnan(score.iou) and _is_ranked(score, order, taxonomy)]
-    return _different_objects(sorted(ranked, key=keys[order]), count)
+    chosen: dict[object, RecordScore] = {}
+    for score in sorted(ranked, key=keys[order]):
+        record = score.record
+        chosen.setdefault((record.split, record.row) if record.object_id is None else record.object_id, score)
+    return list(chosen.values())[:count]
 
 
 def _is_ranked(score: RecordScore, order: Order, taxonomy: PartTaxonomy) -> bool:
@@ -52,12 +56,3 @@ def _is_ranked(score: RecordScore, order: Order, taxonomy: PartTaxonomy) -> bool
         return score.mistaken is not None
     object_id = score.record.object_id
     return order == "worst" or object_id is None or len(taxonomy.parts_of(object_id)) > 1
-
-
-def _different_objects(scores: Sequence[RecordScore], count: int) -> list[RecordScore]:
-    chosen: dict[object, RecordScore] = {}
-    for score in scores:
-        record = score.record
-        if len(chosen) < count:
-            chosen.setdefault((record.split, record.row) if record.object_id is None else record.object_id, score)
-    return list(chosen.values())

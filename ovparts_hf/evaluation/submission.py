@@ -1,8 +1,5 @@
 """Predictions as a folder of PNG files with a manifest: scored without the model, whatever code made them.
 
-    manifest.json   what was predicted: data, vocabulary, task, setting, and the file of each label map
-    *.png           one channel of 8 or 16 bits: part ids, and the taxonomy's ignore index where there is no answer
-
 With the setting "oracle_obj" there is one map for each object that is scored, otherwise one for each image.
 """
 

@@ -1,7 +1,4 @@
-"""Running a model: from prepared images and the classes that compete in them to scores.
-
-Whatever a model is used for, to segment images or to be evaluated, goes through `predict_scores`.
-"""
+"""Running a model, to segment images or to evaluate it: from prepared images and competing classes to scores."""
 
 from __future__ import annotations
 

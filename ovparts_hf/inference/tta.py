@@ -50,9 +50,9 @@ class TestTimeAugmentation:
             load_crf()
 
     def refine(self, scores: torch.Tensor, image: Image.Image) -> torch.Tensor:
-        """Makes scores (classes, H, W) of two or more classes agree with the borders in an image, as probabilities.
+        """With `crf`, makes scores (classes, H, W) agree with the borders in an image, as float32 probabilities.
 
-        They are not below zero; at each pixel their shares of the sum count as probabilities.
+        They are not below zero; at each pixel their shares of the sum count as probabilities. One class stays as it is.
         """
         count, height, width = scores.shape
         if not self.crf or count < 2:
