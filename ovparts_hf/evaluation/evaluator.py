@@ -199,13 +199,13 @@ def evaluate(
         image_counts.merge(evaluator.image_counts)
     if scores is not None:
         scores.extend(evaluator.scores)
-    more = {"label_size": evaluator.label_size, "mixed_precision": accelerator.mixed_precision}
+    options = {"label_size": evaluator.label_size, "mixed_precision": accelerator.mixed_precision}
     return evaluator.result(
         _describe_data(dataset, task, num_images=len(images), num_records=len(evaluator.scores)),
         _describe_model(model),
         intervals,
         seed=seed,
-        config={**predictor.describe(), **more},
+        config={**predictor.describe(), **options},
         hardware={
             "device": str(model.device),
             "machine": platform.machine(),
