@@ -90,9 +90,7 @@ def object_and_part_features(
     ratio: float = 1.2,
     region_size: int = 384,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """CLIP's features of an object (1, dim) and its parts (parts, dim) by one look (OV-PARTS, section 4.1); see
-    `object_region`.
-    """
+    """CLIP's features of an object (1, dim) and its parts (parts, dim) by one look (OV-PARTS, section 4.1)."""
     image, *masks = object_region(pixel_values, object_mask, part_masks, ratio, region_size)
     features = patch_features(clip, image[None])[0]
     patch_size = clip.vision_model.config.patch_size
@@ -101,9 +99,7 @@ def object_and_part_features(
 
 
 def masked_crops(pixel_values: torch.Tensor, masks: torch.Tensor, ratio: float, region_size: int) -> torch.Tensor:
-    """Cuts each mask (masks, h, w) out of an image (3, h, w) normalised for CLIP: squares, with CLIP's mean colour
-    outside.
-    """
+    """Cuts each mask (masks, h, w) out of an image (3, h, w) for CLIP: squares, with CLIP's mean colour outside."""
     size = (region_size, region_size)
     regions = []
     for mask in masks:

@@ -44,7 +44,7 @@ class AutoMapped:
         """Does nothing: transformers would save the source of the class itself, which needs the rest of the package."""
 
 
-def auto_classes(config: str, model: str) -> dict[str, str]:
+def map_auto_classes(config: str, model: str) -> dict[str, str]:
     """`AutoMapped.auto_classes` of a family's configuration, from the names of its classes."""
     return {"AutoConfig": config, "AutoModel": model, "AutoModelForSemanticSegmentation": model}
 

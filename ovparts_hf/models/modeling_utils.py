@@ -83,9 +83,7 @@ class PartSegmentationModel(PreTrainedModel):
     def default_processor(
         cls, name_or_path: str | None, config: PartSegmentationConfig, settings: Mapping[str, Any]
     ) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
-        """The processor of a new model; `settings` differ from the benchmark's, under `images` those of its image
-        processor.
-        """
+        """A new model's processor; `settings` differ from the benchmark's, under `images` those for images."""
         raise NotImplementedError
 
     def forward(self, pixel_values: torch.Tensor, **inputs: Any) -> PartSegmentationOutput:
@@ -127,7 +125,7 @@ class PartSegmentationModel(PreTrainedModel):
     def encode_vocabulary(
         self, processor: Any, class_names: Sequence[str], progress: bool = False
     ) -> dict[str, torch.Tensor]:
-        """A vocabulary as arguments of `forward`, each with one row for each class; it serves for any number of images."""
+        """A vocabulary as arguments of `forward`, each with one row for each class; it serves for every image."""
         raise NotImplementedError
 
     def store_vocabulary(self, processor: Any, class_names: Sequence[str], progress: bool = True) -> None:

@@ -86,7 +86,7 @@ def resnet_name(key: str, deep_stem: bool = False) -> str:
 
 
 def load_backbone(model: nn.Module, name_or_path: str | Path) -> None:
-    """Loads a pretrained ResNet: a folder or Hub repository of transformers, or a file with detectron2's names (R101c)."""
+    """Loads a pretrained ResNet: a folder or Hub repository of transformers, or a file with detectron2's names."""
     [backbone] = [module for module in model.modules() if isinstance(module, PartResNet)]
     if Path(name_or_path).is_file():
         layers = {

@@ -46,7 +46,7 @@ class Aggregator(nn.Module):
         backbone_features: Sequence[torch.Tensor],
         decoded: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(D, grid, grid), (classes, templates, D) and (1, channels, h, w) of stages -> (`decoded` classes, height,
+        """(D, grid, grid), (classes, templates, D), (1, channels, h, w) of stages -> (`decoded` classes, height,
         width).
         """
         all_classes = torch.arange(len(class_features), device=class_features.device)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
 
-from ..configuration_utils import PartResNetConfig, ScoredNoneConfig, auto_classes
+from ..configuration_utils import PartResNetConfig, ScoredNoneConfig, map_auto_classes
 
 
 @strict
@@ -43,7 +43,7 @@ class CATSegConfig(ScoredNoneConfig, CLIPConfig):
 
     model_type = "ovparts_catseg"
     base_model_type = "clip"
-    auto_classes = auto_classes("CATSegConfig", "CATSegForPartSegmentation")
+    auto_classes = map_auto_classes("CATSegConfig", "CATSegForPartSegmentation")
     sub_configs: ClassVar = {
         "text_config": CLIPTextConfig,
         "vision_config": CLIPVisionConfig,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPSegConfig
 
-from ..configuration_utils import ScoredNoneConfig, auto_classes
+from ..configuration_utils import ScoredNoneConfig, map_auto_classes
 
 
 @strict
@@ -21,7 +21,7 @@ class CLIPSegPartConfig(ScoredNoneConfig, CLIPSegConfig):
 
     model_type = "ovparts_clipseg"
     base_model_type = "clipseg"
-    auto_classes = auto_classes("CLIPSegPartConfig", "CLIPSegForPartSegmentation")
+    auto_classes = map_auto_classes("CLIPSegPartConfig", "CLIPSegForPartSegmentation")
 
     adapter_reduction: int = 4
     adapter_ratio: float = 0.2

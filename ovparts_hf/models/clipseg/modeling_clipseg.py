@@ -1,8 +1,7 @@
 """CLIPSeg (Lüddecke & Ecker, CVPR 2022) as OV-PARTS (NeurIPS 2023, section 4.2) fine-tunes it for parts.
 
-A frozen CLIP encodes the image and the class names; a light decoder, conditioned on one class name by FiLM, finds where
-in the image it is. For parts, an adapter refines the image's activations and one more row, "none", competes for
-unlabelled pixels.
+A frozen CLIP encodes the image and the class names; a light decoder, conditioned on a name by FiLM, finds where it is.
+For parts, an adapter refines the image's activations and one more row, "none", competes for unlabelled pixels.
 """
 
 from __future__ import annotations
@@ -56,36 +55,26 @@ class PartDecoder(CLIPSegDecoder):
         classes: torch.Tensor,
         grid: tuple[int, int],
     ) -> torch.Tensor:
-        """Decodes pairs (images[i], classes[i]) of positions in `activations` and `class_features`: (pairs, height,
-        width).
-        """
+        """Decodes pairs (images[i], classes[i]), positions in activations and features: (pairs, height, width)."""
         reduced = [reduce(states) for reduce, states in zip(self.reduces, activations[::-1])]
-        scale, shift = self.film_mul(class_features), self.film_add(class_features)
-        if torch.is_grad_enabled():
-            return self._decode(reduced, scale, shift, images, classes, grid)
-        count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
-        chunks = zip(images.split(count), classes.split(count))
-        return torch.cat([self._decode(reduced, scale, shift, *chunk, grid) for chunk in chunks])
+        film = self.film_mul(class_features), self.film_add(class_features)
 
-    def _decode(
-        self,
-        reduced: list[torch.Tensor],
-        scale: torch.Tensor,
-        shift: torch.Tensor,
-        images: torch.Tensor,
-        classes: torch.Tensor,
-        grid: tuple[int, int],
-    ) -> torch.Tensor:
-        # index_select, not indexing: its gradient is summed in a fixed order, so that training can be repeated exactly.
-        scale, shift = (each.index_select(0, classes)[:, None] for each in (scale, shift))
-        states = 0
-        for depth, (image_states, layer) in enumerate(zip(reduced, self.layers)):
-            states = states + image_states.index_select(0, images)
-            if depth == self.conditional_layer:
-                states = scale * states + shift
-            states = layer(states, attention_mask=None)
-        patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
-        return self.transposed_convolution(patches).squeeze(1)
+        def decode(images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+            # index_select, not indexing: its gradient is summed in a fixed order, so that training repeats exactly.
+            scale, shift = (each.index_select(0, classes)[:, None] for each in film)
+            states = 0
+            for depth, (image_states, layer) in enumerate(zip(reduced, self.layers)):
+                states = states + image_states.index_select(0, images)
+                if depth == self.conditional_layer:
+                    states = scale * states + shift
+                states = layer(states, attention_mask=None)
+            patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
+            return self.transposed_convolution(patches).squeeze(1)
+
+        if torch.is_grad_enabled():
+            return decode(images, classes)
+        count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
+        return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])
 
 
 class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from ..configuration_utils import PartResNetConfig, PartSegmentationConfig, auto_classes
+from ..configuration_utils import PartResNetConfig, PartSegmentationConfig, map_auto_classes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -85,7 +85,7 @@ class MaskFormerPartConfig(MaskClassificationConfig):
     base_model_type = "resnet"
     requires_base_model = False
     has_closed_vocabulary = True
-    auto_classes = auto_classes("MaskFormerPartConfig", "MaskFormerForPartSegmentation")
+    auto_classes = map_auto_classes("MaskFormerPartConfig", "MaskFormerForPartSegmentation")
 
     @classmethod
     def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:

@@ -128,9 +128,7 @@ def mask_probabilities(mask_logits: torch.Tensor, padded: tuple[int, int], size:
 
 
 def sum_of_queries(class_scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """(batch, queries, classes) and (batch, queries, h, w) -> (batch, classes, h, w), the sum (MaskFormer, section
-    3.4).
-    """
+    """(batch, queries, classes), (batch, queries, h, w) -> (batch, classes, h, w), summed (MaskFormer, section 3.4)."""
     return torch.einsum("bqc,bqhw->bchw", class_scores, masks)
 
 

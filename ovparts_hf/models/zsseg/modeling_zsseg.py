@@ -1,8 +1,7 @@
 """ZSseg (Xu et al., ECCV 2022) and OV-PARTS' ZSseg+ (NeurIPS 2023, section 4.1).
 
-MaskFormer proposes masks whose classes are vectors in CLIP's text space; then CLIP looks at the regions, too. ZSseg+ is
-given the object to take apart: its mask prompts the queries and CLIP's crop, and prompts of object and part are
-learned.
+MaskFormer proposes masks whose classes are vectors in CLIP's text space; then CLIP looks at the regions, too. In ZSseg+
+the mask of an object prompts the queries and CLIP's crop, and prompts of object and part are learned.
 """
 
 from __future__ import annotations
@@ -39,15 +38,8 @@ from ..maskformer.modules import (
 from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput
 from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
+from . import stages
 from .configuration_zsseg import ZSSegConfig
-from .stages import (
-    attention_bias,
-    check_object_masks,
-    clip_part_features,
-    clip_proposal_scores,
-    ensemble,
-    object_mask_features,
-)
 
 TEMPLATES = ("a photo of a {}.",)
 """For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
@@ -176,15 +168,13 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     def propose(
         self, features: PixelFeatures, class_features: torch.Tensor, object_masks: torch.Tensor | None = None
     ) -> Proposals:
-        """Lets the queries propose masks, on objects (objects, height, width) if given, and classes (classes,
-        projection dim).
-        """
+        """Lets the queries propose masks and classes, on objects (objects, height, width) bool if given."""
         if object_masks is None:
             states = described = self.query_decoder(features.deepest)
         else:
             prompt = pad_to_multiple(object_masks.to(features.deepest))
-            states = self.query_decoder(features.deepest, attention_bias(prompt, features.deepest.shape[-2:]))
-            described = states + object_mask_features(features.mask_features, prompt)[:, None]
+            states = self.query_decoder(features.deepest, stages.attention_bias(prompt, features.deepest.shape[-2:]))
+            described = states + stages.object_mask_features(features.mask_features, prompt)[:, None]
         no_object = F.normalize(self.no_object_embedding, dim=-1)
         text = torch.cat([class_features, no_object])
         class_logits = self.config.temperature * F.normalize(self.class_head(described), dim=-1) @ text.T
@@ -225,7 +215,12 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
                 nothing else.
         """
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
-        check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
+        if self.config.image_conditioned_prompts and input_ids is None and not self.training:
+            raise ConfigurationError(
+                "The prompts of this model depend on the image: pass input_ids and attention_mask, even if "
+                "class_features are given or the model has a vocabulary of its own."
+            )
+        stages.check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
         rows = len(pixel_values if object_masks is None else object_masks)
         check_request(rows, len(class_features), class_mask, labels, include_none)
         features = self.pixel_level_module(pad_to_multiple(pixel_values))
@@ -267,29 +262,16 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
             masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
             candidates = allowed.nonzero()[:, 0]
             if object_masks is None:
-                clip_scores = clip_proposal_scores(self.clip, config, images[row], masks, class_inputs.class_features)
-                scores = ensemble(scores, clip_scores, class_inputs.exponents)[:, candidates]
+                clip_scores = stages.clip_proposal_scores(
+                    self.clip, config, images[row], masks, class_inputs.class_features
+                )
+                scores = stages.ensemble(scores, clip_scores, class_inputs.exponents)[:, candidates]
                 logits[row, candidates] = sum_of_queries(scores[None], masks[None])[0]
             else:
                 query_maps = sum_of_queries(scores[None], masks[None])[0]
                 maps = self._name_parts(images[row], object_masks[row], query_maps, class_inputs, candidates)
                 logits[row, candidates] = maps
         return logits
-
-    def resolve_class_features(
-        self,
-        class_features: torch.Tensor | None,
-        input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """See `OpenVocabularyModel.resolve_class_features`; image-conditioned prompts are needed in any case."""
-        resolved = super().resolve_class_features(class_features, input_ids, attention_mask)
-        if self.config.image_conditioned_prompts and input_ids is None and not self.training:
-            raise ConfigurationError(
-                "The prompts of this model depend on the image: pass input_ids and attention_mask, even if "
-                "class_features are given or the model has a vocabulary of its own."
-            )
-        return resolved
 
     def _exponents(self, class_features: torch.Tensor, seen_classes: torch.Tensor | None) -> torch.Tensor:
         weight, seen = self.config.ensemble_weight, self.config.seen_class_names
@@ -314,11 +296,11 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         if len(candidates) == 0 or not object_mask.any():
             return torch.zeros_like(query_maps[candidates])
         predicted = query_maps.argmax(0)
-        present, *features = clip_part_features(self.clip, self.config, image, object_mask, predicted)
+        present, *features = stages.clip_part_features(self.clip, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
         table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1)
         clip_maps = table.T[:, predicted]
-        return ensemble(query_maps[candidates], clip_maps, class_inputs.exponents[candidates, None, None])
+        return stages.ensemble(query_maps[candidates], clip_maps, class_inputs.exponents[candidates, None, None])
 
     def _part_similarity(
         self,
