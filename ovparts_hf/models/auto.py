@@ -43,13 +43,7 @@ def model_class(family: str) -> type[PartSegmentationModel]:
 @cache
 def register_families() -> None:
     """Registers every family with transformers' Auto classes; the pipeline "image-segmentation" takes them, too."""
-    from transformers import (
-        AutoConfig,
-        AutoImageProcessor,
-        AutoModel,
-        AutoModelForSemanticSegmentation,
-        AutoProcessor,
-    )
+    from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForSemanticSegmentation, AutoProcessor
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES
 
     for family in FAMILIES:

@@ -22,14 +22,9 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 
 @dataclass
 class KeyReport:
-    """What became of each key of a checkpoint.
-
-    Attributes:
-        used: Checkpoint key -> the model's keys that took its tensor, or parts of it.
-        derivable: Keys whose content follows from the configuration, and was checked.
-        unused: Key -> why nothing reads it.
-        added: Key of the model that the checkpoint does not have -> where its value comes from.
-        state: The model's key -> its tensor.
+    """What became of each key of a checkpoint: the model's keys that took its tensor (`used`), that its content follows
+    from the configuration (`derivable`), or why nothing reads it (`unused`); and of the model where what the checkpoint
+    lacks comes from (`added`), and its tensors (`state`).
     """
 
     used: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -42,11 +37,6 @@ class KeyReport:
         """Notes that a key became these tensors of the model."""
         self.used[key] = tuple(tensors)
         self.state.update(tensors)
-
-    def add(self, name: str, tensor: torch.Tensor, reason: str) -> None:
-        """Gives the model a tensor that the checkpoint lacks."""
-        self.added[name] = reason
-        self.state[name] = tensor
 
     def summary(self) -> str:
         """One line of counts, then a line for each key that was not used."""
@@ -61,11 +51,7 @@ class KeyReport:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
-    """Reads the tensors of a detectron2 `.pth` (under "model") or of a safetensors file; only tensors are unpickled.
-
-    Raises:
-        CheckpointError: The file is missing, unreadable, or holds no state dict.
-    """
+    """The tensors of a detectron2 `.pth` (under "model") or of a safetensors file; only tensors are unpickled."""
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} is not a file. Give a .pth, .pt, .bin or .safetensors checkpoint.")
@@ -84,11 +70,7 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def load_accounted(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], report: KeyReport) -> None:
-    """Loads what the report says; it must explain every key of the checkpoint and fill every key of the model.
-
-    Raises:
-        CheckpointError: A key is unexplained, a key of the model is missing, or a shape differs.
-    """
+    """Loads what the report says; it must explain every key of the checkpoint and fill every key of the model."""
     own, state = model.state_dict(), report.state
     explained = {*report.used, *report.derivable, *report.unused}
     problems = [f"unexpected {key}" for key in tensors if key not in explained]
@@ -115,12 +97,7 @@ def convert_checkpoint(
     config: PreTrainedConfig,
     account_keys: Callable[[Mapping[str, torch.Tensor], Any], KeyReport],
 ) -> tuple[Model, KeyReport]:
-    """Builds the model of a checkpoint with the original's key names, in evaluation mode, and says what became of each
-    key.
-
-    Raises:
-        CheckpointError: The file is unreadable, or a key or shape is unexplained.
-    """
+    """Builds the model of an original's checkpoint in evaluation mode, and says what became of each key."""
     tensors = read_checkpoint(checkpoint)
     report = account_keys(tensors, config)
     model = model_class(config)

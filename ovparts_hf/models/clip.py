@@ -17,9 +17,8 @@ def text_features(
 ) -> torch.Tensor:
     """Encodes prompts (prompts, length) with a CLIP text tower into (prompts, projection dim), not normalised.
 
-    Of many prompts, those of like length are encoded together, without the padding that none of them needs: attention
-    is causal and the feature is read at the end-of-text token, which comes before the padding. `half` computes in
-    float16 with float32 layer norms, as OpenAI's code does on a GPU.
+    Of many prompts, those of like length are encoded together, without padding that none of them needs. `half` computes
+    in float16 with float32 layer norms, as OpenAI's code does on a GPU.
     """
     if attention_mask is None:
         attention_mask = torch.ones_like(input_ids)
@@ -53,10 +52,7 @@ def _with_half_precision_text(clip: nn.Module) -> nn.Module:
 def image_activations(
     vision_model: nn.Module, pixel_values: torch.Tensor, layers: Sequence[int]
 ) -> tuple[torch.Tensor, ...]:
-    """Hidden states (batch, 1 + patches, hidden size), class token first, after each of `layers`, counted from 0.
-
-    The position table is interpolated to the grid of the images; no layer above the last of `layers` is run.
-    """
+    """Hidden states (batch, 1 + patches, hidden size), class token first, after each of `layers`, counted from 0."""
     states = vision_model.embeddings(pixel_values, interpolate_pos_encoding=True)
     states = vision_model.pre_layrnorm(states)
     activations = {}
@@ -69,9 +65,7 @@ def image_activations(
 
 def dense_features(clip: nn.Module, pixel_values: torch.Tensor) -> torch.Tensor:
     """A CLIP feature for each patch (MaskCLIP, Zhou et al., ECCV 2022): the last layer's attention only maps values.
-
-    Images (batch, 3, height, width) of any size become (batch, 1 + patches, projection dim), not normalised, the class
-    token first.
+    (batch, 3, height, width) -> (batch, 1 + patches, projection dim), not normalised, class token first.
     """
     vision = clip.vision_model
     last = vision.encoder.layers[-1]
@@ -113,16 +107,7 @@ _LAYER = re.compile(rf"({'|'.join(map(re.escape, _TOWERS))})(\d+)\.(.+)")
 
 
 def translate_clip(key: str, tensor: torch.Tensor) -> dict[str, torch.Tensor] | None:
-    """What one of OpenAI's tensors becomes in transformers' `CLIPModel` (ViT towers).
-
-    Args:
-        key: OpenAI's name, without a prefix.
-        tensor: Its value, float32 or float16.
-
-    Returns:
-        Name -> float32 tensor: three for a fused in-projection (query, key, value), otherwise one; None for a key that
-        CLIP does not have.
-    """
+    """Name in `CLIPModel` -> float32 tensor for one of OpenAI's (q, k, v for a fused one); None for an unknown key."""
     tensor = tensor.float()
     if key in _OUTSIDE:
         return {_OUTSIDE[key]: tensor}

@@ -24,11 +24,8 @@ def mask_box(mask: torch.Tensor) -> Box:
 
 
 def expand_box(box: Box, ratio: float, size: tuple[int, int], precision: type[np.floating] = np.float64) -> Box:
-    """Scales a box about its centre, truncates to whole pixels and stays within an image of `size` (height, width).
-
-    The original computes boxes of objects in `np.float64` and those of proposals in `np.float32`, which can differ by a
-    pixel: `precision`.
-    """
+    """Scales a box about its centre, truncates to whole pixels and stays within an image of `size` (height, width)."""
+    # The original computes boxes of objects in np.float64, those of proposals in np.float32: a pixel can differ.
     left, top, right, bottom = (precision(edge) for edge in box)
     half = precision(0.5)
     x, y = half * (left + right), half * (top + bottom)
@@ -61,11 +58,7 @@ def clip_normalized(
 def object_region(
     pixel_values: torch.Tensor, object_mask: torch.Tensor, part_masks: torch.Tensor, ratio: float, region_size: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Cuts an object (h, w) and the masks (parts, h, w) on it out of an image (3, h, w), with one box, as squares.
-
-    The image (3, side, side) is resized bilinear, the object's mask (1, side, side) and the parts' (parts, side, side)
-    nearest neighbour; they have the dtype of `pixel_values`.
-    """
+    """An image (3, side, side), and masks (1, side, side) and (parts, side, side), of an object's box, as squares."""
     box = expand_box(mask_box(object_mask), ratio, tuple(object_mask.shape))
     size = (region_size, region_size)
     image = F.interpolate(crop(pixel_values, box)[None], size=size, mode="bilinear", align_corners=False)[0]
@@ -97,9 +90,7 @@ def object_and_part_features(
     ratio: float = 1.2,
     region_size: int = 384,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """CLIP's features of an object (1, dim) and of its parts (parts, dim) from one look at the object's crop (OV-PARTS,
-    section 4.1): means of unit vectors. Arguments as for `object_region`, normalised for CLIP.
-    """
+    """CLIP's features of an object (1, dim) and its parts (parts, dim) by one look (OV-PARTS, section 4.1)."""
     image, *masks = object_region(pixel_values, object_mask, part_masks, ratio, region_size)
     features = patch_features(clip, image[None])[0]
     patch_size = clip.vision_model.config.patch_size
@@ -108,9 +99,7 @@ def object_and_part_features(
 
 
 def masked_crops(pixel_values: torch.Tensor, masks: torch.Tensor, ratio: float, region_size: int) -> torch.Tensor:
-    """Cuts every mask (masks, h, w) out of an image (3, h, w) normalised for CLIP, by a box of its own, blanks what is
-    outside the mask with CLIP's mean colour, 0, and resizes to squares (masks, 3, side, side), bicubic.
-    """
+    """Cuts each mask (masks, h, w) out of an image (3, h, w) for CLIP: squares, with CLIP's mean colour outside."""
     size = (region_size, region_size)
     regions = []
     for mask in masks:

@@ -23,10 +23,7 @@ SEGMENTATION_LOSSES = ("bce", "ce_dice")
 
 class AutoMapped:
     """Mixin of configurations and processors, before transformers' class: what they save can be loaded without this
-    package having been imported, by `auto_map` and the file that it points to.
-
-    Attributes:
-        auto_classes: From transformers' Auto classes to the names of this package's classes.
+    package having been imported, by `auto_map` (of `auto_classes`: Auto class -> class of this package) and `SHIM`.
     """
 
     auto_classes: ClassVar[Mapping[str, str]]
@@ -47,9 +44,20 @@ class AutoMapped:
         """Does nothing: transformers would save the source of the class itself, which needs the rest of the package."""
 
 
+def map_auto_classes(config: str, model: str) -> dict[str, str]:
+    """`AutoMapped.auto_classes` of a family's configuration, from the names of its classes."""
+    return {"AutoConfig": config, "AutoModel": model, "AutoModelForSemanticSegmentation": model}
+
+
 @strict
 class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
-    """What all families' configurations can do, whatever their fields are.
+    """What the configurations of all families share.
+
+    Args:
+        ignore_index: Value of unlabelled pixels in `labels`. Where the model scores "none", they are trained as that,
+            as in the benchmark; otherwise no mask is trained for them.
+        eval_label_size: (short edge, longest edge) in pixels to which the benchmark brings label maps before it scores
+            this model, or None to score at the labels' own size.
 
     Attributes:
         base_model_type: transformers' `model_type` of the pretrained models that the family is built on.
@@ -60,6 +68,9 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
     base_model_type: ClassVar[str]
     requires_base_model: ClassVar[bool] = True
     has_closed_vocabulary: ClassVar[bool] = False
+
+    ignore_index: int = 255
+    eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)
 
     @classmethod
     def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
@@ -103,16 +114,31 @@ class OpenVocabularyConfig(PartSegmentationConfig):
         self.label2id = {label: number for number, label in self.id2label.items()}
 
 
+@strict
+class ScoredNoneConfig(OpenVocabularyConfig):
+    r"""What the configurations share of open-vocabulary models that score "none", and are trained pixel by pixel.
+
+    Args:
+        segmentation_loss: "bce", the benchmark's loss, or "ce_dice".
+        none_weight: Weight of the "none" channel in the loss.
+    """
+
+    segmentation_loss: str = "bce"
+    none_weight: float = 0.05
+
+    def validate_architecture(self) -> None:
+        """Checks values that would only fail later, or silently."""
+        if self.segmentation_loss not in SEGMENTATION_LOSSES:
+            raise ValueError(
+                f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(SEGMENTATION_LOSSES)}."
+            )
+
+
 _PLAIN_STEM = {"embedding_size": 64, "deep_stem": False, "last_dilations": None}
 RESNETS = {
     "resnet-50": {"depths": [3, 4, 6, 3], **_PLAIN_STEM},
     "resnet-101": {"depths": [3, 4, 23, 3], **_PLAIN_STEM},
-    "resnet-101c": {
-        "depths": [3, 4, 23, 3],
-        "embedding_size": 128,
-        "deep_stem": True,
-        "last_dilations": [1, 2, 4],
-    },
+    "resnet-101c": {"depths": [3, 4, 23, 3], "embedding_size": 128, "deep_stem": True, "last_dilations": [1, 2, 4]},
 }
 """Fields of `PartResNetConfig` for detectron2's R50, R101 and R101c (its deeplab variant with a multi-grid)."""
 

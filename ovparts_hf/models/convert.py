@@ -28,25 +28,11 @@ def convert(
     prompts: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> KeyReport:
-    """Converts a checkpoint with its processor.
+    """Converts an original's checkpoint (`.pth` or `.safetensors`) with its processor into the folder `out`.
 
-    Args:
-        family: One of `FAMILIES`.
-        checkpoint: `.pth` or `.safetensors`, with the original's key names.
-        out: Folder to make.
-        base: Folder or Hub id of the pretrained model that the model is built on; None for MaskFormer.
-        vocabularies: Keys of `TAXONOMIES`, whose part classes are stored with the model. MaskFormer: the one that it
-            was trained on.
-        trained_on: ZSseg: a key of `TAXONOMIES` whose seen parts the model was trained on; None for no seen classes.
-        backbone: ZSseg and MaskFormer: a key of `RESNETS`; None for what the configuration has anyway (R50).
-        prompts: ZSseg: the original's separate checkpoint of tuned prompts.
-        settings: Fields of the configuration; they count most.
-
-    Returns:
-        What became of each key of the checkpoint.
-
-    Raises:
-        OVPartsError: The options do not fit the family, or the checkpoint does not fit the configuration.
+    Vocabularies, `trained_on` (whose seen parts) and `backbone` are keys of `TAXONOMIES` and `RESNETS`; the part
+    classes of the vocabularies are stored with the model. `prompts` is ZSseg's separate checkpoint of tuned prompts;
+    `settings` are fields of the configuration, which count most.
     """
     _check_options(family, trained_on=trained_on, backbone=backbone, prompts=prompts)
     fields = {**_training_fields(family, vocabularies, trained_on), **(settings or {})}

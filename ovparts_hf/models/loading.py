@@ -33,17 +33,10 @@ _TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
 
 @dataclass
 class ModelSource:
-    """Where a model comes from. Its configuration is read once, whatever is made of it.
+    """Where a model comes from, see `load_model`. Its configuration is read once, whatever is made of it.
 
-    Args:
-        name: A folder, a Hub repository, or one of `TOY_MODELS`; None for a new model of a family that needs no
-            pretrained one.
-        family: Which family a pretrained model becomes, if several can be built on it.
-
-    Attributes:
-        location: Folder or Hub repository; None for a model without pretrained weights.
-        fields: What a new model's configuration has besides that of the pretrained one.
-        processor_settings: Likewise for its processor.
+    A new model has `fields` besides the configuration of the pretrained one at `location`, which may be None, and its
+    processor has `processor_settings`.
     """
 
     name: str | Path | None
@@ -110,7 +103,7 @@ class ModelSource:
     def processor(
         self, config: PartSegmentationConfig | None = None
     ) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
-        """See `load_processor`."""
+        """The processor saved with a model of this library, or the one for `config`, made of a pretrained model."""
         config = config or self.config()
         kind = model_class(_family_of(config))
         if self.is_base_model:
@@ -135,18 +128,7 @@ class ModelSource:
 
 
 def load_config(name_or_path: str | Path | None, family: str | None = None, **overrides: Any) -> PartSegmentationConfig:
-    """Reads the configuration of a part segmentation model, or derives it from that of a pretrained model.
-
-    Args:
-        name_or_path: A folder, a Hub repository, or one of `TOY_MODELS`; None for a MaskFormer, which needs no
-            pretrained model.
-        family: Which family a pretrained model is to become, if several can be built on it.
-        **overrides: Configuration fields to set. A mapping for a nested configuration (`backbone_config`) sets the
-            fields that it names, and leaves the others.
-
-    Raises:
-        ConfigurationError: There is no such model, or it is of a kind that this library does not build on.
-    """
+    """The configuration of a model, or one derived from that of a pretrained model; see `load_model`."""
     return ModelSource(name_or_path, family).config(**overrides)
 
 
@@ -156,28 +138,16 @@ def load_model(
     """Loads a model, in evaluation mode, and its processor.
 
     Args:
-        name_or_path: As in `load_config`. Parts that a pretrained model lacks start at random (seed them with
-            `torch.manual_seed`).
-        family: As in `load_config`.
-        **overrides: Configuration fields to set.
+        name_or_path: A folder, a Hub repository, or one of `TOY_MODELS`. Parts that a pretrained model lacks start at
+            random (seed them with `torch.manual_seed`).
+        family: Which family a pretrained model is to become, if several can be built on it.
+        **overrides: Configuration fields to set. A mapping for a nested configuration (`backbone_config`) sets the
+            fields that it names, and leaves the others.
 
     Raises:
-        ConfigurationError: As in `load_config`.
+        ConfigurationError: There is no such model, or it is of a kind that this library does not build on.
     """
     return ModelSource(name_or_path, family).load(**overrides)
-
-
-def load_processor(
-    name_or_path: str | Path | None, family: str | None = None, config: PartSegmentationConfig | None = None
-) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
-    """Loads the processor saved with a model of this library, or makes the one for a pretrained model.
-
-    Args:
-        name_or_path: As in `load_config`.
-        family: As in `load_config`.
-        config: What a pretrained model was made into, if not by `load_config` without overrides.
-    """
-    return ModelSource(name_or_path, family).processor(config)
 
 
 def _family_of(config: PartSegmentationConfig) -> str:

@@ -65,7 +65,7 @@ class PartSegmentationModel(PreTrainedModel):
     classes_interact: ClassVar[bool] = False
     scores_none: ClassVar[bool] = False
     substring_candidates: ClassVar[bool] = False
-    trainable_groups: ClassVar[Mapping[str, str | tuple[str, ...]]]
+    trainable_groups: ClassVar[Mapping[str, tuple[str, ...]]]
     image_processor_class: ClassVar[type]
     processor_class: ClassVar[type]
     convert_options: ClassVar[frozenset[str]] = frozenset()
@@ -83,22 +83,29 @@ class PartSegmentationModel(PreTrainedModel):
     def default_processor(
         cls, name_or_path: str | None, config: PartSegmentationConfig, settings: Mapping[str, Any]
     ) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
-        """The processor of a new model, with the tokenizer of the pretrained one.
+        """A new model's processor; `settings` differ from the benchmark's, under `images` those for images."""
+        raise NotImplementedError
 
-        `settings` is what differs from the benchmark's full-size model: arguments of the processor, and under `images`
-        those of the image processor.
+    def forward(self, pixel_values: torch.Tensor, **inputs: Any) -> PartSegmentationOutput:
+        """Scores every class at every pixel. What a family takes differently, its own `forward` says.
+
+        Args:
+            pixel_values: (batch, 3, height, width), from the model's processor.
+            class_features: (classes, ...), the vocabulary from `encode_classes`.
+            input_ids: (classes, length) or (classes, templates, length) int64, the vocabulary to be encoded here, with
+                gradient. Without either, the model's own vocabulary is scored.
+            attention_mask: Of the same shape as `input_ids`, or None.
+            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
+            labels: (batch, height', width') class ids, of any size; other values mean "none".
+            include_none: Whether to score "none" too.
+
+        Raises:
+            ConfigurationError: Class names or other inputs are missing, shapes do not fit, or "none" has no score.
         """
         raise NotImplementedError
 
     def set_trainable(self, name: str) -> None:
-        """Chooses what an optimiser may change.
-
-        Args:
-            name: "none", or names of `trainable_groups` joined by "+".
-
-        Raises:
-            ConfigurationError: A group is unknown.
-        """
+        """Chooses what an optimiser may change: "none", or names of `trainable_groups` joined by "+"."""
         chosen = [] if name == "none" else name.split("+")
         unknown = sorted(set(chosen) - set(self.trainable_groups))
         if unknown:
@@ -106,10 +113,7 @@ class PartSegmentationModel(PreTrainedModel):
                 f"Trainable set {name!r} names {unknown}; use 'none' or join some of {list(self.trainable_groups)} by "
                 "'+'."
             )
-        prefixes: tuple[str, ...] = ()
-        for group in chosen:
-            beginnings = self.trainable_groups[group]
-            prefixes += (beginnings,) if isinstance(beginnings, str) else beginnings
+        prefixes = tuple(prefix for group in chosen for prefix in self.trainable_groups[group])
         for parameter_name, parameter in self.named_parameters():
             parameter.requires_grad_(parameter_name.startswith(prefixes))
 
@@ -121,19 +125,7 @@ class PartSegmentationModel(PreTrainedModel):
     def encode_vocabulary(
         self, processor: Any, class_names: Sequence[str], progress: bool = False
     ) -> dict[str, torch.Tensor]:
-        """A vocabulary as arguments of `forward`; do it once and use it for every image.
-
-        Args:
-            processor: The model's processor.
-            class_names: Part classes ("dog's ear"), or any words that the model knows.
-            progress: Whether to show a bar, if there is much to encode.
-
-        Returns:
-            Tensors on the model's device, each with one row for each class.
-
-        Raises:
-            OVPartsError: The list is empty, or a name cannot be tokenized or is not in a closed vocabulary.
-        """
+        """A vocabulary as arguments of `forward`, each with one row for each class; it serves for every image."""
         raise NotImplementedError
 
     def store_vocabulary(self, processor: Any, class_names: Sequence[str], progress: bool = True) -> None:
@@ -170,7 +162,12 @@ class OpenVocabularyModel(PartSegmentationModel):
     class_features: torch.Tensor | None
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Encodes class names into one row each; see the families."""
+        """Encodes class names into one row each; do it once per vocabulary and pass the result to every forward call.
+
+        Args:
+            input_ids: (classes, length) or (classes, templates, length) int64, from the processor.
+            attention_mask: Of the same shape, or None.
+        """
         raise NotImplementedError
 
     def _make_class_features(self, *shape: int) -> None:
@@ -222,12 +219,7 @@ class OpenVocabularyModel(PartSegmentationModel):
         self.store_class_features(class_names, self.encode_class_names(processor, class_names, progress))
 
     def store_class_features(self, class_names: Sequence[str], class_features: torch.Tensor) -> None:
-        """Keeps features (classes, ...) from `encode_classes` with the weights, in place of what was kept before.
-
-        Raises:
-            ConfigurationError: A name occurs twice or is that of pixels without a class, or there are not as many
-                features as names.
-        """
+        """Keeps features (classes, ...) from `encode_classes` with the weights, in place of what was kept before."""
         if self.config.scores_none and NONE in class_names:
             raise ConfigurationError(f"{NONE!r} is what pixels without a class are called; name the class otherwise.")
         if len(set(class_names)) != len(class_names) or len(class_names) != len(class_features):
@@ -254,11 +246,7 @@ class OpenVocabularyModel(PartSegmentationModel):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The class features that a call of `forward` is about: those given, those of the tokens, or the model's own.
-
-        Raises:
-            ConfigurationError: None were given, and the model keeps none.
-        """
+        """The class features that `forward` is about: those given, those of the tokens, or the model's own."""
         if class_features is not None:
             return class_features
         if input_ids is not None:
@@ -287,16 +275,11 @@ _LEFT_OUT = -1e4  # instead of minus infinity, which times zero is not a number
 def part_segmentation_loss(
     logits: torch.Tensor, none_logits: torch.Tensor, labels: torch.Tensor, kind: str, none_weight: float
 ) -> torch.Tensor:
-    """Loss of score maps against part ids.
+    """Loss of logits (batch, classes, h, w) and (batch, 1, h, w) of "none" against labels (batch, height, width).
 
-    Args:
-        logits: (batch, classes, height, width); minus infinity where a class is left out for an image.
-        none_logits: (batch, 1, height, width).
-        labels: (batch, height', width'); every id that is no class means "none". Resized by nearest neighbour.
-        kind: "bce", the benchmark's binary cross-entropy, averaged over all channels and pixels; "ce_dice", cross-
-            entropy
-            over classes plus soft Dice of the classes that occur (Milletari et al., 2016).
-        none_weight: Weight of the "none" channel against 1 for a class (0.05 in the benchmark).
+    Labels are resized by nearest neighbour; every id that is no class means "none". "bce" is the benchmark's binary
+    cross-entropy, averaged over all channels and pixels; "ce_dice" is cross-entropy over classes plus soft Dice of the
+    classes that occur (Milletari et al., 2016). `none_weight` is the weight of "none" against 1 for a class.
     """
     scores = torch.cat([logits, none_logits], dim=1).float().clamp(min=_LEFT_OUT)
     num_classes = logits.shape[1]

@@ -69,20 +69,10 @@ def label_map(
     none_logits: torch.Tensor | None = None,
     scores: str = "logits",
 ) -> torch.Tensor:
-    """The best class of every pixel of one image.
+    """The best class (height, width) int64 of every pixel of one image; -1 for "none", or without any candidate.
 
-    Scores, not labels, are resized. Logits are compared as sigmoids, as in the benchmark: where several saturate to 1
-    the lowest id wins.
-
-    Args:
-        logits: (classes, h, w).
-        size: Target (height, width), or None for the size of `logits`.
-        candidates: Class ids to choose from; all when None.
-        none_logits: (1, h, w); where "none" wins, the label is -1.
-        scores: One of `SCORES`.
-
-    Returns:
-        (height, width) int64 class ids; -1 everywhere when there is no candidate.
+    Scores, not labels, are resized. Logits (classes, h, w) are compared as sigmoids, as in the benchmark: where several
+    saturate to 1 the lowest id wins. `none_logits` are (1, h, w).
     """
     ids = torch.arange(len(logits), device=logits.device)
     if candidates is not None:
@@ -94,13 +84,7 @@ def label_map(
 
 
 class ScoreMaps(NamedTuple):
-    """Scores of classes that compete for the pixels of a region.
-
-    Attributes:
-        logits: (n, h, w), in float32.
-        ids: The n classes; -1 stands for none.
-        region: (H, W) bool; None for the whole image.
-    """
+    """Scores (n, h, w) float32 of classes `ids`, -1 being none, that compete for a region (H, W) or the whole image."""
 
     logits: torch.Tensor
     ids: tuple[int, ...]
@@ -149,10 +133,8 @@ def merge_score_maps(
 
 
 class SemanticLabelMaps:
-    """Mixin of image processors and processors: what transformers' pipeline "image-segmentation" calls.
-
-    Attributes:
-        scores: One of `SCORES`; of an image processor, that of the processor which it is part of.
+    """Mixin of image processors and processors: what transformers' pipeline "image-segmentation" calls. `scores` is one
+    of `SCORES`; of an image processor, that of the processor which it is part of.
     """
 
     scores: str
@@ -195,16 +177,13 @@ class LabelMaps(SemanticLabelMaps):
         candidates: Sequence[Sequence[int] | None] | None = None,
         include_none: bool = False,
     ) -> list[torch.Tensor]:
-        """Turns a model's scores into one label map per image.
+        """Turns a model's scores into one map (height, width) int64 of class ids per image.
 
         Args:
-            outputs: What the model returned, a `PartSegmentationOutput`.
-            target_sizes: (height, width) per image, usually that of the original; None keeps the model's.
+            outputs: As for `post_process_semantic_segmentation`.
+            target_sizes: Likewise.
             candidates: Per image the class ids to choose from, e.g. the parts of the objects in it, or None.
             include_none: Whether "none" may win; its pixels become -1.
-
-        Returns:
-            Per image (height, width) int64, class ids.
 
         Raises:
             OVPartsError: There are not as many sizes or candidate lists as images, or "none" was not scored.

@@ -80,7 +80,7 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
         Args:
             images: An image or a list: PIL, or uint8 arrays or tensors (channels, height, width).
             classes: Part classes ("dog's ear"), or any text.
-            object_masks: (objects, height, width) bool, the objects of one image, for models that are told them.
+            object_masks: (objects, height, width) bool, the objects of one image, for models that take them.
             augmented: Whether the images come from training augmentation and already have the scale of training.
             return_tensors: "pt", or another of transformers' tensor types.
 

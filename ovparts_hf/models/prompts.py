@@ -29,9 +29,8 @@ def tokenize_prompts(
 ) -> dict[str, torch.Tensor]:
     """Tokenizes prompts with learned vectors: start, prefix, object, connect, part, suffix, ".", end.
 
-    The classes are "dog's ear"; without `connect` any text, of which a "'s" is dropped. `prefix`, `connect` and
-    `suffix` are numbers of vectors. Returns `input_ids` (classes, length) int64, with -1 - k for the k-th vector,
-    padded to the longest, and `attention_mask` (classes, length) int64, 1 up to the end token.
+    The classes are "dog's ear"; without `connect` any text, of which a "'s" is dropped. Returns `input_ids` and
+    `attention_mask` (classes, length) int64, padded to the longest, with 1 up to the end token.
     """
     if isinstance(classes, str) or not classes:
         raise OVPartsError(f"classes must be a list of at least one name, but is {classes!r}.")
@@ -175,11 +174,7 @@ def load_tuned_prompts(prompts: LearnedPrompts | None, name_or_path: str | Path)
 
 
 def embedded_text_features(clip: nn.Module, embeddings: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-    """Encodes token embeddings (prompts, length, width), which a `CLIPModel` does not take: (prompts, projection dim).
-
-    `ends` (prompts,) int64 are the positions of the end tokens; padding after them does not matter: attention is
-    causal.
-    """
+    """Encodes token embeddings (prompts, length, width) that end at `ends` (prompts,): (prompts, projection dim)."""
     text = clip.text_model
     states = text.embeddings(inputs_embeds=embeddings)
     mask = create_causal_mask(config=text.config, inputs_embeds=states, attention_mask=None, past_key_values=None)

@@ -7,7 +7,6 @@ convolutions and growing dilations in its last stage.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -86,31 +85,17 @@ def resnet_name(key: str, deep_stem: bool = False) -> str:
     return f"{layer.removesuffix('.norm')}.{'normalization' if layer.endswith('.norm') else 'convolution'}.{tensor}"
 
 
-def resnet_state(tensors: Mapping[str, torch.Tensor], deep_stem: bool = False) -> dict[str, torch.Tensor]:
-    """A state dict for `PartResNet` from one with detectron2's names; a classifier's layers stay behind."""
-    ours = {key: tensor for key, tensor in tensors.items() if key.startswith(("stem.", "res"))}
-    return {resnet_name(key, deep_stem): tensor for key, tensor in ours.items()}
-
-
 def load_backbone(model: nn.Module, name_or_path: str | Path) -> None:
-    """Loads a ResNet trained on ImageNet into a model that has a backbone.
-
-    Args:
-        model: ZSseg or MaskFormer, or any other with a `PartResNet`.
-        name_or_path: A folder or Hub repository with a ResNet of transformers, such as "microsoft/resnet-50"; or a
-            `.pth` or `.safetensors` file with detectron2's names (R101c is not among transformers' models).
-
-    Raises:
-        OVPartsError: It cannot be read, or does not fit.
-    """
+    """Loads a pretrained ResNet: a folder or Hub repository of transformers, or a file with detectron2's names."""
     [backbone] = [module for module in model.modules() if isinstance(module, PartResNet)]
-    path = Path(name_or_path)
-    if path.is_file():
-        tensors = read_checkpoint(path)
+    if Path(name_or_path).is_file():
+        layers = {
+            key: tensor for key, tensor in read_checkpoint(name_or_path).items() if key.startswith(("stem.", "res"))
+        }
+        renamed = {resnet_name(key, backbone.config.deep_stem): tensor for key, tensor in layers.items()}
     else:
         with without_load_report():
-            tensors = ResNetModel.from_pretrained(str(name_or_path), dtype="float32").state_dict()
-    renamed = resnet_state(tensors, backbone.config.deep_stem) if path.is_file() else tensors
+            renamed = ResNetModel.from_pretrained(str(name_or_path), dtype="float32").state_dict()
     own = backbone.state_dict()
     missing = [name for name in own if name not in renamed or renamed[name].shape != own[name].shape]
     if missing:

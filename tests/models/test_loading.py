@@ -20,7 +20,7 @@ from ovparts_hf.models import loading
 from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
 from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
 from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
-from ovparts_hf.models.loading import ModelSource, load_config, load_model, load_processor
+from ovparts_hf.models.loading import ModelSource, load_config, load_model
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
 from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
 from ovparts_hf.models.maskformer.modules import pad_to_multiple
@@ -107,7 +107,7 @@ def test_stock_clip_becomes_a_catseg(clip):
     assert len(processor.templates) == len(set(processor.templates)) == model.config.num_templates == 80
     assert processor(classes=["dog's ear", "cat"])["input_ids"].shape[:2] == (2, 80)
     assert processor.scores == "probabilities"
-    assert load_processor(clip, "catseg").image_processor.size == {"height": 384, "width": 384}
+    assert ModelSource(clip, "catseg").processor().image_processor.size == {"height": 384, "width": 384}
 
 
 def test_a_family_must_fit(clip, stock):

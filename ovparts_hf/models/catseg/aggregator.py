@@ -46,16 +46,8 @@ class Aggregator(nn.Module):
         backbone_features: Sequence[torch.Tensor],
         decoded: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Scores the classes of one image; they influence each other, so all must be given.
-
-        Args:
-            image_features: (D, grid, grid), of CLIP.
-            class_features: (classes, templates, D), of unit length.
-            backbone_features: (1, channels, height, width) of each ResNet stage, finest first.
-            decoded: (n,) int64, the classes to score; None for all.
-
-        Returns:
-            (n, height, width) at the size of the finest backbone features.
+        """(D, grid, grid), (classes, templates, D), (1, channels, h, w) of stages -> (`decoded` classes, height,
+        width).
         """
         all_classes = torch.arange(len(class_features), device=class_features.device)
         decoded = all_classes if decoded is None else decoded

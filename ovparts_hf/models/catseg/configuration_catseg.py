@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
 
-from ..configuration_utils import SEGMENTATION_LOSSES, OpenVocabularyConfig, PartResNetConfig
+from ..configuration_utils import PartResNetConfig, ScoredNoneConfig, map_auto_classes
 
 
 @strict
-class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
+class CATSegConfig(ScoredNoneConfig, CLIPConfig):
     r"""Configuration of `CATSegForPartSegmentation`: everything of transformers' `CLIPConfig` and of
-    `OpenVocabularyConfig`, and the following.
+    `ScoredNoneConfig`, and the following.
 
     The defaults are those of the benchmark: CLIP ViT-B/16 and ResNet-101 at 384 x 384 pixels.
 
@@ -38,21 +38,12 @@ class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
         image_guidance_size: Channels of the projected last ResNet stage.
         decoder_sizes: Channels after each doubling of the resolution.
         decoder_guidance_sizes: Channels of the projected ResNet stages that guide them.
-        segmentation_loss: "bce", the benchmark's loss, or "ce_dice".
-        none_weight: Weight of the "none" channel in the loss.
-        ignore_index: Value of unlabelled pixels in `labels`. They are trained as "none", as in the benchmark.
-        eval_label_size: (short edge, longest edge) in pixels to which the benchmark brings label maps before it scores
-            this model, or None to score at the labels' own size.
         text_precision: "float32", or "float16" to encode class names in half precision as the original does.
     """
 
     model_type = "ovparts_catseg"
     base_model_type = "clip"
-    auto_classes = {
-        "AutoConfig": "CATSegConfig",
-        "AutoModel": "CATSegForPartSegmentation",
-        "AutoModelForSemanticSegmentation": "CATSegForPartSegmentation",
-    }
+    auto_classes = map_auto_classes("CATSegConfig", "CATSegForPartSegmentation")
     sub_configs: ClassVar = {
         "text_config": CLIPTextConfig,
         "vision_config": CLIPVisionConfig,
@@ -76,9 +67,6 @@ class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
     image_guidance_size: int = 128
     decoder_sizes: list[int] | tuple[int, ...] = (64, 32)
     decoder_guidance_sizes: list[int] | tuple[int, ...] = (32, 16)
-    segmentation_loss: str = "bce"
-    none_weight: float = 0.05
-    ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (640, 768)
     text_precision: str = "float32"
 
@@ -105,10 +93,7 @@ class CATSegConfig(OpenVocabularyConfig, CLIPConfig):
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""
-        if self.segmentation_loss not in SEGMENTATION_LOSSES:
-            raise ValueError(
-                f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(SEGMENTATION_LOSSES)}."
-            )
+        super().validate_architecture()
         if self.text_precision not in ("float32", "float16"):
             raise ValueError(f"text_precision is {self.text_precision!r}; choose 'float32' or 'float16'.")
         stages = len(self.backbone_config.depths)

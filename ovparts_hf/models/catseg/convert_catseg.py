@@ -42,29 +42,12 @@ _DOUBLE_CONVOLUTION = {"0": "convolution_1", "1": "norm1", "3": "convolution_2",
 
 
 def convert_catseg(checkpoint: str | Path, config: CATSegConfig) -> tuple[CATSegForPartSegmentation, KeyReport]:
-    """Builds the model of a released checkpoint.
-
-    Args:
-        checkpoint: A detectron2 `.pth` or a safetensors file with the original's key names: a part model of OV-PARTS,
-            or the object model of CAT-Seg that it starts from, which has no "none" row.
-        config: Its configuration, with the CLIP that it was trained from, and `image_size` and `backbone_image_size`
-            as in training.
-
-    Returns:
-        The model, and what became of each key.
-
-    Raises:
-        CheckpointError: The file is unreadable, or a key or shape is unexplained.
-    """
+    """See `checkpoints.convert_checkpoint`; CAT-Seg's own object models are taken, too, and get a "none" row."""
     return convert_checkpoint(CATSegForPartSegmentation, checkpoint, config, account_keys)
 
 
 def account_keys(tensors: Mapping[str, torch.Tensor], config: CATSegConfig) -> KeyReport:
-    """Sorts the original's keys into used and derivable; unknown ones stay unexplained.
-
-    Raises:
-        CheckpointError: A derivable tensor is not what it should be.
-    """
+    """Sorts the original's keys into used and derivable; unknown ones stay unexplained."""
     report = KeyReport()
     for key, tensor in tensors.items():
         if key.startswith(_BACKBONE):
@@ -84,7 +67,8 @@ def account_keys(tensors: Mapping[str, torch.Tensor], config: CATSegConfig) -> K
     if _PREDICTOR + _NONE not in tensors:
         drawn = torch.randn(1, config.projection_dim, generator=torch.Generator().manual_seed(0))
         reason = "not in an object model; drawn at random with seed 0, as the original starts with a random row"
-        report.add("none_embedding", drawn * config.text_config.hidden_size**-0.5, reason)
+        report.added["none_embedding"] = reason
+        report.state["none_embedding"] = drawn * config.text_config.hidden_size**-0.5
     return report
 
 

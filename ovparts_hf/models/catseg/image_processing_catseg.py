@@ -72,18 +72,13 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
             )
 
     def __call__(self, images: Any, augmented: bool = False, return_tensors: str = "pt") -> BatchFeature:
-        """Prepares images.
-
-        Args:
-            images: An image or a list: PIL, or uint8 arrays or tensors (channels, height, width).
-            augmented: Whether the images come from training augmentation and already have their scale.
-            return_tensors: "pt", or another of transformers' tensor types.
+        """Prepares images, see `PartSegmentationProcessor.__call__`.
 
         Returns:
             `pixel_values` (batch, 3, side, side) float32; with `backbone_size` also `backbone_pixel_values` (batch, 3,
-            backbone side, backbone side), of the same normalisation; and `pixel_mask` float32, how much of each pixel
-            that the ResNet sees is image. For sliding windows `pixel_values` and `backbone_pixel_values` are (batch,
-            windows + 1, 3, ...), and there is no `pixel_mask`.
+                backbone side, backbone side), of the same normalisation; and `pixel_mask` float32, how much of each
+                pixel that the ResNet sees is image. For sliding windows `pixel_values` and `backbone_pixel_values` are
+                (batch, windows + 1, 3, ...), and there is no `pixel_mask`.
         """
         if not isinstance(images, list | tuple):
             images = [images]
@@ -136,11 +131,7 @@ def _resize(images: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def as_image(image: Any) -> Image.Image:
-    """An RGB image from PIL, or from a uint8 array or tensor (channels, height, width).
-
-    Raises:
-        OVPartsError: It is something else.
-    """
+    """An RGB image from PIL, or from a uint8 array or tensor (channels, height, width)."""
     if isinstance(image, Image.Image):
         return image.convert("RGB")
     array = np.asarray(image)
@@ -162,30 +153,14 @@ def window_stride(window: int) -> int:
 
 
 def cut_windows(canvas: torch.Tensor, window: int) -> torch.Tensor:
-    """Cuts a square image into overlapping windows.
-
-    Args:
-        canvas: (channels, side, side); the side is `window` plus a multiple of `window_stride(window)`.
-        window: Side of a window.
-
-    Returns:
-        (windows, channels, window, window), row by row.
-    """
+    """(channels, side, side) -> overlapping windows (windows, channels, window, window), row by row."""
     stride = window_stride(window)
     windows = canvas.unfold(1, window, stride).unfold(2, window, stride)
     return windows.flatten(1, 2).transpose(0, 1)
 
 
 def merge_windows(logits: torch.Tensor, window: int) -> torch.Tensor:
-    """Averages the probabilities of windows where they overlap, and then with those of the whole image.
-
-    Args:
-        logits: (windows + 1, classes, h, w), the whole image last; the number of windows is a square.
-        window: Side of a window in pixels; scores are enlarged to it first.
-
-    Returns:
-        (classes, side, side) logits of the averaged probabilities, where side is that of the canvas.
-    """
+    """(windows + 1, classes, h, w) logits, the whole image last -> (classes, side, side), of averaged probabilities."""
     scores = F.interpolate(logits.float(), size=(window, window), mode="bilinear", align_corners=False).sigmoid()
     windows, whole = scores[:-1], scores[-1:]
     stride, per_side = window_stride(window), math.isqrt(len(windows))

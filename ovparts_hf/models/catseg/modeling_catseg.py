@@ -27,9 +27,6 @@ from .configuration_catseg import CATSegConfig
 from .image_processing_catseg import CATSegImageProcessor, merge_windows
 from .templates import IMAGENET_TEMPLATES
 
-TRAINABLE_GROUPS = {"B": "backbone.", "D": "aggregator.", "C": "clip.vision_model."}
-"""What can be fine-tuned: backbone, aggregator with decoder ("B+D" in OV-PARTS, table 5), and CLIP's vision tower."""
-
 
 class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     """CAT-Seg with a "none" row, for open-vocabulary part segmentation.
@@ -50,7 +47,8 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     classes_interact = True
     scores_none = True
     substring_candidates = True
-    trainable_groups = TRAINABLE_GROUPS
+    # Backbone, aggregator with decoder ("B+D" in OV-PARTS, table 5), and CLIP's vision tower.
+    trainable_groups = {"B": ("backbone.",), "D": ("aggregator.",), "C": ("clip.vision_model.",)}
 
     def __init__(self, config: CATSegConfig):
         super().__init__(config)
@@ -91,15 +89,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
             unused.requires_grad_(False)
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Encodes class names; do it once per vocabulary and pass the result to every forward call.
-
-        Args:
-            input_ids: (classes, templates, length) int64, from `PartSegmentationProcessor(classes=...)`.
-            attention_mask: (classes, templates, length) int64, or None.
-
-        Returns:
-            (classes, templates, projection dim), each of unit length.
-        """
+        """See `OpenVocabularyModel.encode_classes`: (classes, templates, projection dim), each of unit length."""
         mask = None if attention_mask is None else attention_mask.flatten(0, 1)
         half = self.config.text_precision == "float16"
         features = text_features(self.clip, input_ids.flatten(0, 1), mask, half)
@@ -117,29 +107,17 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         include_none: bool = True,
         backbone_pixel_values: torch.Tensor | None = None,
     ) -> PartSegmentationOutput:
-        """Scores every class at every pixel.
+        """See `PartSegmentationModel.forward`; logits have a quarter of the size that the ResNet sees, for windows that
+        of the canvas.
 
         Args:
             pixel_values: (batch, 3, side, side), normalised for CLIP; or (batch, windows + 1, 3, side, side), the
                 overlapping windows of each image and then the whole, for sliding-window inference.
-            class_features: (classes, templates, projection dim) from `encode_classes`.
-            input_ids: (classes, templates, length) int64, to be encoded here (with gradient). Without either, the
-                model's own vocabulary is scored.
-            attention_mask: (classes, templates, length) int64, or None.
-            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
+            class_features: (classes, templates, projection dim).
             pixel_mask: (batch, side, side) float, how much of each pixel that the ResNet sees is image and not padding;
                 None for all.
-            labels: (batch, height, width) class ids, of any size; other values mean "none".
-            include_none: Whether to score "none" too. Training needs it.
             backbone_pixel_values: The same images or windows at the size for the ResNet, also normalised for CLIP; None
                 where it sees `pixel_values`, see `CATSegConfig.backbone_image_size`.
-
-        Returns:
-            Logits at the resolution of the first ResNet stage, a quarter of what the ResNet sees; for windows at that
-            of the canvas.
-
-        Raises:
-            ConfigurationError: Class names or images are missing, or have another shape than the model takes.
         """
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         self._check_classes(class_features)

@@ -1,8 +1,7 @@
 """CLIPSeg (Lüddecke & Ecker, CVPR 2022) as OV-PARTS (NeurIPS 2023, section 4.2) fine-tunes it for parts.
 
-A frozen CLIP encodes the image and the class names; a light decoder, told one class name by FiLM, answers where in
-the image it is. For parts, an adapter refines the image's activations and one more row, "none", competes for
-unlabelled pixels.
+A frozen CLIP encodes the image and the class names; a light decoder, conditioned on a name by FiLM, finds where it is.
+For parts, an adapter refines the image's activations and one more row, "none", competes for unlabelled pixels.
 """
 
 from __future__ import annotations
@@ -20,15 +19,6 @@ from ..clip import image_activations, text_features
 from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch, part_segmentation_loss
 from ..processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 from .configuration_clipseg import CLIPSegPartConfig
-
-TRAINABLE_GROUPS = {
-    "VA": "visual_adapter.",
-    "L": "clip.text_model.embeddings.",
-    "F": "decoder.film_",
-    "D": "decoder.",
-}
-"""What can be fine-tuned: visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5). The benchmark's sets
-are "VA+L+F" and "VA+L+F+D"."""
 
 PAIRS_AT_ONCE = {"cpu": 4, "cuda": 64}
 """(image, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
@@ -65,45 +55,26 @@ class PartDecoder(CLIPSegDecoder):
         classes: torch.Tensor,
         grid: tuple[int, int],
     ) -> torch.Tensor:
-        """Decodes each pair (images[i], classes[i]).
-
-        Args:
-            activations: Per extracted layer (batch, tokens, hidden size), class token first.
-            class_features: (classes, projection dim).
-            images: (pairs,) indices into the batch.
-            classes: (pairs,) indices into `class_features`.
-            grid: Patches per column and row.
-
-        Returns:
-            (pairs, height, width).
-        """
+        """Decodes pairs (images[i], classes[i]), positions in activations and features: (pairs, height, width)."""
         reduced = [reduce(states) for reduce, states in zip(self.reduces, activations[::-1])]
-        scale, shift = self.film_mul(class_features), self.film_add(class_features)
-        if torch.is_grad_enabled():
-            return self._decode(reduced, scale, shift, images, classes, grid)
-        count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
-        chunks = zip(images.split(count), classes.split(count))
-        return torch.cat([self._decode(reduced, scale, shift, *chunk, grid) for chunk in chunks])
+        film = self.film_mul(class_features), self.film_add(class_features)
 
-    def _decode(
-        self,
-        reduced: list[torch.Tensor],
-        scale: torch.Tensor,
-        shift: torch.Tensor,
-        images: torch.Tensor,
-        classes: torch.Tensor,
-        grid: tuple[int, int],
-    ) -> torch.Tensor:
-        # index_select, not indexing: its gradient is summed in a fixed order, so that training can be repeated exactly.
-        scale, shift = (each.index_select(0, classes)[:, None] for each in (scale, shift))
-        states = 0
-        for depth, (image_states, layer) in enumerate(zip(reduced, self.layers)):
-            states = states + image_states.index_select(0, images)
-            if depth == self.conditional_layer:
-                states = scale * states + shift
-            states = layer(states, attention_mask=None)
-        patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
-        return self.transposed_convolution(patches).squeeze(1)
+        def decode(images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+            # index_select, not indexing: its gradient is summed in a fixed order, so that training repeats exactly.
+            scale, shift = (each.index_select(0, classes)[:, None] for each in film)
+            states = 0
+            for depth, (image_states, layer) in enumerate(zip(reduced, self.layers)):
+                states = states + image_states.index_select(0, images)
+                if depth == self.conditional_layer:
+                    states = scale * states + shift
+                states = layer(states, attention_mask=None)
+            patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
+            return self.transposed_convolution(patches).squeeze(1)
+
+        if torch.is_grad_enabled():
+            return decode(images, classes)
+        count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
+        return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])
 
 
 class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
@@ -118,7 +89,13 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     processor_class = PartSegmentationProcessor
     config_class = CLIPSegPartConfig
     scores_none = True
-    trainable_groups = TRAINABLE_GROUPS
+    # Visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5); the benchmark's are VA+L+F and VA+L+F+D.
+    trainable_groups = {
+        "VA": ("visual_adapter.",),
+        "L": ("clip.text_model.embeddings.",),
+        "F": ("decoder.film_",),
+        "D": ("decoder.",),
+    }
 
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)
@@ -144,26 +121,11 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         return PartSegmentationProcessor.from_pretrained(name_or_path, **settings)
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Encodes class names; do it once per vocabulary and pass the result to every forward call.
-
-        Args:
-            input_ids: (classes, length) int64, from `PartSegmentationProcessor(classes=...)`.
-            attention_mask: (classes, length) int64, or None.
-
-        Returns:
-            (classes, projection dim).
-        """
+        """See `OpenVocabularyModel.encode_classes`: (classes, length) -> (classes, projection dim)."""
         return text_features(self.clip, input_ids, attention_mask)
 
     def encode_images(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Adapted activations of the extracted vision layers.
-
-        Args:
-            pixel_values: (batch, 3, height, width).
-
-        Returns:
-            One (batch, 1 + patches, vision hidden size) per entry of `config.extract_layers`.
-        """
+        """Adapted activations, (batch, 1 + patches, hidden size), of each layer in `config.extract_layers`."""
         activations = image_activations(self.clip.vision_model, pixel_values, self.config.extract_layers)
         return tuple(self.visual_adapter(states) for states in activations)
 
@@ -177,31 +139,17 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         labels: torch.Tensor | None = None,
         include_none: bool = True,
     ) -> PartSegmentationOutput:
-        """Scores every class at every pixel.
+        """See `PartSegmentationModel.forward`; height and width are multiples of the patch size. Training needs "none".
 
-        Args:
-            pixel_values: (batch, 3, height, width); height and width are multiples of the patch size.
-            class_features: (classes, projection dim) from `encode_classes`.
-            input_ids: (classes, length) int64, to be encoded here (with gradient). Without either, the model's own
-                vocabulary is scored.
-            attention_mask: (classes, length) int64, or None.
-            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
-            labels: (batch, height', width') class ids, of any size; other values mean "none".
-            include_none: Whether to score "none" too. Training needs it.
-
-        Returns:
-            Logits at the size of `pixel_values` (for patches of 16 pixels; the complex decoder enlarges its grid by
-            (patch size // 4) squared).
-
-        Raises:
-            ConfigurationError: Words are missing.
+        Logits have the size of `pixel_values` (for patches of 16 pixels; the complex decoder enlarges its grid by
+        (patch size // 4) squared).
         """
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
-        wanted = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
+        selected = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
         if class_mask is not None:
-            wanted[:, : len(class_features)] = class_mask
-        images, classes = wanted.nonzero(as_tuple=True)
+            selected[:, : len(class_features)] = class_mask
+        images, classes = selected.nonzero(as_tuple=True)
 
         activations = self.encode_images(pixel_values)
         height, width = pixel_values.shape[-2:]
@@ -209,9 +157,9 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         decoded = self.decoder(activations, rows, images, classes, (height // patch, width // patch))
 
         if class_mask is None:
-            scores = decoded.unflatten(0, wanted.shape)
+            scores = decoded.unflatten(0, selected.shape)
         else:
-            scores = decoded.new_full((*wanted.shape, *decoded.shape[-2:]), -math.inf)
+            scores = decoded.new_full((*selected.shape, *decoded.shape[-2:]), -math.inf)
             scores[images, classes] = decoded
         logits, none_logits = scores.split([len(class_features), len(rows) - len(class_features)], dim=1)
         loss = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
-from ..configuration_utils import PartResNetConfig, PartSegmentationConfig
+from ..configuration_utils import PartResNetConfig, PartSegmentationConfig, map_auto_classes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @strict
 class MaskClassificationConfig(PartSegmentationConfig):
-    r"""Configuration of the parts that MaskFormer (Cheng et al., NeurIPS 2021) and models on top of it share.
+    r"""Configuration of the parts that MaskFormer (Cheng et al., NeurIPS 2021) and models on top of it share:
+    everything of `PartSegmentationConfig`, and the following.
 
     Args:
         backbone_config: Configuration of the ResNet.
@@ -35,9 +36,6 @@ class MaskClassificationConfig(PartSegmentationConfig):
         cross_entropy_weight: Weight of the cross-entropy in loss and matching cost.
         mask_weight: Weight of the focal loss of masks in loss and matching cost.
         dice_weight: Weight of the Dice loss of masks in loss and matching cost.
-        ignore_index: Value of unlabelled pixels in `labels`; no mask is trained for them.
-        eval_label_size: (short edge, longest edge) in pixels to which the benchmark brings label maps before it scores
-            this model, or None to score at the labels' own size.
     """
 
     sub_configs_defaults = {"backbone_config": PartResNetConfig}
@@ -59,8 +57,6 @@ class MaskClassificationConfig(PartSegmentationConfig):
     cross_entropy_weight: float = 1.0
     mask_weight: float = 20.0
     dice_weight: float = 1.0
-    ignore_index: int = 255
-    eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)
 
     def __post_init__(self, **kwargs):
         if not isinstance(self.backbone_config, PartResNetConfig):  # transformers looks only among its own backbones
@@ -89,11 +85,7 @@ class MaskFormerPartConfig(MaskClassificationConfig):
     base_model_type = "resnet"
     requires_base_model = False
     has_closed_vocabulary = True
-    auto_classes = {
-        "AutoConfig": "MaskFormerPartConfig",
-        "AutoModel": "MaskFormerForPartSegmentation",
-        "AutoModelForSemanticSegmentation": "MaskFormerForPartSegmentation",
-    }
+    auto_classes = map_auto_classes("MaskFormerPartConfig", "MaskFormerForPartSegmentation")
 
     @classmethod
     def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:

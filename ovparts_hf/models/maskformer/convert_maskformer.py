@@ -44,21 +44,9 @@ def convert_maskformer(
     return convert_checkpoint(MaskFormerForPartSegmentation, checkpoint, config, account_keys)
 
 
-def account_keys(tensors: Mapping[str, torch.Tensor], config: MaskFormerPartConfig) -> KeyReport:
-    """Sorts the original's keys into used and derivable; others stay unexplained."""
+def account_keys(tensors: Mapping[str, torch.Tensor], config: MaskClassificationConfig) -> KeyReport:
+    """Sorts the keys of backbone, decoders, heads and criterion into used and derivable; others stay unexplained."""
     report = KeyReport()
-    account_mask_classification(tensors, config, report)
-    return report
-
-
-def account_mask_classification(
-    tensors: Mapping[str, torch.Tensor], config: MaskClassificationConfig, report: KeyReport
-) -> None:
-    """Notes in the report what becomes of the keys of backbone, decoders, heads and criterion; leaves others alone.
-
-    Raises:
-        CheckpointError: The criterion's weights are not what the configuration says.
-    """
     for key, tensor in tensors.items():
         if key == "criterion.empty_weight":
             _check_empty_weight(tensor, config.no_object_weight)
@@ -68,6 +56,7 @@ def account_mask_classification(
             report.use(key, {f"pixel_level_module.backbone.{name}": tensor.float()})
         elif translated := _translate_head(key, tensor.float()):
             report.use(key, translated)
+    return report
 
 
 def _check_empty_weight(weight: torch.Tensor, no_object_weight: float) -> None:

@@ -35,18 +35,11 @@ class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImagePr
     def __call__(
         self, images: Any, object_masks: Any = None, augmented: bool = False, return_tensors: str = "pt", **kwargs: Any
     ) -> BatchFeature:
-        """Prepares images.
-
-        Args:
-            images: An image, or a list of images that get the same size: PIL, or uint8 arrays or tensors (channels,
-                height, width).
-            object_masks: (objects, height, width) bool, masks on one image, or None.
-            augmented: Whether the images come from training augmentation and already have their scale.
-            return_tensors: "pt", or another of transformers' tensor types.
+        """Prepares images that get the same size, see `PartSegmentationProcessor.__call__`.
 
         Returns:
             `pixel_values` (batch, 3, height, width) float32 and, if masks are given, `object_masks` (objects, height,
-            width) float32 of 0 and 1, resized by nearest neighbour as the image is.
+                width) float32 of 0 and 1, resized by nearest neighbour as the image is.
 
         Raises:
             OVPartsError: The images get different sizes.

@@ -6,11 +6,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from transformers.models.maskformer.modeling_maskformer import (
-    MaskFormerHungarianMatcher,
-    dice_loss,
-    sigmoid_focal_loss,
-)
+from transformers.models.maskformer.modeling_maskformer import MaskFormerHungarianMatcher, dice_loss, sigmoid_focal_loss
 
 from .configuration_maskformer import MaskClassificationConfig
 from .modules import pad_to_multiple
@@ -19,10 +15,8 @@ Targets = tuple[list[torch.Tensor], list[torch.Tensor]]
 
 
 def masks_from_labels(labels: torch.Tensor, size: tuple[int, int], num_classes: int) -> Targets:
-    """Cuts label maps (batch, height', width') into one mask for each class from 0 to `num_classes` - 1 that occurs.
-
-    Labels are resized by nearest neighbour to the images' `size`, and masks are extended to a multiple of 32 as the
-    images are. Returns for each image masks (n, height, width) float32 of 0 and 1, and class ids (n,).
+    """Masks (n, height, width) float32 of 0 and 1, and class ids (n,), of each label map (batch, height', width'), for
+    the classes below `num_classes` that occur; at the images' `size`, and then extended as they are.
     """
     if tuple(labels.shape[-2:]) != tuple(size):
         labels = F.interpolate(labels[:, None].float(), size=size, mode="nearest")[:, 0].long()
@@ -37,17 +31,10 @@ def mask_classification_loss(
     targets: Targets,
     config: MaskClassificationConfig,
 ) -> dict[str, torch.Tensor]:
-    """Weighted losses of every decoder layer, each with a matching of its own (MaskFormer, section 3.2).
+    """Weighted losses of each decoder layer, whose proposals are matched on their own (MaskFormer, section 3.2).
 
-    Args:
-        class_logits: Per layer (batch, queries, classes + 1), the last column being "no object".
-        mask_logits: Per layer (batch, queries, h, w).
-        targets: See `masks_from_labels`.
-        config: Where the weights are.
-
-    Returns:
-        "loss_ce", "loss_mask" and "loss_dice" of the last layer, and with "_0", "_1", ... of those before it; their sum
-        is the training loss. Mask losses are per mask of the batch.
+    Takes `Proposals`, layer by layer, and `masks_from_labels`. Names end in "_0", "_1", ... but for the last layer; the
+    sum is the training loss.
     """
     matcher = MaskFormerHungarianMatcher(config.cross_entropy_weight, config.mask_weight, config.dice_weight)
     losses = {}

@@ -45,7 +45,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
     image_processor_class = MaskClassificationImageProcessor
     processor_class = ClosedVocabularyProcessor
     config_class = MaskFormerPartConfig
-    trainable_groups = {"all": ""}
+    trainable_groups = {"all": ("",)}
     convert_options = frozenset({"backbone"})
     _supports_sdpa = True
 
@@ -91,17 +91,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         return {"class_features": self.find_classes(class_names)}
 
     def find_classes(self, names: Sequence[str]) -> torch.Tensor:
-        """Looks class names up: those of a closed vocabulary are not encoded.
-
-        Args:
-            names: Part classes ("dog's ear").
-
-        Returns:
-            (classes,) int64 indices, to be passed to `forward` as `class_features`.
-
-        Raises:
-            ConfigurationError: The model was not made for one of them.
-        """
+        """(classes,) int64 indices of class names, to be passed to `forward` as `class_features`."""
         known = self.config.label2id
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -125,22 +115,16 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         labels: torch.Tensor | None = None,
         include_none: bool = False,
     ) -> PartSegmentationOutput:
-        """Scores every class at every pixel.
+        """See `PartSegmentationModel.forward`; images are extended by zeros to a multiple of 32, and "none" has no
+        score.
 
         Args:
-            pixel_values: (batch, 3, height, width), normalised; extended by zeros to a multiple of 32.
             class_features: (classes,) int64 from `find_classes`, the classes to be scored; None for all in their order.
-            class_mask: (batch, classes) bool; classes that are False for an image score -inf. The loss is the same.
-            labels: (batch, height', width') positions among the classes to be scored, of any size; other values are
-                unlabelled.
-            include_none: Cannot be True: "none" has no score.
+            labels: Positions among the classes to be scored; other values are unlabelled. `class_mask` does not matter.
 
         Returns:
             `logits` at the size of `pixel_values`: sums of probabilities, not below zero. With `labels`, the loss; in
-            training mode then nothing else.
-
-        Raises:
-            ConfigurationError: Shapes do not fit, or "none" is asked for.
+                training mode then nothing else.
         """
         num_classes = self.config.num_labels if class_features is None else len(class_features)
         check_request(len(pixel_values), num_classes, class_mask, labels, include_none)

@@ -128,9 +128,7 @@ def mask_probabilities(mask_logits: torch.Tensor, padded: tuple[int, int], size:
 
 
 def sum_of_queries(class_scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Class maps (batch, classes, h, w) from scores (batch, queries, classes) and masks (batch, queries, h, w): the sum
-    over queries of score times mask (MaskFormer, section 3.4).
-    """
+    """(batch, queries, classes), (batch, queries, h, w) -> (batch, classes, h, w), summed (MaskFormer, section 3.4)."""
     return torch.einsum("bqc,bqhw->bchw", class_scores, masks)
 
 
@@ -140,18 +138,9 @@ def class_probabilities(class_logits: torch.Tensor) -> torch.Tensor:
 
 
 def check_request(
-    rows: int,
-    num_classes: int,
-    class_mask: torch.Tensor | None,
-    labels: torch.Tensor | None,
-    include_none: bool,
+    rows: int, num_classes: int, class_mask: torch.Tensor | None, labels: torch.Tensor | None, include_none: bool
 ) -> None:
-    """Checks the arguments of `forward` that all mask classification models share.
-
-    Raises:
-        ConfigurationError: `class_mask` is not (rows, classes), `labels` are not (rows, height, width), or "none" is
-            asked for: "no object" is known for a query, but not for a pixel.
-    """
+    """Checks the arguments of `forward` that all mask classification models share."""
     if include_none:
         raise ConfigurationError("This model has no score for 'none' at a pixel; set include_none=False.")
     if class_mask is not None and tuple(class_mask.shape) != (rows, num_classes):

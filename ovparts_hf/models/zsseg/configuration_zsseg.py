@@ -9,7 +9,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from ..configuration_utils import OpenVocabularyConfig
+from ..configuration_utils import OpenVocabularyConfig, map_auto_classes
 from ..maskformer.configuration_maskformer import MaskClassificationConfig
 
 
@@ -48,11 +48,7 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
 
     model_type = "ovparts_zsseg"
     base_model_type = "clip"
-    auto_classes = {
-        "AutoConfig": "ZSSegConfig",
-        "AutoModel": "ZSSegForPartSegmentation",
-        "AutoModelForSemanticSegmentation": "ZSSegForPartSegmentation",
-    }
+    auto_classes = map_auto_classes("ZSSegConfig", "ZSSegForPartSegmentation")
     scores_none = False
     sub_configs_defaults = {
         **MaskClassificationConfig.sub_configs_defaults,

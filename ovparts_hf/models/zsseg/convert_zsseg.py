@@ -10,7 +10,7 @@ import torch
 from ...errors import CheckpointError
 from ..checkpoints import KeyReport, convert_checkpoint, load_accounted, read_checkpoint
 from ..clip import translate_clip
-from ..maskformer.convert_maskformer import account_mask_classification
+from ..maskformer.convert_maskformer import account_keys as account_mask_classification
 from ..prompts import LearnedPrompts
 from .configuration_zsseg import ZSSegConfig
 from .modeling_zsseg import ZSSegForPartSegmentation
@@ -37,9 +37,7 @@ def convert_zsseg(
 
 
 def load_prompts(prompts: LearnedPrompts | None, checkpoint: str | Path) -> KeyReport:
-    """Loads the original's separate checkpoint of tuned prompts; keys that do not start with "prompt_learner." are left
-    alone.
-    """
+    """Loads the original's separate checkpoint of tuned prompts, from the keys that start with "prompt_learner."."""
     if prompts is None:
         raise CheckpointError("The model has no learned prompts: set prompt_lengths of its configuration.")
     prefix = PROMPT_PREFIX.removeprefix(PREFIX)
@@ -53,8 +51,7 @@ def load_prompts(prompts: LearnedPrompts | None, checkpoint: str | Path) -> KeyR
 
 def account_keys(tensors: Mapping[str, torch.Tensor], config: ZSSegConfig) -> KeyReport:
     """Sorts the original's keys into used, derivable and unused; others stay unexplained."""
-    report = KeyReport()
-    account_mask_classification(tensors, config, report)
+    report = account_mask_classification(tensors, config)
     for key, tensor in tensors.items():
         name = key.removeprefix(PREFIX)
         if key.startswith(CLIP_PREFIX):

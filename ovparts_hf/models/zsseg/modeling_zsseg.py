@@ -1,8 +1,7 @@
 """ZSseg (Xu et al., ECCV 2022) and OV-PARTS' ZSseg+ (NeurIPS 2023, section 4.1).
 
-MaskFormer proposes masks whose classes are vectors in CLIP's text space; then CLIP looks at the regions, too. ZSseg+ is
-told which object to take apart: its mask prompts the queries and CLIP's crop, and prompts of object and part are
-learned.
+MaskFormer proposes masks whose classes are vectors in CLIP's text space; then CLIP looks at the regions, too. In ZSseg+
+the mask of an object prompts the queries and CLIP's crop, and prompts of object and part are learned.
 """
 
 from __future__ import annotations
@@ -39,15 +38,8 @@ from ..maskformer.modules import (
 from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput
 from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
+from . import stages
 from .configuration_zsseg import ZSSegConfig
-from .stages import (
-    attention_bias,
-    check_object_masks,
-    clip_part_features,
-    clip_proposal_scores,
-    ensemble,
-    object_mask_features,
-)
 
 TEMPLATES = ("a photo of a {}.",)
 """For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
@@ -149,17 +141,11 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         attention_mask: torch.Tensor | None = None,
         object_feature: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Encodes class names; do it once per vocabulary and pass the result to every forward call.
+        """See `OpenVocabularyModel.encode_classes`: one unit vector (projection dim) per class, averaged over
+        templates.
 
-        Args:
-            input_ids: (classes, length) int64, negative where `prompts.tokenize_prompts` put learned vectors; or
-                (classes, templates, length) for several prompts of a class, whose features are averaged.
-            attention_mask: Of the same shape, or None.
-            object_feature: (1, projection dim), what CLIP sees of an object, if image-conditioned prompts are to be
-                moved by it.
-
-        Returns:
-            (classes, projection dim) unit vectors.
+        Ids are negative where `prompts.tokenize_prompts` put learned vectors. If these depend on the image,
+        `object_feature` (1, projection dim), what CLIP sees of an object, moves them.
 
         Raises:
             ConfigurationError: There are learned vectors in the prompts and none in the model.
@@ -182,19 +168,13 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     def propose(
         self, features: PixelFeatures, class_features: torch.Tensor, object_masks: torch.Tensor | None = None
     ) -> Proposals:
-        """Lets the queries propose masks and classes.
-
-        Args:
-            features: Of each image, or of each object's image.
-            class_features: (classes, projection dim) unit vectors.
-            object_masks: (objects, height, width) bool, or None for plain ZSseg.
-        """
+        """Lets the queries propose masks and classes, on objects (objects, height, width) bool if given."""
         if object_masks is None:
             states = described = self.query_decoder(features.deepest)
         else:
             prompt = pad_to_multiple(object_masks.to(features.deepest))
-            states = self.query_decoder(features.deepest, attention_bias(prompt, features.deepest.shape[-2:]))
-            described = states + object_mask_features(features.mask_features, prompt)[:, None]
+            states = self.query_decoder(features.deepest, stages.attention_bias(prompt, features.deepest.shape[-2:]))
+            described = states + stages.object_mask_features(features.mask_features, prompt)[:, None]
         no_object = F.normalize(self.no_object_embedding, dim=-1)
         text = torch.cat([class_features, no_object])
         class_logits = self.config.temperature * F.normalize(self.class_head(described), dim=-1) @ text.T
@@ -213,35 +193,34 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         labels: torch.Tensor | None = None,
         include_none: bool = False,
     ) -> PartSegmentationOutput:
-        """Scores classes at every pixel, for each object (ZSseg+) or each image (plain ZSseg).
+        """See `PartSegmentationModel.forward`; for each object (ZSseg+) or each image (plain ZSseg), and without
+        "none".
 
         Args:
-            pixel_values: (batch, 3, height, width), normalised as the configuration says; extended by zeros to a
-                multiple of 32.
-            class_features: (classes, projection dim) from `encode_classes`.
-            input_ids: As for `encode_classes`. Without either, the model's own vocabulary is scored; but with
-                image-conditioned prompts it is needed to answer in any case.
-            attention_mask: As for `encode_classes`.
-            object_masks: (objects, height, width), the object to take apart where above 0.5. One for each image, or
-                any number for a single image, whose backbone and pixel decoder then run once. ZSseg+ only.
+            pixel_values: Normalised as the configuration says; extended by zeros to a multiple of 32.
+            class_features: (classes, projection dim).
+            input_ids: With image-conditioned prompts needed to answer in any case.
+            object_masks: (objects, height, width), the object to take apart where above 0.5. One for each image, or any
+                number for a single image, whose backbone and pixel decoder then run once. ZSseg+ only.
             class_mask: (objects, classes) bool, the classes that an object may have, e.g. its parts by id; the others
                 score -inf, and all do for an object without any. Plain ZSseg: (batch, classes). Not used by the loss.
             seen_classes: (classes,) bool, the classes that the queries were trained with; None for none, or for the
                 model's own vocabulary those of `config.seen_class_names`.
-            labels: (objects, height', width') class ids, of any size; other values are unlabelled. Plain ZSseg: (batch,
-                height', width').
-            include_none: Cannot be True: "none" has no score.
+            labels: (objects, height', width') class ids; other values are unlabelled. Plain ZSseg: (batch, height',
+                width').
 
         Returns:
-            `logits` (objects, classes, height, width), products of probabilities and not below zero; 0 where nothing
-            is known, as for a part that does not touch the object. With `labels`, the loss; in training mode then
-            nothing else.
-
-        Raises:
-            ConfigurationError: ClassInputs or object masks are missing, sizes do not fit, or "none" is asked for.
+            `logits` (objects, classes, height, width), products of probabilities and not below zero; 0 where nothing is
+                known, as for a part that does not touch the object. With `labels`, the loss; in training mode then
+                nothing else.
         """
-        class_features = self._resolve_class_features(class_features, input_ids, attention_mask)
-        check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
+        class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
+        if self.config.image_conditioned_prompts and input_ids is None and not self.training:
+            raise ConfigurationError(
+                "The prompts of this model depend on the image: pass input_ids and attention_mask, even if "
+                "class_features are given or the model has a vocabulary of its own."
+            )
+        stages.check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
         rows = len(pixel_values if object_masks is None else object_masks)
         check_request(rows, len(class_features), class_mask, labels, include_none)
         features = self.pixel_level_module(pad_to_multiple(pixel_values))
@@ -272,7 +251,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         class_inputs: ClassInputs,
         class_mask: torch.Tensor,
     ) -> torch.Tensor:
-        """The second stage, row by row; see `forward`."""
+        """The second stage, row by row; plain ZSseg has both opinions on each query, and then sums over queries."""
         size = pixel_values.shape[-2:]
         padded = tuple(side + -side % SIZE_DIVISOR for side in size)
         config = self.config
@@ -283,26 +262,16 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
             masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
             candidates = allowed.nonzero()[:, 0]
             if object_masks is None:
-                maps = self._name_proposals(images[row], scores, masks, class_inputs, candidates)
+                clip_scores = stages.clip_proposal_scores(
+                    self.clip, config, images[row], masks, class_inputs.class_features
+                )
+                scores = stages.ensemble(scores, clip_scores, class_inputs.exponents)[:, candidates]
+                logits[row, candidates] = sum_of_queries(scores[None], masks[None])[0]
             else:
-                maps = self._name_parts(images[row], object_masks[row], scores, masks, class_inputs, candidates)
-            logits[row, candidates] = maps
+                query_maps = sum_of_queries(scores[None], masks[None])[0]
+                maps = self._name_parts(images[row], object_masks[row], query_maps, class_inputs, candidates)
+                logits[row, candidates] = maps
         return logits
-
-    def _resolve_class_features(
-        self,
-        class_features: torch.Tensor | None,
-        input_ids: torch.Tensor | None,
-        attention_mask: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """`resolve_class_features`, and whether there is all that image-conditioned prompts need."""
-        resolved = self.resolve_class_features(class_features, input_ids, attention_mask)
-        if self.config.image_conditioned_prompts and input_ids is None and not self.training:
-            raise ConfigurationError(
-                "The prompts of this model depend on the image: pass input_ids and attention_mask, even if "
-                "class_features are given or the model has a vocabulary of its own."
-            )
-        return resolved
 
     def _exponents(self, class_features: torch.Tensor, seen_classes: torch.Tensor | None) -> torch.Tensor:
         weight, seen = self.config.ensemble_weight, self.config.seen_class_names
@@ -312,41 +281,26 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         exponents = class_features.new_full((len(class_features),), 1 - weight)
         return exponents if seen_classes is None else exponents.masked_fill(seen_classes, weight)
 
-    def _name_proposals(
-        self,
-        image: torch.Tensor,
-        scores: torch.Tensor,
-        masks: torch.Tensor,
-        class_inputs: ClassInputs,
-        candidates: torch.Tensor,
-    ) -> torch.Tensor:
-        """Plain ZSseg's class maps (candidates, h, w): both opinions on each query, then the sum over queries."""
-        clip_scores = clip_proposal_scores(self.clip, self.config, image, masks, class_inputs.class_features)
-        scores = ensemble(scores, clip_scores, class_inputs.exponents)[:, candidates]
-        return sum_of_queries(scores[None], masks[None])[0]
-
     def _name_parts(
         self,
         image: torch.Tensor,
         object_mask: torch.Tensor,
-        scores: torch.Tensor,
-        masks: torch.Tensor,
+        query_maps: torch.Tensor,
         class_inputs: ClassInputs,
         candidates: torch.Tensor,
     ) -> torch.Tensor:
-        """ZSseg+'s class maps (candidates, h, w): the sum over queries, then both opinions on each pixel.
+        """ZSseg+'s class maps (candidates, h, w): both opinions on each pixel.
 
         The queries choose among all classes. What they take for a part of something else is named by CLIP, too.
         """
-        query_maps = sum_of_queries(scores[None], masks[None])[0]
         if len(candidates) == 0 or not object_mask.any():
             return torch.zeros_like(query_maps[candidates])
         predicted = query_maps.argmax(0)
-        present, *features = clip_part_features(self.clip, self.config, image, object_mask, predicted)
+        present, *features = stages.clip_part_features(self.clip, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
         table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1)
         clip_maps = table.T[:, predicted]
-        return ensemble(query_maps[candidates], clip_maps, class_inputs.exponents[candidates, None, None])
+        return stages.ensemble(query_maps[candidates], clip_maps, class_inputs.exponents[candidates, None, None])
 
     def _part_similarity(
         self,

@@ -20,11 +20,7 @@ def ensemble(query_scores: torch.Tensor, clip_scores: torch.Tensor, exponents: t
 
 
 def clip_proposal_scores(
-    clip: nn.Module,
-    config: ZSSegConfig,
-    pixel_values: torch.Tensor,
-    masks: torch.Tensor,
-    class_features: torch.Tensor,
+    clip: nn.Module, config: ZSSegConfig, pixel_values: torch.Tensor, masks: torch.Tensor, class_features: torch.Tensor
 ) -> torch.Tensor:
     """Plain ZSseg: CLIP looks at each proposal (queries, h, w) in an image (3, h, w), cut out and blanked around.
 
@@ -41,11 +37,7 @@ def clip_proposal_scores(
 
 
 def clip_part_features(
-    clip: nn.Module,
-    config: ZSSegConfig,
-    pixel_values: torch.Tensor,
-    object_mask: torch.Tensor,
-    predicted: torch.Tensor,
+    clip: nn.Module, config: ZSSegConfig, pixel_values: torch.Tensor, object_mask: torch.Tensor, predicted: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """ZSseg+: CLIP looks once at an object (h, w), and at its parts as the queries see them.
 
@@ -81,11 +73,7 @@ def object_mask_features(mask_features: torch.Tensor, object_masks: torch.Tensor
 
 
 def check_object_masks(object_masks: torch.Tensor | None, pixel_values: torch.Tensor, required: bool) -> None:
-    """Checks that there are object masks if the model requires them, and that they fit the images.
-
-    Raises:
-        ConfigurationError: They do not.
-    """
+    """Checks that there are object masks if the model requires them, and that they fit the images."""
     if not required:
         if object_masks is not None:
             raise ConfigurationError(
