@@ -30,7 +30,7 @@ def render_card(template: str, features: datasets.Features, folder: Path) -> str
     of its card, so changed data is never served from an old cache.
     """
     metadata, text = split_card(template, "The card template")
-    configs = _present_configs(folder)
+    configs = {config: globs for config, globs in _CONFIG_FILES.items() if _is_present(folder, globs)}
     description = content_description(folder)
     metadata["configs"] = [
         {
@@ -81,12 +81,8 @@ def content_description(folder: Path) -> str:
     return f"Content sha256-{digest.hexdigest()}"
 
 
-def _present_configs(folder: Path) -> dict[str, dict[str, str]]:
-    return {
-        config: globs
-        for config, globs in _CONFIG_FILES.items()
-        if all(shard_paths(folder, glob) for glob in globs.values())
-    }
+def _is_present(folder: Path, globs: dict[str, str]) -> bool:
+    return all(shard_paths(folder, glob) for glob in globs.values())
 
 
 def _dataset_info(
@@ -111,9 +107,7 @@ def _sizes(paths: Iterable[Path]) -> dict[str, int]:
 
 
 def _counts_table(infos: dict[str, dict[str, Any]]) -> str:
-    rows = [
-        f"| `{config}` | {split['name']} | {split['num_examples']} |"
-        for config, info in infos.items()
-        for split in info["splits"]
-    ]
-    return "\n".join(["| configuration | split | images |", "|---|---|---|", *rows])
+    lines = ["| configuration | split | images |", "|---|---|---|"]
+    for config, info in infos.items():
+        lines += [f"| `{config}` | {split['name']} | {split['num_examples']} |" for split in info["splits"]]
+    return "\n".join(lines)
