@@ -243,22 +243,10 @@ def _connect(segmenter: PartSegmenter, limits: Limits, inputs: InputPanel, resul
             raise _message("This answer is no longer kept. Ask again.")
         return shown.overlay(legend=False, only=parts)
 
-    gr.on(
-        [inputs.button.click, inputs.text.submit],
-        find,
-        inputs.inputs,
-        results.outputs,
-        api_visibility="private",
-        show_progress_on=[results.hint, results.image],
-    )
-    results.switches.input(
-        switch,
-        [results.result, results.switches],
-        results.image,
-        api_visibility="private",
-        show_progress="hidden",
-        trigger_mode="always_last",
-    )
+    triggers, busy = [inputs.button.click, inputs.text.submit], [results.hint, results.image]
+    gr.on(triggers, find, inputs.inputs, results.outputs, api_visibility="private", show_progress_on=busy)
+    options = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
+    results.switches.input(switch, [results.result, results.switches], results.image, **options)
 
 
 def _message(text: str) -> gr.Error:
