@@ -32,14 +32,11 @@ def render_card(template: str, features: datasets.Features, folder: Path) -> str
     metadata, text = split_card(template, "The card template")
     configs = {config: globs for config, globs in _CONFIG_FILES.items() if _is_present(folder, globs)}
     description = content_description(folder)
-    metadata["configs"] = [
-        {
-            "config_name": config,
-            "data_files": [{"split": split, "path": f"{DATA_FOLDER}/{glob}"} for split, glob in globs.items()],
-            **({"default": True} if config == "default" else {}),
-        }
-        for config, globs in configs.items()
-    ]
+    metadata["configs"] = []
+    for config, globs in configs.items():
+        files = [{"split": split, "path": f"{DATA_FOLDER}/{glob}"} for split, glob in globs.items()]
+        default = {"default": True} if config == "default" else {}
+        metadata["configs"].append({"config_name": config, "data_files": files, **default})
     infos = {config: _dataset_info(config, globs, features, description, folder) for config, globs in configs.items()}
     metadata["dataset_info"] = list(infos.values())
     header = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=120)

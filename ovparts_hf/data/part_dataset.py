@@ -180,13 +180,9 @@ class _DecodedRow:
 
     @classmethod
     def decode(cls, row: dict[str, Any]) -> _DecodedRow:
-        return cls(
-            row["image_id"],
-            decode_image(row["image"]["bytes"]),
-            decode_label_map(row["part_map"]["bytes"]),
-            decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None,
-            row.get("instances", []),
-        )
+        image, part_map = decode_image(row["image"]["bytes"]), decode_label_map(row["part_map"]["bytes"])
+        object_map = decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None
+        return cls(row["image_id"], image, part_map, object_map, row.get("instances", []))
 
     def object_map(self, ignore_index: int) -> np.ndarray:
         """(H, W) int64, all objects in one map; where instances overlap, the later one counts."""

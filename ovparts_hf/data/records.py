@@ -1,8 +1,4 @@
-"""Records: what one training example or one scored sample consists of.
-
-OV-PARTS scores an object, not an image. Records without any part label are left out, where the original replaces them
-by random other ones.
-"""
+"""Records: what one training example or one scored sample consists of; those without any part label are left out."""
 
 from __future__ import annotations
 
