@@ -34,19 +34,10 @@ def launch_app(
 ) -> gr.Blocks:
     """Makes the page and serves it. There is no tunnel to the outside, and nothing is sent anywhere.
 
-    Args:
-        segmenter: The model of the page.
-        limits: What visitors may ask for.
-        concurrency: Number of requests that are served at the same time; others wait in a queue of bounded length.
-        host: Address to listen at; None for that in the environment variable GRADIO_SERVER_NAME, or else 127.0.0.1.
-        port: Port to listen at; None for the first free one from 7860 on.
-        block: Whether to wait until the server is stopped.
-
-    Returns:
-        The running page; its `local_url` says where it is, `close()` ends it.
-
-    Raises:
-        ConfigurationError: gradio is not installed, or the port is taken.
+    `concurrency` requests are served at the same time; others wait in a queue of bounded length. The page listens at
+    `host` (None: that in GRADIO_SERVER_NAME, or else 127.0.0.1) and `port` (None: the first free one from 7860 on);
+    with `block` this waits until the server is stopped. Of the page that it returns, `local_url` says where it is and
+    `close()` ends it. Without gradio, or if the port is taken, a `ConfigurationError`.
     """
     app = build_app(segmenter, limits, concurrency)
     from .page import serve

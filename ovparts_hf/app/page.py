@@ -5,10 +5,9 @@ from __future__ import annotations
 import html
 import logging
 import tempfile
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -48,8 +47,7 @@ THEME = gr.themes.Base(
 )
 
 
-@dataclass(frozen=True)
-class InputPanel:
+class InputPanel(NamedTuple):
     """The left half: the image, the parts to look for, and settings."""
 
     text: gr.Textbox
@@ -57,8 +55,7 @@ class InputPanel:
     inputs: list[gr.components.Component]  # the arguments of `work.find_parts` after the segmenter
 
 
-@dataclass(frozen=True)
-class ResultPanel:
+class ResultPanel(NamedTuple):
     """The right half: what was found. It appears with the first result."""
 
     result: gr.State
@@ -134,10 +131,8 @@ def _known_parts(segmenter: PartSegmenter) -> str | None:
     class_names = segmenter.model.vocabulary or (TOY_WORLD.part_classes if work.is_toy(segmenter) else None)
     if class_names is None:
         return None
-    lines = [
-        f"* **{html.escape(name)}**: {html.escape(', '.join(parts))}"
-        for name, parts in work.parts_by_object(class_names).items()
-    ]
+    objects = work.parts_by_object(class_names).items()
+    lines = [f"* **{html.escape(name)}**: {html.escape(', '.join(parts))}" for name, parts in objects]
     return "\n".join(["Others can be asked for; whether they are found is another matter.", "", *lines])
 
 
@@ -178,17 +173,12 @@ def _input_panel(limits: Limits) -> InputPanel:
         elem_id="words",
     )
     with gr.Accordion("Settings", open=False, elem_id="settings"):
-        empty_background = gr.Checkbox(
-            True,
-            label="Leave the background empty",
-            info="Off: every pixel gets the best of the parts.",
-        )
-        threshold = gr.Slider(
-            0, 1, value=0, step=0.05, label="Lowest score", info="What scores less stays empty; 0 for no limit."
-        )
-        top_k = gr.Number(
-            0, minimum=0, precision=0, label="At most so many parts", info="Those with the highest scores; 0 for all."
-        )
+        info = "Off: every pixel gets the best of the parts."
+        empty_background = gr.Checkbox(True, label="Leave the background empty", info=info)
+        info = "What scores less stays empty; 0 for no limit."
+        threshold = gr.Slider(0, 1, value=0, step=0.05, label="Lowest score", info=info)
+        info = "Those with the highest scores; 0 for all."
+        top_k = gr.Number(0, minimum=0, precision=0, label="At most so many parts", info=info)
     button = gr.Button("Find the parts", variant="primary", size="lg", elem_id="ask")
 
     def pick(event: gr.SelectData) -> tuple[Any, ...]:
@@ -253,22 +243,10 @@ def _connect(segmenter: PartSegmenter, limits: Limits, inputs: InputPanel, resul
             raise _message("This answer is no longer kept. Ask again.")
         return shown.overlay(legend=False, only=parts)
 
-    gr.on(
-        [inputs.button.click, inputs.text.submit],
-        find,
-        inputs.inputs,
-        results.outputs,
-        api_visibility="private",
-        show_progress_on=[results.hint, results.image],
-    )
-    results.switches.input(
-        switch,
-        [results.result, results.switches],
-        results.image,
-        api_visibility="private",
-        show_progress="hidden",
-        trigger_mode="always_last",
-    )
+    triggers, busy = [inputs.button.click, inputs.text.submit], [results.hint, results.image]
+    gr.on(triggers, find, inputs.inputs, results.outputs, api_visibility="private", show_progress_on=busy)
+    options = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
+    results.switches.input(switch, [results.result, results.switches], results.image, **options)
 
 
 def _message(text: str) -> gr.Error:

@@ -38,25 +38,15 @@ _PAGES = template_environment("ovparts_hf.app", autoescape=True)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a visitor may ask for, and how long it is kept.
+    """What a visitor may ask for, and how long it is kept."""
 
-    Attributes:
-        file_size: Bytes of an uploaded file.
-        pixels: Height times width of an image.
-        characters: Length of the text that names objects and parts.
-        parts: Number of parts that are named.
-        waiting: Number of requests in the queue.
-        visitors: Number of visitors whose last result is kept in memory (about 30 MB for a large image).
-        seconds: How long results and files are kept.
-    """
-
-    file_size: int = 32 * 2**20
-    pixels: int = MAX_PIXELS
-    characters: int = 4000
-    parts: int = 128
-    waiting: int = 16
-    visitors: int = 32
-    seconds: int = 3600
+    file_size: int = 32 * 2**20  # bytes of an uploaded file
+    pixels: int = MAX_PIXELS  # height times width of an image
+    characters: int = 4000  # of the text that names objects and parts
+    parts: int = 128  # that are named
+    waiting: int = 16  # requests in the queue
+    visitors: int = 32  # whose last result is kept in memory (about 30 MB for a large image)
+    seconds: int = 3600  # that results and files are kept
 
 
 class Example(NamedTuple):
@@ -87,13 +77,8 @@ def find_parts(
         image = load_image(Path(path), limits.pixels)
     except OVPartsError as error:
         raise OVPartsError(str(error).replace(str(path), "The file")) from error
-    return segmenter(
-        image,
-        parts,
-        background=None if empty_background else False,
-        threshold=threshold or None,
-        top_k=int(top_k) if top_k else None,
-    )
+    background, top_k = None if empty_background else False, int(top_k) if top_k else None
+    return segmenter(image, parts, background=background, threshold=threshold or None, top_k=top_k)
 
 
 def _read_parts(text: str, limits: Limits) -> dict[str, list[str]]:

@@ -22,13 +22,8 @@ _TOPICS = ("predict", "data", "models", "demo", "evaluation", "results", "sharin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        arguments: The command line after `ovparts`; that of the process when None.
-
-    Returns:
-        The exit code: 0, 1 if something was wrong with the input, or 130 if it was interrupted.
+    """Runs a command line, by default that of the process; returns the exit code: 0, 1 if something was wrong with the
+    input, or 130 if it was interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()

@@ -50,18 +50,12 @@ def argument(*names: str, help: str, **settings: Any) -> Argument:
 
 DATA = argument("data", help="prepared dataset: folder or Hub id")
 TASK = argument("--task", choices=TASKS, default="zero_shot", help="task of the benchmark")
-SETTING = argument(
-    "--setting",
-    choices=[setting.value for setting in Setting],
-    default="oracle_obj",
-    help="what is given about the objects of an image",
-)
+_SETTINGS = [setting.value for setting in Setting]
+SETTING = argument("--setting", choices=_SETTINGS, default="oracle_obj", help="what is given about an image's objects")
 METRICS = argument("--metrics", choices=FLAVOURS, default="ov_parts", help="whose definitions of the metrics")
 BOUNDARY = argument("--boundary", action="store_true", help="score borders too")
 NUM_PROC = argument("--num-proc", type=int, default=1, help="processes")
 VISIBILITY = (
     argument("--public", action="store_true", help="let everybody see a repository that has to be made"),
-    argument(
-        "--i-have-the-rights", action="store_true", help="the photographs of the dataset may be shown to everybody"
-    ),
+    argument("--i-have-the-rights", action="store_true", help="everybody may be shown the photographs of the dataset"),
 )

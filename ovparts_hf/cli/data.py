@@ -23,11 +23,7 @@ logger = logging.getLogger(__name__)
     argument("out", type=Path, help="folder to make"),
     NUM_PROC,
     argument("--overwrite", action="store_true", help="replace a dataset prepared there before"),
-    argument(
-        "--push-to-hub",
-        metavar="REPO",
-        help="push it there (owner/name on the Hub); a dataset that OUT holds already is pushed as it is",
-    ),
+    argument("--push-to-hub", metavar="REPO", help="owner/name on the Hub; what OUT holds already is pushed as it is"),
     *VISIBILITY,
 )
 def _prepare(options: Namespace) -> None:

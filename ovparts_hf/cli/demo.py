@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TOY = resources.files("ovparts_hf") / "toy"
-RECIPES = {
-    name: _TOY / f"{name}.yaml" for name in ("clipseg", "catseg", "maskformer", "zsseg", "zsseg+", "zsseg+cocoop")
-}
+_MODELS = ("clipseg", "catseg", "maskformer", "zsseg", "zsseg+", "zsseg+cocoop")
+RECIPES = {name: _TOY / f"{name}.yaml" for name in _MODELS}
 """Model -> the recipe of its toy version."""
 PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptcocoop.yaml"}
 """Model -> the recipe of the prompts that are tuned for it first."""
@@ -90,10 +89,8 @@ def run_demo(
     galleries = build_galleries(Predictor(model, processor, PartDataset.load(data)), results[models[0]].task)
     with atomic_write(out / "examples.png") as temporary:
         contact_sheet(galleries[0]).save(temporary)
-    title = "Parts of objects never seen in training"
-    write_report(
-        out / "report" / "index.html", list(results.values()), galleries, commands, title=title, labels=list(results)
-    )
+    page, title = out / "report" / "index.html", "Parts of objects never seen in training"
+    write_report(page, list(results.values()), galleries, commands, title=title, labels=list(results))
     return results
 
 

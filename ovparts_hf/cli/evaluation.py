@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
-
-if TYPE_CHECKING:
-    from ..evaluation.ranking import RecordScore
 
 
 @command(
@@ -52,6 +48,7 @@ def _evaluate(options: Namespace) -> None:
     from ..evaluation.evaluator import evaluate
     from ..evaluation.objects import get_objects, read_names
     from ..evaluation.predictor import Predictor
+    from ..evaluation.ranking import RecordScore
     from ..inference.tta import TestTimeAugmentation
     from ..metrics import ImageCounts
     from ..models.loading import load_config, load_model

@@ -35,27 +35,18 @@ RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
     argument("family", choices=FAMILIES, help="model family"),
     argument("checkpoint", type=Path, help=".pth or .safetensors"),
     argument("out", type=Path, help="folder to make"),
-    argument(
-        "--base",
-        help="folder or Hub id of the pretrained model it is built on: CLIPSeg for clipseg, CLIP for catseg and zsseg; "
-        "maskformer needs none",
-    ),
+    argument("--base", help="folder or Hub id of CLIPSeg (for clipseg) or CLIP (for catseg, zsseg; maskformer: none)"),
     argument(
         "--vocabulary",
         choices=TAXONOMIES,
         nargs="+",
         default=[],
-        help="part classes that the model looks for when it is given no others; encoded now and saved with it. "
-        "maskformer: those it was trained on",
+        help="part classes to look for if given no others, encoded now and saved; maskformer: those it was trained on",
     ),
     argument("--trained-on", choices=TAXONOMIES, help="zsseg: the dataset whose seen parts it was trained on"),
     argument("--backbone", choices=RESNETS, help="zsseg, maskformer: detectron2's ResNet (resnet-50 if not given)"),
     argument("--prompts", type=Path, help="zsseg: the original's separate checkpoint of tuned prompts"),
-    argument(
-        "--text-precision",
-        choices=["float32", "float16"],
-        help="float16 encodes class names as the original CATSeg does",
-    ),
+    argument("--text-precision", choices=["float32", "float16"], help="float16 encodes names as the original CATSeg"),
     argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="fields of the configuration, as YAML"),
 )
 def _convert(options: Namespace) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ..errors import ConfigurationError, ImageError, OVPartsError
+from ..errors import ConfigurationError, ImageError
 from ..taxonomy import PartTaxonomy
 from .base import argument, command
 
@@ -131,12 +131,7 @@ def _read_parts(text: str | None) -> dict[str, list[str]] | PartTaxonomy | None:
 
     if text is None:
         return None
-    if not text.endswith(".json"):
-        return parse_parts(text)
-    try:
-        return PartTaxonomy.from_json(text)
-    except OSError as error:
-        raise OVPartsError(f"{text} cannot be read: {error}") from error
+    return PartTaxonomy.from_json(text) if text.endswith(".json") else parse_parts(text)
 
 
 def _check_writable(folder: Path) -> None:
@@ -144,6 +139,5 @@ def _check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise ConfigurationError(
-            f"Nothing can be written to {folder} ({error}). Name another folder by --out."
-        ) from error
+        advice = "Name another folder by --out."
+        raise ConfigurationError(f"Nothing can be written to {folder} ({error}). {advice}") from error

@@ -80,9 +80,8 @@ def _score(options: Namespace) -> None:
     from ..evaluation.evaluator import score_folder
 
     dataset = PartDataset.load(options.data)
-    result, images = score_folder(
-        options.folder, dataset, options.metrics, boundary=options.boundary, label_size=options.label_size
-    )
+    how = {"boundary": options.boundary, "label_size": options.label_size}
+    result, images = score_folder(options.folder, dataset, options.metrics, **how)
     print(result.table())
     if options.out is not None:
         write_result(options.out, result, images)

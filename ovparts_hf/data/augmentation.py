@@ -25,6 +25,10 @@ class Sample(NamedTuple):
     part_map: np.ndarray
     object_map: np.ndarray
 
+    def change(self, image: Image.Image, change_map: Callable[[np.ndarray], np.ndarray]) -> Sample:
+        """A sample with another image, and with both maps changed alike."""
+        return Sample(image, change_map(self.part_map), change_map(self.object_map))
+
 
 Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]
 """An augmentation; it returns a new sample and never writes into the given one."""
@@ -62,11 +66,8 @@ class ResizeShortEdge:
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         short_edge = self.short_edges[generator.integers(len(self.short_edges))]
         height, width = shortest_edge_size(*sample.part_map.shape, short_edge, self.max_size)
-        return Sample(
-            sample.image.resize((width, height), Image.Resampling.BILINEAR),
-            resize_nearest(sample.part_map, (height, width)),
-            resize_nearest(sample.object_map, (height, width)),
-        )
+        image = sample.image.resize((width, height), Image.Resampling.BILINEAR)
+        return sample.change(image, lambda ids: resize_nearest(ids, (height, width)))
 
 
 @dataclass(frozen=True)
@@ -81,18 +82,12 @@ class RandomCrop:
             raise ConfigurationError(f"RandomCrop({self.height}, {self.width}): sides must be at least 1.")
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
-        rows, columns = self._draw(sample.object_map.shape, generator)
-        return Sample(
-            sample.image.crop((columns.start, rows.start, columns.stop, rows.stop)),
-            sample.part_map[rows, columns],
-            sample.object_map[rows, columns],
-        )
-
-    def _draw(self, shape: tuple[int, int], generator: np.random.Generator) -> tuple[slice, slice]:
-        height, width = min(self.height, shape[0]), min(self.width, shape[1])
-        top = int(generator.integers(shape[0] - height + 1))
-        left = int(generator.integers(shape[1] - width + 1))
-        return slice(top, top + height), slice(left, left + width)
+        image = sample.image
+        height, width = min(self.height, image.height), min(self.width, image.width)
+        top = int(generator.integers(image.height - height + 1))
+        left = int(generator.integers(image.width - width + 1))
+        window = image.crop((left, top, left + width, top + height))
+        return sample.change(window, lambda ids: ids[top : top + height, left : left + width])
 
 
 @dataclass(frozen=True)
@@ -104,11 +99,8 @@ class RandomFlip:
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         if generator.random() >= self.probability:
             return sample
-        return Sample(
-            sample.image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-            np.ascontiguousarray(sample.part_map[:, ::-1]),
-            np.ascontiguousarray(sample.object_map[:, ::-1]),
-        )
+        image = sample.image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return sample.change(image, lambda ids: np.ascontiguousarray(ids[:, ::-1]))
 
 
 @dataclass(frozen=True)
@@ -124,11 +116,7 @@ class PadTo:
         padding = ((0, max(0, self.height - height)), (0, max(0, self.width - width)))
         image = Image.new("RGB", (width + padding[1][1], height + padding[0][1]), (_PADDING_GREY,) * 3)
         image.paste(sample.image)
-        return Sample(
-            image,
-            np.pad(sample.part_map, padding, constant_values=self.ignore_index),
-            np.pad(sample.object_map, padding, constant_values=self.ignore_index),
-        )
+        return sample.change(image, lambda ids: np.pad(ids, padding, constant_values=self.ignore_index))
 
 
 class SwapChannels:
@@ -189,11 +177,8 @@ def rgb_to_hsv(pixels: np.ndarray) -> np.ndarray:
     red, green, blue = np.moveaxis(pixels.astype(np.int32), -1, 0)
     value = pixels.max(axis=-1).astype(np.int32)
     spread = value - pixels.min(axis=-1)
-    hue = np.where(
-        value == red,
-        green - blue,
-        np.where(value == green, blue - red + 2 * spread, red - green + 4 * spread),
-    )
+    not_red = np.where(value == green, blue - red + 2 * spread, red - green + 4 * spread)
+    hue = np.where(value == red, green - blue, not_red)
     half = 1 << (_SHIFT - 1)
     hue = (hue * _HUE_FACTOR[spread] + half) >> _SHIFT
     saturation = (spread * _SATURATION_FACTOR[value] + half) >> _SHIFT
@@ -206,15 +191,8 @@ def hsv_to_rgb(hsv: np.ndarray) -> np.ndarray:
     saturation, value = (np.float32(1 / 255) * hsv[..., channel] for channel in (1, 2))
     sector = np.floor(hue)
     position = hue - sector
-    levels = np.stack(
-        [
-            value,
-            value * (1 - saturation),
-            value * (1 - saturation * position),
-            value * (1 - saturation * (1 - position)),
-        ],
-        axis=-1,
-    )
+    p, q, t = (value * (1 - drop) for drop in (saturation, saturation * position, saturation * (1 - position)))
+    levels = np.stack([value, p, q, t], axis=-1)
     rgb = np.take_along_axis(levels, _SECTORS[sector.astype(np.int64) % 6], axis=-1)
     return _to_bytes(rgb * np.float32(255))
 

@@ -30,16 +30,13 @@ def render_card(template: str, features: datasets.Features, folder: Path) -> str
     of its card, so changed data is never served from an old cache.
     """
     metadata, text = split_card(template, "The card template")
-    configs = _present_configs(folder)
+    configs = {config: globs for config, globs in _CONFIG_FILES.items() if _is_present(folder, globs)}
     description = content_description(folder)
-    metadata["configs"] = [
-        {
-            "config_name": config,
-            "data_files": [{"split": split, "path": f"{DATA_FOLDER}/{glob}"} for split, glob in globs.items()],
-            **({"default": True} if config == "default" else {}),
-        }
-        for config, globs in configs.items()
-    ]
+    metadata["configs"] = []
+    for config, globs in configs.items():
+        files = [{"split": split, "path": f"{DATA_FOLDER}/{glob}"} for split, glob in globs.items()]
+        default = {"default": True} if config == "default" else {}
+        metadata["configs"].append({"config_name": config, "data_files": files, **default})
     infos = {config: _dataset_info(config, globs, features, description, folder) for config, globs in configs.items()}
     metadata["dataset_info"] = list(infos.values())
     header = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=120)
@@ -81,12 +78,8 @@ def content_description(folder: Path) -> str:
     return f"Content sha256-{digest.hexdigest()}"
 
 
-def _present_configs(folder: Path) -> dict[str, dict[str, str]]:
-    return {
-        config: globs
-        for config, globs in _CONFIG_FILES.items()
-        if all(shard_paths(folder, glob) for glob in globs.values())
-    }
+def _is_present(folder: Path, globs: dict[str, str]) -> bool:
+    return all(shard_paths(folder, glob) for glob in globs.values())
 
 
 def _dataset_info(
@@ -111,9 +104,7 @@ def _sizes(paths: Iterable[Path]) -> dict[str, int]:
 
 
 def _counts_table(infos: dict[str, dict[str, Any]]) -> str:
-    rows = [
-        f"| `{config}` | {split['name']} | {split['num_examples']} |"
-        for config, info in infos.items()
-        for split in info["splits"]
-    ]
-    return "\n".join(["| configuration | split | images |", "|---|---|---|", *rows])
+    lines = ["| configuration | split | images |", "|---|---|---|"]
+    for config, info in infos.items():
+        lines += [f"| `{config}` | {split['name']} | {split['num_examples']} |" for split in info["splits"]]
+    return "\n".join(lines)

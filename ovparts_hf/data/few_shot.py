@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,7 +40,8 @@ class FewShotList:
         images = _images_by_part(dataset)
         if not images:
             raise ConfigurationError(f"The training split of {dataset.taxonomy.name!r} has no labelled image.")
-        rank = _shuffled(set().union(*images.values()), seed)
+        names = sorted(set().union(*images.values()))
+        rank = dict(zip(names, np.random.default_rng(seed).permutation(len(names)).tolist()))
         chosen: set[str] = set()
         for part in sorted(images, key=lambda part: (len(images[part]), part)):
             others = sorted(images[part] - chosen, key=rank.__getitem__)
@@ -88,10 +88,3 @@ def _images_by_part(dataset: PartDataset) -> dict[int, set[str]]:
         for part in dataset.parts_in(Record("train", row)):
             images.setdefault(part, set()).add(image_id)
     return images
-
-
-def _shuffled(image_ids: Iterable[str], seed: int) -> dict[str, int]:
-    """A random place for each image."""
-    names = sorted(image_ids)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return dict(zip(names, order.tolist()))

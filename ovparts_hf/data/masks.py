@@ -70,9 +70,8 @@ def check_labels(label_map: np.ndarray, num_classes: int, ignore_index: int, nam
     """Raises `DatasetError` unless a map of non-negative integers holds only class ids and the ignore index."""
     invalid = [label for label in present_labels(label_map, ignore_index) if label >= num_classes]
     if invalid:
-        raise DatasetError(
-            f"{name} holds the labels {invalid[:10]}; allowed are 0 to {num_classes - 1} and {ignore_index} for none."
-        )
+        allowed = f"0 to {num_classes - 1} and {ignore_index} for none"
+        raise DatasetError(f"{name} holds the labels {invalid[:10]}; allowed are {allowed}.")
 
 
 def decode_rle(rle: dict[str, Any]) -> np.ndarray:
@@ -111,9 +110,8 @@ def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -
 
 def _encode_run_lengths(rle: dict[str, Any], height: int, width: int, name: str) -> dict[str, Any]:
     if rle.get("size") != [height, width]:
-        raise DatasetError(
-            f"The run lengths of {name} are for size {rle.get('size')}, its image has [{height}, {width}]."
-        )
+        sizes = f"are for size {rle.get('size')}, its image has [{height}, {width}]"
+        raise DatasetError(f"The run lengths of {name} {sizes}.")
     counts = rle.get("counts")
     try:
         lengths = counts if isinstance(counts, list) else _run_lengths(counts)

@@ -88,14 +88,12 @@ class PartDataset:
         if not folder.is_dir():
             folder = _download(str(name_or_path), cache_dir, revision)
         if not (folder / "taxonomy.json").is_file():
-            raise DatasetError(
-                f"{name_or_path} is not a prepared dataset: it has no taxonomy.json. Make one with `ovparts prepare`."
-            )
+            fault = "is not a prepared dataset: it has no taxonomy.json"
+            raise DatasetError(f"{name_or_path} {fault}. Make one with `ovparts prepare`.")
         taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
         splits = datasets.load_dataset(str(folder.resolve()), cache_dir=cache_dir and str(cache_dir))
         few_shot = [pq.read_table(path, columns=["image_id"]) for path in shard_paths(folder, FEW_SHOT_SHARDS)]
-        ids = frozenset(image_id for table in few_shot for image_id in table["image_id"].to_pylist())
-        return cls(taxonomy, splits, ids)
+        return cls(taxonomy, splits, frozenset(i for table in few_shot for i in table["image_id"].to_pylist()))
 
     @property
     def fingerprint(self) -> str:
@@ -115,10 +113,8 @@ class PartDataset:
         """
         few_shot = task.train_config == "few_shot_16"
         if few_shot and not self.few_shot_image_ids:
-            raise DatasetError(
-                f"Task {task.name} trains on few-shot images, of which this dataset has none. Draw a list "
-                "with `ovparts few-shot`."
-            )
+            fault = "trains on few-shot images, of which this dataset has none"
+            raise DatasetError(f"Task {task.name} {fault}. Draw a list with `ovparts few-shot`.")
         level = level or ("object" if few_shot and self.layout == "instance" else "image")
         return training_records(self._rows("train"), self.taxonomy, task, level, self.few_shot_image_ids)
 
@@ -184,13 +180,9 @@ class _DecodedRow:
 
     @classmethod
     def decode(cls, row: dict[str, Any]) -> _DecodedRow:
-        return cls(
-            row["image_id"],
-            decode_image(row["image"]["bytes"]),
-            decode_label_map(row["part_map"]["bytes"]),
-            decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None,
-            row.get("instances", []),
-        )
+        image, part_map = decode_image(row["image"]["bytes"]), decode_label_map(row["part_map"]["bytes"])
+        object_map = decode_label_map(row["object_map"]["bytes"]) if "object_map" in row else None
+        return cls(row["image_id"], image, part_map, object_map, row.get("instances", []))
 
     def object_map(self, ignore_index: int) -> np.ndarray:
         """(H, W) int64, all objects in one map; where instances overlap, the later one counts."""
@@ -226,6 +218,5 @@ def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) 
         with hub_errors(repo_id, "dataset"):
             return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
     except HubError as error:
-        raise DatasetError(
-            f"{repo_id!r} is neither a folder nor a dataset repository that can be read. {error}"
-        ) from error
+        fault = "is neither a folder nor a dataset repository that can be read"
+        raise DatasetError(f"{repo_id!r} {fault}. {error}") from error

@@ -1,8 +1,4 @@
-"""Records: what one training example or one scored sample consists of.
-
-OV-PARTS scores an object, not an image. Records without any part label are left out, where the original replaces them
-by random other ones.
-"""
+"""Records: what one training example or one scored sample consists of; those without any part label are left out."""
 
 from __future__ import annotations
 
@@ -83,11 +79,9 @@ def evaluation_records(
     they are never trained on, less the images that few-shot training uses.
     """
     all_parts = range(len(taxonomy.part_classes))
-    records = [
-        record
-        for row, labels in enumerate(splits["validation"])
-        for record in _object_records("validation", row, labels, all_parts)
-    ]
+    records = []
+    for row, labels in enumerate(splits["validation"]):
+        records.extend(_object_records("validation", row, labels, all_parts))
     seen = set(taxonomy.seen_object_ids)
     held_out = few_shot if task.held_out_config else ()
     for row, labels in enumerate(splits.get("train", ())):

@@ -76,10 +76,9 @@ class TrainingSet(Dataset):
         return example
 
     def _object_mask(self, object_map: np.ndarray) -> np.ndarray:
+        inside = object_map != self.dataset.taxonomy.ignore_index
         if self.object_map == "ov_parts":
             inside = self._part_ids[object_map] != self.target.ignore_index
-        else:
-            inside = object_map != self.dataset.taxonomy.ignore_index
         return resize_nearest(inside, self.label_size, precision=np.float32).astype(np.float32)
 
     def _choose_classes(self, labels: np.ndarray, index: EpochIndex) -> np.ndarray:

@@ -28,10 +28,9 @@ def boundary_counts(prediction: np.ndarray, reference: np.ndarray, num_classes: 
 
 def label_difference_matrix(prediction: np.ndarray, reference: np.ndarray, num_classes: int) -> np.ndarray:
     """int64 (K + 1, K + 1): each label map minus its minimum over the neighbourhood, then counted as if class ids."""
-    prediction, reference = (
-        ids - _window(np.minimum, ids, band_width(*ids.shape), outside=0) for ids in (prediction, reference)
-    )
-    return confusion_matrix(prediction, reference, num_classes)
+    maps = (prediction, reference)
+    differences = (ids - _window(np.minimum, ids, band_width(*ids.shape), outside=0) for ids in maps)
+    return confusion_matrix(*differences, num_classes)
 
 
 def band_width(height: int, width: int) -> int:

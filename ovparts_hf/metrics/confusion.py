@@ -72,9 +72,8 @@ def _wrong_ids(name: str, label_map: np.ndarray, num_classes: int, none_values: 
 
 def _wrong_dtype(name: str, dtype: Any, integer: bool) -> ConfigurationError:
     allowed = "class ids as integers" if integer else "bool, or integers that are nonzero inside the object"
-    return ConfigurationError(
-        f"The {name} is of dtype {dtype}; allowed are {allowed}. Take the argmax of scores, or threshold them, first."
-    )
+    advice = "Take the argmax of scores, or threshold them, first."
+    return ConfigurationError(f"The {name} is of dtype {dtype}; allowed are {allowed}. {advice}")
 
 
 class ImageCounts:
@@ -104,9 +103,8 @@ class ImageCounts:
     def merge(self, other: ImageCounts) -> None:
         """Appends the records of others, e.g. those of another process."""
         if other.num_classes != self.num_classes:
-            raise ConfigurationError(
-                f"Counts over {other.num_classes} classes cannot be merged into counts over {self.num_classes}."
-            )
+            here, there = self.num_classes, other.num_classes
+            raise ConfigurationError(f"Counts over {there} classes cannot be merged into counts over {here}.")
         self.image_ids += other.image_ids
         self._pairs += other._pairs
         self._counts += other._counts
@@ -122,10 +120,7 @@ class ImageCounts:
     def total(self) -> np.ndarray:
         """The int64 (K + 1, K + 1) matrix of all records, as `PartSegmentationMetric.merge` takes it."""
         size = self.num_classes + 1
-        total = np.zeros(size * size, dtype=np.int64)
-        for pairs, counts in zip(self._pairs, self._counts):
-            total[pairs] += counts
-        return total.reshape(size, size)
+        return sum(self.matrices(), start=np.zeros((size, size), dtype=np.int64))
 
     def save(self, path: str | Path) -> None:
         """Writes one .npz file; an existing one is replaced at once or not at all."""
@@ -152,8 +147,8 @@ class ImageCounts:
                 "result.json; evaluate again if it is missing."
             ) from error
         images = cls(int(data["num_classes"]))
-        ends = np.cumsum(data["lengths"])[:-1]
         images.image_ids = data["image_ids"].tolist()
-        images._pairs = np.split(data["pairs"], ends) if images.image_ids else []
-        images._counts = np.split(data["counts"], ends) if images.image_ids else []
+        if images.image_ids:
+            ends = np.cumsum(data["lengths"])[:-1]
+            images._pairs, images._counts = np.split(data["pairs"], ends), np.split(data["counts"], ends)
         return images

@@ -78,10 +78,8 @@ def _cross_dataset(results: Sequence[tuple[str, BenchmarkResult]]) -> PaperTable
 
 
 def _own_rows(found: dict[str, dict[Any, float]], columns: Sequence[Any]) -> list[PaperRow]:
-    return [
-        PaperRow(label, "", False, [numbers.get(column, math.nan) for column in columns])
-        for label, numbers in found.items()
-    ]
+    rows = {label: [numbers.get(column, math.nan) for column in columns] for label, numbers in found.items()}
+    return [PaperRow(label, "", False, numbers) for label, numbers in rows.items()]
 
 
 def _published_row(row: dict[str, Any], numbers: Sequence[float | None]) -> PaperRow:

@@ -25,6 +25,10 @@ from ..utils.resize import resize_nearest
 from .paper import paper_tables, published
 
 _LONGEST_SIDE = 480  # of an embedded image, in pixels
+_HEADLINES = {
+    "hIoU": {"hIoU": "Harmonic mean of seen and unseen", "mIoU_seen": "Seen objects", "mIoU_unseen": "Unseen objects"},
+    "mIoU": {"mIoU": "All parts", "fwIoU": "All parts, weighted by frequency"},
+}
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,7 @@ def _environment() -> Environment:
 def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
     """The numbers that the task compares first, each with its value in the other results."""
     task = TASKS.get(results[0].task)
-    names = {
-        "hIoU": {
-            "hIoU": "Harmonic mean of seen and unseen",
-            "mIoU_seen": "Seen objects",
-            "mIoU_unseen": "Unseen objects",
-        },
-        "mIoU": {"mIoU": "All parts", "fwIoU": "All parts, weighted by frequency"},
-    }[task.headline if task else "hIoU"]
+    names = _HEADLINES[task.headline if task else "hIoU"]
     return [
         {
             "key": key,
@@ -141,14 +138,9 @@ def _table(results: Sequence[BenchmarkResult], labels: Sequence[str], details: S
 
 def _classes(results: Sequence[BenchmarkResult]) -> list[dict[str, Any]]:
     """Every class with its IoU in each result and its strict IoU in the first."""
-    strict = results[0].metrics.get("strict", results[0].metrics)["IoU"]
-    return [
-        {
-            **row,
-            "ious": [result.metrics["IoU"].get(row["name"], math.nan) for result in results] + [strict[row["name"]]],
-        }
-        for row in results[0].classes
-    ]
+    ious = [result.metrics["IoU"] for result in results]
+    ious.append(results[0].metrics.get("strict", results[0].metrics)["IoU"])
+    return [{**row, "ious": [iou.get(row["name"], math.nan) for iou in ious]} for row in results[0].classes]
 
 
 def _bars(results: Sequence[BenchmarkResult]) -> list[dict[str, Any]]:

@@ -48,13 +48,12 @@ class PartTaxonomy:
     ignore_index: int = 255
 
     def __post_init__(self) -> None:
-        for kind, names in (("object class", self.object_classes), ("part class", self.part_classes)):
-            _check_names(kind, names)
+        _check_names("object class", self.object_classes)
+        _check_names("part class", self.part_classes)
         unknown = sorted(set(self.seen_objects) - set(self.object_classes))
         if unknown:
-            raise TaxonomyError(
-                f"Seen objects {unknown} are not among the object classes. Known are {list(self.object_classes)}."
-            )
+            known = list(self.object_classes)
+            raise TaxonomyError(f"Seen objects {unknown} are not among the object classes. Known are {known}.")
         _check_names("seen object", self.seen_objects, may_be_empty=True)
         if len(self.part_object_ids) != len(self.part_classes):
             raise TaxonomyError(
@@ -63,9 +62,8 @@ class PartTaxonomy:
             )
         for part, object_id in zip(self.part_classes, self.part_object_ids):
             if not 0 <= object_id < len(self.object_classes):
-                raise TaxonomyError(
-                    f"Part {part!r} names object id {object_id}; ids run from 0 to {len(self.object_classes) - 1}."
-                )
+                last = len(self.object_classes) - 1
+                raise TaxonomyError(f"Part {part!r} names object id {object_id}; ids run from 0 to {last}.")
             if not part.startswith(f"{self.object_classes[object_id]}'s "):
                 raise TaxonomyError(
                     f"Part {part!r} is given to object {self.object_classes[object_id]!r}. Spell a part class as "
@@ -122,9 +120,8 @@ class PartTaxonomy:
                     raise TaxonomyError(f"An empty part was given to {name!r}: {part_names!r}.")
                 parts.append(f"{name}'s {part_name.strip()}")
                 object_ids.append(object_id)
-        return cls(
-            "custom", objects, tuple(parts), tuple(object_ids), objects, _default_ignore_index(len(parts), len(objects))
-        )
+        ignore_index = _default_ignore_index(len(parts), len(objects))
+        return cls("custom", objects, tuple(parts), tuple(object_ids), objects, ignore_index)
 
     @classmethod
     def from_part_classes(cls, part_classes: Sequence[str]) -> PartTaxonomy:

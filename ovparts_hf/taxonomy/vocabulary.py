@@ -26,9 +26,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, names: VocabularyInput) -> Vocabulary:
-        """Reads a vocabulary in any of the forms of `VocabularyInput`; if it is empty or has duplicates, an
-        `OVPartsError`.
-        """
+        """Reads any of the forms of `VocabularyInput`; one that is empty or has duplicates is an `OVPartsError`."""
         if isinstance(names, str):
             names = parse_parts(names)
         if isinstance(names, Mapping):

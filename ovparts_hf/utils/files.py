@@ -43,10 +43,6 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     Missing parent folders are made. The temporary name keeps the suffix, from which some writers choose a format. After
     an error nothing is left behind and an existing `path` is as it was.
-
-    Example:
-        >>> with atomic_write("outputs/result.json") as temporary:
-        ...     temporary.write_text("{}")
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,10 +81,5 @@ def template_environment(package: str, autoescape: bool) -> Environment:
     """The files in `templates/` of a package; anything that a template misses is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
-        loader=PackageLoader(package),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    return Environment(loader=PackageLoader(package), autoescape=autoescape, **options)

@@ -7,20 +7,7 @@ from contextlib import contextmanager
 from json import JSONDecodeError
 from typing import Literal, TypeAlias
 
-from huggingface_hub import HfApi, constants, get_token, try_to_load_from_cache
-from huggingface_hub.errors import (
-    DisabledRepoError,
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    HTTPError,
-    LocalEntryNotFoundError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, constants, errors, get_token, try_to_load_from_cache
 
 from ..errors import HubError, OVPartsError
 from .files import first_line
@@ -45,10 +32,9 @@ def hub_errors(repo_id: str, repo_type: RepositoryType) -> Iterator[None]:
     except OVPartsError:
         raise
     except JSONDecodeError as error:
-        raise HubError(
-            f"{constants.ENDPOINT} is not a Hub. Check HF_ENDPOINT, and whether the network requires a login."
-        ) from error
-    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+        advice = "Check HF_ENDPOINT, and whether the network requires a login."
+        raise HubError(f"{constants.ENDPOINT} is not a Hub. {advice}") from error
+    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:
         raise HubError(format_hub_error(error, repo_id, repo_type) or f"{repo_id!r}: {first_line(error)}") from error
 
 
@@ -66,7 +52,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """The exception and its causes; those that only say that a file is not in the cache come last."""
     vague = []
     while error is not None:
-        if isinstance(error, LocalEntryNotFoundError):
+        if isinstance(error, errors.LocalEntryNotFoundError):
             vague.append(error)
         else:
             yield error
@@ -76,36 +62,36 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _message(error: BaseException, repository: str) -> str | None:
     match error:
-        case OfflineModeIsEnabled() | LocalEntryNotFoundError() if constants.HF_HUB_OFFLINE:
+        case errors.OfflineModeIsEnabled() | errors.LocalEntryNotFoundError() if constants.HF_HUB_OFFLINE:
             return f"There is no {repository} in the cache, and HF_HUB_OFFLINE forbids downloads."
-        case LocalTokenNotFoundError():
+        case errors.LocalTokenNotFoundError():
             return f"You are not logged in to the Hub: {_LOG_IN}."
-        case GatedRepoError():
+        case errors.GatedRepoError():
             page = error.response.url.path.split("/resolve/")[0].replace("/api/models", "")
             return f"The {repository} is gated: ask for access at {constants.ENDPOINT}{page}, and log in."
-        case DisabledRepoError():
+        case errors.DisabledRepoError():
             return f"The {repository} is disabled by the Hub."
-        case RepositoryNotFoundError() if get_token() is None:
+        case errors.RepositoryNotFoundError() if get_token() is None:
             return f"There is no {repository} at {constants.ENDPOINT}, or it is private; then {_LOG_IN}."
-        case RepositoryNotFoundError():
+        case errors.RepositoryNotFoundError():
             return f"There is no {repository} at {constants.ENDPOINT} that your token may see. Check the name and type."
-        case RevisionNotFoundError():
+        case errors.RevisionNotFoundError():
             return f"The {repository} has no such revision ({error.response.url}). Give a branch, a tag or a commit."
-        case LocalEntryNotFoundError():
+        case errors.LocalEntryNotFoundError():
             return f"There is no {repository} in the cache, and the Hub at {constants.ENDPOINT} does not respond."
-        case EntryNotFoundError():
-            address = error.response.url.path if isinstance(error, HfHubHTTPError) else str(error)
+        case errors.EntryNotFoundError():
+            address = error.response.url.path if isinstance(error, errors.HfHubHTTPError) else str(error)
             return f"The {repository} has no file {address.rpartition('/resolve/')[2].split('/', 1)[-1]}."
-        case HfHubHTTPError():
+        case errors.HfHubHTTPError():
             return _status_message(error, repository)
-        case HFValidationError():
+        case errors.HFValidationError():
             return "There is no such folder, and a name on the Hub has the form owner/name."
-        case HTTPError():
+        case errors.HTTPError():
             return f"The Hub at {constants.ENDPOINT} cannot be reached ({first_line(error)}). Check the network."
     return None
 
 
-def _status_message(error: HfHubHTTPError, repository: str) -> str:
+def _status_message(error: errors.HfHubHTTPError, repository: str) -> str:
     status = error.response.status_code
     reply = error.server_message or f"HTTP status {status}"
     match status:

@@ -58,9 +58,8 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
     elif isinstance(source, str | Path):
         image, name = _identify(_existing(Path(source)), str(source)), str(source)
     else:
-        raise ImageError(
-            f"An image is a PIL image, a numpy array, a path or a URL; a {type(source).__name__} was given."
-        )
+        given = type(source).__name__
+        raise ImageError(f"An image is a PIL image, a numpy array, a path or a URL; a {given} was given.")
     with contextlib.nullcontext() if image is source else image:  # only what was opened here is closed here
         _check(image, name, max_pixels)
         try:
@@ -145,9 +144,8 @@ def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
 def _check(image: Image.Image, name: str, max_pixels: int) -> None:
     pixels = image.width * image.height
     if not 0 < pixels <= max_pixels:
-        raise ImageError(
-            f"{name} has {image.width} x {image.height} pixels; allowed are 1 to {max_pixels:,}. Give a smaller one."
-        )
+        size = f"{image.width} x {image.height} pixels"
+        raise ImageError(f"{name} has {size}; allowed are 1 to {max_pixels:,}. Give a smaller one.")
     if image.format in NO_IMAGES:
         raise ImageError(f"{name} is a {image.format} file, which is not an image. Save it as JPEG or PNG.")
     frames = 1 if image.format in _STILLS_OF_SEVERAL else getattr(image, "n_frames", 1)

@@ -71,9 +71,8 @@ class Destination:
         if not found.private:
             self._check_rights(photographs, "there already")
         elif self.public:
-            raise ConfigurationError(
-                f"{self.repo_id!r} exists and is private. Make it public in its settings, or push without --public."
-            )
+            advice = "Make it public in its settings, or push without --public."
+            raise ConfigurationError(f"{self.repo_id!r} exists and is private. {advice}")
         return found.sha
 
     def _check_rights(self, photographs: bool, reason: str) -> None:
@@ -164,9 +163,8 @@ def _check_name(repo_id: str) -> None:
     except HFValidationError:
         valid = False
     if not valid:
-        raise ConfigurationError(
-            f"{repo_id!r} is not a name on the Hub, which has the form owner/name, in A-Z, a-z, 0-9, '-', '_', '.'."
-        )
+        form = "the form owner/name, in A-Z, a-z, 0-9, '-', '_', '.'"
+        raise ConfigurationError(f"{repo_id!r} is not a name on the Hub, which has {form}.")
 
 
 def _check_token(api: HfApi, repo_id: str) -> None:

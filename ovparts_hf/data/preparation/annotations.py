@@ -31,17 +31,14 @@ class Annotation:
     def to_instance(self, height: int, width: int, num_objects: int) -> Instance | None:
         """Decodes the annotation of an image of this size; None if no usable polygon is left."""
         if not 0 <= self.category < num_objects:
-            raise DatasetError(
-                f"{self.name} has the unknown category_id {self.category}; object ids run from 0 to {num_objects - 1}."
-            )
+            allowed = f"object ids run from 0 to {num_objects - 1}"
+            raise DatasetError(f"{self.name} has the unknown category_id {self.category}; {allowed}.")
         if self.ignored:
             raise DatasetError(f"{self.name} is marked with 'ignore', which the benchmark does not know. Remove it.")
         if self.bbox is not None and not is_box(self.bbox):
             raise DatasetError(f"{self.name} has bbox {self.bbox!r}; it must be four numbers: x, y, width, height.")
         mask = encode_segmentation(json.loads(self.segmentation), height, width, self.name)
-        if mask is None:
-            return None
-        return Instance(self.category, self.bbox or box_of(mask), mask)
+        return None if mask is None else Instance(self.category, self.bbox or box_of(mask), mask)
 
 
 @dataclass(frozen=True)
@@ -65,13 +62,8 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[st
         _check_entry(entry, _ANNOTATION_KEYS | {"segmentation": str}, f"annotations[{position}] of {name}")
     annotations = defaultdict(list)
     for entry in data["annotations"]:
-        annotation = Annotation(
-            name=f"Annotation {entry['id']} of {name}",
-            category=entry["category_id"],
-            bbox=entry.get("bbox"),
-            ignored=entry.get("ignore", 0) != 0,
-            segmentation=entry["segmentation"],
-        )
+        label, ignored = f"Annotation {entry['id']} of {name}", entry.get("ignore", 0) != 0
+        annotation = Annotation(label, entry["category_id"], entry.get("bbox"), ignored, entry["segmentation"])
         annotations[entry["image_id"]].append(annotation)
     images = [
         AnnotatedImage(entry["file_name"], entry["height"], entry["width"], tuple(annotations[entry["id"]]))

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from tqdm.auto import tqdm
 
 from ...errors import DatasetError
+from ...utils.files import first_line
 
 _BROKEN_ARCHIVE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
 _BLOCK = 1 << 20
@@ -45,9 +46,8 @@ def unpack(archive: Path, folder: Path, progress: bool = False) -> None:
             while stream.read(_BLOCK):  # what follows the last member carries the checksum
                 pass
     except _BROKEN_ARCHIVE as error:
-        raise DatasetError(
-            f"{archive} is not a whole .tar.gz archive ({error or type(error).__name__}). Download it again."
-        ) from error
+        fault = f"is not a whole .tar.gz archive ({first_line(error)})"
+        raise DatasetError(f"{archive} {fault}. Download it again.") from error
 
 
 def fingerprint(source: Path, entries: Iterable[str] = ("",)) -> str:
@@ -66,15 +66,13 @@ def fingerprint(source: Path, entries: Iterable[str] = ("",)) -> str:
 
 def _check_member(member: tarfile.TarInfo, archive: Path) -> None:
     path = PurePosixPath(member.name)
+    fault = None
     if path.is_absolute() or ".." in path.parts:
-        raise DatasetError(
-            f"{archive} holds {member.name!r}, which would be written outside the target. Do not use it."
-        )
-    if not (member.isreg() or member.isdir()):
-        raise DatasetError(
-            f"{archive} holds {member.name!r}, which is a link or a device; a dataset has files and folders only. "
-            "Do not use it."
-        )
+        fault = "which would be written outside the target"
+    elif not (member.isreg() or member.isdir()):
+        fault = "which is a link or a device; a dataset has files and folders only"
+    if fault:
+        raise DatasetError(f"{archive} holds {member.name!r}, {fault}. Do not use it.")
 
 
 def _files(path: Path) -> list[Path]:

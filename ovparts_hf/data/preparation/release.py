@@ -161,9 +161,8 @@ class Release:
             for stem in sorted(images ^ stems[mask_folder]):
                 image = self._name(self.root / self.layout.images / folder / f"{stem}.jpg")
                 mask = self._name(self.root / mask_folder / folder / f"{stem}.png")
-                listing.problems.append(
-                    f"{image} has no mask {mask}." if stem in images else f"{mask} has no image {image}."
-                )
+                fault = f"{image} has no mask {mask}." if stem in images else f"{mask} has no image {image}."
+                listing.problems.append(fault)
 
     def _annotated_images(self, split: str, present: set[str], listing: Listing) -> list[ListedImage]:
         path = self.root / self.layout.instance_files[split]
@@ -176,9 +175,8 @@ class Release:
         folder = self.root / self.layout.images / self.layout.split_folders[split]
         for image in annotated:
             if not (folder / image.file_name).is_file():
-                listing.problems.append(
-                    f"{self._name(path)} lists {image.file_name!r}, which {self._name(folder)} lacks."
-                )
+                fault = f"lists {image.file_name!r}, which {self._name(folder)} lacks"
+                listing.problems.append(f"{self._name(path)} {fault}.")
         by_stem = {PurePosixPath(image.file_name).stem: image for image in annotated}
         unlisted = sorted(present - by_stem.keys())
         if unlisted:

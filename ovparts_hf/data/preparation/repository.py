@@ -171,9 +171,8 @@ def _check_target(out: Path, overwrite: bool) -> None:
     if not is_repository(out):
         raise DatasetError(f"{out} exists and is not a prepared dataset, so it is left alone. Give another folder.")
     if not overwrite:
-        raise DatasetError(
-            f"{out} is a prepared dataset already. Use it as it is, or ask to overwrite it, or give another folder."
-        )
+        advice = "Use it as it is, or ask to overwrite it, or give another folder."
+        raise DatasetError(f"{out} is a prepared dataset already. {advice}")
 
 
 def _begin(work: Path, builder: RepositoryBuilder) -> Path:

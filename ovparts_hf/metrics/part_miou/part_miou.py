@@ -81,11 +81,8 @@ class PartMiou(evaluate.Metric):
 
     def add(self, *, prediction: Any = None, reference: Any = None, object_mask: Any = None) -> None:
         """Counts one image."""
-        self.add_batch(
-            predictions=[prediction],
-            references=[reference],
-            object_masks=None if object_mask is None else [object_mask],
-        )
+        masks = None if object_mask is None else [object_mask]
+        self.add_batch(predictions=[prediction], references=[reference], object_masks=masks)
 
     def add_batch(self, *, predictions: Sequence[Any], references: Sequence[Any], object_masks: Any = None) -> None:
         """Counts images; none of them if one is refused."""

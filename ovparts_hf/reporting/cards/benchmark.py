@@ -13,6 +13,7 @@ from ...taxonomy import TAXONOMIES
 from ..paper import SETTINGS, published
 from .facts import CATSEG, CLIP, CLIPSEG, DATASETS, IMAGENET_RESNET, RESNET, ModelFacts, PublishedNumbers
 
+_ZSSEG_PLUS_OPTIONS = f"--base {CLIP} --trained-on {{dataset}} --set num_queries=50"
 _CATSEG_BASE = f"ovparts convert catseg model_final_base.pth models/catseg-base --base {CLIP}"
 
 
@@ -63,13 +64,7 @@ _R50, _SUPERVISED = "ResNet-50", "fully supervised"
 BASELINES = (
     Baseline("maskformer", "maskformer", "MaskFormer", _R50, _SUPERVISED, (RESNET,), "maskformer", task="supervised"),
     Baseline("zsseg", "zsseg", "ZSseg", _R50, None, (CLIP, RESNET), "zsseg_r50"),
-    _zsseg_plus(
-        "r50_cptcoop",
-        _R50,
-        "CPTCoOp",
-        (CLIP, IMAGENET_RESNET),
-        convert=f"--base {CLIP} --trained-on {{dataset}} --set num_queries=50",
-    ),
+    _zsseg_plus("r50_cptcoop", _R50, "CPTCoOp", (CLIP, IMAGENET_RESNET), _ZSSEG_PLUS_OPTIONS),
     _zsseg_plus("r50_cptcocoop", _R50, "CPTCoCoOp", (CLIP, RESNET)),
     _zsseg_plus("r101c_cptcoop", "ResNet-101c", "CPTCoOp", (CLIP, IMAGENET_RESNET)),
     _catseg(None, convert=f"--base {CLIP}"),

@@ -81,9 +81,7 @@ DATASETS = {
     ),
 }
 _RESNET = Weights(
-    IMAGENET_RESNET,
-    "a ResNet trained on ImageNet, whose licence was not checked",
-    "the licence of the ResNet's weights",
+    IMAGENET_RESNET, f"{IMAGENET_RESNET}, whose licence was not checked", "the licence of the ResNet's weights"
 )
 WEIGHTS = {
     CLIP: Weights("CLIP ViT-B/16", "CLIP (OpenAI, whose code is under MIT)"),

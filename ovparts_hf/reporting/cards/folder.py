@@ -35,9 +35,8 @@ def write_folder_card(
     path = Path(folder) / CARD_FILE
     card = folder_card(folder, results, name)
     if path.exists() and not overwrite and path.read_bytes() not in _generated(folder, card, name):
-        raise ConfigurationError(
-            f"{path} exists and says something else. Move what you wrote elsewhere, or ask to overwrite it."
-        )
+        advice = "Move what you wrote elsewhere, or ask to overwrite it."
+        raise ConfigurationError(f"{path} exists and says something else. {advice}")
     with atomic_write(path) as temporary:
         temporary.write_bytes(card.encode())
     return path
@@ -53,7 +52,8 @@ def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), nam
     given = Path(folder)
     folder = Path(folder).expanduser().resolve()
     config, family = _read_config(folder)
-    arguments = _read_arguments(folder)
+    recipe = folder.parent / _ARGUMENTS_FILE
+    arguments = TrainArguments.from_recipe(recipe) if recipe.exists() else None
     name = name or _default_name(folder)
     _check_name(name)
     facts = BENCHMARK_MODELS.get(name.split("/")[-1]) if arguments is None else None
@@ -76,19 +76,12 @@ def _read_config(folder: Path) -> tuple[dict[str, Any], str]:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         model_type = config["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"{folder} has no config.json that names a model type; give the folder of a model."
-        ) from error
+        fault = "has no config.json that names a model type"
+        raise ConfigurationError(f"{folder} {fault}; give the folder of a model.") from error
     if model_type not in families:
-        raise ConfigurationError(
-            f"{folder} holds a model of type {model_type!r}; cards are written for {sorted(families)}."
-        )
+        known = sorted(families)
+        raise ConfigurationError(f"{folder} holds a model of type {model_type!r}; cards are written for {known}.")
     return config, families[model_type]
-
-
-def _read_arguments(folder: Path) -> TrainArguments | None:
-    path = folder.parent / _ARGUMENTS_FILE
-    return TrainArguments.from_recipe(path) if path.exists() else None
 
 
 def _default_name(folder: Path) -> str:
@@ -111,15 +104,8 @@ def _own_facts(
     masked = about.masked_title and config.get("object_mask_prompt", True)
     closed = config_class(family).has_closed_vocabulary
     names = config.get("id2label", {}).values() if closed else config.get("class_names")
-    facts = ModelFacts(
-        name,
-        name.split("/")[-1],
-        family,
-        "unknown",
-        about.masked_title if masked else about.title,
-        location,
-        vocabulary=tuple(names or ()),
-    )
+    title, model = name.split("/")[-1], about.masked_title if masked else about.title
+    facts = ModelFacts(name, title, family, "unknown", model, location, vocabulary=tuple(names or ()))
     if arguments is None:
         return facts
     tested = arguments.eval_data or arguments.data

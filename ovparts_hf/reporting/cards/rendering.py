@@ -87,10 +87,8 @@ def _render(metadata: CardData, templates: Sequence[str], **values: Any) -> str:
 
 def without_machine(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without what only one machine knows: of absolute paths the last name."""
-    return {
-        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-        for key, value in values.items()
-    }
+    absolute = {key for key, value in values.items() if isinstance(value, str) and Path(value).is_absolute()}
+    return {key: Path(value).name if key in absolute else value for key, value in values.items()}
 
 
 def _listed(weights: Sequence[str]) -> str:
@@ -131,10 +129,8 @@ def _reruns(facts: ModelFacts) -> list[dict[str, Any]]:
     """What others measured for these very numbers."""
     if facts.origin != "released" or facts.task != "zero_shot":
         return []
-    tested = {line.dataset for line in facts.published}
-    return [
-        row for row in published()["independent_reruns"] if row["model"] == facts.model and row["dataset"] in tested
-    ]
+    tested, reruns = {line.dataset for line in facts.published}, published()["independent_reruns"]
+    return [row for row in reruns if row["model"] == facts.model and row["dataset"] in tested]
 
 
 def _published_table(facts: ModelFacts) -> str | None:

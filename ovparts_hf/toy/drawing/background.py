@@ -101,11 +101,8 @@ def _pebble(
     rng: random.Random, pen: ImageDraw.ImageDraw, width: int, height: int, horizon: float, ground: Colour
 ) -> None:
     x, y, size = rng.uniform(0, 1) * width, rng.uniform(horizon, 1) * height, rng.uniform(0.008, 0.025) * width
-    fill = (
-        shade(ground, rng.uniform(0.7, 1.2))
-        if rng.random() < 0.7
-        else vary(rng, COLOURS[rng.choice(tuple(COLOURS))], 0.1)
-    )
+    stone = rng.random() < 0.7
+    fill = shade(ground, rng.uniform(0.7, 1.2)) if stone else vary(rng, COLOURS[rng.choice(tuple(COLOURS))], 0.1)
     _fill(pen, ellipse(x, y, size, size * 0.6), fill)
 
 

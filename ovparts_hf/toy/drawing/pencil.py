@@ -96,9 +96,7 @@ def limb(start: Sequence[float], end: Sequence[float], start_width: float, end_w
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     turn = np.degrees(np.arctan2(*(end - start)[::-1]))
     arc = _CIRCLE[np.arange(-7, 8, 2)]
-    return np.concatenate(
-        [end + rotate(arc, turn) * end_width / 2, start + rotate(arc, turn + 180) * start_width / 2],
-    )
+    return np.concatenate([end + rotate(arc, turn) * end_width / 2, start + rotate(arc, turn + 180) * start_width / 2])
 
 
 def band(centre: Sequence[Sequence[float]], start_width: float, end_width: float) -> np.ndarray:

@@ -17,6 +17,7 @@ from .pencil import Pencil, Shape, rotate, shade
 SIZES = ((160, 128), (160, 120), (144, 128), (176, 128))
 _SUPERSAMPLING = 2
 _SMALLEST_PART = 12  # pixels; a part with fewer is not named
+Keys = dict[tuple[int, str | None], int]  # number of an object and its part -> value in the index; 0 is the background
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,11 @@ def draw_scene(rng: random.Random, taxonomy: PartTaxonomy, close_up: bool = Fals
     large = (width * _SUPERSAMPLING, height * _SUPERSAMPLING)
     canvas = draw_background(rng, *large)
     index = Image.new("L", large, 0)
-    keys: list[tuple[int, str | None]] = [(-1, None)]
+    keys: Keys = {(-1, None): 0}
     order = list(range(len(names)))
     rng.shuffle(order)
     for i in order:
-        _paint(canvas, index, [(shape, _key(keys, (i, shape.part))) for shape in placed[i].shapes])
+        _paint(canvas, index, [(shape, keys.setdefault((i, shape.part), len(keys))) for shape in placed[i].shapes])
     image = canvas.reduce(_SUPERSAMPLING)
     label = np.asarray(index.resize((width, height), Image.Resampling.NEAREST))
     return _label(image, label, keys, names, placed, taxonomy)
@@ -114,12 +115,6 @@ def _place(
     return pen
 
 
-def _key(keys: list[tuple[int, str | None]], key: tuple[int, str | None]) -> int:
-    if key not in keys:
-        keys.append(key)
-    return keys.index(key)
-
-
 def _paint(canvas: Image.Image, index: Image.Image, shapes: list[tuple[Shape, int]]) -> None:
     colour, label = ImageDraw.Draw(canvas), ImageDraw.Draw(index)
     for shape, key in shapes:
@@ -131,18 +126,13 @@ def _paint(canvas: Image.Image, index: Image.Image, shapes: list[tuple[Shape, in
 
 
 def _label(
-    image: Image.Image,
-    label: np.ndarray,
-    keys: list[tuple[int, str | None]],
-    names: list[str],
-    placed: list[Pencil],
-    taxonomy: PartTaxonomy,
+    image: Image.Image, label: np.ndarray, keys: Keys, names: list[str], placed: list[Pencil], taxonomy: PartTaxonomy
 ) -> Scene:
     objects = np.full(len(keys), taxonomy.ignore_index, dtype=np.uint8)
     parts = objects.copy()
     visible: list[dict[str, int]] = [{} for _ in names]
     counts = np.bincount(label.ravel(), minlength=len(keys))
-    for value, (i, part) in enumerate(keys[1:], start=1):
+    for (i, part), value in list(keys.items())[1:]:
         objects[value] = taxonomy.object_classes.index(names[i])
         if part is not None:
             parts[value] = taxonomy.part_classes.index(f"{names[i]}'s {part}")

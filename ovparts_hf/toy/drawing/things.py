@@ -16,12 +16,11 @@ def _pane(pen: Pencil, x: float, y: float, half: float) -> None:
 
 def _legs(pen: Pencil, left: float, right: float, top: float, bottom: float, width: float) -> None:
     """Four furniture legs, the far ones darker and shorter."""
-    for x, end, tone in ((left + 0.16, bottom - 0.16, 0.75), (right + 0.14, bottom - 0.16, 0.75)):
-        pen.draw(
-            "leg", polygon((x - width / 2, top), (x + width / 2, top), (x + width / 2, end), (x - width / 2, end)), tone
-        )
+    half, end = width / 2, bottom - 0.16
+    for x in (left + 0.16, right + 0.14):
+        pen.draw("leg", polygon((x - half, top), (x + half, top), (x + half, end), (x - half, end)), tone=0.75)
     for x in (left, right):
-        pen.draw("leg", box(x - width / 2, top, x + width / 2, bottom))
+        pen.draw("leg", box(x - half, top, x + half, bottom))
 
 
 def _slats(pen: Pencil, left: float, top: float, right: float, bottom: float) -> None:
@@ -57,9 +56,8 @@ def lamp(pen: Pencil) -> None:
     pen.draw("base", smooth([(-base, 0.94), (-base * 0.8, 0.76), (0, 0.64), (base * 0.8, 0.76), (base, 0.94), (0, 1)]))
     narrow = pen.between(0.22, 0.4)
     pen.draw("shade", polygon((-narrow, -0.95), (narrow, -0.95), (wide, -0.12), (-wide, -0.12)))
-    pen.draw(
-        "shade", polygon((-wide * 0.97, -0.2), (wide * 0.97, -0.2), (wide, -0.12), (-wide, -0.12)), 0.8, outlined=False
-    )
+    rim = polygon((-wide * 0.97, -0.2), (wide * 0.97, -0.2), (wide, -0.12), (-wide, -0.12))
+    pen.draw("shade", rim, tone=0.8, outlined=False)
 
 
 def house(pen: Pencil) -> None:
@@ -69,9 +67,8 @@ def house(pen: Pencil) -> None:
         x = pen.between(0.3, 0.46)
         pen.draw("chimney", box(x - 0.13, pen.between(-0.98, -0.86), x + 0.13, eaves))
     pen.draw("wall", box(-width, eaves, width, 0.8))
-    pen.draw(
-        "roof", polygon((-width - 0.18, eaves + 0.04), (pen.between(-0.3, 0.1), -0.86), (width + 0.18, eaves + 0.04))
-    )
+    roof = polygon((-width - 0.18, eaves + 0.04), (pen.between(-0.3, 0.1), -0.86), (width + 0.18, eaves + 0.04))
+    pen.draw("roof", roof)
     door = pen.between(-0.3, 0.3)
     pen.draw("door", box(door - 0.17, 0.22, door + 0.17, 0.8))
     pen.detail("door", ellipse(door + 0.1, 0.52, 0.03), _GLEAM)
