@@ -5,16 +5,14 @@ same.
 """
 # ruff: noqa: F401
 
-import ast
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .models.auto import register_families, register_when_needed
 from .utils.imports import call_after_import, call_before
 
-if TYPE_CHECKING:  # for editors and type checkers; when the program runs, only the names are read
+if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
     from .data.part_dataset import PartDataset
     from .evaluation.evaluator import evaluate_model
     from .evaluation.results import BenchmarkResult
@@ -40,14 +38,33 @@ if TYPE_CHECKING:  # for editors and type checkers; when the program runs, only 
 
 __version__ = "0.1.0"
 
+_MODULES = {
+    "evaluation.evaluator": ("evaluate_model",),
+    "evaluation.results": ("BenchmarkResult",),
+    "data.part_dataset": ("PartDataset",),
+    "inference.pipelines": ("PartSegmentationPipeline",),
+    "inference.result": ("PartSegmentation",),
+    "inference.segmenter": ("PartSegmenter",),
+    "metrics": ("PartSegmentationMetric",),
+    "models.catseg.configuration_catseg": ("CATSegConfig",),
+    "models.catseg.image_processing_catseg": ("CATSegImageProcessor",),
+    "models.catseg.modeling_catseg": ("CATSegForPartSegmentation",),
+    "models.clipseg.configuration_clipseg": ("CLIPSegPartConfig",),
+    "models.clipseg.modeling_clipseg": ("CLIPSegForPartSegmentation",),
+    "models.loading": ("load_model",),
+    "models.maskformer.configuration_maskformer": ("MaskFormerPartConfig",),
+    "models.maskformer.image_processing_maskformer": ("MaskClassificationImageProcessor",),
+    "models.maskformer.modeling_maskformer": ("MaskFormerForPartSegmentation",),
+    "models.processing": ("ClosedVocabularyProcessor", "PartSegmentationImageProcessor", "PartSegmentationProcessor"),
+    "models.zsseg.configuration_zsseg": ("ZSSegConfig",),
+    "models.zsseg.modeling_zsseg": ("ZSSegForPartSegmentation",),
+    "taxonomy": ("ADE20K_PART_234", "PASCAL_PART_116", "PartTaxonomy"),
+    "utils.images": ("load_image",),
+}
+_OLD_NAMES = {"open_picture": "load_image"}
+_HOMES = {name: (module, name) for module, names in _MODULES.items() for name in names}
+_HOMES |= {old: _HOMES[new] for old, new in _OLD_NAMES.items()}
 
-def _read_imports() -> dict[str, tuple[str, str]]:
-    """Name -> its module and its name there, by the block `if TYPE_CHECKING` above."""
-    [block] = [node for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body if isinstance(node, ast.If)]
-    return {alias.asname or alias.name: (node.module, alias.name) for node in block.body for alias in node.names}
-
-
-_HOMES = _read_imports()
 __all__ = sorted(_HOMES)
 
 
