@@ -18,7 +18,6 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import TaxonomyError
-from ..utils.files import read_json
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
 _LARGEST_IGNORE_INDEX = 65535  # part maps are stored in 8 or 16 bits
@@ -137,7 +136,13 @@ class PartTaxonomy:
         Raises:
             TaxonomyError: The file cannot be read or holds no taxonomy.
         """
-        return cls.from_dict(read_json(path, TaxonomyError))
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise TaxonomyError(f"{path} cannot be read: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise TaxonomyError(f"{path} is not valid JSON: {error}") from error
+        return cls.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
         """The long form of `from_dict`, JSON-ready."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from typing import Any
 
 import torch
@@ -25,7 +26,10 @@ from ..resnet import PartResNet
 from .aggregator import Aggregator
 from .configuration_catseg import CATSegConfig
 from .image_processing_catseg import CATSegImageProcessor, merge_windows
-from .templates import IMAGENET_TEMPLATES
+
+IMAGENET_TEMPLATES = (resources.files(__package__) / "imagenet_templates.txt").read_text(encoding="utf-8").splitlines()
+"""The 80 sentences for ImageNet that were published with CLIP (Radford et al., ICML 2021). Their order matters: each is one
+channel of the correlation volume."""
 
 
 class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
