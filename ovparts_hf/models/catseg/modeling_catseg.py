@@ -28,8 +28,8 @@ from .configuration_catseg import CATSegConfig
 from .image_processing_catseg import CATSegImageProcessor, merge_windows
 
 IMAGENET_TEMPLATES = (resources.files(__package__) / "imagenet_templates.txt").read_text(encoding="utf-8").splitlines()
-"""The 80 sentences for ImageNet that were published with CLIP (Radford et al., ICML 2021). Their order matters: each is one
-channel of the correlation volume."""
+"""The 80 sentences for ImageNet that were published with CLIP (Radford et al., ICML 2021). Their order matters: each is
+one channel of the correlation volume."""
 
 
 class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
