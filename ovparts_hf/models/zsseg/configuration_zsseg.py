@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig
@@ -22,6 +22,7 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
     `prompt_lengths=None`, `region_size=224` and `ensemble_weight=0.7`.
 
     Args:
+        eval_label_size: See `PartSegmentationConfig`; "benchmark" for (512, 768), or (512, 2048) for plain ZSseg.
         text_config: Configuration of CLIP's text tower.
         vision_config: Configuration of CLIP's vision tower.
         projection_dim: Dimension of the space that both are projected to.
@@ -56,6 +57,7 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
         "vision_config": CLIPVisionConfig,
     }
 
+    eval_label_size: list[int] | tuple[int, int] | Literal["benchmark"] | None = "benchmark"
     text_config: dict | CLIPTextConfig | None = None
     vision_config: dict | CLIPVisionConfig | None = None
     projection_dim: int = 512
@@ -75,6 +77,11 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
     image_std: list[float] | tuple[float, ...] = tuple(IMAGENET_DEFAULT_STD)
     clip_mean: list[float] | tuple[float, ...] = tuple(OPENAI_CLIP_MEAN)
     clip_std: list[float] | tuple[float, ...] = tuple(OPENAI_CLIP_STD)
+
+    def __post_init__(self, **kwargs):
+        if self.eval_label_size == "benchmark":
+            self.eval_label_size = (512, 768 if self.object_mask_prompt else 2048)
+        super().__post_init__(**kwargs)
 
     @classmethod
     def training_fields(cls, class_names: Sequence[str]) -> dict[str, Any]:
