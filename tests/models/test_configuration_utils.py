@@ -12,6 +12,12 @@ from ovparts_hf.models.zsseg.configuration_zsseg import ZSSegConfig
 PLAIN = {"object_mask_prompt": False, "prompt_lengths": None}
 
 
+def test_crops_of_plain_zsseg_are_no_larger_than_the_box(tmp_path):
+    assert (ZSSegConfig().crop_ratio, ZSSegConfig(**PLAIN).crop_ratio) == (1.2, 1.0)
+    ZSSegConfig(**PLAIN, crop_ratio=1.2).save_pretrained(tmp_path)  # as folders of earlier versions have it
+    assert ZSSegConfig.from_pretrained(tmp_path).crop_ratio == 1.2
+
+
 @pytest.mark.parametrize(
     ("config_class", "fields", "size"),
     [

@@ -41,8 +41,8 @@ from ..prompts import LearnedPrompts, prompt_features
 from . import stages
 from .configuration_zsseg import ZSSegConfig
 
-TEMPLATES = ("a photo of a {}.",)
-"""For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
+TEMPLATES = ("a sculpture of a {}.",)
+"""For hand-written prompts, as ZSseg's configurations have it. What OV-PARTS used for its ZSseg row is not public."""
 
 
 class ClassInputs(NamedTuple):
