@@ -231,7 +231,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         loss = None
         if labels is not None:
             targets = masks_from_labels(labels, pixel_values.shape[-2:], len(class_features))
-            loss = sum(mask_classification_loss(*proposals, targets, self.config).values())
+            loss = sum(mask_classification_loss(*proposals, targets, self.config, self.training).values())
             if self.training:
                 return PartSegmentationOutput(loss=loss, class_features=self.unless_stored(class_features))
 
