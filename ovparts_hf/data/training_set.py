@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .records import Record
 
 _ORDER, _AUGMENTATION, _CLASSES = range(3)  # independent streams of random numbers
+_MOST_DRAWS = 1000
 
 
 class EpochIndex(NamedTuple):
@@ -34,7 +35,8 @@ class TrainingSet(Dataset):
     """Augmented images with part labels in the numbering of the training vocabulary `target`.
 
     The augmentation of an example depends on the seed and on its `EpochIndex` alone: not on the number of worker
-    processes or devices, nor on the examples read before.
+    processes or devices, nor on the examples read before. Nor does the record that takes the place of one whose crop
+    shows no label, as in the benchmark.
     """
 
     dataset: PartDataset
@@ -63,10 +65,8 @@ class TrainingSet(Dataset):
         """The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if they were
         requested, `object_masks` (height, width) float32 of 0 and 1 and `class_mask` (classes,) bool.
         """
-        original = self.dataset.read(self.records[index.index])
-        generator = np.random.default_rng((self.seed, _AUGMENTATION, *index))
-        sample = self.transform(Sample(original.image, original.part_map, original.object_map), generator)
-        labels = resize_nearest(self._part_ids[sample.part_map], self.label_size, precision=np.float32)
+        sample, part_map = self._draw(index)
+        labels = resize_nearest(part_map, self.label_size, precision=np.float32)
         inputs = {name: tensor[0] for name, tensor in self.preprocess([sample.image]).items()}
         example = {**inputs, "labels": torch.from_numpy(labels)}
         if self.with_object_masks:
@@ -74,6 +74,22 @@ class TrainingSet(Dataset):
         if self.classes_per_image is not None:
             example["class_mask"] = torch.from_numpy(self._choose_classes(labels, index))
         return example
+
+    def _draw(self, index: EpochIndex) -> tuple[Sample, np.ndarray]:
+        """An augmented image and its labels (H, W); if none is left in the crop, of another record, drawn uniformly."""
+        generator = np.random.default_rng((self.seed, _AUGMENTATION, *index))
+        record = self.records[index.index]
+        for _ in range(_MOST_DRAWS):
+            original = self.dataset.read(record)
+            sample = self.transform(Sample(original.image, original.part_map, original.object_map), generator)
+            part_map = self._part_ids[sample.part_map]
+            if (part_map != self.target.ignore_index).any():
+                return sample, part_map
+            record = self.records[generator.integers(len(self.records))]
+        raise DatasetError(
+            f"None of {_MOST_DRAWS} random crops shows one of the {len(self.target.part_classes)} part classes of "
+            f"{self.target.name!r}; set a larger crop_size, or smaller short_edges."
+        )
 
     def _object_mask(self, object_map: np.ndarray) -> np.ndarray:
         inside = object_map != self.dataset.taxonomy.ignore_index

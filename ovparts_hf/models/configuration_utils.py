@@ -63,11 +63,13 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
         base_model_type: transformers' `model_type` of the pretrained models that the family is built on.
         requires_base_model: Whether a new model needs one.
         has_closed_vocabulary: Whether the classes are fixed when the model is made.
+        undecided: Fields of which a value stands for what follows from other fields -> that value.
     """
 
     base_model_type: ClassVar[str]
     requires_base_model: ClassVar[bool] = True
     has_closed_vocabulary: ClassVar[bool] = False
+    undecided: ClassVar[Mapping[str, Any]] = {}
 
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)

@@ -87,6 +87,8 @@ class ModelSource:
             raise ConfigurationError(f"{self.name!r} is a {stored.model_type!r} model, not a {self.family!r} model.")
         else:
             config = stored
+        if overrides and self.is_base_model:
+            overrides = {**config.undecided, **self.fields, **overrides}
         return _with_overrides(config, overrides) if overrides else config
 
     def load(self, **overrides: Any) -> tuple[PartSegmentationModel, Any]:

@@ -32,6 +32,7 @@ class LoopArguments(Recipe):
         lr_multipliers: Factors on the learning rate by prefix of parameter names; the longest match counts.
         schedule: "poly" (power 0.9), "cosine" or "constant".
         warmup_steps: Steps over which the learning rate first rises linearly.
+        warmup_factor: Factor on the learning rate during these steps, which then does not rise; None for the rise.
         max_grad_norm: Gradients are clipped to this norm, over the whole model; 0 for no clipping.
         mixed_precision: "no", "bf16" or "fp16".
         workers: Data loading processes per training process; 0 loads in the process itself.
@@ -61,6 +62,7 @@ class LoopArguments(Recipe):
     lr_multipliers: dict[str, float] = field(default_factory=dict)
     schedule: ScheduleName = "poly"
     warmup_steps: NonNegativeInt = 0
+    warmup_factor: NonNegativeFloat | None = None
     max_grad_norm: NonNegativeFloat = 0.01
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     workers: NonNegativeInt = 2
@@ -150,8 +152,7 @@ class PromptTuningArguments(LoopArguments):
 
     OV-PARTS published neither the code nor the settings of its prompt tuning. The defaults are those of ZSseg (Xu et
     al., ECCV 2022) for Pascal VOC: SGD with learning rate 0.02, momentum and decay 5e-4, cosine, 3,200 steps of 32
-    regions, 128 regions per class, gradients clipped to norm 0.01. ZSseg warms up at a constant rate; here it rises
-    linearly.
+    regions, of which the first 100 at 0.005 times the rate, 128 regions per class, gradients clipped to norm 0.01.
 
     Args:
         data: For this argument and all others that are not listed here, see `LoopArguments`.
@@ -188,6 +189,7 @@ class PromptTuningArguments(LoopArguments):
     weight_decay: NonNegativeFloat = 5e-4
     schedule: ScheduleName = "cosine"
     warmup_steps: NonNegativeInt = 100
+    warmup_factor: NonNegativeFloat | None = 0.005
     save_every: NonNegativeInt = 0
 
     @property

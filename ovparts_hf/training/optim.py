@@ -56,8 +56,12 @@ def parameter_groups(
     return list(groups.values())
 
 
-def learning_rate_factor(step: int, steps: int, schedule: str, warmup_steps: int = 0) -> float:
+def learning_rate_factor(
+    step: int, steps: int, schedule: str, warmup_steps: int = 0, warmup_factor: float | None = None
+) -> float:
     """Factor on the learning rate in a step, counted from 0; the warm-up is part of the run."""
+    if step < warmup_steps and warmup_factor is not None:
+        return warmup_factor
     progress = min(step / steps, 1.0)
     if schedule == "poly":
         factor = (1 - progress) ** _POLY_POWER
@@ -67,12 +71,14 @@ def learning_rate_factor(step: int, steps: int, schedule: str, warmup_steps: int
         factor = 1.0
     else:
         raise ConfigurationError(f"Unknown schedule {schedule!r}; choose one of {list(get_args(ScheduleName))}.")
-    return factor * min(1.0, (step + 1) / (warmup_steps + 1))
+    rise = min(1.0, (step + 1) / (warmup_steps + 1)) if warmup_factor is None else 1.0
+    return factor * rise
 
 
 def build_optimizer(model: nn.Module, arguments: LoopArguments) -> tuple[Optimizer, LambdaLR]:
     """The optimiser and the schedule of a run."""
     groups = parameter_groups(model, arguments.learning_rate, arguments.weight_decay, arguments.lr_multipliers)
     optimizer = AdamW(groups) if arguments.optimizer == "adamw" else SGD(groups, momentum=_MOMENTUM)
-    settings = {"steps": arguments.steps, "schedule": arguments.schedule, "warmup_steps": arguments.warmup_steps}
+    names = ("steps", "schedule", "warmup_steps", "warmup_factor")
+    settings = {name: getattr(arguments, name) for name in names}
     return optimizer, LambdaLR(optimizer, partial(learning_rate_factor, **settings))

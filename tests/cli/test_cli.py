@@ -121,9 +121,10 @@ def test_convert_zsseg(zsseg, tmp_path, capsys):
     assert model.config.backbone_config.hidden_sizes == [16, 32, 64, 128]
     assert model.requires_object_masks == (golden is PLUS)
     assert processor.scores == "plain"
+    assert model.config.crop_ratio == (1.2 if golden is PLUS else 1.0)
     assert processor.image_processor.size["longest_edge"] == (768 if golden is PLUS else 2048)
     assert processor.prompt_lengths == ([4, 4, 0] if golden is PLUS else None)
-    assert processor.templates == (None if golden is PLUS else ["a photo of a {}."])
+    assert processor.templates == (None if golden is PLUS else ["a sculpture of a {}."])
     projection = golden.tensors()["clip_adapter.clip_model.visual.proj"].float()
     assert torch.equal(model.clip.visual_projection.weight, projection.T)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ovparts_hf.data.augmentation import Compose, RandomCrop, RandomFlip, Transform
+from ovparts_hf.data.augmentation import Compose, RandomCrop, RandomFlip, Sample, Transform
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import EpochIndex, ResumableBatchSampler, TrainingSet
 from ovparts_hf.errors import ConfigurationError, DatasetError
@@ -87,7 +87,9 @@ def test_object_masks_go_with_the_labels(name: str, transform: Transform, reques
         labelled = labels != target.ignore_index
         assert not (labelled & (mask == 0)).any()
         objects = {target.object_classes[target.object_of(int(label))] for label in labels[labelled].unique()}
-        assert objects <= {dataset.taxonomy.object_classes[record.object_id]}
+        assert len(objects) == 1  # of another record, if no label is left in the crop
+        if not transform.transforms:
+            assert objects == {dataset.taxonomy.object_classes[record.object_id]}
         sizes.add(int(mask.sum()))
         if not transform.transforms:
             whole = dataset.read(record).object_map != dataset.taxonomy.ignore_index
@@ -109,6 +111,38 @@ def test_augmentation_depends_on_seed_epoch_and_record_alone(pascal: PartDataset
     assert not torch.equal(forward[EpochIndex(0, 0)]["pixel_values"], forward[EpochIndex(1, 0)]["pixel_values"])
     other = training_set(pascal, transform, seed=1)[EpochIndex(0, 0)]
     assert not torch.equal(other["pixel_values"], forward[EpochIndex(0, 0)]["pixel_values"])
+
+
+class Corner:
+    """Cuts out the upper left quarter of an image, so that some lose all labels; notes how often it is asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        self.calls += 1
+        generator.random()
+        width, height = sample.image.width // 4, sample.image.height // 4
+        return sample.change(sample.image.crop((0, 0, width, height)), lambda ids: ids[:height, :width])
+
+
+def test_a_crop_without_labels_gives_way_to_another_record(pascal: PartDataset) -> None:
+    corner = Corner()
+    examples, again = training_set(pascal, corner), training_set(pascal, Corner())
+    indices = [EpochIndex(epoch, index) for epoch in range(3) for index in range(len(examples))]
+    drawn = {index: examples[index] for index in indices}
+    assert corner.calls > len(indices), "every corner shows a part"
+    assert drawn and all((example["labels"] != examples.target.ignore_index).any() for example in drawn.values())
+    for index in reversed(indices):
+        assert all(torch.equal(again[index][name], value) for name, value in drawn[index].items())
+
+
+def test_crops_that_never_show_a_label_are_an_error(pascal: PartDataset) -> None:
+    def hide(sample: Sample, generator: np.random.Generator) -> Sample:
+        return sample.change(sample.image, lambda ids: np.full_like(ids, pascal.taxonomy.ignore_index))
+
+    with pytest.raises(DatasetError, match="None of 1000 random crops shows one of the 74 part classes"):
+        training_set(pascal, hide)[EpochIndex(0, 0)]
 
 
 def test_nothing_to_train_on_is_refused(pascal: PartDataset) -> None:

@@ -139,9 +139,14 @@ def test_toy_zsseg_takes_objects_and_has_the_toy_clip():
 def test_plain_toy_zsseg_has_written_prompts():
     plain = {"object_mask_prompt": False, "prompt_lengths": None}
     model, processor = load_model("toy-zsseg", **plain)
+    assert (model.config.crop_ratio, model.config.eval_label_size) == (1.0, None)
+    assert ModelSource("toy-zsseg").config(crop_ratio=1.5, **plain).crop_ratio == 1.5
+    on_clip = ModelSource(str(loading.TOY_FOLDER / "clip"), "zsseg")
+    assert list(on_clip.config(**plain).eval_label_size) == [512, 2048]
+    assert list(on_clip.config(num_queries=5).eval_label_size) == [512, 768]
     assert model.prompts is None and not model.requires_object_masks
     assert (processor(classes=["dog's ear"])["input_ids"] >= 0).all()
-    assert processor.templates == ["a photo of a {}."]
+    assert processor.templates == ["a sculpture of a {}."]
 
 
 def test_toy_maskformer_starts_from_nothing_but_the_seed():

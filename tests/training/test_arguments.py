@@ -246,5 +246,6 @@ def test_prompt_recipes_are_the_published_defaults() -> None:
     for path in recipes:
         arguments = PromptTuningArguments.from_recipe(path)
         places = {name: getattr(arguments, name) for name in ("data", "output", "model", "cache", "workers", "task")}
+        assert (arguments.warmup_steps, arguments.warmup_factor) == (100, 0.005)
         defaults = PromptTuningArguments(**places, image_conditioned=path.stem == "cptcocoop")
         assert arguments == defaults

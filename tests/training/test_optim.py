@@ -77,6 +77,16 @@ def test_warm_up_rises_linearly_to_the_schedule() -> None:
     assert learning_rate_factor(4, 100, "poly", 4) == learning_rate_factor(4, 100, "poly")
 
 
+def test_warm_up_may_be_constant_as_in_zsseg(tmp_path: Path) -> None:
+    factors = [learning_rate_factor(step, 10, "cosine", 3, 0.005) for step in range(5)]
+    assert factors == [0.005] * 3 + [learning_rate_factor(step, 10, "cosine") for step in (3, 4)]
+    optimizer, schedule = build_optimizer(TinyModel(), arguments(tmp_path, warmup_steps=1, warmup_factor=0.005))
+    assert {group["lr"] for group in optimizer.param_groups} == {0.05 * 0.005}
+    optimizer.step()
+    schedule.step()
+    assert {group["lr"] for group in optimizer.param_groups} == {0.05 * learning_rate_factor(1, 7, "poly")}
+
+
 def test_unknown_schedule_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'step'"):
         learning_rate_factor(0, 100, "step")

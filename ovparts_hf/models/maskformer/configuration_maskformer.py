@@ -41,6 +41,7 @@ class MaskClassificationConfig(PartSegmentationConfig):
     sub_configs_defaults = {"backbone_config": PartResNetConfig}
     attribute_map = {"d_model": "hidden_size"}
 
+    eval_label_size: list[int] | tuple[int, int] | None = (512, 2048)
     backbone_config: dict | PartResNetConfig | None = None
     fpn_feature_size: int = 256
     mask_feature_size: int = 256

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from transformers.models.maskformer.modeling_maskformer import MaskFormerHungarianMatcher, dice_loss, sigmoid_focal_loss
 
@@ -30,18 +31,21 @@ def mask_classification_loss(
     mask_logits: Sequence[torch.Tensor],
     targets: Targets,
     config: MaskClassificationConfig,
+    across_processes: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Weighted losses of each decoder layer, whose proposals are matched on their own (MaskFormer, section 3.2).
 
     Takes `Proposals`, layer by layer, and `masks_from_labels`. Names end in "_0", "_1", ... but for the last layer; the
-    sum is the training loss.
+    sum is the training loss. With `across_processes`, which all processes must pass together, the losses of masks are
+    divided by their mean number per process, so that each mask weighs the same.
     """
+    num_masks = _count_masks(targets[0], across_processes)
     matcher = MaskFormerHungarianMatcher(config.cross_entropy_weight, config.mask_weight, config.dice_weight)
     losses = {}
     for depth, (classes, masks) in enumerate(zip(class_logits, mask_logits)):
         suffix = "" if depth == len(class_logits) - 1 else f"_{depth}"
         pairs = matcher(masks.float(), classes.float(), *targets)
-        focal, dice = _mask_losses(masks.float(), targets[0], pairs)
+        focal, dice = _mask_losses(masks.float(), targets[0], pairs, num_masks)
         cross_entropy = _class_loss(classes.float(), targets[1], pairs, config.no_object_weight)
         losses[f"loss_ce{suffix}"] = config.cross_entropy_weight * cross_entropy
         losses[f"loss_mask{suffix}"] = config.mask_weight * focal
@@ -63,9 +67,20 @@ def _class_loss(logits: torch.Tensor, class_ids: list[torch.Tensor], pairs: Pair
     return F.cross_entropy(logits.transpose(1, 2), target, weight)
 
 
-def _mask_losses(logits: torch.Tensor, masks: list[torch.Tensor], pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
+def _count_masks(masks: list[torch.Tensor], across_processes: bool) -> float:
+    """How many masks there are to learn, in the mean over processes, but at least one."""
+    count = sum(len(each) for each in masks)
+    if across_processes and dist.is_available() and dist.is_initialized():
+        total = torch.tensor(float(count), device=masks[0].device)
+        dist.all_reduce(total)
+        count = total.item() / dist.get_world_size()
+    return max(1, count)
+
+
+def _mask_losses(
+    logits: torch.Tensor, masks: list[torch.Tensor], pairs: Pairs, num_masks: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Focal and Dice loss of the matched masks at the size of the targets."""
-    num_masks = max(1, sum(len(each) for each in masks))
     # index_select, not indexing: its gradient is summed in a fixed order, so that training can be repeated exactly.
     queries = [index * logits.shape[1] + matched for index, (matched, _) in enumerate(pairs)]
     predicted = logits.flatten(0, 1).index_select(0, torch.cat(queries).to(logits.device))

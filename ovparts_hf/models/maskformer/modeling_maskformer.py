@@ -136,7 +136,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
             masks, ids = masks_from_labels(labels, size, num_classes)
             if class_features is not None:
                 ids = [class_features[each] for each in ids]
-            loss = sum(mask_classification_loss(*proposals, (masks, ids), self.config).values())
+            loss = sum(mask_classification_loss(*proposals, (masks, ids), self.config, self.training).values())
             if self.training:
                 return PartSegmentationOutput(loss=loss)
         masks = mask_probabilities(proposals.mask_logits[-1], padded.shape[-2:], size)

@@ -75,6 +75,9 @@ class QueryDecoder(nn.Module):
         self.queries = nn.Embedding(config.num_queries, config.hidden_size)
         self.layers = nn.ModuleList([MaskFormerDetrDecoderLayer(config) for _ in range(config.decoder_layers)])
         self.layernorm = nn.LayerNorm(config.hidden_size)
+        for name, layer in self.layers.named_modules():
+            if isinstance(layer, nn.Linear):
+                layer.decoder_role = name.rpartition(".")[2]  # for `init_mask_classification_layer`
 
     def forward(self, features: torch.Tensor, attention_bias: torch.Tensor | None = None) -> torch.Tensor:
         """Decodes all queries, which look at features (batch, in_channels, h, w) with a bias (batch, 1, 1, h * w).
@@ -99,14 +102,25 @@ class QueryDecoder(nn.Module):
 
 
 def init_mask_classification_layer(module: nn.Module) -> None:
-    """Draws a layer that a backbone's weights do not bring along, about as MaskFormer does.
+    """Draws a layer that a backbone's weights do not bring along, as MaskFormer does: heads like any linear layer in
+    PyTorch, the decoder by Xavier's rule, convolutions by Caffe2's variant of it.
 
     transformers does not ask about modules without parameters of their own, such as a whole decoder, when they belong
     to another package's model. Backbone and CLIP draw their own layers.
     """
-    if isinstance(module, nn.Linear | nn.Conv2d):
-        init.xavier_uniform_(module.weight)
+    if isinstance(module, nn.Conv2d):
+        init.kaiming_uniform_(module.weight, a=1)
         if module.bias is not None:
+            init.zeros_(module.bias)
+    elif isinstance(module, nn.Linear):
+        role, bound = getattr(module, "decoder_role", None), module.in_features**-0.5
+        if role is None:
+            init.uniform_(module.weight, -bound, bound)
+        else:  # the original draws queries, keys and values as one matrix of threefold height
+            init.xavier_uniform_(module.weight, gain=0.5**0.5 if role in ("q_proj", "k_proj", "v_proj") else 1.0)
+        if role in (None, "fc1", "fc2"):
+            init.uniform_(module.bias, -bound, bound)
+        else:
             init.zeros_(module.bias)
     elif isinstance(module, nn.Embedding):
         init.normal_(module.weight)

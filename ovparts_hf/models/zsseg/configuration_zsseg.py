@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig
@@ -22,6 +22,7 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
     `prompt_lengths=None`, `region_size=224` and `ensemble_weight=0.7`.
 
     Args:
+        eval_label_size: See `PartSegmentationConfig`; "benchmark" for (512, 768), or (512, 2048) for plain ZSseg.
         text_config: Configuration of CLIP's text tower.
         vision_config: Configuration of CLIP's vision tower.
         projection_dim: Dimension of the space that both are projected to.
@@ -38,7 +39,7 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
             the others.
         seen_class_names: The part classes that the queries were trained with, for the shares of both opinions.
         mask_threshold: Where a proposed mask is cut, plain ZSseg only.
-        crop_ratio: Size of CLIP's crop to that of the box around the mask.
+        crop_ratio: Size of CLIP's crop to that of the box around the mask; None for 1.2, or 1.0 for plain ZSseg.
         region_size: Height and width in pixels that the crop is resized to for CLIP.
         image_mean: Per channel, of values 0 to 1: how `pixel_values` were normalised.
         image_std: As `image_mean`.
@@ -50,12 +51,14 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
     base_model_type = "clip"
     auto_classes = map_auto_classes("ZSSegConfig", "ZSSegForPartSegmentation")
     scores_none = False
+    undecided = {"eval_label_size": "benchmark", "crop_ratio": None}
     sub_configs_defaults = {
         **MaskClassificationConfig.sub_configs_defaults,
         "text_config": CLIPTextConfig,
         "vision_config": CLIPVisionConfig,
     }
 
+    eval_label_size: list[int] | tuple[int, int] | Literal["benchmark"] | None = "benchmark"
     text_config: dict | CLIPTextConfig | None = None
     vision_config: dict | CLIPVisionConfig | None = None
     projection_dim: int = 512
@@ -69,12 +72,19 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
     ensemble_weight: float = 0.5
     seen_class_names: list[str] | None = None
     mask_threshold: float = 0.5
-    crop_ratio: float = 1.2
+    crop_ratio: float | None = None
     region_size: int = 384
     image_mean: list[float] | tuple[float, ...] = tuple(IMAGENET_DEFAULT_MEAN)
     image_std: list[float] | tuple[float, ...] = tuple(IMAGENET_DEFAULT_STD)
     clip_mean: list[float] | tuple[float, ...] = tuple(OPENAI_CLIP_MEAN)
     clip_std: list[float] | tuple[float, ...] = tuple(OPENAI_CLIP_STD)
+
+    def __post_init__(self, **kwargs):
+        if self.eval_label_size == "benchmark":
+            self.eval_label_size = (512, 768 if self.object_mask_prompt else 2048)
+        if self.crop_ratio is None:
+            self.crop_ratio = 1.2 if self.object_mask_prompt else 1.0
+        super().__post_init__(**kwargs)
 
     @classmethod
     def training_fields(cls, class_names: Sequence[str]) -> dict[str, Any]:

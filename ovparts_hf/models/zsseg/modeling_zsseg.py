@@ -41,8 +41,8 @@ from ..prompts import LearnedPrompts, prompt_features
 from . import stages
 from .configuration_zsseg import ZSSegConfig
 
-TEMPLATES = ("a photo of a {}.",)
-"""For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
+TEMPLATES = ("a sculpture of a {}.",)
+"""For hand-written prompts, as ZSseg's configurations have it. What OV-PARTS used for its ZSseg row is not public."""
 
 
 class ClassInputs(NamedTuple):
@@ -231,7 +231,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         loss = None
         if labels is not None:
             targets = masks_from_labels(labels, pixel_values.shape[-2:], len(class_features))
-            loss = sum(mask_classification_loss(*proposals, targets, self.config).values())
+            loss = sum(mask_classification_loss(*proposals, targets, self.config, self.training).values())
             if self.training:
                 return PartSegmentationOutput(loss=loss, class_features=self.unless_stored(class_features))
 

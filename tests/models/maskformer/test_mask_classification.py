@@ -1,13 +1,18 @@
 """Properties of matching, losses, padding and class maps that no stored run shows."""
 
+from pathlib import Path
+
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch.testing import assert_close
 
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskClassificationConfig
 from ovparts_hf.models.maskformer.losses import mask_classification_loss, masks_from_labels
 from ovparts_hf.models.maskformer.modules import mask_probabilities, pad_to_multiple, sum_of_queries
+
+from ...training.two_processes import run_in_two_processes
 
 CONFIG = MaskClassificationConfig()
 
@@ -83,6 +88,48 @@ def test_images_with_and_without_masks_share_a_batch(targets):
     assert_close(both["loss_mask"], one["loss_mask"])
     sum(both.values()).backward()
     assert torch.isfinite(class_logits.grad).all() and (mask_logits.grad[1] == 0).all()
+
+
+def spread_batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Class logits, mask logits and labels of two images, one with five times as many masks as the other."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.full((2, 32, 32), 255)
+    labels[0, 8:16] = 4
+    labels[1] = torch.arange(32)[:, None] // 8
+    labels[1, :, 16:] = 4
+    return torch.randn(2, 8, 6, generator=generator), torch.randn(2, 8, 8, 8, generator=generator), labels
+
+
+def learn_one_image_each(out: Path) -> None:
+    """Saves what a process learns from its image, in training and in an evaluation that only the second one makes."""
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    classes, masks, labels = (each[rank : rank + 1] for each in spread_batch())
+    masks.requires_grad_()
+    targets = masks_from_labels(labels, (32, 32), 5)
+    losses = mask_classification_loss([classes], [masks], targets, CONFIG, across_processes=True)
+    (losses["loss_mask"] + losses["loss_dice"]).backward()
+    saved = {**{name: loss.detach() for name, loss in losses.items()}, "gradient": masks.grad}
+    if rank == 1:
+        saved["alone"] = mask_classification_loss([classes], [masks], targets, CONFIG)["loss_dice"].detach()
+    torch.save(saved, out / f"{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_each_mask_weighs_the_same_in_every_process(tmp_path):
+    run_in_two_processes(learn_one_image_each, tmp_path)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    classes, masks, labels = spread_batch()
+    masks.requires_grad_()
+    targets = masks_from_labels(labels, (32, 32), 5)
+    assert [len(each) for each in targets[1]] == [1, 5]
+    together = mask_classification_loss([classes], [masks], targets, CONFIG)
+    (together["loss_mask"] + together["loss_dice"]).backward()
+    for name in ("loss_mask", "loss_dice"):
+        assert_close((first[name] + second[name]) / 2, together[name].detach())
+    assert_close(torch.cat([first["gradient"], second["gradient"]]) / 2, masks.grad)
+    assert_close(second["alone"], second["loss_dice"] * 3 / 5)
 
 
 def test_padding_is_added_below_and_at_the_right():

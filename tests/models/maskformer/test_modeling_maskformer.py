@@ -96,8 +96,10 @@ def test_new_layers_are_drawn_as_in_the_original():
     """Not with transformers' deviation of 0.02, which keeps all masks the same for long."""
     torch.manual_seed(0)
     model = MaskFormerForPartSegmentation(MaskFormerPartConfig(decoder_layers=1))
-    for weight in (model.mask_head.get_submodule("1.0").weight, model.query_decoder.layers[0].mlp.fc1.weight):
-        assert weight.std().item() == pytest.approx((2 / sum(weight.shape)) ** 0.5, rel=0.02)
+    feed_forward = model.query_decoder.layers[0].mlp.fc1.weight
+    assert feed_forward.std().item() == pytest.approx((2 / sum(feed_forward.shape)) ** 0.5, rel=0.02)
+    head = model.mask_head.get_submodule("1.0").weight
+    assert head.std().item() == pytest.approx((3 * head.shape[1]) ** -0.5, rel=0.02)
     assert model.query_decoder.queries.weight.std().item() == pytest.approx(1, rel=0.02)
     convolution = model.pixel_level_module.pixel_decoder.mask_projection
     assert convolution.weight.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.02)
