@@ -60,8 +60,8 @@ def _predict(options: Namespace) -> int:
         try:
             result = segmenter(image, parts, threshold=options.threshold, top_k=options.top_k)
             result.save(folder, options.overlay, options.json)
-        except (ImageError, OSError) as error:
-            tqdm.write(f"ovparts: {error}", file=sys.stderr)
+        except (ImageError, OSError, MemoryError) as error:
+            tqdm.write(f"ovparts: {error or f'{image} needs too much memory.'}", file=sys.stderr)
             failed += 1
         else:
             tqdm.write(f"{folder}: {summary(result)}", file=sys.stdout)

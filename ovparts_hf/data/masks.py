@@ -11,6 +11,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from ..errors import DatasetError
+from ..utils.images import reading
 
 MODES = {8: ("L", "P"), 16: ("I;16", "I;16B", "I")}
 """Pillow's modes of label maps by their bits: that in which they are stored, and others that can be read."""
@@ -36,22 +37,33 @@ class LabelMap:
         return cls(values, buffer.getvalue())
 
     @classmethod
-    def from_png(cls, png: bytes, bits: Literal[8, 16], name: str) -> LabelMap:
+    def from_png(
+        cls,
+        png: bytes,
+        bits: Literal[8, 16],
+        name: str,
+        size: tuple[int, int] | None = None,
+        image_name: str = "its image",
+    ) -> LabelMap:
         """Reads a PNG, called `name` in errors, without colour conversion: a palette image yields its indices.
 
-        It must have one channel of just `bits`: at 8 bits the ignore value 65535 would already be lost.
+        It must have one channel of just `bits`: at 8 bits the ignore value 65535 would already be lost. A map of
+        another (height, width) than `size` is refused before it is decoded.
         """
-        try:
-            with Image.open(io.BytesIO(png)) as image:
-                mode = image.mode
-                values = np.asarray(image)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DatasetError(f"{name} is not a whole PNG mask ({error}). Unpack or download it again.") from error
-        if mode not in MODES[bits]:
-            raise DatasetError(
-                f"{name} has image mode {mode}; a mask of this dataset has one channel of {bits} bits "
-                f"({' or '.join(MODES[bits][:2])}). Use the mask files of the release, not converted ones."
-            )
+        advice = "Unpack or download it again."
+        with reading(DatasetError, name, advice, "PNG mask"), Image.open(io.BytesIO(png)) as image:
+            mode = image.mode
+            if mode not in MODES[bits]:
+                raise DatasetError(
+                    f"{name} has image mode {mode}; a mask of this dataset has one channel of {bits} bits "
+                    f"({' or '.join(MODES[bits][:2])}). Use the mask files of the release, not converted ones."
+                )
+            if size is not None and size != (image.height, image.width):
+                raise DatasetError(
+                    f"{name} is {image.width} x {image.height}, but {image_name} is {size[1]} x {size[0]} pixels "
+                    "(turned upright)."
+                )
+            values = np.asarray(image)
         if mode == MODES[bits][0]:
             return cls(values, png)
         return cls.from_array(values.astype(f"uint{bits}"))

@@ -7,6 +7,7 @@ import io
 import os
 import struct
 import warnings
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import TypeAlias
@@ -16,7 +17,8 @@ from urllib.request import Request, urlopen
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from ..errors import DatasetError, ImageError
+from ..errors import DatasetError, ImageError, OVPartsError
+from .files import first_line
 
 ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
 """A PIL image; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
@@ -27,7 +29,6 @@ SECONDS = 30  # to wait for a server that does not respond
 NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # without pixels, or needing other programs
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
-_BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error)
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap height and width
 _STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or from two lenses: the first one counts
 _URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning in an address; spaces and letters beyond ASCII are escaped
@@ -60,13 +61,25 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
     else:
         given = type(source).__name__
         raise ImageError(f"An image is a PIL image, a numpy array, a path or a URL; a {given} was given.")
-    with contextlib.nullcontext() if image is source else image:  # only what was opened here is closed here
+    closing = contextlib.nullcontext() if image is source else image  # only what was opened here is closed here
+    with closing, reading(ImageError, name, "Save or download it again."):
         _check(image, name, max_pixels)
-        try:
-            return _upright_rgb(image)
-        except _BROKEN as error:
-            reason = str(error) or "its file was closed before it was read"
-            raise ImageError(f"{name} is not a whole image ({reason}). Save or download it again.") from error
+        return _upright_rgb(image)
+
+
+@contextlib.contextmanager
+def reading(error: type[OVPartsError], name: str, advice: str, kind: str = "image") -> Iterator[None]:
+    """Turns whatever Pillow and its plugins raise, which may be anything, into an `error` about the file `name`."""
+    try:
+        yield
+    except OVPartsError:
+        raise
+    except _BROKEN as cause:
+        reason = str(cause) or "its file was closed before it was read"
+        raise error(f"{name} is not a whole {kind} ({reason}). {advice}") from cause
+    except Exception as cause:
+        reason = f"{type(cause).__name__}: {first_line(cause)}"
+        raise error(f"{name} cannot be read: {reason}. {advice}") from cause
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -77,14 +90,11 @@ def decode_image(data: bytes) -> Image.Image:
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
     """Upright (height, width) of an image file of a dataset, called `name` in errors, after seeing that it is whole."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            sideways = _orientation(image) in _SIDEWAYS
-            image.draft("L", (1, 1))  # the cheapest decoding that still reads all of a JPEG
-            image.load()
-    except _BROKEN as error:
-        raise DatasetError(f"{name} is not a whole image ({error}). Unpack or download it again.") from error
+    with reading(DatasetError, name, "Unpack or download it again."), Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        sideways = _orientation(image) in _SIDEWAYS
+        image.draft("L", (1, 1))  # the cheapest decoding that still reads all of a JPEG
+        image.load()
     return (width, height) if sideways else (height, width)
 
 
@@ -137,8 +147,9 @@ def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
         raise ImageError(f"{name} is in no format that can be read as an image. Save it as JPEG or PNG.") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} has far too many pixels ({error}). Give a smaller one.") from error
-    except _BROKEN as error:
-        raise ImageError(f"{name} cannot be read as an image ({error}). Save it as JPEG or PNG.") from error
+    except Exception as error:  # a plugin may raise anything
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ImageError(f"{name} cannot be read: {reason}. Save it as JPEG or PNG.") from error
 
 
 def _check(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -155,8 +166,12 @@ def _check(image: Image.Image, name: str, max_pixels: int) -> None:
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
     image.load()
-    with contextlib.suppress(*_BROKEN_EXIF):
+    try:
         image = ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
+    except Exception:
+        pass  # broken EXIF counts as none
     if image.mode == "F" or image.mode.startswith("I"):
         image = _eight_bits(image)
     if "A" in image.getbands() or "transparency" in image.info:
@@ -166,7 +181,7 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int | None:
-    with contextlib.suppress(*_BROKEN_EXIF):
+    with contextlib.suppress(Exception):
         return image.getexif().get(ExifTags.Base.Orientation)
     return None
 

@@ -201,10 +201,7 @@ def _row_problems(row: dict[str, Any], taxonomy: PartTaxonomy, name: str) -> Pro
     image = row["image"]["bytes"]
     size = problems.attempt(image_size, image, f"{name}, image")
     columns = [column for column in ("object_map", "part_map") if column in row]
-    maps = {column: problems.attempt(_stored_map, row, column, taxonomy, name) for column in columns}
-    for column, label_map in maps.items():
-        if size and label_map and label_map.values.shape != size:
-            problems.append(f"{name}: {column} has shape {label_map.values.shape}, image {size}.")
+    maps = {column: problems.attempt(_stored_map, row, column, taxonomy, name, size) for column in columns}
     for instance in row.get("instances", ()) if size else ():
         problems.attempt(encode_segmentation, instance["mask"], *size, f"an instance of {name}")
     if problems:
@@ -220,8 +217,10 @@ def _row_problems(row: dict[str, Any], taxonomy: PartTaxonomy, name: str) -> Pro
     return problems
 
 
-def _stored_map(row: dict[str, Any], column: str, taxonomy: PartTaxonomy, name: str) -> LabelMap:
-    label_map = LabelMap.from_png(row[column]["bytes"], taxonomy.mask_bits, f"{name}, {column}")
+def _stored_map(
+    row: dict[str, Any], column: str, taxonomy: PartTaxonomy, name: str, size: tuple[int, int] | None
+) -> LabelMap:
+    label_map = LabelMap.from_png(row[column]["bytes"], taxonomy.mask_bits, f"{name}, {column}", size)
     classes = taxonomy.part_classes if column == "part_map" else taxonomy.object_classes
     check_labels(label_map.values, len(classes), taxonomy.ignore_index, f"{name}, {column}")
     return label_map

@@ -113,15 +113,11 @@ class Release:
         """The row of an image, and everything that is wrong with it; with a problem the row is empty."""
         problems = Problems()
         path = self._path(self.layout.images, image, ".jpg")
-        data = path.read_bytes()
+        data = problems.attempt(self._bytes, path)
+        if data is None:
+            return {}, problems
         size = problems.attempt(image_size, data, self._name(path))
-        maps = {folder: problems.attempt(self._label_map, folder, image) for folder in self.layout.mask_folders}
-        for folder, label_map in maps.items():
-            if size and label_map and label_map.values.shape != size:
-                problems.append(
-                    f"{self._name(self._path(folder, image, '.png'))} is {_format_size(label_map.values.shape)}, but "
-                    f"{self._name(path)} is {_format_size(size)} pixels (turned upright)."
-                )
+        maps = {folder: problems.attempt(self._label_map, folder, image, size) for folder in self.layout.mask_folders}
         instances = self._instances(image, size, problems)
         if problems:
             return {}, problems
@@ -207,9 +203,16 @@ class Release:
             raise DatasetError(f"{self._name(path)} is missing; the release has this file.")
         return read(path, self._name(path))
 
-    def _label_map(self, folder: str, image: ListedImage) -> LabelMap:
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DatasetError(f"{self._name(path)} cannot be read: {error.strerror}.") from error
+
+    def _label_map(self, folder: str, image: ListedImage, size: tuple[int, int] | None) -> LabelMap:
         path = self._path(folder, image, ".png")
-        label_map = LabelMap.from_png(path.read_bytes(), self.taxonomy.mask_bits, self._name(path))
+        image_name = self._name(self._path(self.layout.images, image, ".jpg"))
+        label_map = LabelMap.from_png(self._bytes(path), self.taxonomy.mask_bits, self._name(path), size, image_name)
         classes = self.taxonomy.part_classes if folder == self.layout.part_maps else self.taxonomy.object_classes
         check_labels(label_map.values, len(classes), self.taxonomy.ignore_index, self._name(path))
         return label_map

@@ -96,7 +96,7 @@ class TestSpoiled:
             rows[0]["part_map"], rows[1]["part_map"] = rows[1]["part_map"], rows[0]["part_map"]
 
         problems = self.rewrite(out, swap)
-        assert "ADE_val_00000001: part_map has shape (96, 128), image (90, 120)" in problems
+        assert "ADE_val_00000001, part_map is 128 x 96, but its image is 120 x 90 pixels" in problems
 
     def test_broken_image_and_mask(self, out):
         def spoil(rows):
