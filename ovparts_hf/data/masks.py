@@ -51,7 +51,7 @@ class LabelMap:
         another (height, width) than `size` is refused before it is decoded.
         """
         advice = "Unpack or download it again."
-        with reading(DatasetError, name, advice, "PNG mask"), Image.open(io.BytesIO(png)) as image:
+        with reading(DatasetError, name, advice, "PNG mask", png), Image.open(io.BytesIO(png)) as image:
             mode = image.mode
             if mode not in MODES[bits]:
                 raise DatasetError(

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OVPartsError
+from .content import recognise_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_BRIEF = 120  # characters
 
 
 def read_json(
@@ -28,6 +31,8 @@ def read_json(
     except (OSError, ValueError, RecursionError) as cause:
         fault = "cannot be read" if isinstance(cause, OSError) else "is not valid JSON"
         reason = getattr(cause, "strerror", None) or first_line(cause)
+        kind = recognise_file(Path(path))
+        reason = f"it is {kind}" if kind else reason
         raise error(f"{name or path} {fault}: {reason}{f'. {advice}' if advice else ''}") from cause
 
 
@@ -35,6 +40,12 @@ def first_line(error: BaseException) -> str:
     """The first line of an exception's message that is not blank, or else the exception's name."""
     lines = (line.strip() for line in str(error).splitlines())
     return next((line for line in lines if line), type(error).__name__)
+
+
+def brief(value: Any) -> str:
+    """`repr` of what an untrusted file holds, shortened in the middle."""
+    text = repr(value)
+    return text if len(text) <= _BRIEF else f"{text[: _BRIEF // 2]}...{text[-_BRIEF // 4 :]}"
 
 
 @contextmanager

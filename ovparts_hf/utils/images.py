@@ -18,6 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DatasetError, ImageError, OVPartsError
+from .content import recognise, recognise_file
 from .files import first_line
 
 ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
@@ -68,12 +69,18 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 @contextlib.contextmanager
-def reading(error: type[OVPartsError], name: str, advice: str, kind: str = "image") -> Iterator[None]:
+def reading(
+    error: type[OVPartsError], name: str, advice: str, kind: str = "image", data: bytes | None = None
+) -> Iterator[None]:
     """Turns whatever Pillow and its plugins raise, which may be anything, into an `error` about the file `name`."""
     try:
         yield
     except OVPartsError:
         raise
+    except UnidentifiedImageError as cause:
+        found = None if data is None else recognise(data)
+        reason = f"; it is {found}." if found else f" (in no format that can be read). {advice}"
+        raise error(f"{name} is not a whole {kind}{reason}") from cause
     except _BROKEN as cause:
         reason = str(cause) or "its file was closed before it was read"
         raise error(f"{name} is not a whole {kind} ({reason}). {advice}") from cause
@@ -90,7 +97,8 @@ def decode_image(data: bytes) -> Image.Image:
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
     """Upright (height, width) of an image file of a dataset, called `name` in errors, after seeing that it is whole."""
-    with reading(DatasetError, name, "Unpack or download it again."), Image.open(io.BytesIO(data)) as image:
+    advice = "Unpack or download it again."
+    with reading(DatasetError, name, advice, data=data), Image.open(io.BytesIO(data)) as image:
         width, height = image.size
         sideways = _orientation(image) in _SIDEWAYS
         image.draft("L", (1, 1))  # the cheapest decoding that still reads all of a JPEG
@@ -144,7 +152,9 @@ def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
             return Image.open(file)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is in no format that can be read as an image. Save it as JPEG or PNG.") from error
+        kind = recognise(file.getvalue()) if isinstance(file, io.BytesIO) else recognise_file(file)
+        advice = f"It is {kind}." if kind else "Save it as JPEG or PNG."
+        raise ImageError(f"{name} is in no format that can be read as an image. {advice}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} has far too many pixels ({error}). Give a smaller one.") from error
     except Exception as error:  # a plugin may raise anything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -9,11 +10,12 @@ from typing import Any, TypeVar
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
+from ...utils.files import brief
 from ...utils.images import image_size
 from ..masks import LabelMap, check_labels
 from ..rows import Instance, instance_row, semantic_row
 from .annotations import AnnotatedImage, read_few_shot_list, read_instances
-from .archives import is_junk
+from .archives import content_hint, is_junk, name_fault
 
 T = TypeVar("T")
 
@@ -62,7 +64,7 @@ class ReleaseLayout:
             return folder
         raise DatasetError(
             f"{folder} neither holds a folder {' or '.join(self.folder_names)} nor is one: there is no "
-            f"{' or '.join(self.entries[:2])} in it."
+            f"{' or '.join(self.entries[:2])} in it.{content_hint(folder)}"
         )
 
 
@@ -135,8 +137,13 @@ class Release:
                 stems[folder] = _stems(path, ".jpg" if folder == self.layout.images else ".png")
                 listing.found[split][folder] = len(stems[folder])
             else:
-                listing.problems.append(f"{self._name(path)} is missing; the release has this folder.")
+                fault = "is a file" if path.exists() else "is missing"
+                hint = content_hint(path.parent if path.parent.is_dir() else self.root)
+                listing.problems.append(f"{self._name(path)} {fault}; the release has this folder.{hint}")
         self._note_unpaired_files(split, stems, listing)
+        for stem in sorted(set().union(*stems.values())):
+            if fault := name_fault(stem):
+                listing.problems.append(f"The name {stem!r} of a file in {split} {fault}. Rename its files.")
         complete = len(stems) == len(self.layout.mask_folders) + 1
         present = set.intersection(*stems.values()) if complete else set()
         if self.layout.instance_files:
@@ -170,8 +177,8 @@ class Release:
         listing.problems.extend(inconsistencies)
         folder = self.root / self.layout.images / self.layout.split_folders[split]
         for image in annotated:
-            if not (folder / image.file_name).is_file():
-                fault = f"lists {image.file_name!r}, which {self._name(folder)} lacks"
+            if not os.path.isfile(folder / image.file_name):  # noqa: PTH113  is False, where pathlib raises
+                fault = f"lists {brief(image.file_name)}, which {self._name(folder)} lacks"
                 listing.problems.append(f"{self._name(path)} {fault}.")
         by_stem = {PurePosixPath(image.file_name).stem: image for image in annotated}
         unlisted = sorted(present - by_stem.keys())
@@ -200,7 +207,8 @@ class Release:
 
     def _read(self, read: Callable[[Path, str], T], path: Path) -> T:
         if not path.is_file():
-            raise DatasetError(f"{self._name(path)} is missing; the release has this file.")
+            fault = "is a folder" if path.exists() else "is missing"
+            raise DatasetError(f"{self._name(path)} {fault}; the release has this file.")
         return read(path, self._name(path))
 
     def _bytes(self, path: Path) -> bytes:
@@ -245,4 +253,4 @@ def _stems(folder: Path, suffix: str) -> set[str]:
 
 
 def _format_size(size: tuple[int, ...]) -> str:
-    return f"{size[1]} x {size[0]}"
+    return f"{brief(size[1])} x {brief(size[0])}"

@@ -88,13 +88,13 @@ def write_repository(
         card = render_card(builder.CARD.read_text(encoding="utf-8"), builder.features(), repository)
         (repository / "README.md").write_text(card, encoding="utf-8")
     except OVPartsError:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
         raise
     except BaseException:
         logger.warning("Interrupted. The same command continues from %s.", work)
         raise
     replace_folder(repository, out)
-    shutil.rmtree(work)
+    _remove(work)
     return out
 
 
@@ -181,10 +181,19 @@ def _begin(work: Path, builder: RepositoryBuilder) -> Path:
     stamp = work / f"{hashlib.sha256(state.encode()).hexdigest()}.begun"
     if not stamp.exists():
         if work.exists():
-            logger.warning("%s was begun from other data and is started anew.", work)
-            shutil.rmtree(work)
+            logger.warning("%s is left from other data or from a killed run, and is started anew.", work)
+            _remove(work)
         work.mkdir(parents=True)
         stamp.touch()
     repository = work / "repository"
     (repository / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
+    for left in (*work.glob(".*"), *repository.glob(".*"), *repository.rglob("*.partial")):  # by a run that was killed
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     return repository
+
+
+def _remove(work: Path) -> None:
+    """Removes the working folder, the stamp first: what is left by a kill is not mistaken for something whole."""
+    for stamp in work.glob("*.begun"):
+        stamp.unlink()
+    shutil.rmtree(work, ignore_errors=True)

@@ -266,6 +266,38 @@ class TestRestart:
         rows = datasets.load_dataset(str(out))["train"].cast_column("image", datasets.Image(decode=False))
         assert rows[0]["image"]["bytes"] == image.read_bytes()
 
+    @pytest.mark.parametrize("removed", ["publish", "source"])
+    def test_a_kill_between_publishing_and_cleaning(
+        self, removed, pascal_archive, pascal_folder, tmp_path, monkeypatch
+    ):
+        """What a killed run was about to remove is neither in the way nor used."""
+        out, work = tmp_path / "out", tmp_path / ".out.incomplete"
+
+        def kill(folder, *arguments, **options):
+            if removed == "source":
+                for path in (work / "source").rglob("2008_00000[12]*"):
+                    path.unlink()
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(repository.shutil, "rmtree", lambda path, **options: path == work and kill(path))
+            with pytest.raises(KeyboardInterrupt):
+                prepare(pascal_archive, out)
+        assert out.exists() and (work / "source").exists()
+        assert prepare(pascal_archive, out, overwrite=True) == out
+        same_rows(rows_of(out), rows_of(pascal_folder))
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    def test_own_leftovers_are_removed(self, pascal_archive, pascal_folder, tmp_path, monkeypatch):
+        out = tmp_path / "out"
+        data = self.interrupt(monkeypatch, pascal_archive, out, after=1)
+        (data / "unknown.parquet.partial").write_bytes(b"half")
+        (data.parents[1] / ".source.12ab34cd").mkdir()
+        prepare(pascal_archive, out)
+        same_rows(rows_of(out), rows_of(pascal_folder))
+        assert not list(out.rglob("*.partial"))
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
     def test_several_processes_give_the_same_bytes(self, pascal_archive, tmp_path):
         one, two = prepare(pascal_archive, tmp_path / "one"), prepare(pascal_archive, tmp_path / "two", num_proc=2)
         files = sorted(path.relative_to(one) for path in one.rglob("*.*"))
