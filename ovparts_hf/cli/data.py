@@ -77,7 +77,7 @@ def _check(options: Namespace) -> int:
 
     result = check(options.path, RELEASES, options.num_proc)
     print(result.to_json() if options.json else result.to_text())
-    return 0 if result.ok else 1
+    return 0 if result.ok and not result.incomplete else 1
 
 
 @command(

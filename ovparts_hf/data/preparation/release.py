@@ -12,6 +12,7 @@ from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
 from ...utils.files import brief
 from ...utils.images import image_size
+from ..consistency import contradiction
 from ..masks import LabelMap, check_labels
 from ..rows import Instance, instance_row, semantic_row
 from .annotations import AnnotatedImage, read_few_shot_list, read_instances
@@ -54,6 +55,15 @@ class ReleaseLayout:
     def entries(self) -> tuple[str, ...]:
         """All files and folders of the top folder that are read."""
         return (self.images, *self.mask_folders, *self.instance_files.values(), self.few_shot_list)
+
+    def shortfall(self, found: Mapping[str, int]) -> str | None:
+        """Which splits have fewer images than the release, as the literature counts them; None if none has."""
+        missing = [
+            f"{split} has {found.get(split, 0):,} of {expected:,} images"
+            for split, expected in self.images_in_paper.items()
+            if found.get(split, 0) < expected
+        ]
+        return f"Incomplete: {', '.join(missing)}." if missing else None
 
     def find_root(self, folder: Path) -> Path:
         """The top folder of the release: `folder` itself, or one of its known names inside it."""
@@ -110,6 +120,11 @@ class Release:
         if problems:
             raise DatasetError(problems[0])
         return row
+
+    def contradiction(self, image: ListedImage, row: dict[str, Any]) -> str | None:
+        """Tells if the parts of an image are not where the objects are that they belong to."""
+        fault = contradiction(row, self.taxonomy)
+        return fault and f"{self._name(self._path(self.layout.part_maps, image, '.png'))} {fault}"
 
     def examine(self, image: ListedImage) -> tuple[dict[str, Any], Problems]:
         """The row of an image, and everything that is wrong with it; with a problem the row is empty."""
