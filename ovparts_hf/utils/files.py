@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 _BRIEF = 120  # characters
 
 
+def user_path(path: str | Path) -> Path:
+    """A path as a shell reads it: `~` is the user's home; `~name` stays as it is if there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  where pathlib raises
+
+
 def read_json(
     path: str | Path, error: type[OVPartsError], advice: str = "", name: str | None = None, **options: Any
 ) -> Any:
@@ -27,11 +33,11 @@ def read_json(
     A file that is unreadable or not valid raises `error`, which calls it `name` or by its path and ends with `advice`.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"), **options)
+        return json.loads(user_path(path).read_text(encoding="utf-8-sig"), **options)
     except (OSError, ValueError, RecursionError) as cause:
         fault = "cannot be read" if isinstance(cause, OSError) else "is not valid JSON"
         reason = getattr(cause, "strerror", None) or first_line(cause)
-        kind = recognise_file(Path(path))
+        kind = recognise_file(user_path(path))
         reason = f"it is {kind}" if kind else reason
         raise error(f"{name or path} {fault}: {reason}{f'. {advice}' if advice else ''}") from cause
 

@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DatasetError, ImageError, OVPartsError
 from .content import recognise, recognise_file
-from .files import first_line
+from .files import first_line, user_path
 
 ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
 """A PIL image; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
@@ -126,7 +126,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _existing(path: Path) -> Path:
-    path = path.expanduser()
+    path = user_path(path)
     if os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
         raise ImageError(f"{path} is a folder; name an image in it.")
     if not os.path.isfile(path):  # noqa: PTH113

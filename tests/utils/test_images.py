@@ -113,6 +113,7 @@ def test_arrays(shape):
         ("no-such-file.jpg", "no-such-file.jpg does not exist"),
         ("long" * 2000, "long does not exist"),
         ("null\0.jpg", "does not exist"),
+        ("~nobody-here/a.jpg", "~nobody-here/a.jpg does not exist"),
     ],
 )
 def test_anything_else_is_refused(source, message):

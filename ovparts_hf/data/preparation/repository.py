@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from ...errors import ConfigurationError, DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import replace_folder
+from ...utils.files import replace_folder, user_path
 from ..dataset_card import DATA_FOLDER, render_card
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def write_repository(
     """
     if num_proc < 1:
         raise ConfigurationError(f"num_proc is {num_proc}; give the number of processes, at least 1.")
-    out = Path(out).expanduser().resolve()
+    out = user_path(out).resolve()
     _check_target(out, overwrite)
     work = out.with_name(f".{out.name}.incomplete")
     try:

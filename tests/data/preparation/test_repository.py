@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dataset_builders import ADE20KPart234, PascalPart116, get_builder
+from dataset_builders import RELEASES, ADE20KPart234, PascalPart116, get_builder
 from ovparts_hf.data.masks import LabelMap
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.preparation import repository
+from ovparts_hf.data.preparation.check import check
 from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.data.rows import instance_features, semantic_features, semantic_row
 from ovparts_hf.errors import ConfigurationError, DatasetError
@@ -188,6 +189,39 @@ def test_grey_and_cmyk_images_read_as_rgb(pascal_root, tmp_path):
         converted.save(path)
     dataset = PartDataset.load(prepare(pascal_root, tmp_path / "out"))
     assert {dataset.read(r).image.mode for r in dataset.evaluation_records(get_task("zero_shot"))} == {"RGB"}
+
+
+@pytest.mark.parametrize("name", ["data [1]", "a::b", "zip::file:", "a*?"])
+def test_any_path(name, pascal_archive, pascal_folder, tmp_path):
+    """`datasets` reads patterns and chains of addresses into paths."""
+    out, cache = tmp_path / name / "x", str(tmp_path / "cache")
+    prepare(pascal_archive, out)
+    for _ in range(2):
+        dataset = PartDataset.load(out, cache_dir=cache)
+        expected = PartDataset.load(pascal_folder)
+        assert dataset.fingerprint == expected.fingerprint
+        assert dataset.few_shot_image_ids == expected.few_shot_image_ids
+        same_rows(dataset.splits, expected.splits)
+    for path in (out / "data").glob("train-few_shot*"):
+        path.rename(path.with_name("train-few_shot-00000-of-00009.parquet"))
+    assert len(PartDataset.load(out, cache_dir=cache).splits["train"]) == 8
+
+
+def test_users_that_are_not_there(pascal_archive, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert prepare(pascal_archive, "~nobody-here/x") == tmp_path / "~nobody-here" / "x"
+    assert PartDataset.load("~nobody-here/x").splits
+    assert check("~nobody-here/y", RELEASES).problems[0].endswith("Give a release, its folder or a prepared dataset.")
+    with pytest.raises(DatasetError, match="~nobody-here/z does not exist"):
+        PascalPart116(data_dir="~nobody-here/z")
+
+
+def test_byte_order_marks(pascal_root, pascal_folder, tmp_path):
+    path = pascal_root / "train_16shot.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    out = prepare(pascal_root, tmp_path / "out")
+    (out / "taxonomy.json").write_bytes(b"\xef\xbb\xbf" + (out / "taxonomy.json").read_bytes())
+    assert PartDataset.load(out).few_shot_image_ids == PartDataset.load(pascal_folder).few_shot_image_ids
 
 
 class TestStaleCaches:
