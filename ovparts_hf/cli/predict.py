@@ -62,7 +62,7 @@ def _predict(options: Namespace) -> int:
             result = segmenter(image, parts, threshold=options.threshold, top_k=options.top_k)
             result.save(folder, options.overlay, options.json)
         except (ImageError, OSError, MemoryError) as error:
-            tqdm.write(f"ovparts: {error or f'{image} needs too much memory.'}", file=sys.stderr)
+            tqdm.write(f"ovparts: {error or f'{folder.name} needs too much memory.'}", file=sys.stderr)
             failed += 1
         else:
             tqdm.write(f"{folder}: {summary(result)}", file=sys.stdout)

@@ -8,17 +8,15 @@ import os
 import struct
 import warnings
 from collections.abc import Iterator
-from http.client import HTTPException
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DatasetError, ImageError, OVPartsError
 from .content import recognise, recognise_file
+from .download import download, without_secrets
 from .files import first_line, user_path
 
 ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
@@ -27,12 +25,12 @@ ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
 MAX_PIXELS = 2**26  # largest image by default, 67 megapixels
 MAX_DOWNLOAD = 2**27  # bytes
 SECONDS = 30  # to wait for a server that does not respond
+MAX_SECONDS = 120  # for all of a download
 NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # without pixels, or needing other programs
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap height and width
 _STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or from two lenses: the first one counts
-_URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning in an address; spaces and letters beyond ASCII are escaped
 _WHITE = (255, 255, 255, 255)
 
 
@@ -56,7 +54,8 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
     elif isinstance(source, Image.Image):
         image, name = source, "The image"
     elif isinstance(source, str) and source.lower().startswith(("http://", "https://")):
-        image, name = _identify(io.BytesIO(_download(source)), source), source
+        name = without_secrets(source)
+        image = _identify(io.BytesIO(download(source, MAX_DOWNLOAD, SECONDS, MAX_SECONDS)), name)
     elif isinstance(source, str | Path):
         image, name = _identify(_existing(Path(source)), str(source)), str(source)
     else:
@@ -132,18 +131,6 @@ def _existing(path: Path) -> Path:
     if not os.path.isfile(path):  # noqa: PTH113
         raise ImageError(f"{path} does not exist.")
     return path
-
-
-def _download(url: str) -> bytes:
-    request = Request(quote(url, safe=_URL), headers={"User-Agent": "ovparts_hf"})
-    try:
-        with urlopen(request, timeout=SECONDS) as response:
-            data = response.read(MAX_DOWNLOAD + 1)
-    except (OSError, ValueError, HTTPException) as error:
-        raise ImageError(f"{url} cannot be downloaded ({error}). Check the address, or give a file.") from error
-    if len(data) > MAX_DOWNLOAD:
-        raise ImageError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB. Download and shrink it first.")
-    return data
 
 
 def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
