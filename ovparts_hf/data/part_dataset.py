@@ -19,7 +19,7 @@ from PIL import Image
 from ..errors import DatasetError, HubError, TaxonomyError
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
-from ..utils.files import atomic_write, user_path
+from ..utils.files import atomic_write, resolve_path, user_path
 from ..utils.hub import hub_errors
 from ..utils.images import decode_image
 from .dataset_card import FEW_SHOT_SHARDS, shard_paths
@@ -89,7 +89,7 @@ class PartDataset:
             DatasetError: It is neither, or not a prepared dataset.
             TaxonomyError: Its taxonomy.json is not a taxonomy, or not that of its data.
         """
-        folder = user_path(name_or_path)
+        folder = resolve_path(name_or_path, DatasetError)
         if not folder.is_dir():
             folder = _download(str(name_or_path), cache_dir, revision)
         if not (folder / "taxonomy.json").is_file():
@@ -97,7 +97,7 @@ class PartDataset:
             raise DatasetError(f"{name_or_path} {fault}. Make one with `ovparts prepare`.")
         taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
         splits = datasets.load_dataset(
-            str(_without_patterns(folder.resolve(), cache_dir)), cache_dir=cache_dir and str(cache_dir)
+            str(_without_patterns(folder, cache_dir)), cache_dir=cache_dir and str(cache_dir)
         )
         few_shot = [pq.read_table(path, columns=["image_id"]) for path in shard_paths(folder, FEW_SHOT_SHARDS)]
         return cls(taxonomy, splits, frozenset(i for table in few_shot for i in table["image_id"].to_pylist()))

@@ -18,11 +18,36 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _BRIEF = 120  # characters
+_NOT_UTF8 = "is not UTF-8"
+_MAX_NAME, _MAX_PATH = 255, 4000  # bytes, on the usual file systems
 
 
 def user_path(path: str | Path) -> Path:
     """A path as a shell reads it: `~` is the user's home; `~name` stays as it is if there is no such user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  where pathlib raises
+
+
+def resolve_path(path: str | Path, error: type[OVPartsError]) -> Path:
+    """The absolute path that a user means; what no file can be called raises `error`."""
+    path = user_path(path)
+    fault = name_fault(str(path))
+    if fault and fault != _NOT_UTF8:
+        raise error(f"{brief(str(path))} {fault}. Give another path.")
+    return path.resolve()
+
+
+def name_fault(path: str) -> str | None:
+    """What keeps a path from being the name of a file everywhere, to follow it; None if nothing does."""
+    if "\0" in path:
+        return "holds a NUL character"
+    names = path.encode("utf-8", "surrogatepass").split(b"/")
+    if max(map(len, names)) > _MAX_NAME or sum(map(len, names)) + len(names) > _MAX_PATH:
+        return f"is longer than {_MAX_NAME} bytes in a name, or {_MAX_PATH} in all"
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return _NOT_UTF8
+    return None
 
 
 def read_json(

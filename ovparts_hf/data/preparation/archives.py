@@ -15,14 +15,12 @@ from tqdm.auto import tqdm
 
 from ...errors import DatasetError
 from ...utils.content import recognise_file
-from ...utils.files import brief, first_line
+from ...utils.files import brief, first_line, name_fault
 
 # what reading damaged or hostile members raises; `struct.error` and Unicode errors among them
 _BROKEN_ARCHIVE = (tarfile.TarError, zlib.error, EOFError, ValueError, ArithmeticError, LookupError, struct.error)
 _BLOCK = 1 << 20
 _LATEST = 2**31 - 1  # seconds since 1970, as far as every file system goes
-_MAX_PATH = 2048  # characters
-_MAX_NAME = 255  # bytes of a file's name on the usual file systems
 
 
 def is_junk(path: str | PurePosixPath) -> bool:
@@ -37,17 +35,6 @@ def content_hint(folder: Path) -> str:
         if kind and ("archive" in kind or "MATLAB" in kind):
             return f" {path.name} in it is {kind}."
     return ""
-
-
-def name_fault(path: str) -> str | None:
-    """What keeps a path from being the name of a file everywhere and of an image; None if nothing does."""
-    try:
-        parts = path.encode("utf-8").split(b"/")
-    except UnicodeEncodeError:
-        return "is not UTF-8"
-    if "\0" in path:
-        return "holds a NUL character"
-    return f"is longer than {_MAX_NAME} bytes" if max(map(len, parts)) > _MAX_NAME or len(path) > _MAX_PATH else None
 
 
 def unpack(archive: Path, folder: Path, progress: bool = False) -> None:

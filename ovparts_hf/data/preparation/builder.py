@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import atomic_folder, user_path
+from ...utils.files import atomic_folder, resolve_path
 from ..rows import instance_features, semantic_features
 from .archives import fingerprint, unpack
 from .release import Listing, Release, ReleaseLayout
@@ -34,7 +34,7 @@ class ReleaseBuilder:
     CARD: ClassVar[Path]
 
     def __init__(self, data_dir: str | Path) -> None:
-        self.source = user_path(data_dir).resolve()
+        self.source = resolve_path(data_dir, DatasetError)
         if not self.source.exists():
             raise DatasetError(f"{self.source} does not exist. Give the release archive or its extracted folder.")
         if self.source.is_dir():

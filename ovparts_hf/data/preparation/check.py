@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from ...errors import DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import user_path
+from ...utils.files import resolve_path
 from ...utils.images import image_size
 from ..consistency import contradiction
 from ..dataset_card import DATA_FOLDER, config_files, content_description, shard_paths, split_card
@@ -84,7 +84,10 @@ def check(
     path: str | Path, releases: Mapping[str, type[ReleaseBuilder]], num_proc: int = 1, progress: bool = True
 ) -> CheckResult:
     """Reads every file of a release or of a prepared dataset; that it cannot be read at all is one of the problems."""
-    path = user_path(path).resolve()
+    try:
+        path = resolve_path(path, DatasetError)
+    except DatasetError as error:
+        return CheckResult(str(path), problems=[str(error)])
     if is_repository(path) or shard_paths(path):
         return _check_prepared(path, releases, num_proc, progress)
     result = CheckResult(str(path))

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import brief
+from ...utils.files import brief, name_fault
 from ...utils.images import image_size
 from ..consistency import contradiction
 from ..masks import LabelMap, check_labels
 from ..rows import Instance, instance_row, semantic_row
 from .annotations import AnnotatedImage, read_few_shot_list, read_instances
-from .archives import content_hint, is_junk, name_fault
+from .archives import content_hint, is_junk
 
 T = TypeVar("T")
 

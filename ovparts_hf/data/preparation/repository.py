@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from ...errors import ConfigurationError, DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import replace_folder, user_path
+from ...utils.files import brief, name_fault, replace_folder, resolve_path
 from ..dataset_card import DATA_FOLDER, render_card
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def write_repository(
     """
     if num_proc < 1:
         raise ConfigurationError(f"num_proc is {num_proc}; give the number of processes, at least 1.")
-    out = user_path(out).resolve()
+    out = resolve_path(out, DatasetError)
     _check_target(out, overwrite)
     work = out.with_name(f".{out.name}.incomplete")
     try:
@@ -166,6 +166,11 @@ def _plan_shards(groups: dict[str, Sequence[Any]]) -> list[Shard]:
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
+    parent = next(folder for folder in (*out.parents, out) if folder.exists())
+    if not parent.is_dir():
+        raise DatasetError(f"{parent} is a file, so there can be no {out}. Give another folder.")
+    if fault := name_fault(f"{out.parent}/.{out.name}.incomplete"):
+        raise DatasetError(f"{brief(str(out))} {fault}. Give another folder.")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not is_repository(out):

@@ -216,6 +216,31 @@ def test_users_that_are_not_there(pascal_archive, tmp_path, monkeypatch):
         PascalPart116(data_dir="~nobody-here/z")
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("a" * 300, "longer than 255 bytes"),
+        ("b" * 250, "longer than 255 bytes"),
+        ("c/" * 3000, "4000 in all"),
+        ("a\0b", "holds a NUL character"),
+        ("\udcff", "is not UTF-8"),
+        ("file/x/y", "file is a file, so there can be no"),
+    ],
+)
+def test_what_no_folder_can_be_called(name, fault, pascal_archive, tmp_path):
+    (tmp_path / "file").touch()
+    path = f"{tmp_path}/{name}"
+    with pytest.raises(DatasetError, match=fault):
+        prepare(pascal_archive, path)
+    fault = "does not exist" if len(name) == 250 or "UTF" in fault or "is a file" in fault else fault
+    with pytest.raises(DatasetError, match=fault):
+        PascalPart116(data_dir=path)
+    assert fault in check(path, RELEASES).problems[0]
+    with pytest.raises(DatasetError):
+        PartDataset.load(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_byte_order_marks(pascal_root, pascal_folder, tmp_path):
     path = pascal_root / "train_16shot.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
