@@ -10,6 +10,7 @@ from dataset_builders import BUILDERS, RELEASES, get_builder
 
 from ..errors import ConfigurationError, HubError
 from ..taxonomy import PartTaxonomy
+from ..utils.files import user_path
 from .base import DATA, NUM_PROC, VISIBILITY, argument, command
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
     "ovparts prepare pascal-part-116 PascalPart116.tar.gz data/pascal-part-116",
     argument("name", choices=BUILDERS, help="which dataset"),
     argument("source", nargs="?", help="release archive, or its extracted folder (not for toy-world)"),
-    argument("out", type=Path, help="folder to make"),
+    argument("out", type=user_path, help="folder to make"),
     NUM_PROC,
     argument("--overwrite", action="store_true", help="replace a dataset prepared there before"),
     argument("--push-to-hub", metavar="REPO", help="owner/name on the Hub; what OUT holds already is pushed as it is"),
@@ -68,7 +69,7 @@ def _push_prepared(folder: Path, repo: str, rights: dict[str, bool]) -> str:
 @command(
     "compare a release or a prepared dataset with what it should hold",
     "ovparts check data/x",
-    argument("path", type=Path, help="archive, extracted folder or prepared dataset"),
+    argument("path", type=user_path, help="archive, extracted folder or prepared dataset"),
     argument("--json", action="store_true", help="print JSON"),
     NUM_PROC,
 )
@@ -77,14 +78,14 @@ def _check(options: Namespace) -> int:
 
     result = check(options.path, RELEASES, options.num_proc)
     print(result.to_json() if options.json else result.to_text())
-    return 0 if result.ok else 1
+    return 0 if result.ok and not result.incomplete else 1
 
 
 @command(
     "draw few-shot training images, so that each part is labelled in at least K of them",
     "ovparts few-shot data/pascal-part-116 outputs/8-shot.json --shots 8 --seed 1",
     DATA,
-    argument("out", type=Path, help="JSON file for `ovparts train few_shot_list=FILE` and `evaluate`"),
+    argument("out", type=user_path, help="JSON file for `ovparts train few_shot_list=FILE` and `evaluate`"),
     argument("--shots", type=int, default=16, help="K"),
     argument("--seed", type=int, default=0, help="random seed"),
 )

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError, ImageError
 from ..taxonomy import PartTaxonomy
+from ..utils.files import user_path
 from .base import argument, command
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         "(default: the model's own vocabulary)",
     ),
     argument("--model", default="toy-trained", help="folder or Hub id; the default knows drawn objects only"),
-    argument("--out", type=Path, default=Path("outputs/predict"), help="folder"),
+    argument("--out", type=user_path, default=Path("outputs/predict"), help="folder"),
     argument("--overlay", action="store_true", help="write overlay.png beside label_map.png"),
     argument("--json", action="store_true", help="write parts.json: scores, areas, masks as COCO's RLE"),
     argument("--threshold", type=float, help="score that a part must exceed, from 0 to 1"),
@@ -60,8 +61,8 @@ def _predict(options: Namespace) -> int:
         try:
             result = segmenter(image, parts, threshold=options.threshold, top_k=options.top_k)
             result.save(folder, options.overlay, options.json)
-        except (ImageError, OSError) as error:
-            tqdm.write(f"ovparts: {error}", file=sys.stderr)
+        except (ImageError, OSError, MemoryError) as error:
+            tqdm.write(f"ovparts: {error or f'{folder.name} needs too much memory.'}", file=sys.stderr)
             failed += 1
         else:
             tqdm.write(f"{folder}: {summary(result)}", file=sys.stdout)
@@ -80,7 +81,7 @@ def summary(result: PartSegmentation) -> str:
 def find_images(sources: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
     """The images of files, folders, globs and URLs, except in `out`, each with a path to name its results by."""
     for source in sources:
-        path = Path(source).expanduser()
+        path = user_path(source)
         if source.lower().startswith(("http://", "https://")):
             name = Path(unquote(urlsplit(source).path)).name
             yield source, Path(name if name.strip(".") else "image")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,10 +11,15 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from ..errors import DatasetError
+from ..utils.images import reading
 
 MODES = {8: ("L", "P"), 16: ("I;16", "I;16B", "I")}
 """Pillow's modes of label maps by their bits: that in which they are stored, and others that can be read."""
 _MIN_POLYGON_NUMBERS = 6  # three points
+_MAX_SHIFT = 60  # of the groups of one run length; a longer one belongs to no image
+_MARGIN = 10_000  # pixels around an image; polygons are cut off there
+_MAX_OUTLINE = 2_000_000  # pixels; pycocotools holds about a hundred bytes for each
+_MAX_FLOAT = 3.4e38  # that of 32 bits, in which boxes are stored
 
 
 @dataclass(frozen=True)
@@ -33,22 +37,33 @@ class LabelMap:
         return cls(values, buffer.getvalue())
 
     @classmethod
-    def from_png(cls, png: bytes, bits: Literal[8, 16], name: str) -> LabelMap:
+    def from_png(
+        cls,
+        png: bytes,
+        bits: Literal[8, 16],
+        name: str,
+        size: tuple[int, int] | None = None,
+        image_name: str = "its image",
+    ) -> LabelMap:
         """Reads a PNG, called `name` in errors, without colour conversion: a palette image yields its indices.
 
-        It must have one channel of just `bits`: at 8 bits the ignore value 65535 would already be lost.
+        It must have one channel of just `bits`: at 8 bits the ignore value 65535 would already be lost. A map of
+        another (height, width) than `size` is refused before it is decoded.
         """
-        try:
-            with Image.open(io.BytesIO(png)) as image:
-                mode = image.mode
-                values = np.asarray(image)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DatasetError(f"{name} is not a whole PNG mask ({error}). Unpack or download it again.") from error
-        if mode not in MODES[bits]:
-            raise DatasetError(
-                f"{name} has image mode {mode}; a mask of this dataset has one channel of {bits} bits "
-                f"({' or '.join(MODES[bits][:2])}). Use the mask files of the release, not converted ones."
-            )
+        advice = "Unpack or download it again."
+        with reading(DatasetError, name, advice, "PNG mask", png), Image.open(io.BytesIO(png)) as image:
+            mode = image.mode
+            if mode not in MODES[bits]:
+                raise DatasetError(
+                    f"{name} has image mode {mode}; a mask of this dataset has one channel of {bits} bits "
+                    f"({' or '.join(MODES[bits][:2])}). Use the mask files of the release, not converted ones."
+                )
+            if size is not None and size != (image.height, image.width):
+                raise DatasetError(
+                    f"{name} is {image.width} x {image.height}, but {image_name} is {size[1]} x {size[0]} pixels "
+                    "(turned upright)."
+                )
+            values = np.asarray(image)
         if mode == MODES[bits][0]:
             return cls(values, png)
         return cls.from_array(values.astype(f"uint{bits}"))
@@ -101,11 +116,43 @@ def encode_segmentation(segmentation: Any, height: int, width: int, name: str) -
     if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
         raise DatasetError(f"The segmentation of {name} is neither a list of polygons nor run lengths.")
     polygons = [polygon for polygon in segmentation if len(polygon) % 2 == 0 and len(polygon) >= _MIN_POLYGON_NUMBERS]
-    if not all(_is_finite(number) for polygon in polygons for number in polygon):
-        raise DatasetError(f"A polygon of {name} holds something that is not a finite number.")
     if not polygons:
         return None
-    return _as_text(coco.merge(coco.frPyObjects(polygons, height, width)))
+    if not all(_is_finite(number) for polygon in polygons for number in polygon):
+        raise DatasetError(f"A polygon of {name} holds something that is not a finite number.")
+    clipped = [_clip(np.array(polygon, float).reshape(-1, 2), height, width) for polygon in polygons]
+    if sum(_outline(points) for points in clipped) > _MAX_OUTLINE:
+        raise DatasetError(f"The polygons of {name} have an outline of more than {_MAX_OUTLINE:,} pixels.")
+    return _as_text(coco.merge(coco.frPyObjects([points.ravel().tolist() for points in clipped], height, width)))
+
+
+def _clip(points: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Cuts what lies far outside the image off a polygon: pycocotools holds every pixel of an outline, or crashes.
+
+    `points` has shape (N, 2), as does the result. The cut runs along the limit, so the inside stays as it was.
+    """
+    for axis, side in ((0, width), (1, height)):
+        for sign, limit in ((1, -_MARGIN), (-1, -_MARGIN - side)):
+            inside = sign * points[:, axis] >= limit
+            if inside.all():
+                continue
+            kept = []
+            for i, point in enumerate(points):
+                before = points[i - 1]
+                if inside[i] != inside[i - 1]:
+                    share = (sign * limit - before[axis]) / (point[axis] - before[axis])
+                    crossing = before + share * (point - before)
+                    crossing[axis] = sign * limit
+                    kept.append(crossing)
+                if inside[i]:
+                    kept.append(point)
+            points = np.array(kept).reshape(-1, 2)
+    return points if len(points) > 2 else np.zeros((3, 2))
+
+
+def _outline(points: np.ndarray) -> float:
+    """The length of a polygon's outline in pixels, as it is drawn."""
+    return np.abs(points - np.roll(points, 1, axis=0)).max(axis=1, initial=0).sum()
 
 
 def _encode_run_lengths(rle: dict[str, Any], height: int, width: int, name: str) -> dict[str, Any]:
@@ -117,7 +164,7 @@ def _encode_run_lengths(rle: dict[str, Any], height: int, width: int, name: str)
         lengths = counts if isinstance(counts, list) else _run_lengths(counts)
     except AttributeError as error:
         raise DatasetError(f"The run lengths of {name} cannot be decoded.") from error
-    total = sum(lengths) if all(isinstance(length, int) and length >= 0 for length in lengths) else None
+    total = sum(lengths) if all(type(length) is int and length >= 0 for length in lengths) else None
     if total != height * width:  # pycocotools would leave the rest of the mask to chance
         raise DatasetError(f"The run lengths of {name} do not add up to {height} x {width} pixels.")
     return _as_text(coco.frPyObjects({"size": [height, width], "counts": lengths}, height, width))
@@ -133,7 +180,7 @@ def _run_lengths(compressed: str) -> list[int]:
             bits = character - 48
             value |= (bits & 0x1F) << shift
             shift += 5
-            if not bits & 0x20:
+            if not bits & 0x20 or shift > _MAX_SHIFT:
                 break
             character = next(characters, 0)
         if bits & 0x10:
@@ -143,7 +190,7 @@ def _run_lengths(compressed: str) -> list[int]:
 
 
 def _is_finite(number: Any) -> bool:
-    return isinstance(number, (int, float)) and math.isfinite(number)
+    return type(number) in (int, float) and abs(number) <= _MAX_FLOAT
 
 
 def _as_text(rle: dict[str, Any]) -> dict[str, Any]:

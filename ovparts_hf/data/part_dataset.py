@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +19,14 @@ from PIL import Image
 from ..errors import DatasetError, HubError, TaxonomyError
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
+from ..utils.files import atomic_write, resolve_path, user_path
 from ..utils.hub import hub_errors
 from ..utils.images import decode_image
 from .dataset_card import FEW_SHOT_SHARDS, shard_paths
 from .masks import decode_label_map, decode_rle
 from .records import Level, Record, RowLabels, evaluation_records, training_records
 
+_PATTERN = re.compile(r"[\[\]*?]|::")
 _LABEL_COLUMNS = {
     "semantic": ["image_id", "parts", "objects", "object_parts"],
     "instance": ["image_id", "parts", "instances"],
@@ -84,14 +89,16 @@ class PartDataset:
             DatasetError: It is neither, or not a prepared dataset.
             TaxonomyError: Its taxonomy.json is not a taxonomy, or not that of its data.
         """
-        folder = Path(name_or_path).expanduser()
+        folder = resolve_path(name_or_path, DatasetError)
         if not folder.is_dir():
             folder = _download(str(name_or_path), cache_dir, revision)
         if not (folder / "taxonomy.json").is_file():
             fault = "is not a prepared dataset: it has no taxonomy.json"
             raise DatasetError(f"{name_or_path} {fault}. Make one with `ovparts prepare`.")
         taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
-        splits = datasets.load_dataset(str(folder.resolve()), cache_dir=cache_dir and str(cache_dir))
+        splits = datasets.load_dataset(
+            str(_without_patterns(folder, cache_dir)), cache_dir=cache_dir and str(cache_dir)
+        )
         few_shot = [pq.read_table(path, columns=["image_id"]) for path in shard_paths(folder, FEW_SHOT_SHARDS)]
         return cls(taxonomy, splits, frozenset(i for table in few_shot for i in table["image_id"].to_pylist()))
 
@@ -210,6 +217,22 @@ def _without_decoding(rows: datasets.Dataset) -> datasets.Dataset:
         if isinstance(feature, datasets.Image):
             rows = rows.cast_column(column, datasets.Image(decode=False))
     return rows
+
+
+def _without_patterns(folder: Path, cache_dir: str | Path | None) -> Path:
+    """The folder, or if its path holds what `datasets` takes for a pattern or an address, a folder of links to it."""
+    if not _PATTERN.search(str(folder)):
+        return folder
+    cache = user_path(cache_dir or datasets.config.HF_DATASETS_CACHE)
+    links = cache / "links" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    names = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    for stale in [path for path in links.rglob("*") if path.is_symlink() and path.relative_to(links) not in names]:
+        stale.unlink(missing_ok=True)
+    for name in names:
+        if not (links / name).is_symlink():  # unique names first, for processes that do the same
+            with atomic_write(links / name) as link:
+                link.symlink_to(folder / name)
+    return links
 
 
 def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -11,9 +12,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OVPartsError
+from .content import recognise_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_BRIEF = 120  # characters
+_NOT_UTF8 = "is not UTF-8"
+_MAX_NAME, _MAX_PATH = 255, 4000  # bytes, on the usual file systems
+
+
+def user_path(path: str | Path) -> Path:
+    """A path as a shell reads it: `~` is the user's home; `~name` stays as it is if there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  where pathlib raises
+
+
+def resolve_path(path: str | Path, error: type[OVPartsError]) -> Path:
+    """The absolute path that a user means; what no file can be called raises `error`."""
+    path = user_path(path)
+    fault = name_fault(str(path))
+    if fault and fault != _NOT_UTF8:
+        raise error(f"{brief(str(path))} {fault}. Give another path.")
+    return path.resolve()
+
+
+def name_fault(path: str) -> str | None:
+    """What keeps a path from being the name of a file everywhere, to follow it; None if nothing does."""
+    if "\0" in path:
+        return "holds a NUL character"
+    names = path.encode("utf-8", "surrogatepass").split(b"/")
+    if max(map(len, names)) > _MAX_NAME or sum(map(len, names)) + len(names) > _MAX_PATH:
+        return f"is longer than {_MAX_NAME} bytes in a name, or {_MAX_PATH} in all"
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return _NOT_UTF8
+    return None
 
 
 def read_json(
@@ -24,10 +58,12 @@ def read_json(
     A file that is unreadable or not valid raises `error`, which calls it `name` or by its path and ends with `advice`.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"), **options)
+        return json.loads(user_path(path).read_text(encoding="utf-8-sig"), **options)
     except (OSError, ValueError, RecursionError) as cause:
         fault = "cannot be read" if isinstance(cause, OSError) else "is not valid JSON"
         reason = getattr(cause, "strerror", None) or first_line(cause)
+        kind = recognise_file(user_path(path))
+        reason = f"it is {kind}" if kind else reason
         raise error(f"{name or path} {fault}: {reason}{f'. {advice}' if advice else ''}") from cause
 
 
@@ -35,6 +71,12 @@ def first_line(error: BaseException) -> str:
     """The first line of an exception's message that is not blank, or else the exception's name."""
     lines = (line.strip() for line in str(error).splitlines())
     return next((line for line in lines if line), type(error).__name__)
+
+
+def brief(value: Any) -> str:
+    """`repr` of what an untrusted file holds, shortened in the middle."""
+    text = repr(value)
+    return text if len(text) <= _BRIEF else f"{text[: _BRIEF // 2]}...{text[-_BRIEF // 4 :]}"
 
 
 @contextmanager

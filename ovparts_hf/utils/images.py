@@ -7,16 +7,17 @@ import io
 import os
 import struct
 import warnings
-from http.client import HTTPException
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from ..errors import DatasetError, ImageError
+from ..errors import DatasetError, ImageError, OVPartsError
+from .content import recognise, recognise_file
+from .download import download, without_secrets
+from .files import first_line, user_path
 
 ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
 """A PIL image; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
@@ -24,13 +25,12 @@ ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
 MAX_PIXELS = 2**26  # largest image by default, 67 megapixels
 MAX_DOWNLOAD = 2**27  # bytes
 SECONDS = 30  # to wait for a server that does not respond
+MAX_SECONDS = 120  # for all of a download
 NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # without pixels, or needing other programs
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
-_BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error)
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap height and width
 _STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or from two lenses: the first one counts
-_URL = "!#$%&'()*+,/:;=?@[]~"  # what has a meaning in an address; spaces and letters beyond ASCII are escaped
 _WHITE = (255, 255, 255, 255)
 
 
@@ -54,19 +54,38 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
     elif isinstance(source, Image.Image):
         image, name = source, "The image"
     elif isinstance(source, str) and source.lower().startswith(("http://", "https://")):
-        image, name = _identify(io.BytesIO(_download(source)), source), source
+        name = without_secrets(source)
+        image = _identify(io.BytesIO(download(source, MAX_DOWNLOAD, SECONDS, MAX_SECONDS)), name)
     elif isinstance(source, str | Path):
         image, name = _identify(_existing(Path(source)), str(source)), str(source)
     else:
         given = type(source).__name__
         raise ImageError(f"An image is a PIL image, a numpy array, a path or a URL; a {given} was given.")
-    with contextlib.nullcontext() if image is source else image:  # only what was opened here is closed here
+    closing = contextlib.nullcontext() if image is source else image  # only what was opened here is closed here
+    with closing, reading(ImageError, name, "Save or download it again."):
         _check(image, name, max_pixels)
-        try:
-            return _upright_rgb(image)
-        except _BROKEN as error:
-            reason = str(error) or "its file was closed before it was read"
-            raise ImageError(f"{name} is not a whole image ({reason}). Save or download it again.") from error
+        return _upright_rgb(image)
+
+
+@contextlib.contextmanager
+def reading(
+    error: type[OVPartsError], name: str, advice: str, kind: str = "image", data: bytes | None = None
+) -> Iterator[None]:
+    """Turns whatever Pillow and its plugins raise, which may be anything, into an `error` about the file `name`."""
+    try:
+        yield
+    except OVPartsError:
+        raise
+    except UnidentifiedImageError as cause:
+        found = None if data is None else recognise(data)
+        reason = f"; it is {found}." if found else f" (in no format that can be read). {advice}"
+        raise error(f"{name} is not a whole {kind}{reason}") from cause
+    except _BROKEN as cause:
+        reason = str(cause) or "its file was closed before it was read"
+        raise error(f"{name} is not a whole {kind} ({reason}). {advice}") from cause
+    except Exception as cause:
+        reason = f"{type(cause).__name__}: {first_line(cause)}"
+        raise error(f"{name} cannot be read: {reason}. {advice}") from cause
 
 
 def decode_image(data: bytes) -> Image.Image:
@@ -77,14 +96,12 @@ def decode_image(data: bytes) -> Image.Image:
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
     """Upright (height, width) of an image file of a dataset, called `name` in errors, after seeing that it is whole."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            sideways = _orientation(image) in _SIDEWAYS
-            image.draft("L", (1, 1))  # the cheapest decoding that still reads all of a JPEG
-            image.load()
-    except _BROKEN as error:
-        raise DatasetError(f"{name} is not a whole image ({error}). Unpack or download it again.") from error
+    advice = "Unpack or download it again."
+    with reading(DatasetError, name, advice, data=data), Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        sideways = _orientation(image) in _SIDEWAYS
+        image.draft("L", (1, 1))  # the cheapest decoding that still reads all of a JPEG
+        image.load()
     return (width, height) if sideways else (height, width)
 
 
@@ -108,24 +125,12 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _existing(path: Path) -> Path:
-    path = path.expanduser()
+    path = user_path(path)
     if os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
         raise ImageError(f"{path} is a folder; name an image in it.")
     if not os.path.isfile(path):  # noqa: PTH113
         raise ImageError(f"{path} does not exist.")
     return path
-
-
-def _download(url: str) -> bytes:
-    request = Request(quote(url, safe=_URL), headers={"User-Agent": "ovparts_hf"})
-    try:
-        with urlopen(request, timeout=SECONDS) as response:
-            data = response.read(MAX_DOWNLOAD + 1)
-    except (OSError, ValueError, HTTPException) as error:
-        raise ImageError(f"{url} cannot be downloaded ({error}). Check the address, or give a file.") from error
-    if len(data) > MAX_DOWNLOAD:
-        raise ImageError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB. Download and shrink it first.")
-    return data
 
 
 def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
@@ -134,11 +139,14 @@ def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
             return Image.open(file)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is in no format that can be read as an image. Save it as JPEG or PNG.") from error
+        kind = recognise(file.getvalue()) if isinstance(file, io.BytesIO) else recognise_file(file)
+        advice = f"It is {kind}." if kind else "Save it as JPEG or PNG."
+        raise ImageError(f"{name} is in no format that can be read as an image. {advice}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} has far too many pixels ({error}). Give a smaller one.") from error
-    except _BROKEN as error:
-        raise ImageError(f"{name} cannot be read as an image ({error}). Save it as JPEG or PNG.") from error
+    except Exception as error:  # a plugin may raise anything
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ImageError(f"{name} cannot be read: {reason}. Save it as JPEG or PNG.") from error
 
 
 def _check(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -155,8 +163,12 @@ def _check(image: Image.Image, name: str, max_pixels: int) -> None:
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
     image.load()
-    with contextlib.suppress(*_BROKEN_EXIF):
+    try:
         image = ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
+    except Exception:
+        pass  # broken EXIF counts as none
     if image.mode == "F" or image.mode.startswith("I"):
         image = _eight_bits(image)
     if "A" in image.getbands() or "transparency" in image.info:
@@ -166,7 +178,7 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int | None:
-    with contextlib.suppress(*_BROKEN_EXIF):
+    with contextlib.suppress(Exception):
         return image.getexif().get(ExifTags.Base.Orientation)
     return None
 

@@ -14,7 +14,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from ..errors import ConfigurationError, HubError
-from .files import read_json
+from .files import read_json, user_path
 from .hub import RepositoryType, hub_errors
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def push_folder(
     and the next one does not send again what has arrived. The same commit deletes weights and shards of an earlier push
     that the folder lacks; other files of the repository stay.
     """
-    folder = Path(folder).expanduser()
+    folder = user_path(folder)
     destination = Destination(repo_id, _repository_type(folder), public, i_have_the_rights)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     included = _DATASET_FILES if destination.repo_type == "dataset" else None

@@ -39,7 +39,7 @@ def test_neither_help_nor_datasets_load_torch(pascal_archive, tmp_path):
             for arguments in ([], ["evaluate"], ["unknown"], ["check", "x", "--jsn"], ["prepare", "no-data", "x"])
         ),
         (["check", nowhere], 1),
-        (["check", str(pascal_archive)], 0),
+        (["check", str(pascal_archive)], 1),
         (["prepare", "pascal-part-116", str(pascal_archive), data], 0),
         (["check", data, "--json"], 0),
     ]

@@ -49,6 +49,18 @@ def test_only_the_label_map_is_written_unless_more_is_asked_for(photos, tmp_path
     assert written(out) == ["first/label_map.png"]
 
 
+@pytest.mark.parametrize("error", [IndexError, RuntimeError, TypeError, MemoryError])
+def test_what_an_image_plugin_raises_does_not_stop_the_others(error, photos, tmp_path, capsys, monkeypatch):
+    def fail(image):
+        raise error("in a plugin")
+
+    Image.new("RGB", (8, 8)).save(photos / "broken.bmp")
+    monkeypatch.setattr("PIL.BmpImagePlugin.BmpImageFile.load", fail)
+    assert main(["predict", str(photos), *PARTS, "--out", str(tmp_path / "out")]) == 1
+    assert written(tmp_path / "out") == ["first/label_map.png", "sub/second/label_map.png"]
+    assert f"broken.bmp cannot be read: {error.__name__}: in a plugin" in capsys.readouterr().err
+
+
 def test_failed_images_do_not_stop_the_others(photos, tmp_path, capsys):
     (photos / "broken.png").write_text("no image")
     out = tmp_path / "out"

@@ -17,6 +17,7 @@ from ovparts_hf.data.masks import (
     decode_label_map,
     decode_rle,
     encode_segmentation,
+    is_box,
     present_labels,
 )
 from ovparts_hf.errors import DatasetError
@@ -110,3 +111,36 @@ def test_polygons_may_leave_the_image():
     mask = decode_rle(encode_segmentation([[-5.0, -5.0, 5.0, -5.0, 5.0, 5.0, -5.0, 5.0]], 10, 10, "x"))
     assert mask[:4, :4].all()
     assert not mask[6:, 6:].any()
+
+
+@pytest.mark.parametrize("far", [3e4, 1e9, 1e18, 1e38, 10**30])
+def test_polygons_far_outside_keep_their_inside(far):
+    """pycocotools takes memory for every pixel of an outline, and crashes when one does not fit an integer."""
+    left_half = [-far, -far, 6, -far, 6, far, -far, far]
+    mask = decode_rle(encode_segmentation([left_half], 10, 12, "x"))
+    assert mask[:, :5].all()
+    assert not mask[:, 7:].any()
+    assert not decode_rle(encode_segmentation([[far, far, far, 2 * far, 2 * far, far]], 10, 12, "x")).any()
+
+
+def test_polygons_near_the_image_are_not_touched():
+    polygon = np.random.default_rng(0).uniform(-5000, 5000, 40).tolist()
+    expected = coco.decode(coco.frPyObjects([polygon], 90, 120))[:, :, 0].astype(bool)
+    np.testing.assert_array_equal(decode_rle(encode_segmentation([polygon], 90, 120, "x")), expected)
+
+
+def test_outlines_that_would_fill_the_memory_are_refused():
+    with pytest.raises(DatasetError, match="polygons of x have an outline of more than 2,000,000 pixels"):
+        encode_segmentation([[-9000, 1, 9000, 2] * 10_000], 90, 120, "x")
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), True, "1"])
+def test_numbers_that_are_none(number):
+    with pytest.raises(DatasetError, match="not a finite number"):
+        encode_segmentation([[number] * 6], 10, 10, "x")
+    assert not is_box([0, 0, 1, number])
+
+
+def test_endless_run_lengths_are_refused_at_once():
+    with pytest.raises(DatasetError, match="do not add up"):
+        encode_segmentation({"size": [10, 10], "counts": "o" * 1_000_000}, 10, 10, "x")

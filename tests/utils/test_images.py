@@ -113,6 +113,7 @@ def test_arrays(shape):
         ("no-such-file.jpg", "no-such-file.jpg does not exist"),
         ("long" * 2000, "long does not exist"),
         ("null\0.jpg", "does not exist"),
+        ("~nobody-here/a.jpg", "~nobody-here/a.jpg does not exist"),
     ],
 )
 def test_anything_else_is_refused(source, message):
@@ -137,6 +138,29 @@ def test_folders_broken_and_cut_files_are_refused(tmp_path):
     cut.write_bytes(cut.read_bytes()[:-300])
     with pytest.raises(ImageError, match="is not a whole image"):
         load_image(str(cut))
+
+
+PLUGIN_ERRORS = [IndexError("list index"), RuntimeError("codec"), TypeError("None"), MemoryError(), KeyError(3)]
+
+
+@pytest.mark.parametrize("step", ["open", "load", "n_frames"])
+@pytest.mark.parametrize("error", PLUGIN_ERRORS, ids=repr)
+def test_whatever_a_plugin_raises_is_one_error(step, error, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise error
+
+    path = tmp_path / "image.png"
+    make_image().save(path)
+    if step == "open":
+        monkeypatch.setitem(Image.OPEN, "PNG", (fail, Image.OPEN["PNG"][1]))
+    else:
+        plugin, ignore = type(Image.open(path)), lambda image, value: None
+        monkeypatch.setattr(plugin, step, fail if step == "load" else property(fail, ignore), raising=False)
+    with pytest.raises(ImageError, match=rf"image.png (cannot be read: {type(error).__name__}|is in no format)"):
+        load_image(path)
+    if step != "n_frames":
+        with pytest.raises(DatasetError, match=rf"a.png (cannot be read: {type(error).__name__}|is not a whole image)"):
+            image_size(path.read_bytes(), "a.png")
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tiff"])

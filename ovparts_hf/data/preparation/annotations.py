@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import DatasetError
-from ...utils.files import read_json
+from ...utils.files import brief, read_json
 from ..masks import box_of, encode_segmentation, is_box
 from ..rows import Instance
 
@@ -32,13 +32,16 @@ class Annotation:
         """Decodes the annotation of an image of this size; None if no usable polygon is left."""
         if not 0 <= self.category < num_objects:
             allowed = f"object ids run from 0 to {num_objects - 1}"
-            raise DatasetError(f"{self.name} has the unknown category_id {self.category}; {allowed}.")
+            raise DatasetError(f"{self.name} has the unknown category_id {brief(self.category)}; {allowed}.")
         if self.ignored:
             raise DatasetError(f"{self.name} is marked with 'ignore', which the benchmark does not know. Remove it.")
         if self.bbox is not None and not is_box(self.bbox):
-            raise DatasetError(f"{self.name} has bbox {self.bbox!r}; it must be four numbers: x, y, width, height.")
+            raise DatasetError(
+                f"{self.name} has bbox {brief(self.bbox)}; it must be four numbers: x, y, width, height."
+            )
         mask = encode_segmentation(json.loads(self.segmentation), height, width, self.name)
-        return None if mask is None else Instance(self.category, self.bbox or box_of(mask), mask)
+        box = box_of(mask) if mask and self.bbox is None else self.bbox
+        return None if mask is None else Instance(self.category, [float(number) for number in box], mask)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def read_instances(path: Path, name: str) -> tuple[list[AnnotatedImage], list[st
         _check_entry(entry, _ANNOTATION_KEYS | {"segmentation": str}, f"annotations[{position}] of {name}")
     annotations = defaultdict(list)
     for entry in data["annotations"]:
-        label, ignored = f"Annotation {entry['id']} of {name}", entry.get("ignore", 0) != 0
+        label, ignored = f"Annotation {brief(entry['id'])} of {name}", entry.get("ignore", 0) != 0
         annotation = Annotation(label, entry["category_id"], entry.get("bbox"), ignored, entry["segmentation"])
         annotations[entry["image_id"]].append(annotation)
     images = [
@@ -99,18 +102,25 @@ def _compact(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _check_entry(entry: Any, keys: dict[str, type], name: str) -> None:
     for key, kind in keys.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
+        if not isinstance(entry, dict) or type(entry.get(key)) is not kind:  # true is an int too
             raise DatasetError(f"{name} needs a {key!r} of type {kind.__name__}.")
 
 
 def _inconsistencies(data: dict[str, Any], name: str) -> list[str]:
     known = {entry["id"] for entry in data["images"]}
     return [
-        *(f"{name} lists image id {i} more than once." for i in _repeated(entry["id"] for entry in data["images"])),
-        *(f"{name} lists {file!r} more than once." for file in _repeated(e["file_name"] for e in data["images"])),
-        *(f"{name} uses annotation id {i} more than once." for i in _repeated(e["id"] for e in data["annotations"])),
         *(
-            f"Annotation {entry['id']} of {name} belongs to image id {entry['image_id']}, which is not listed."
+            f"{name} lists image id {brief(i)} more than once."
+            for i in _repeated(entry["id"] for entry in data["images"])
+        ),
+        *(f"{name} lists {brief(file)} more than once." for file in _repeated(e["file_name"] for e in data["images"])),
+        *(
+            f"{name} uses annotation id {brief(i)} more than once."
+            for i in _repeated(e["id"] for e in data["annotations"])
+        ),
+        *(
+            f"Annotation {brief(entry['id'])} of {name} belongs to image id {brief(entry['image_id'])}, "
+            "which is not listed."
             for entry in data["annotations"]
             if entry["image_id"] not in known
         ),

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import atomic_folder
+from ...utils.files import atomic_folder, resolve_path
 from ..rows import instance_features, semantic_features
 from .archives import fingerprint, unpack
-from .release import Release, ReleaseLayout
+from .release import Listing, Release, ReleaseLayout
 from .repository import RowSource
 
 if TYPE_CHECKING:
     import datasets
 
 logger = logging.getLogger(__name__)
+
+_SAMPLE = 100  # images whose parts are compared with their objects before the others are read
+_TOLERATED = 0.05  # share of them, since no annotation is without mistakes; `check` lists every one
 
 
 class ReleaseBuilder:
@@ -31,7 +34,7 @@ class ReleaseBuilder:
     CARD: ClassVar[Path]
 
     def __init__(self, data_dir: str | Path) -> None:
-        self.source = Path(data_dir).expanduser().resolve()
+        self.source = resolve_path(data_dir, DatasetError)
         if not self.source.exists():
             raise DatasetError(f"{self.source} does not exist. Give the release archive or its extracted folder.")
         if self.source.is_dir():
@@ -56,7 +59,9 @@ class ReleaseBuilder:
             count = len(listing.problems) - 1
             others = f" (and {count} more problems; `ovparts check` lists them)" if count else ""
             raise DatasetError(listing.problems[0] + others)
-        for note in listing.notes:
+        _refuse_contradictions(release, listing)
+        shortfall = self.LAYOUT.shortfall({split: len(images) for split, images in listing.images.items()})
+        for note in (*listing.notes, *[shortfall] * bool(shortfall)):
             logger.warning(note)
         train = listing.images.pop("train")
         groups = {
@@ -64,6 +69,16 @@ class ReleaseBuilder:
             "train-rest": [image for image in train if image.image_id not in listing.few_shot_ids],
         }
         return RowSource(groups | listing.images, release.row)
+
+
+def _refuse_contradictions(release: Release, listing: Listing) -> None:
+    """Looks at images spread over the release before all are read: ids that mean other classes do so in most."""
+    images = [image for images in listing.images.values() for image in images]
+    images = images[:: -(-len(images) // _SAMPLE)]
+    faults = [release.contradiction(image, release.row(image)) for image in images]
+    faults = [fault for fault in faults if fault]
+    if len(faults) > _TOLERATED * len(images):
+        raise DatasetError(f"{faults[0]} (So are {len(faults)} of {len(images)} images that were compared.)")
 
 
 def unpacked(source: Path, folder: Path, progress: bool = False) -> Path:

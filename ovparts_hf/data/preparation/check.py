@@ -17,7 +17,9 @@ from tqdm.auto import tqdm
 
 from ...errors import DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
+from ...utils.files import resolve_path
 from ...utils.images import image_size
+from ..consistency import contradiction
 from ..dataset_card import DATA_FOLDER, config_files, content_description, shard_paths, split_card
 from ..masks import LabelMap, check_labels, encode_segmentation
 from ..rows import Instance, instance_row, semantic_row
@@ -48,6 +50,7 @@ class CheckResult:
     expected_from: str = "paper"  # for comparison, since a release may hold a part of the images; or "card": a must
     splits: list[SplitCheck] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    incomplete: str | None = None  # which splits of a release have fewer images than expected, in a sentence
     notes: list[str] = field(default_factory=list)  # oddities that do no harm
 
     @property
@@ -70,7 +73,9 @@ class CheckResult:
             lines.append(f"{split.split:<24}{split.found:>8}{expected:>20}  {files}".rstrip())
         lines.extend(f"note: {note}" for note in self.notes)
         count = f"{len(self.problems)} problem{'' if len(self.problems) == 1 else 's'}"
-        lines.append(f"{count}:" if self.problems else "No problem.")
+        if self.incomplete:
+            lines.append(f"warning: {self.incomplete}")
+        lines.append(f"{count}:" if self.problems else "No other problem." if self.incomplete else "No problem.")
         lines.extend(f"- {problem}" for problem in self.problems)
         return "\n".join(lines)
 
@@ -79,9 +84,12 @@ def check(
     path: str | Path, releases: Mapping[str, type[ReleaseBuilder]], num_proc: int = 1, progress: bool = True
 ) -> CheckResult:
     """Reads every file of a release or of a prepared dataset; that it cannot be read at all is one of the problems."""
-    path = Path(path).expanduser().resolve()
+    try:
+        path = resolve_path(path, DatasetError)
+    except DatasetError as error:
+        return CheckResult(str(path), problems=[str(error)])
     if is_repository(path) or shard_paths(path):
-        return _check_prepared(path, num_proc, progress)
+        return _check_prepared(path, releases, num_proc, progress)
     result = CheckResult(str(path))
     with tempfile.TemporaryDirectory(prefix="ovparts-check-") as scratch:
         try:
@@ -124,6 +132,7 @@ def _check_release(
         expected = layout.images_in_paper.get(split)
         result.splits.append(SplitCheck(split, len(images), expected, listing.found[split]))
     result.splits.append(SplitCheck("train (few_shot_16)", len(listing.few_shot_ids), None))
+    result.incomplete = layout.shortfall({split.split: split.found for split in result.splits})
     result.problems.extend(listing.problems)
     result.notes.extend(listing.notes)
     images = [image for images in listing.images.values() for image in images]
@@ -133,10 +142,14 @@ def _check_release(
 
 
 def _image_problems(release: Release, image: ListedImage) -> list[str]:
-    return release.examine(image)[1]
+    row, problems = release.examine(image)
+    fault = release.contradiction(image, row) if row else None
+    return [*problems, *[fault] * bool(fault)]
 
 
-def _check_prepared(folder: Path, num_proc: int, progress: bool) -> CheckResult:
+def _check_prepared(
+    folder: Path, releases: Mapping[str, type[ReleaseBuilder]], num_proc: int, progress: bool
+) -> CheckResult:
     """Compares every row with the card, the taxonomy and its own maps."""
     result = CheckResult(str(folder), kind="prepared", expected_from="card")
     sizes = {path: _group_sizes(path) for path in shard_paths(folder)}
@@ -157,6 +170,10 @@ def _check_prepared(folder: Path, num_proc: int, progress: bool) -> CheckResult:
     for image_ids, problems in tqdm(found, total=len(tasks), desc="Checking", unit=" groups", disable=not progress):
         ids.update(image_ids)
         result.problems.extend(problems)
+    if taxonomy.name in releases:
+        found = {split.split: split.found for split in result.splits}
+        shortfall = releases[taxonomy.name].LAYOUT.shortfall(found)
+        result.notes.extend([shortfall] * bool(shortfall))
     result.problems.extend(f"image_id {i!r} occurs {count} times." for i, count in ids.items() if count > 1)
     return result
 
@@ -201,10 +218,7 @@ def _row_problems(row: dict[str, Any], taxonomy: PartTaxonomy, name: str) -> Pro
     image = row["image"]["bytes"]
     size = problems.attempt(image_size, image, f"{name}, image")
     columns = [column for column in ("object_map", "part_map") if column in row]
-    maps = {column: problems.attempt(_stored_map, row, column, taxonomy, name) for column in columns}
-    for column, label_map in maps.items():
-        if size and label_map and label_map.values.shape != size:
-            problems.append(f"{name}: {column} has shape {label_map.values.shape}, image {size}.")
+    maps = {column: problems.attempt(_stored_map, row, column, taxonomy, name, size) for column in columns}
     for instance in row.get("instances", ()) if size else ():
         problems.attempt(encode_segmentation, instance["mask"], *size, f"an instance of {name}")
     if problems:
@@ -217,11 +231,15 @@ def _row_problems(row: dict[str, Any], taxonomy: PartTaxonomy, name: str) -> Pro
     changed = [column for column in _LABEL_COLUMNS if expected.get(column) != row.get(column)]
     if changed:
         problems.append(f"{name}: the columns {changed} do not agree with the maps.")
+    elif fault := contradiction(row, taxonomy):
+        problems.append(f"{name}, part_map {fault}")
     return problems
 
 
-def _stored_map(row: dict[str, Any], column: str, taxonomy: PartTaxonomy, name: str) -> LabelMap:
-    label_map = LabelMap.from_png(row[column]["bytes"], taxonomy.mask_bits, f"{name}, {column}")
+def _stored_map(
+    row: dict[str, Any], column: str, taxonomy: PartTaxonomy, name: str, size: tuple[int, int] | None
+) -> LabelMap:
+    label_map = LabelMap.from_png(row[column]["bytes"], taxonomy.mask_bits, f"{name}, {column}", size)
     classes = taxonomy.part_classes if column == "part_map" else taxonomy.object_classes
     check_labels(label_map.values, len(classes), taxonomy.ignore_index, f"{name}, {column}")
     return label_map

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -9,11 +10,13 @@ from typing import Any, TypeVar
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
+from ...utils.files import brief, name_fault
 from ...utils.images import image_size
+from ..consistency import contradiction
 from ..masks import LabelMap, check_labels
 from ..rows import Instance, instance_row, semantic_row
 from .annotations import AnnotatedImage, read_few_shot_list, read_instances
-from .archives import is_junk
+from .archives import content_hint, is_junk
 
 T = TypeVar("T")
 
@@ -53,6 +56,15 @@ class ReleaseLayout:
         """All files and folders of the top folder that are read."""
         return (self.images, *self.mask_folders, *self.instance_files.values(), self.few_shot_list)
 
+    def shortfall(self, found: Mapping[str, int]) -> str | None:
+        """Which splits have fewer images than the release, as the literature counts them; None if none has."""
+        missing = [
+            f"{split} has {found.get(split, 0):,} of {expected:,} images"
+            for split, expected in self.images_in_paper.items()
+            if found.get(split, 0) < expected
+        ]
+        return f"Incomplete: {', '.join(missing)}." if missing else None
+
     def find_root(self, folder: Path) -> Path:
         """The top folder of the release: `folder` itself, or one of its known names inside it."""
         for name in self.folder_names:
@@ -62,7 +74,7 @@ class ReleaseLayout:
             return folder
         raise DatasetError(
             f"{folder} neither holds a folder {' or '.join(self.folder_names)} nor is one: there is no "
-            f"{' or '.join(self.entries[:2])} in it."
+            f"{' or '.join(self.entries[:2])} in it.{content_hint(folder)}"
         )
 
 
@@ -109,19 +121,20 @@ class Release:
             raise DatasetError(problems[0])
         return row
 
+    def contradiction(self, image: ListedImage, row: dict[str, Any]) -> str | None:
+        """Tells if the parts of an image are not where the objects are that they belong to."""
+        fault = contradiction(row, self.taxonomy)
+        return fault and f"{self._name(self._path(self.layout.part_maps, image, '.png'))} {fault}"
+
     def examine(self, image: ListedImage) -> tuple[dict[str, Any], Problems]:
         """The row of an image, and everything that is wrong with it; with a problem the row is empty."""
         problems = Problems()
         path = self._path(self.layout.images, image, ".jpg")
-        data = path.read_bytes()
+        data = problems.attempt(self._bytes, path)
+        if data is None:
+            return {}, problems
         size = problems.attempt(image_size, data, self._name(path))
-        maps = {folder: problems.attempt(self._label_map, folder, image) for folder in self.layout.mask_folders}
-        for folder, label_map in maps.items():
-            if size and label_map and label_map.values.shape != size:
-                problems.append(
-                    f"{self._name(self._path(folder, image, '.png'))} is {_format_size(label_map.values.shape)}, but "
-                    f"{self._name(path)} is {_format_size(size)} pixels (turned upright)."
-                )
+        maps = {folder: problems.attempt(self._label_map, folder, image, size) for folder in self.layout.mask_folders}
         instances = self._instances(image, size, problems)
         if problems:
             return {}, problems
@@ -139,8 +152,13 @@ class Release:
                 stems[folder] = _stems(path, ".jpg" if folder == self.layout.images else ".png")
                 listing.found[split][folder] = len(stems[folder])
             else:
-                listing.problems.append(f"{self._name(path)} is missing; the release has this folder.")
+                fault = "is a file" if path.exists() else "is missing"
+                hint = content_hint(path.parent if path.parent.is_dir() else self.root)
+                listing.problems.append(f"{self._name(path)} {fault}; the release has this folder.{hint}")
         self._note_unpaired_files(split, stems, listing)
+        for stem in sorted(set().union(*stems.values())):
+            if fault := name_fault(stem):
+                listing.problems.append(f"The name {stem!r} of a file in {split} {fault}. Rename its files.")
         complete = len(stems) == len(self.layout.mask_folders) + 1
         present = set.intersection(*stems.values()) if complete else set()
         if self.layout.instance_files:
@@ -174,8 +192,8 @@ class Release:
         listing.problems.extend(inconsistencies)
         folder = self.root / self.layout.images / self.layout.split_folders[split]
         for image in annotated:
-            if not (folder / image.file_name).is_file():
-                fault = f"lists {image.file_name!r}, which {self._name(folder)} lacks"
+            if not os.path.isfile(folder / image.file_name):  # noqa: PTH113  is False, where pathlib raises
+                fault = f"lists {brief(image.file_name)}, which {self._name(folder)} lacks"
                 listing.problems.append(f"{self._name(path)} {fault}.")
         by_stem = {PurePosixPath(image.file_name).stem: image for image in annotated}
         unlisted = sorted(present - by_stem.keys())
@@ -204,12 +222,20 @@ class Release:
 
     def _read(self, read: Callable[[Path, str], T], path: Path) -> T:
         if not path.is_file():
-            raise DatasetError(f"{self._name(path)} is missing; the release has this file.")
+            fault = "is a folder" if path.exists() else "is missing"
+            raise DatasetError(f"{self._name(path)} {fault}; the release has this file.")
         return read(path, self._name(path))
 
-    def _label_map(self, folder: str, image: ListedImage) -> LabelMap:
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DatasetError(f"{self._name(path)} cannot be read: {error.strerror}.") from error
+
+    def _label_map(self, folder: str, image: ListedImage, size: tuple[int, int] | None) -> LabelMap:
         path = self._path(folder, image, ".png")
-        label_map = LabelMap.from_png(path.read_bytes(), self.taxonomy.mask_bits, self._name(path))
+        image_name = self._name(self._path(self.layout.images, image, ".jpg"))
+        label_map = LabelMap.from_png(self._bytes(path), self.taxonomy.mask_bits, self._name(path), size, image_name)
         classes = self.taxonomy.part_classes if folder == self.layout.part_maps else self.taxonomy.object_classes
         check_labels(label_map.values, len(classes), self.taxonomy.ignore_index, self._name(path))
         return label_map
@@ -242,4 +268,4 @@ def _stems(folder: Path, suffix: str) -> set[str]:
 
 
 def _format_size(size: tuple[int, ...]) -> str:
-    return f"{size[1]} x {size[0]}"
+    return f"{brief(size[1])} x {brief(size[0])}"

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from ...errors import ConfigurationError, DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import replace_folder
+from ...utils.files import brief, name_fault, replace_folder, resolve_path
 from ..dataset_card import DATA_FOLDER, render_card
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def write_repository(
     """
     if num_proc < 1:
         raise ConfigurationError(f"num_proc is {num_proc}; give the number of processes, at least 1.")
-    out = Path(out).expanduser().resolve()
+    out = resolve_path(out, DatasetError)
     _check_target(out, overwrite)
     work = out.with_name(f".{out.name}.incomplete")
     try:
@@ -88,13 +88,13 @@ def write_repository(
         card = render_card(builder.CARD.read_text(encoding="utf-8"), builder.features(), repository)
         (repository / "README.md").write_text(card, encoding="utf-8")
     except OVPartsError:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
         raise
     except BaseException:
         logger.warning("Interrupted. The same command continues from %s.", work)
         raise
     replace_folder(repository, out)
-    shutil.rmtree(work)
+    _remove(work)
     return out
 
 
@@ -166,6 +166,11 @@ def _plan_shards(groups: dict[str, Sequence[Any]]) -> list[Shard]:
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
+    parent = next(folder for folder in (*out.parents, out) if folder.exists())
+    if not parent.is_dir():
+        raise DatasetError(f"{parent} is a file, so there can be no {out}. Give another folder.")
+    if fault := name_fault(f"{out.parent}/.{out.name}.incomplete"):
+        raise DatasetError(f"{brief(str(out))} {fault}. Give another folder.")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not is_repository(out):
@@ -181,10 +186,19 @@ def _begin(work: Path, builder: RepositoryBuilder) -> Path:
     stamp = work / f"{hashlib.sha256(state.encode()).hexdigest()}.begun"
     if not stamp.exists():
         if work.exists():
-            logger.warning("%s was begun from other data and is started anew.", work)
-            shutil.rmtree(work)
+            logger.warning("%s is left from other data or from a killed run, and is started anew.", work)
+            _remove(work)
         work.mkdir(parents=True)
         stamp.touch()
     repository = work / "repository"
     (repository / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
+    for left in (*work.glob(".*"), *repository.glob(".*"), *repository.rglob("*.partial")):  # by a run that was killed
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     return repository
+
+
+def _remove(work: Path) -> None:
+    """Removes the working folder, the stamp first: what is left by a kill is not mistaken for something whole."""
+    for stamp in work.glob("*.begun"):
+        stamp.unlink()
+    shutil.rmtree(work, ignore_errors=True)

@@ -95,6 +95,34 @@ PASCAL_FAULTS = {
         lambda r: (r / "images/train/2008_000001.jpg").write_bytes(b""),
         "images/train/2008_000001.jpg is not a whole image",
     ),
+    "web page for an image": (
+        lambda r: (r / "images/train/2008_000001.jpg").write_bytes(b"<!DOCTYPE html><html>Sign in</html>"),
+        "images/train/2008_000001.jpg is not a whole image; it is a web page: download it again",
+    ),
+    "Git LFS pointer for a map": (
+        lambda r: (r / PART / "train/2008_000001.png").write_bytes(b"version https://git-lfs.github.com/spec/v1\n"),
+        f"{PART}/train/2008_000001.png is not a whole PNG mask; it is a Git LFS pointer.*git lfs pull",
+    ),
+    "folder for an image": (
+        lambda r: [(r / "images/train/2008_000001.jpg").unlink(), (r / "images/train/2008_000001.jpg").mkdir()],
+        "images/train/2008_000001.jpg cannot be read: Is a directory",
+    ),
+    "file for a folder": (
+        lambda r: [shutil.rmtree(r / PART / "val"), (r / PART / "val").touch()],
+        f"PascalPart116/{PART}/val is a file; the release has this folder",
+    ),
+    "packed folder": (
+        lambda r: [shutil.make_archive(r / OBJECT, "zip", r / OBJECT), shutil.rmtree(r / OBJECT)],
+        f"{OBJECT}/train is missing; .* {OBJECT}.zip in it is a zip archive: unpack it",
+    ),
+    "folder for a file": (
+        lambda r: [(r / "train_16shot.json").unlink(), (r / "train_16shot.json").mkdir()],
+        "train_16shot.json is a folder; the release has this file",
+    ),
+    "name that is not UTF-8": (
+        lambda r: [path.rename(path.with_stem("\udcff")) for path in r.glob("*/val/2010_000006.*")],
+        r"name '\\udcff' of a file in validation is not UTF-8",
+    ),
     "few-shot list is not JSON": (
         lambda r: (r / "train_16shot.json").write_text("[{"),
         "PascalPart116/train_16shot.json is not valid JSON",
@@ -136,6 +164,30 @@ ADE_FAULTS = {
     "wrong height": (
         lambda r: edit_json(r, VAL, lambda d: d["images"][0].update(height=91)),
         f"{VAL} says that ADE_val_00000001.jpg is 120 x 91 pixels, but .*ADE_val_00000001.jpg is 120 x 90",
+    ),
+    "id of 400 digits": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(category_id=10**400)),
+        rf"Annotation 17 of .*{VAL} has the unknown category_id 10{{59}}\.\.\.0{{30}}; object ids",
+    ),
+    "size of 400 digits": (
+        lambda r: edit_json(r, VAL, lambda d: d["images"][0].update(height=10**400)),
+        f"{VAL} says that ADE_val_00000001.jpg is 120 x 10*\\.\\.\\.0* pixels",
+    ),
+    "box of 400 digits": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(bbox=[0, 0, 10**400, 1])),
+        "Annotation 17 of .* has bbox .*must be four numbers",
+    ),
+    "true as id": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(category_id=True)),
+        rf"annotations\[0\] of ADE20KPart234/{VAL} needs a 'category_id' of type int",
+    ),
+    "polygon of 400 digits": (
+        lambda r: edit_json(r, VAL, lambda d: d["annotations"][0].update(segmentation=[[10**400] * 6])),
+        "A polygon of Annotation 17 of .* not a finite number",
+    ),
+    "name too long for a file": (
+        lambda r: edit_json(r, VAL, lambda d: d["images"].append(d["images"][0] | {"id": 9, "file_name": "a" * 5000})),
+        f"{VAL} lists 'a*\\.\\.\\.a*', which ADE20KPart234/images/validation lacks",
     ),
     "unknown category": (
         lambda r: edit_json(r, TRAIN, lambda d: d["annotations"][0].update(category_id=44)),
@@ -230,6 +282,16 @@ def refused(builder, root, message, tmp_path):
         raise DatasetError("\n".join(problems))
 
 
+def test_masks_of_another_size_are_not_decoded(pascal_root, tmp_path, monkeypatch):
+    write_mask(pascal_root / PART / "val/2010_000001.png", (5000, 5000))
+    monkeypatch.setattr("ovparts_hf.data.preparation.release.check_labels", lambda values, *_: check_size(values))
+    refused(PascalPart116, pascal_root, "2010_000001.png is 5000 x 5000, but", tmp_path)
+
+
+def check_size(values):
+    assert values.size < 20_000
+
+
 def test_check_lists_every_problem(pascal_root):
     for fault in ("image without object map", "part map of another size", "truncated image", "16-bit map"):
         PASCAL_FAULTS[fault][0](pascal_root)
@@ -295,6 +357,59 @@ class TestArchives:
         with tarfile.open(archive, "w") as tar:
             tar.add(pascal_root, "PascalPart116")
         self.refused(archive, tmp_path, "is not a whole .tar.gz archive")
+
+    @pytest.mark.parametrize(
+        ("name", "fault"),
+        [
+            ("PascalPart116/" + "a" * 300, "longer than 255 bytes"),
+            ("a/" * 2000, "longer than"),
+            ("PascalPart116/\udcff.jpg", "not UTF-8"),
+            ("PascalPart116/images", "a file in one place of the archive and a folder in another"),
+            ("PascalPart116/train_16shot.json/a", "a file in one place of the archive and a folder in another"),
+        ],
+    )
+    def test_names_that_are_none(self, name, fault, pascal_root, tmp_path):
+        archive = tmp_path / "names.tar.gz"
+        with tarfile.open(archive, "w:gz", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
+            tar.add(pascal_root, "PascalPart116")
+            tar.addfile(tarfile.TarInfo(name))
+        self.refused(archive, tmp_path, fault)
+
+    def test_nul_in_a_name(self, tmp_path):
+        archive = tmp_path / "nul.tar.gz"
+        with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+            member = tarfile.TarInfo("a")
+            member.pax_headers = {"path": "a\0b"}
+            tar.addfile(member)
+        self.refused(archive, tmp_path, "holds a NUL character")
+
+    @pytest.mark.parametrize("time", ["1e300", "inf", "nan", "-1e300", "99999999999999"])
+    def test_times_beyond_range_do_no_harm(self, time, pascal_root, pascal_folder, tmp_path):
+        archive = tmp_path / "times.tar.gz"
+        with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+            tar.add(pascal_root, "PascalPart116", filter=lambda member: member.pax_headers.update(mtime=time) or member)
+        out = write_repository(PascalPart116(data_dir=archive), tmp_path / "out", progress=False)
+        assert (out / "taxonomy.json").read_bytes() == (pascal_folder / "taxonomy.json").read_bytes()
+
+    def test_other_kinds_of_archives(self, pascal_root, tmp_path):
+        for kind, said in (("zip", "a zip archive"), ("tar", "a plain tar archive"), ("xztar", "an xz archive")):
+            made = Path(shutil.make_archive(tmp_path / "other", kind, pascal_root.parent))
+            self.refused(
+                made, tmp_path, f"is not a whole .tar.gz archive; it is {said}: unpack it, and give the folder"
+            )
+
+    def test_archive_in_an_archive(self, pascal_archive, tmp_path):
+        archive = tmp_path / "outer.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(pascal_archive, "PascalPart116.tar.gz")
+        with pytest.raises(DatasetError, match="PascalPart116.tar.gz in it is a gzip archive: unpack it"):
+            write_repository(PascalPart116(data_dir=archive), tmp_path / "out", progress=False)
+
+    def test_matlab_originals(self, tmp_path):
+        (tmp_path / "annotations").mkdir()
+        (tmp_path / "annotations" / "2008_000001.mat").write_bytes(b"MATLAB 5.0 MAT-file")
+        with pytest.raises(DatasetError, match="2008_000001.mat in it is a MATLAB file.*converted release"):
+            PascalPart116(data_dir=tmp_path / "annotations")
 
     @pytest.mark.parametrize("name", ["../escaped", "/escaped", "PascalPart116/../../escaped"])
     def test_path_traversal(self, name, pascal_root, tmp_path):

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dataset_builders import ADE20KPart234, PascalPart116, get_builder
+from dataset_builders import RELEASES, ADE20KPart234, PascalPart116, get_builder
 from ovparts_hf.data.masks import LabelMap
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.preparation import repository
+from ovparts_hf.data.preparation.check import check
 from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.data.rows import instance_features, semantic_features, semantic_row
 from ovparts_hf.errors import ConfigurationError, DatasetError
@@ -190,6 +191,64 @@ def test_grey_and_cmyk_images_read_as_rgb(pascal_root, tmp_path):
     assert {dataset.read(r).image.mode for r in dataset.evaluation_records(get_task("zero_shot"))} == {"RGB"}
 
 
+@pytest.mark.parametrize("name", ["data [1]", "a::b", "zip::file:", "a*?"])
+def test_any_path(name, pascal_archive, pascal_folder, tmp_path):
+    """`datasets` reads patterns and chains of addresses into paths."""
+    out, cache = tmp_path / name / "x", str(tmp_path / "cache")
+    prepare(pascal_archive, out)
+    for _ in range(2):
+        dataset = PartDataset.load(out, cache_dir=cache)
+        expected = PartDataset.load(pascal_folder)
+        assert dataset.fingerprint == expected.fingerprint
+        assert dataset.few_shot_image_ids == expected.few_shot_image_ids
+        same_rows(dataset.splits, expected.splits)
+    for path in (out / "data").glob("train-few_shot*"):
+        path.rename(path.with_name("train-few_shot-00000-of-00009.parquet"))
+    assert len(PartDataset.load(out, cache_dir=cache).splits["train"]) == 8
+
+
+def test_users_that_are_not_there(pascal_archive, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert prepare(pascal_archive, "~nobody-here/x") == tmp_path / "~nobody-here" / "x"
+    assert PartDataset.load("~nobody-here/x").splits
+    assert check("~nobody-here/y", RELEASES).problems[0].endswith("Give a release, its folder or a prepared dataset.")
+    with pytest.raises(DatasetError, match="~nobody-here/z does not exist"):
+        PascalPart116(data_dir="~nobody-here/z")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("a" * 300, "longer than 255 bytes"),
+        ("b" * 250, "longer than 255 bytes"),
+        ("c/" * 3000, "4000 in all"),
+        ("a\0b", "holds a NUL character"),
+        ("\udcff", "is not UTF-8"),
+        ("file/x/y", "file is a file, so there can be no"),
+    ],
+)
+def test_what_no_folder_can_be_called(name, fault, pascal_archive, tmp_path):
+    (tmp_path / "file").touch()
+    path = f"{tmp_path}/{name}"
+    with pytest.raises(DatasetError, match=fault):
+        prepare(pascal_archive, path)
+    fault = "does not exist" if len(name) == 250 or "UTF" in fault or "is a file" in fault else fault
+    with pytest.raises(DatasetError, match=fault):
+        PascalPart116(data_dir=path)
+    assert fault in check(path, RELEASES).problems[0]
+    with pytest.raises(DatasetError):
+        PartDataset.load(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_byte_order_marks(pascal_root, pascal_folder, tmp_path):
+    path = pascal_root / "train_16shot.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    out = prepare(pascal_root, tmp_path / "out")
+    (out / "taxonomy.json").write_bytes(b"\xef\xbb\xbf" + (out / "taxonomy.json").read_bytes())
+    assert PartDataset.load(out).few_shot_image_ids == PartDataset.load(pascal_folder).few_shot_image_ids
+
+
 class TestStaleCaches:
     def test_changed_data_is_not_served_from_the_cache(self, pascal_root, tmp_path):
         """One other byte in an image: path, file names and all sizes in the card stay as they are."""
@@ -265,6 +324,38 @@ class TestRestart:
         prepare(pascal_root, out)
         rows = datasets.load_dataset(str(out))["train"].cast_column("image", datasets.Image(decode=False))
         assert rows[0]["image"]["bytes"] == image.read_bytes()
+
+    @pytest.mark.parametrize("removed", ["publish", "source"])
+    def test_a_kill_between_publishing_and_cleaning(
+        self, removed, pascal_archive, pascal_folder, tmp_path, monkeypatch
+    ):
+        """What a killed run was about to remove is neither in the way nor used."""
+        out, work = tmp_path / "out", tmp_path / ".out.incomplete"
+
+        def kill(folder, *arguments, **options):
+            if removed == "source":
+                for path in (work / "source").rglob("2008_00000[12]*"):
+                    path.unlink()
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(repository.shutil, "rmtree", lambda path, **options: path == work and kill(path))
+            with pytest.raises(KeyboardInterrupt):
+                prepare(pascal_archive, out)
+        assert out.exists() and (work / "source").exists()
+        assert prepare(pascal_archive, out, overwrite=True) == out
+        same_rows(rows_of(out), rows_of(pascal_folder))
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    def test_own_leftovers_are_removed(self, pascal_archive, pascal_folder, tmp_path, monkeypatch):
+        out = tmp_path / "out"
+        data = self.interrupt(monkeypatch, pascal_archive, out, after=1)
+        (data / "unknown.parquet.partial").write_bytes(b"half")
+        (data.parents[1] / ".source.12ab34cd").mkdir()
+        prepare(pascal_archive, out)
+        same_rows(rows_of(out), rows_of(pascal_folder))
+        assert not list(out.rglob("*.partial"))
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
     def test_several_processes_give_the_same_bytes(self, pascal_archive, tmp_path):
         one, two = prepare(pascal_archive, tmp_path / "one"), prepare(pascal_archive, tmp_path / "two", num_proc=2)
