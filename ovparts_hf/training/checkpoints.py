@@ -17,6 +17,7 @@ from ..errors import ConfigurationError
 from ..utils.files import atomic_folder, atomic_write
 from .arguments import LoopArguments
 from .recipe import with_current_names
+from .restore import PROGRESS_FILE
 
 _MAY_CHANGE = {
     *("output", "micro_batch_size", "workers", "cache", "eval_batch_size"),
@@ -35,10 +36,11 @@ class TrainState:
     loss_count: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "best": None if math.isnan(self.best) else self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        best = math.nan if state["best"] is None else float(state["best"])
+        vars(self).update(vars(TrainState(**{**state, "best": best})))
 
 
 class CheckpointManager:
@@ -112,8 +114,11 @@ class CheckpointManager:
         with self.log_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite) + "\n")
 
-    def save_checkpoint(self, accelerator: Accelerator, step: int) -> None:
-        """Saves everything that resuming needs, then removes earlier checkpoints; all processes call it together."""
+    def save_checkpoint(self, accelerator: Accelerator, step: int, **progress: Any) -> None:
+        """Saves what was prepared, random numbers and `progress`, which is kept as JSON, then removes earlier ones.
+
+        All processes call it together.
+        """
         target = self.checkpoints / f"step-{step:08d}"
         unfinished = self.checkpoints / ".unfinished"
         if accelerator.is_main_process:
@@ -123,6 +128,7 @@ class CheckpointManager:
             accelerator.save_state(str(unfinished))
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
+                (unfinished / PROGRESS_FILE).write_text(json.dumps(progress), encoding="utf-8")
                 unfinished.rename(target)
                 for earlier in [*self.checkpoints.glob("step-*"), self.earlier_checkpoints]:
                     if earlier != target:

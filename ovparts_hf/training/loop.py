@@ -25,6 +25,7 @@ from ..taxonomy.tasks import get_task
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
 from .optim import build_optimizer
+from .restore import restore
 from .setup import Setup, TrainingSetup
 from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worker, signals_held
 
@@ -100,13 +101,14 @@ class _Run:
         optimizer, self.schedule = build_optimizer(setup.model, arguments)
         self.model, self.optimizer = accelerator.prepare(setup.model, optimizer)
         # The schedule is not prepared: accelerate would step it once for every process.
-        accelerator.register_for_checkpointing(self.state, self.schedule)
 
     def start(self, checkpoint: Path | None) -> None:
         """Seeds the model's random numbers, restores a checkpoint if there is one, and prepares the folder."""
         set_seed(self.arguments.seed, device_specific=True)
         if checkpoint is not None:
-            self.accelerator.load_state(str(checkpoint))
+            progress = restore(checkpoint, self.accelerator, self.model, self.optimizer)
+            self.state.load_state_dict(progress["state"])
+            self.schedule.load_state_dict(progress["schedule"])
             self.batch_sampler.start = self.state.step
             logger.info("Resuming from step %d", self.state.step)
         if self.accelerator.is_main_process:
@@ -142,16 +144,16 @@ class _Run:
                 if self._due(arguments.eval_every):
                     self._evaluate()
                 if self._due(arguments.save_every):
-                    self.folder.save_checkpoint(self.accelerator, state.step)
+                    self._save_checkpoint()
                 if self._in_any_process(signals.signal_number) and state.step < arguments.steps:
-                    self.folder.save_checkpoint(self.accelerator, state.step)
+                    self._save_checkpoint()
                     logger.warning("Interrupted after step %d; continue with resume=true", state.step)
                     raise TrainingInterrupted(signals.signal_number or signal.SIGTERM)
 
     def finish(self) -> None:
         """Saves the final model and a checkpoint, and closes the trackers."""
         self._save_model("last")
-        self.folder.save_checkpoint(self.accelerator, self.state.step)
+        self._save_checkpoint()
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
@@ -215,6 +217,10 @@ class _Run:
         if math.isnan(self.state.best) or headline > self.state.best:
             self.state.best = headline
             self._save_model("best")
+
+    def _save_checkpoint(self) -> None:
+        progress = {"state": self.state.state_dict(), "schedule": self.schedule.state_dict()}
+        self.folder.save_checkpoint(self.accelerator, self.state.step, **progress)
 
     def _save_model(self, name: str) -> None:
         with self.setup.ready_to_save():

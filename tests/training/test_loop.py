@@ -22,7 +22,17 @@ from torch import nn
 from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.training import TrainingInterrupted, loop, signals, train
 
-from .tiny import Evaluator, TinyModel, arguments, assert_same_weights, log_lines, tiny_setup, weights
+from .tiny import (
+    Evaluator,
+    TinyModel,
+    arguments,
+    as_earlier_version,
+    assert_same_weights,
+    log_lines,
+    newest_checkpoint,
+    tiny_setup,
+    weights,
+)
 
 
 class StopAt:
@@ -199,6 +209,7 @@ def test_run_of_an_earlier_version_resumes(tmp_path: Path) -> None:
     earlier = yaml.safe_load(file.read_text())
     earlier["classes_per_picture"] = earlier.pop("classes_per_image")
     file.write_text(yaml.safe_dump({**earlier, "level": "picture"}))
+    as_earlier_version(newest_checkpoint(tmp_path / "parts"))
     (tmp_path / "parts" / "checkpoints").rename(tmp_path / "parts" / "states")
     resumed = train(arguments(tmp_path / "parts", resume=True, **options), tiny_setup(), Evaluator(scores=(20.0, 40.0)))
     assert_same_weights(whole, resumed)
