@@ -7,7 +7,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from accelerate.utils import send_to_device, set_seed
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..data.training_set import ResumableBatchSampler
+from ..data.training_set import ResumableBatchSampler, TrainingSet
 from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
@@ -185,15 +185,50 @@ class _Run:
             total += loss.detach()
         mean_loss = accelerator.reduce(total, "mean").item()
         if not math.isfinite(mean_loss):
-            raise OVPartsError(
-                f"The loss became {mean_loss} in step {self.state.step + 1}. Lower learning_rate, or train with "
-                "mixed_precision=no."
-            )
+            raise self._not_finite(f"The loss became {mean_loss}")
         norm = accelerator.clip_grad_norm_(self.model.parameters(), self.arguments.max_grad_norm or math.inf)
+        if accelerator.scaler is None and not norm.isfinite():
+            raise self._not_finite(f"The gradient norm became {norm.item()}")
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.schedule.step()
+        if not self.optimizer.step_was_skipped:
+            self.schedule.step()
+        elif accelerator.scaler.get_scale() < 1:  # smaller scales help against overflow, not against NaN
+            raise self._not_finite("The gradients do not become finite at any scale of fp16")
         return mean_loss, norm
+
+    def _not_finite(self, what: str) -> OVPartsError:
+        """The error that stops a run before its weights are lost; names the examples of the step."""
+        whole_batch = {"process": 0, "num_processes": 1, "micro_batch_size": None, "start": self.state.step}
+        examples = [self._example_name(index.index) for index in next(iter(replace(self.batch_sampler, **whole_batch)))]
+        return OVPartsError(
+            f"{what} in step {self.state.step + 1}, and nothing of that step is kept. Its examples: "
+            f"{', '.join(examples)}. Lower learning_rate, or train with mixed_precision=no."
+        )
+
+    def _example_name(self, index: int) -> str:
+        """The image of an example, and the object in it."""
+        if not isinstance(self.training_set, TrainingSet):
+            return str(index)
+        record = self.training_set.records[index]
+        name = self.training_set.dataset.read(record).image_id
+        if record.object_id is None:
+            return name
+        return f"{name} ({self.training_set.dataset.taxonomy.object_classes[record.object_id]})"
+
+    def _check_weights(self) -> None:
+        """Keeps weights or an optimiser that are no longer finite from replacing what was saved before."""
+        values = {
+            f"optimizer.{i}.{name}": value
+            for i, state in self.optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+        for name, value in {**self.model.state_dict(), **values}.items():
+            if torch.is_tensor(value) and not value.isfinite().all():
+                raise OVPartsError(
+                    f"{name} is no longer finite after step {self.state.step}, so nothing is saved; what was saved "
+                    "before is as it was. Start anew with a lower learning_rate, or with mixed_precision=no."
+                )
 
     def _evaluate(self) -> None:
         """Evaluates the model, and saves it as `best` if it beats all earlier ones."""
@@ -219,10 +254,12 @@ class _Run:
             self._save_model("best")
 
     def _save_checkpoint(self) -> None:
+        self._check_weights()
         progress = {"state": self.state.state_dict(), "schedule": self.schedule.state_dict()}
         self.folder.save_checkpoint(self.accelerator, self.state.step, **progress)
 
     def _save_model(self, name: str) -> None:
+        self._check_weights()
         with self.setup.ready_to_save():
             self.folder.save_model(name, self.accelerator, self.model, self.setup.processor)
 

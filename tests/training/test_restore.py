@@ -63,7 +63,7 @@ def test_numbers_of_numpy_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "optimizer.bin", "random_states_0.pkl", "custom_checkpoint_1.pkl"]
 )
-@pytest.mark.parametrize("content", [None, b"", b"\x80\x04junk"])
+@pytest.mark.parametrize("content", [None, b"", b"junk"])
 def test_damaged_checkpoint_of_an_earlier_version_is_refused(tmp_path: Path, name: str, content: bytes | None) -> None:
     folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
     checkpoint = newest_checkpoint(folder)
