@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import shutil
 from dataclasses import asdict, dataclass
@@ -13,17 +14,27 @@ import yaml
 from accelerate import Accelerator
 from torch import nn
 
-from ..errors import ConfigurationError
+from ..errors import CheckpointError, ConfigurationError
 from ..utils.files import atomic_folder, atomic_write
 from .arguments import LoopArguments
+from .manifest import find_damage, write_manifest
 from .recipe import with_current_names
 from .restore import PROGRESS_FILE
+
+logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = {
     *("output", "micro_batch_size", "workers", "cache", "eval_batch_size"),
     *("log_every", "save_every", "log_with", "resume", "overwrite"),
 }
 """Arguments that do not change what is learned, beyond the order of floating-point sums."""
+
+
+_KEPT = 2  # checkpoints, of which the older one serves if the newer is damaged
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 @dataclass
@@ -54,7 +65,10 @@ class CheckpointManager:
         self.earlier_checkpoints = self.path / "states"  # where earlier versions kept them
 
     def check(self, arguments: LoopArguments) -> Path | None:
-        """Checks, without changing anything, that the run may write here; the checkpoint to resume from, or None."""
+        """Checks, without changing anything, that the run may write here; the checkpoint to resume from, or None.
+
+        That is the newest one whose files are as they were saved.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigurationError(f"The output {self.path} is a file; name a folder.")
         if not self.path.exists() or not any(self.path.iterdir()):
@@ -69,8 +83,25 @@ class CheckpointManager:
                 "to replace it, or name another folder."
             )
         self._check_same(arguments)
+        return self._newest_intact()
+
+    def _saved(self) -> list[Path]:
+        """All checkpoints, the newest first."""
         saved = [*self.checkpoints.glob("step-*"), *self.earlier_checkpoints.glob("step-*")]
-        return max(saved, key=lambda folder: folder.name, default=None)
+        return sorted(saved, key=lambda folder: folder.name, reverse=True)
+
+    def _newest_intact(self) -> Path | None:
+        damaged = []
+        for folder in self._saved():
+            damage = find_damage(folder)
+            if damage is None:
+                if damaged:
+                    logger.warning("%s The run continues from %s instead.", " ".join(damaged), folder.name)
+                return folder
+            damaged.append(f"The checkpoint {folder} is damaged: {damage}.")
+        if damaged:
+            raise CheckpointError(f"{' '.join(damaged)} No other is left; start the run anew with overwrite=true.")
+        return None
 
     def _check_same(self, arguments: LoopArguments) -> None:
         earlier = with_current_names(yaml.safe_load(self.arguments_file.read_text(encoding="utf-8")))
@@ -93,6 +124,9 @@ class CheckpointManager:
                 shutil.rmtree(folder, ignore_errors=True)
         else:
             self._cut_log(step)
+            for folder in self._saved():  # damaged ones, of which `check` has told
+                if folder.name[: len(_name(step))] > _name(step):
+                    shutil.rmtree(folder)
         for name in ("best", "last"):  # what `save_model` leaves if it is killed
             for folder in self.path.glob(f".{name}.*"):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -115,11 +149,11 @@ class CheckpointManager:
             file.write(json.dumps(finite) + "\n")
 
     def save_checkpoint(self, accelerator: Accelerator, step: int, **progress: Any) -> None:
-        """Saves what was prepared, random numbers and `progress`, which is kept as JSON, then removes earlier ones.
+        """Saves what was prepared, random numbers and `progress` (as JSON), then removes all but the last two.
 
         All processes call it together.
         """
-        target = self.checkpoints / f"step-{step:08d}"
+        target = self.checkpoints / _name(step)
         unfinished = self.checkpoints / ".unfinished"
         if accelerator.is_main_process:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -129,10 +163,10 @@ class CheckpointManager:
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
                 (unfinished / PROGRESS_FILE).write_text(json.dumps(progress), encoding="utf-8")
+                write_manifest(unfinished)
                 unfinished.rename(target)
-                for earlier in [*self.checkpoints.glob("step-*"), self.earlier_checkpoints]:
-                    if earlier != target:
-                        shutil.rmtree(earlier, ignore_errors=True)
+                for earlier in [*sorted(self.checkpoints.glob("step-*"))[:-_KEPT], self.earlier_checkpoints]:
+                    shutil.rmtree(earlier, ignore_errors=True)
         accelerator.wait_for_everyone()
 
     def save_model(self, name: str, accelerator: Accelerator, model: nn.Module, processor: Any) -> None:

@@ -11,11 +11,12 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.training import checkpoints
+from ovparts_hf.errors import CheckpointError, ConfigurationError
+from ovparts_hf.training import checkpoints, train
 from ovparts_hf.training.checkpoints import CheckpointManager, TrainState
+from ovparts_hf.training.manifest import find_damage
 
-from .tiny import TinyModel, TinyProcessor, arguments, weights
+from .tiny import TinyModel, TinyProcessor, arguments, log_lines, tiny_setup, weights
 
 
 def test_foreign_content_is_never_touched(tmp_path: Path) -> None:
@@ -51,8 +52,9 @@ def test_resuming_needs_the_same_arguments(tmp_path: Path) -> None:
 def test_newest_checkpoint_counts_and_unfinished_ones_do_not(tmp_path: Path) -> None:
     folder = CheckpointManager(tmp_path)
     folder.start(arguments(tmp_path), step=0)
-    for name in ("step-00000900", "step-00001000", ".unfinished"):
-        (folder.checkpoints / name).mkdir(parents=True)
+    for step in (900, 1000):
+        folder.save_checkpoint(Accelerator(cpu=True), step)
+    (folder.checkpoints / ".unfinished").mkdir()
     assert folder.check(arguments(tmp_path, resume=True)) == folder.checkpoints / "step-00001000"
 
 
@@ -61,6 +63,7 @@ def test_earlier_versions_kept_checkpoints_in_states(tmp_path: Path) -> None:
     folder.start(arguments(tmp_path), step=0)
     earlier = tmp_path / "states" / "step-00000900"
     earlier.mkdir(parents=True)
+    (earlier / "custom_checkpoint_0.pkl").touch()
     assert folder.check(arguments(tmp_path, resume=True)) == earlier
     folder.save_checkpoint(Accelerator(cpu=True), step=900)
     assert folder.check(arguments(tmp_path, resume=True)) == folder.checkpoints / "step-00000900"
@@ -89,13 +92,64 @@ def test_there_is_always_a_checkpoint(tmp_path: Path, monkeypatch: pytest.Monkey
         elif killed_in == "rename":
             patch.setattr(Path, "rename", killed)
         else:
+            folder.save_checkpoint(accelerator, step=0)
             patch.setattr(checkpoints.shutil, "rmtree", killed_unless_unfinished)
         folder.save_checkpoint(accelerator, step=2)
     newest = "step-00000002" if killed_in == "rmtree" else "step-00000001"
     assert folder.check(arguments(tmp_path, resume=True)) == folder.checkpoints / newest
     assert list((folder.checkpoints / newest).iterdir())
     folder.save_checkpoint(accelerator, step=3)
-    assert [path.name for path in folder.checkpoints.iterdir()] == ["step-00000003"]
+    kept = "step-00000001" if killed_in != "rmtree" else "step-00000002"
+    assert sorted(path.name for path in folder.checkpoints.iterdir()) == [kept, "step-00000003"]
+
+
+DAMAGE = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "flipped": lambda path: path.write_bytes(path.read_bytes()[:-2] + bytes([path.read_bytes()[-2] ^ 1, 0x7D])),
+    "grown": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "a folder": lambda path: path.unlink() or path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.bin", "random_states_0.pkl", "progress.json", "manifest.json"]
+)
+def test_damaged_checkpoint_gives_way_to_the_one_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, damage: str
+) -> None:
+    options = {"steps": 4, "save_every": 1, "log_every": 1}
+    run = train(arguments(tmp_path / "run", **options), tiny_setup())
+    whole, lines = weights(run), log_lines(run)
+    assert [path.name for path in sorted((run / "checkpoints").iterdir())] == ["step-00000003", "step-00000004"]
+    DAMAGE[damage](run / "checkpoints" / "step-00000004" / name)
+    train(arguments(run, resume=True, **options), tiny_setup())
+    assert f"step-00000004 is damaged: {name}" in caplog.text
+    assert "continues from step-00000003" in caplog.text
+    assert weights(run).keys() == whole.keys() and log_lines(run) == lines
+    for key, tensor in weights(run).items():
+        assert torch.equal(tensor, whole[key]), key
+    assert find_damage(run / "checkpoints" / "step-00000004") is None
+
+
+def test_run_without_an_intact_checkpoint_does_not_start_over(tmp_path: Path) -> None:
+    folder = CheckpointManager(tmp_path)
+    folder.start(arguments(tmp_path), step=0)
+    for step in (1, 2):
+        folder.save_checkpoint(Accelerator(cpu=True), step)
+        (folder.checkpoints / f"step-0000000{step}" / "random_states_0.pkl").unlink()
+    with pytest.raises(CheckpointError, match="step-00000002 is damaged.*step-00000001 is damaged.*overwrite=true"):
+        folder.check(arguments(tmp_path, resume=True))
+
+
+def test_damaged_newer_checkpoints_are_removed(tmp_path: Path) -> None:
+    folder = CheckpointManager(tmp_path)
+    for step in (1, 2):
+        folder.save_checkpoint(Accelerator(cpu=True), step)
+    folder.start(arguments(tmp_path), step=1)
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["step-00000001"]
 
 
 def test_leftovers_of_a_killed_save_are_removed(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from ovparts_hf.errors import CheckpointError
 from ovparts_hf.training import train
 from ovparts_hf.training.checkpoints import CheckpointManager
+from ovparts_hf.training.manifest import write_manifest
 from ovparts_hf.training.restore import load_data
 
 from .tiny import arguments, as_earlier_version, assert_same_weights, newest_checkpoint, tiny_setup
@@ -37,6 +38,9 @@ def test_code_in_a_checkpoint_never_runs(tmp_path: Path, name: str, earlier: boo
     if earlier:
         as_earlier_version(checkpoint)
     torch.save({"state": Evil(tmp_path / "ran")}, checkpoint / name)
+    if not earlier:
+        (checkpoint / "manifest.json").unlink()
+        write_manifest(checkpoint)
     if earlier or not name.startswith("custom"):  # which this version does not read
         with pytest.raises(CheckpointError, match="more than tensors and numbers.*overwrite=true"):
             train(arguments(folder, steps=2, resume=True), tiny_setup())

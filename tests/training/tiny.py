@@ -207,3 +207,4 @@ def as_earlier_version(checkpoint: Path) -> None:
     torch.save(state, checkpoint / "custom_checkpoint_0.pkl")
     torch.save(progress["schedule"], checkpoint / "custom_checkpoint_1.pkl")
     (checkpoint / "progress.json").unlink()
+    (checkpoint / "manifest.json").unlink()
