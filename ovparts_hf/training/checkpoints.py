@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from ..errors import CheckpointError, ConfigurationError
-from ..utils.files import atomic_folder, atomic_write
+from ..utils.files import atomic_folder, atomic_write, sync, sync_folder
 from .arguments import LoopArguments
 from .manifest import find_damage, write_manifest
 from .recipe import with_current_names
@@ -164,7 +164,10 @@ class CheckpointManager:
             if accelerator.is_main_process:
                 (unfinished / PROGRESS_FILE).write_text(json.dumps(progress), encoding="utf-8")
                 write_manifest(unfinished)
+                sync_folder(unfinished)
                 unfinished.rename(target)
+                sync(self.checkpoints)
+                sync(self.path)  # the first time, `checkpoints` itself is new
                 for earlier in [*sorted(self.checkpoints.glob("step-*"))[:-_KEPT], self.earlier_checkpoints]:
                     shutil.rmtree(earlier, ignore_errors=True)
         accelerator.wait_for_everyone()

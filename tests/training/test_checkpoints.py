@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -113,25 +115,49 @@ DAMAGE = {
 }
 
 
+SHORT = {"steps": 4, "save_every": 1, "log_every": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run."""
+    return train(arguments(tmp_path_factory.mktemp("finished") / "run", **SHORT), tiny_setup())
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "optimizer.bin", "random_states_0.pkl", "progress.json", "manifest.json"]
 )
 def test_damaged_checkpoint_gives_way_to_the_one_before(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, damage: str
+    finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, damage: str
 ) -> None:
-    options = {"steps": 4, "save_every": 1, "log_every": 1}
-    run = train(arguments(tmp_path / "run", **options), tiny_setup())
+    run = shutil.copytree(finished, tmp_path / "run")
     whole, lines = weights(run), log_lines(run)
     assert [path.name for path in sorted((run / "checkpoints").iterdir())] == ["step-00000003", "step-00000004"]
     DAMAGE[damage](run / "checkpoints" / "step-00000004" / name)
-    train(arguments(run, resume=True, **options), tiny_setup())
+    train(arguments(run, resume=True, **SHORT), tiny_setup())
     assert f"step-00000004 is damaged: {name}" in caplog.text
     assert "continues from step-00000003" in caplog.text
     assert weights(run).keys() == whole.keys() and log_lines(run) == lines
     for key, tensor in weights(run).items():
         assert torch.equal(tensor, whole[key]), key
     assert find_damage(run / "checkpoints" / "step-00000004") is None
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, fsync, rename = [], os.fsync, Path.rename
+
+    def recorded_fsync(descriptor: int) -> None:
+        events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(Path, "rename", lambda path, target: events.append("renamed") or rename(path, target))
+    CheckpointManager(tmp_path / "run").save_checkpoint(Accelerator(cpu=True), step=1)
+    before, after = events[: events.index("renamed")], events[events.index("renamed") + 1 :]
+    files = {path.name for path in (tmp_path / "run" / "checkpoints" / "step-00000001").iterdir()}
+    assert "manifest.json" in files and set(before) == {*files, ".unfinished"}
+    assert after == ["checkpoints", "run"]
 
 
 def test_run_without_an_intact_checkpoint_does_not_start_over(tmp_path: Path) -> None:

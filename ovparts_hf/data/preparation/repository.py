@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from ...errors import ConfigurationError, DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import replace_folder
+from ...utils.files import replace_file, replace_folder
 from ..dataset_card import DATA_FOLDER, render_card
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def write_shard(shard: Shard, row: Callable[[Any], dict[str, Any]], schema: pa.S
         for start in range(0, len(shard.keys), _ROWS_PER_GROUP):
             rows = [row(key) for key in shard.keys[start : start + _ROWS_PER_GROUP]]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-    temporary.replace(folder / shard.file_name)
+    replace_file(temporary, folder / shard.file_name)
     return len(shard.keys)
 
 
