@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import nn
 
 from ..errors import CheckpointError, ConfigurationError
 from ..utils.files import atomic_folder, atomic_write, sync, sync_folder
+from ..utils.locks import writer_lock
 from .arguments import LoopArguments
 from .manifest import find_damage, write_manifest
 from .recipe import with_current_names
@@ -30,6 +32,7 @@ _MAY_CHANGE = {
 """Arguments that do not change what is learned, beyond the order of floating-point sums."""
 
 
+_LOCK_FILE = ".lock"
 _KEPT = 2  # checkpoints, of which the older one serves if the newer is damaged
 
 
@@ -69,13 +72,7 @@ class CheckpointManager:
 
         That is the newest one whose files are as they were saved.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise ConfigurationError(f"The output {self.path} is a file; name a folder.")
-        if not self.path.exists() or not any(self.path.iterdir()):
-            return None
-        if not self.arguments_file.exists():
-            raise ConfigurationError(f"The output folder {self.path} holds other files; name a new or empty folder.")
-        if arguments.overwrite:
+        if not self._holds_run() or arguments.overwrite:
             return None
         if not arguments.resume:
             raise ConfigurationError(
@@ -102,6 +99,21 @@ class CheckpointManager:
         if damaged:
             raise CheckpointError(f"{' '.join(damaged)} No other is left; start the run anew with overwrite=true.")
         return None
+
+    def lock(self) -> AbstractContextManager[None]:
+        """A block in which no other process may write here; only one process of a run may enter it."""
+        self._holds_run()  # no lock file is put among other files
+        return writer_lock(self.path / _LOCK_FILE, self.path)
+
+    def _holds_run(self) -> bool:
+        """Whether there is a run, as opposed to nothing; anything else is an error."""
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigurationError(f"The output {self.path} is a file; name a folder.")
+        if not self.path.exists() or all(path.name == _LOCK_FILE for path in self.path.iterdir()):
+            return False
+        if not self.arguments_file.exists():
+            raise ConfigurationError(f"The output folder {self.path} holds other files; name a new or empty folder.")
+        return True
 
     def _check_same(self, arguments: LoopArguments) -> None:
         earlier = with_current_names(yaml.safe_load(self.arguments_file.read_text(encoding="utf-8")))

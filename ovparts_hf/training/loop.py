@@ -48,19 +48,21 @@ def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callab
         `arguments.yaml` and `checkpoints`.
 
     Raises:
-        OVPartsError: Some argument cannot be used (then nothing has been written), or the loss is no longer finite.
+        OVPartsError: Some argument cannot be used, or another process writes to the same folder (then nothing has been
+            written), or loss, gradient or weights are no longer finite.
         TrainingInterrupted: SIGINT or SIGTERM was received; a checkpoint is saved.
     """
     folder = CheckpointManager(arguments.output)
-    checkpoint = folder.check(arguments)
     _check_tracker(arguments.log_with)
     accelerator = Accelerator(mixed_precision=arguments.mixed_precision, log_with=arguments.log_with)
-    set_seed(arguments.seed)
-    run = _Run(arguments, setup or TrainingSetup.load(arguments), accelerator, folder, evaluate)
-    run.start(checkpoint)
-    with SignalHandler() as signals:
-        run.train(signals)
-    run.finish()
+    with folder.lock() if accelerator.is_main_process else nullcontext():
+        checkpoint = folder.check(arguments)
+        set_seed(arguments.seed)
+        run = _Run(arguments, setup or TrainingSetup.load(arguments), accelerator, folder, evaluate)
+        run.start(checkpoint)
+        with SignalHandler() as signals:
+            run.train(signals)
+        run.finish()
     return folder.path
 
 

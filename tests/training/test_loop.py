@@ -301,3 +301,28 @@ def test_nothing_is_written_when_something_does_not_fit(tmp_path: Path) -> None:
 def test_half_precision_trains(tmp_path: Path) -> None:
     folder = train(arguments(tmp_path / "run", steps=2, mixed_precision="bf16"), tiny_setup())
     assert weights(folder)["pixels.weight"].dtype is torch.float32
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    options = {"eval_every": 3, "steps": 3}
+    inner = {"resume": True}, {"overwrite": True}, {}
+
+    def evaluate(*args: Any, **given: Any) -> SimpleNamespace:
+        for changes in inner:
+            with pytest.raises(ConfigurationError, match=f"is being written by process {os.getpid()} on"):
+                train(arguments(tmp_path / "run", **options, **changes), tiny_setup())
+        return Evaluator()(*args, **given)
+
+    folder = train(arguments(tmp_path / "run", **options), tiny_setup(), evaluate)
+    assert not list(folder.rglob(".*"))
+    whole = train(arguments(tmp_path / "whole", **options), tiny_setup(), Evaluator())
+    assert_same_weights(folder, whole)
+
+
+def test_lock_that_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").write_text('{"pid": 1, "host": "elsewhere"}')
+    folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
+    (folder / ".lock").write_text('{"pid": 1, "host": "elsewhere"}')
+    train(arguments(folder, steps=2, resume=True), tiny_setup())
+    assert not (folder / ".lock").exists()
