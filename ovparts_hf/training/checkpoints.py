@@ -33,6 +33,7 @@ _MAY_CHANGE = {
 
 
 _LOCK_FILE = ".lock"
+_OLD = ".old"
 _KEPT = 2  # checkpoints, of which the older one serves if the newer is damaged
 
 
@@ -48,13 +49,15 @@ class TrainState:
     best: float = math.nan  # best headline metric so far in percent, NaN before the first evaluation
     loss_sum: float = 0.0  # of the losses since the last line of the log
     loss_count: int = 0
+    evaluated: int = 0  # the step of the last evaluation
 
     def state_dict(self) -> dict[str, Any]:
         return {**asdict(self), "best": None if math.isnan(self.best) else self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         best = math.nan if state["best"] is None else float(state["best"])
-        vars(self).update(vars(TrainState(**{**state, "best": best})))
+        # Earlier versions saved no state before an evaluation that was due.
+        vars(self).update(vars(TrainState(**{"evaluated": state["step"], **state, "best": best})))
 
 
 class CheckpointManager:
@@ -128,14 +131,17 @@ class CheckpointManager:
                 f"earlier ones, or start a new run, from model={self.path / 'last'} if you like."
             )
 
-    def start(self, arguments: LoopArguments, step: int) -> None:
-        """Removes what comes after `step`; at step 0, all of an earlier run. Only one process may call it."""
+    def start(self, arguments: LoopArguments, step: int, evaluated: int | None = None) -> None:
+        """Removes what comes after `step`, or after `evaluated` among evaluations; at step 0, all of an earlier run.
+
+        Only one process may call it.
+        """
         if step == 0:
             self.log_file.unlink(missing_ok=True)
             for folder in (self.checkpoints, self.earlier_checkpoints, self.path / "best", self.path / "last"):
                 shutil.rmtree(folder, ignore_errors=True)
         else:
-            self._cut_log(step)
+            self._cut_log(step, step if evaluated is None else evaluated)
             for folder in self._saved():  # damaged ones, of which `check` has told
                 if folder.name[: len(_name(step))] > _name(step):
                     shutil.rmtree(folder)
@@ -145,9 +151,10 @@ class CheckpointManager:
         with atomic_write(self.arguments_file) as temporary:
             temporary.write_text(arguments.to_yaml(), encoding="utf-8")
 
-    def _cut_log(self, step: int) -> None:
+    def _cut_log(self, step: int, evaluated: int) -> None:
         lines = self.log_file.read_text(encoding="utf-8").splitlines(keepends=True) if self.log_file.exists() else []
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        entries = [(line, json.loads(line)) for line in lines if line.endswith("\n")]
+        kept = [line for line, entry in entries if entry["step"] <= (step if "learning_rate" in entry else evaluated)]
         with atomic_write(self.log_file) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
 
@@ -165,22 +172,27 @@ class CheckpointManager:
 
         All processes call it together.
         """
-        target = self.checkpoints / _name(step)
-        unfinished = self.checkpoints / ".unfinished"
+        target, unfinished = self.checkpoints / _name(step), self.checkpoints / ".unfinished"
+        old, progress_text = target.with_suffix(_OLD), json.dumps(progress)
         if accelerator.is_main_process:
             shutil.rmtree(unfinished, ignore_errors=True)
         accelerator.wait_for_everyone()
-        if not target.exists():
+        saved = target / PROGRESS_FILE
+        if not saved.exists() or saved.read_text(encoding="utf-8") != progress_text:
             accelerator.save_state(str(unfinished))
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
-                (unfinished / PROGRESS_FILE).write_text(json.dumps(progress), encoding="utf-8")
+                (unfinished / PROGRESS_FILE).write_text(progress_text, encoding="utf-8")
                 write_manifest(unfinished)
                 sync_folder(unfinished)
+                if target.exists():  # saved before an evaluation; counts under this name, too
+                    shutil.rmtree(old, ignore_errors=True)
+                    target.rename(old)
                 unfinished.rename(target)
                 sync(self.checkpoints)
                 sync(self.path)  # the first time, `checkpoints` itself is new
-                for earlier in [*sorted(self.checkpoints.glob("step-*"))[:-_KEPT], self.earlier_checkpoints]:
+                complete = sorted(path for path in self.checkpoints.glob("step-*") if path.suffix != _OLD)
+                for earlier in [*complete[:-_KEPT], *self.checkpoints.glob(f"*{_OLD}"), self.earlier_checkpoints]:
                     shutil.rmtree(earlier, ignore_errors=True)
         accelerator.wait_for_everyone()
 

@@ -114,7 +114,7 @@ class _Run:
             self.batch_sampler.start = self.state.step
             logger.info("Resuming from step %d", self.state.step)
         if self.accelerator.is_main_process:
-            self.folder.start(self.arguments, self.state.step)
+            self.folder.start(self.arguments, self.state.step, self.state.evaluated)
         self.accelerator.wait_for_everyone()
         if self.arguments.log_with is not None:
             settings = {name: str(value) for name, value in asdict(self.arguments).items()}
@@ -131,6 +131,7 @@ class _Run:
             disable=not self.accelerator.is_main_process,
         )
         with bar, closing(self._batches()) as batches:
+            self._evaluate_if_due()  # if the run ended in an evaluation
             while state.step < arguments.steps:
                 learning_rate = max(self.schedule.get_last_lr())
                 loss, gradient_norm = self._step(batches)
@@ -143,8 +144,7 @@ class _Run:
                     state.loss_sum, state.loss_count = 0.0, 0
                     self._log({"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm.item()})
                     bar.set_postfix(loss=f"{loss:.4f}")
-                if self._due(arguments.eval_every):
-                    self._evaluate()
+                self._evaluate_if_due()
                 if self._due(arguments.save_every):
                     self._save_checkpoint()
                 if self._in_any_process(signals.signal_number) and state.step < arguments.steps:
@@ -231,6 +231,16 @@ class _Run:
                     f"{name} is no longer finite after step {self.state.step}, so nothing is saved; what was saved "
                     "before is as it was. Start anew with a lower learning_rate, or with mixed_precision=no."
                 )
+
+    def _evaluate_if_due(self) -> None:
+        """Evaluates once, if it is time, after saving what a failing evaluation would lose."""
+        if self.state.evaluated == self.state.step or not self._due(self.arguments.eval_every):
+            return
+        self._save_checkpoint()
+        if self.state.step == self.arguments.steps:
+            self._save_model("last")
+        self._evaluate()
+        self.state.evaluated = self.state.step
 
     def _evaluate(self) -> None:
         """Evaluates the model, and saves it as `best` if it beats all earlier ones."""

@@ -105,6 +105,36 @@ def test_there_is_always_a_checkpoint(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sorted(path.name for path in folder.checkpoints.iterdir()) == [kept, "step-00000003"]
 
 
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_checkpoint_is_replaced_without_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
+    accelerator, folder = Accelerator(cpu=True), CheckpointManager(tmp_path)
+    folder.start(arguments(tmp_path), step=0)
+    folder.save_checkpoint(accelerator, 3, evaluated=0)
+    rename, done = Path.rename, []
+
+    def rename_until_killed(path: Path, target: Path) -> Path:
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(target)
+        return rename(path, target)
+
+    def killed(*args: Any, **options: Any) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", rename_until_killed)
+        patch.setattr(checkpoints.shutil, "rmtree", killed)
+        folder.save_checkpoint(accelerator, 3, evaluated=3)
+    newest = folder.check(arguments(tmp_path, resume=True))
+    assert newest is not None and newest.name.startswith("step-00000003")
+    folder.start(arguments(tmp_path), step=3)
+    for evaluated in (0, 3):
+        folder.save_checkpoint(accelerator, 3, evaluated=evaluated)
+    assert json.loads((folder.checkpoints / "step-00000003" / "progress.json").read_text()) == {"evaluated": 3}
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["step-00000003"]
+
+
 DAMAGE = {
     "missing": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
@@ -190,13 +220,15 @@ def test_leftovers_of_a_killed_save_are_removed(tmp_path: Path) -> None:
 def test_log_is_cut_where_the_checkpoint_is(tmp_path: Path) -> None:
     folder = CheckpointManager(tmp_path)
     for step in (1, 2, 3):
-        folder.log({"step": step, "loss": math.nan})
+        folder.log({"step": step, "loss": math.nan, "learning_rate": 0.1})
+        folder.log({"step": step, "eval_hIoU": 1.0})
     with folder.log_file.open("a") as file:
         file.write('{"step": 2, "lo')  # killed while writing
-    folder.start(arguments(tmp_path), step=2)
+    folder.start(arguments(tmp_path), step=2, evaluated=1)
     assert [json.loads(line) for line in folder.log_file.read_text().splitlines()] == [
-        {"step": 1, "loss": None},
-        {"step": 2, "loss": None},
+        {"step": 1, "loss": None, "learning_rate": 0.1},
+        {"step": 1, "eval_hIoU": 1.0},
+        {"step": 2, "loss": None, "learning_rate": 0.1},
     ]
 
 

@@ -326,3 +326,40 @@ def test_lock_that_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
     (folder / ".lock").write_text('{"pid": 1, "host": "elsewhere"}')
     train(arguments(folder, steps=2, resume=True), tiny_setup())
     assert not (folder / ".lock").exists()
+
+
+@pytest.mark.parametrize(("call", "step"), [(1, 3), (2, 6), (3, 7)])
+def test_failing_evaluation_loses_nothing(tmp_path: Path, call: int, step: int) -> None:
+    def evaluate(*args: Any, **given: Any) -> SimpleNamespace:
+        result = evaluator(*args, **given)
+        if len(evaluator.calls) == call:
+            raise RuntimeError("dtypes do not match")
+        return result
+
+    whole = train(arguments(tmp_path / "whole", eval_every=3), tiny_setup(), Evaluator())
+    evaluator, folder = Evaluator(), tmp_path / "run"
+    with pytest.raises(RuntimeError, match="dtypes"):
+        train(arguments(folder, eval_every=3), tiny_setup(), evaluate)
+    assert newest_checkpoint(folder).name == f"step-{step:08d}"
+    assert (folder / "last").exists() == (step == 7)
+    torch.manual_seed(99)
+    again = Evaluator(scores=Evaluator().scores[call - 1 :])
+    train(arguments(folder, eval_every=3, resume=True), tiny_setup(), again)
+    assert len(again.calls) == 3 - (call - 1)
+    assert log_lines(folder) == log_lines(whole)
+    for name in ("last", "best"):
+        assert_same_weights(folder, whole, name=name)
+
+
+def test_evaluation_that_had_been_logged_is_not_logged_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train(arguments(tmp_path / "whole", eval_every=3), tiny_setup(), Evaluator())
+
+    def killed(run: loop._Run, name: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop._Run, "_save_model", killed)  # after the first evaluation
+        train(arguments(tmp_path / "run", eval_every=3), tiny_setup(), Evaluator())
+    assert any("eval_hIoU" in line for line in log_lines(tmp_path / "run"))
+    train(arguments(tmp_path / "run", eval_every=3, resume=True), tiny_setup(), Evaluator())
+    assert log_lines(tmp_path / "run") == log_lines(whole)

@@ -15,7 +15,7 @@ from ovparts_hf.training.checkpoints import CheckpointManager
 from ovparts_hf.training.manifest import write_manifest
 from ovparts_hf.training.restore import load_data
 
-from .tiny import arguments, as_earlier_version, assert_same_weights, newest_checkpoint, tiny_setup
+from .tiny import arguments, as_earlier_version, assert_same_weights, newest_checkpoint, tiny_setup, weights
 
 
 class Evil:
@@ -98,3 +98,13 @@ def test_checkpoint_of_an_earlier_version_continues_exactly(tmp_path: Path) -> N
     as_earlier_version(checkpoint)
     torch.manual_seed(99)
     assert_same_weights(whole, train(arguments(tmp_path / "parts", resume=True), tiny_setup()))
+
+
+def test_finished_run_of_an_earlier_version_may_be_resumed(tmp_path: Path) -> None:
+    folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
+    before = weights(folder)
+    as_earlier_version(newest_checkpoint(folder))
+    train(arguments(folder, steps=2, resume=True), tiny_setup())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(folder).items()) and before
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-00000002"]
+    assert (newest_checkpoint(folder) / "manifest.json").exists()
