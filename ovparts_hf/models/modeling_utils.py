@@ -290,6 +290,8 @@ def part_segmentation_loss(
     if kind == "bce":
         one_hot = F.one_hot(target, num_classes + 1).movedim(-1, 1).to(scores)
         return F.binary_cross_entropy_with_logits(scores, one_hot, weight=weight[:, None, None])
+    if none_weight == 0 and (target == num_classes).all():
+        return 0 * scores.sum()  # nothing counts, and a mean over nothing would be NaN
     return F.cross_entropy(scores, target, weight=weight) + _dice_loss(scores, target)
 
 

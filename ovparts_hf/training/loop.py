@@ -7,7 +7,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from accelerate.utils import send_to_device, set_seed
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..data.training_set import ResumableBatchSampler
+from ..data.training_set import ResumableBatchSampler, TrainingSet
 from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
 from .optim import build_optimizer
+from .restore import restore
 from .setup import Setup, TrainingSetup
 from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worker, signals_held
 
@@ -47,19 +48,21 @@ def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callab
         `arguments.yaml` and `checkpoints`.
 
     Raises:
-        OVPartsError: Some argument cannot be used (then nothing has been written), or the loss is no longer finite.
+        OVPartsError: Some argument cannot be used, or another process writes to the same folder (then nothing has been
+            written), or loss, gradient or weights are no longer finite.
         TrainingInterrupted: SIGINT or SIGTERM was received; a checkpoint is saved.
     """
     folder = CheckpointManager(arguments.output)
-    checkpoint = folder.check(arguments)
     _check_tracker(arguments.log_with)
     accelerator = Accelerator(mixed_precision=arguments.mixed_precision, log_with=arguments.log_with)
-    set_seed(arguments.seed)
-    run = _Run(arguments, setup or TrainingSetup.load(arguments), accelerator, folder, evaluate)
-    run.start(checkpoint)
-    with SignalHandler() as signals:
-        run.train(signals)
-    run.finish()
+    with folder.lock() if accelerator.is_main_process else nullcontext():
+        checkpoint = folder.check(arguments)
+        set_seed(arguments.seed)
+        run = _Run(arguments, setup or TrainingSetup.load(arguments), accelerator, folder, evaluate)
+        run.start(checkpoint)
+        with SignalHandler() as signals:
+            run.train(signals)
+        run.finish()
     return folder.path
 
 
@@ -100,17 +103,18 @@ class _Run:
         optimizer, self.schedule = build_optimizer(setup.model, arguments)
         self.model, self.optimizer = accelerator.prepare(setup.model, optimizer)
         # The schedule is not prepared: accelerate would step it once for every process.
-        accelerator.register_for_checkpointing(self.state, self.schedule)
 
     def start(self, checkpoint: Path | None) -> None:
         """Seeds the model's random numbers, restores a checkpoint if there is one, and prepares the folder."""
         set_seed(self.arguments.seed, device_specific=True)
         if checkpoint is not None:
-            self.accelerator.load_state(str(checkpoint))
+            progress = restore(checkpoint, self.accelerator, self.model, self.optimizer)
+            self.state.load_state_dict(progress["state"])
+            self.schedule.load_state_dict(progress["schedule"])
             self.batch_sampler.start = self.state.step
             logger.info("Resuming from step %d", self.state.step)
         if self.accelerator.is_main_process:
-            self.folder.start(self.arguments, self.state.step)
+            self.folder.start(self.arguments, self.state.step, self.state.evaluated)
         self.accelerator.wait_for_everyone()
         if self.arguments.log_with is not None:
             settings = {name: str(value) for name, value in asdict(self.arguments).items()}
@@ -127,6 +131,7 @@ class _Run:
             disable=not self.accelerator.is_main_process,
         )
         with bar, closing(self._batches()) as batches:
+            self._evaluate_if_due()  # if the run ended in an evaluation
             while state.step < arguments.steps:
                 learning_rate = max(self.schedule.get_last_lr())
                 loss, gradient_norm = self._step(batches)
@@ -139,19 +144,18 @@ class _Run:
                     state.loss_sum, state.loss_count = 0.0, 0
                     self._log({"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm.item()})
                     bar.set_postfix(loss=f"{loss:.4f}")
-                if self._due(arguments.eval_every):
-                    self._evaluate()
+                self._evaluate_if_due()
                 if self._due(arguments.save_every):
-                    self.folder.save_checkpoint(self.accelerator, state.step)
+                    self._save_checkpoint()
                 if self._in_any_process(signals.signal_number) and state.step < arguments.steps:
-                    self.folder.save_checkpoint(self.accelerator, state.step)
+                    self._save_checkpoint()
                     logger.warning("Interrupted after step %d; continue with resume=true", state.step)
                     raise TrainingInterrupted(signals.signal_number or signal.SIGTERM)
 
     def finish(self) -> None:
         """Saves the final model and a checkpoint, and closes the trackers."""
         self._save_model("last")
-        self.folder.save_checkpoint(self.accelerator, self.state.step)
+        self._save_checkpoint()
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
@@ -183,15 +187,60 @@ class _Run:
             total += loss.detach()
         mean_loss = accelerator.reduce(total, "mean").item()
         if not math.isfinite(mean_loss):
-            raise OVPartsError(
-                f"The loss became {mean_loss} in step {self.state.step + 1}. Lower learning_rate, or train with "
-                "mixed_precision=no."
-            )
+            raise self._not_finite(f"The loss became {mean_loss}")
         norm = accelerator.clip_grad_norm_(self.model.parameters(), self.arguments.max_grad_norm or math.inf)
+        if accelerator.scaler is None and not norm.isfinite():
+            raise self._not_finite(f"The gradient norm became {norm.item()}")
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.schedule.step()
+        if not self.optimizer.step_was_skipped:
+            self.schedule.step()
+        elif accelerator.scaler.get_scale() < 1:  # smaller scales help against overflow, not against NaN
+            raise self._not_finite("The gradients do not become finite at any scale of fp16")
         return mean_loss, norm
+
+    def _not_finite(self, what: str) -> OVPartsError:
+        """The error that stops a run before its weights are lost; names the examples of the step."""
+        whole_batch = {"process": 0, "num_processes": 1, "micro_batch_size": None, "start": self.state.step}
+        examples = [self._example_name(index.index) for index in next(iter(replace(self.batch_sampler, **whole_batch)))]
+        return OVPartsError(
+            f"{what} in step {self.state.step + 1}, and nothing of that step is kept. Its examples: "
+            f"{', '.join(examples)}. Lower learning_rate, or train with mixed_precision=no."
+        )
+
+    def _example_name(self, index: int) -> str:
+        """The image of an example, and the object in it."""
+        if not isinstance(self.training_set, TrainingSet):
+            return str(index)
+        record = self.training_set.records[index]
+        name = self.training_set.dataset.read(record).image_id
+        if record.object_id is None:
+            return name
+        return f"{name} ({self.training_set.dataset.taxonomy.object_classes[record.object_id]})"
+
+    def _check_weights(self) -> None:
+        """Keeps weights or an optimiser that are no longer finite from replacing what was saved before."""
+        values = {
+            f"optimizer.{i}.{name}": value
+            for i, state in self.optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+        for name, value in {**self.model.state_dict(), **values}.items():
+            if torch.is_tensor(value) and not value.isfinite().all():
+                raise OVPartsError(
+                    f"{name} is no longer finite after step {self.state.step}, so nothing is saved; what was saved "
+                    "before is as it was. Start anew with a lower learning_rate, or with mixed_precision=no."
+                )
+
+    def _evaluate_if_due(self) -> None:
+        """Evaluates once, if it is time, after saving what a failing evaluation would lose."""
+        if self.state.evaluated == self.state.step or not self._due(self.arguments.eval_every):
+            return
+        self._save_checkpoint()
+        if self.state.step == self.arguments.steps:
+            self._save_model("last")
+        self._evaluate()
+        self.state.evaluated = self.state.step
 
     def _evaluate(self) -> None:
         """Evaluates the model, and saves it as `best` if it beats all earlier ones."""
@@ -216,7 +265,13 @@ class _Run:
             self.state.best = headline
             self._save_model("best")
 
+    def _save_checkpoint(self) -> None:
+        self._check_weights()
+        progress = {"state": self.state.state_dict(), "schedule": self.schedule.state_dict()}
+        self.folder.save_checkpoint(self.accelerator, self.state.step, **progress)
+
     def _save_model(self, name: str) -> None:
+        self._check_weights()
         with self.setup.ready_to_save():
             self.folder.save_model(name, self.accelerator, self.model, self.setup.processor)
 

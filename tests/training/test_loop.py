@@ -22,7 +22,17 @@ from torch import nn
 from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.training import TrainingInterrupted, loop, signals, train
 
-from .tiny import Evaluator, TinyModel, arguments, assert_same_weights, log_lines, tiny_setup, weights
+from .tiny import (
+    Evaluator,
+    TinyModel,
+    arguments,
+    as_earlier_version,
+    assert_same_weights,
+    log_lines,
+    newest_checkpoint,
+    tiny_setup,
+    weights,
+)
 
 
 class StopAt:
@@ -94,7 +104,8 @@ def test_run_resumes_from_periodic_state_after_a_crash(tmp_path: Path) -> None:
     options = {"save_every": 2, "log_every": 1}
     with pytest.raises(RuntimeError, match="disk on fire"):
         train(arguments(tmp_path / "crashed", **options), crashing)
-    assert [path.name for path in (tmp_path / "crashed" / "checkpoints").iterdir()] == ["step-00000004"]
+    kept = sorted(path.name for path in (tmp_path / "crashed" / "checkpoints").iterdir())
+    assert kept == ["step-00000002", "step-00000004"]
     assert len(log_lines(tmp_path / "crashed")) == 5
     resumed = train(arguments(tmp_path / "crashed", resume=True, **options), tiny_setup())
     assert_same_weights(whole, resumed)
@@ -199,6 +210,7 @@ def test_run_of_an_earlier_version_resumes(tmp_path: Path) -> None:
     earlier = yaml.safe_load(file.read_text())
     earlier["classes_per_picture"] = earlier.pop("classes_per_image")
     file.write_text(yaml.safe_dump({**earlier, "level": "picture"}))
+    as_earlier_version(newest_checkpoint(tmp_path / "parts"))
     (tmp_path / "parts" / "checkpoints").rename(tmp_path / "parts" / "states")
     resumed = train(arguments(tmp_path / "parts", resume=True, **options), tiny_setup(), Evaluator(scores=(20.0, 40.0)))
     assert_same_weights(whole, resumed)
@@ -289,3 +301,65 @@ def test_nothing_is_written_when_something_does_not_fit(tmp_path: Path) -> None:
 def test_half_precision_trains(tmp_path: Path) -> None:
     folder = train(arguments(tmp_path / "run", steps=2, mixed_precision="bf16"), tiny_setup())
     assert weights(folder)["pixels.weight"].dtype is torch.float32
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    options = {"eval_every": 3, "steps": 3}
+    inner = {"resume": True}, {"overwrite": True}, {}
+
+    def evaluate(*args: Any, **given: Any) -> SimpleNamespace:
+        for changes in inner:
+            with pytest.raises(ConfigurationError, match=f"is being written by process {os.getpid()} on"):
+                train(arguments(tmp_path / "run", **options, **changes), tiny_setup())
+        return Evaluator()(*args, **given)
+
+    folder = train(arguments(tmp_path / "run", **options), tiny_setup(), evaluate)
+    assert not list(folder.rglob(".*"))
+    whole = train(arguments(tmp_path / "whole", **options), tiny_setup(), Evaluator())
+    assert_same_weights(folder, whole)
+
+
+def test_lock_that_a_killed_run_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").write_text('{"pid": 1, "host": "elsewhere"}')
+    folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
+    (folder / ".lock").write_text('{"pid": 1, "host": "elsewhere"}')
+    train(arguments(folder, steps=2, resume=True), tiny_setup())
+    assert not (folder / ".lock").exists()
+
+
+@pytest.mark.parametrize(("call", "step"), [(1, 3), (2, 6), (3, 7)])
+def test_failing_evaluation_loses_nothing(tmp_path: Path, call: int, step: int) -> None:
+    def evaluate(*args: Any, **given: Any) -> SimpleNamespace:
+        result = evaluator(*args, **given)
+        if len(evaluator.calls) == call:
+            raise RuntimeError("dtypes do not match")
+        return result
+
+    whole = train(arguments(tmp_path / "whole", eval_every=3), tiny_setup(), Evaluator())
+    evaluator, folder = Evaluator(), tmp_path / "run"
+    with pytest.raises(RuntimeError, match="dtypes"):
+        train(arguments(folder, eval_every=3), tiny_setup(), evaluate)
+    assert newest_checkpoint(folder).name == f"step-{step:08d}"
+    assert (folder / "last").exists() == (step == 7)
+    torch.manual_seed(99)
+    again = Evaluator(scores=Evaluator().scores[call - 1 :])
+    train(arguments(folder, eval_every=3, resume=True), tiny_setup(), again)
+    assert len(again.calls) == 3 - (call - 1)
+    assert log_lines(folder) == log_lines(whole)
+    for name in ("last", "best"):
+        assert_same_weights(folder, whole, name=name)
+
+
+def test_evaluation_that_had_been_logged_is_not_logged_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train(arguments(tmp_path / "whole", eval_every=3), tiny_setup(), Evaluator())
+
+    def killed(run: loop._Run, name: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop._Run, "_save_model", killed)  # after the first evaluation
+        train(arguments(tmp_path / "run", eval_every=3), tiny_setup(), Evaluator())
+    assert any("eval_hIoU" in line for line in log_lines(tmp_path / "run"))
+    train(arguments(tmp_path / "run", eval_every=3, resume=True), tiny_setup(), Evaluator())
+    assert log_lines(tmp_path / "run") == log_lines(whole)

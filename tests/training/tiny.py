@@ -193,3 +193,18 @@ def assert_same_weights(first: Path, second: Path, tolerance: float = 0, name: s
 def log_lines(folder: Path) -> list[dict[str, Any]]:
     """The log of a run."""
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """The newest checkpoint of a run."""
+    return max((folder / "checkpoints").iterdir())
+
+
+def as_earlier_version(checkpoint: Path) -> None:
+    """Rewrites a checkpoint as versions wrote it that kept progress and schedule as pickles."""
+    progress = json.loads((checkpoint / "progress.json").read_text())
+    state = {**progress["state"], "best": float(progress["state"]["best"] or "nan")}
+    torch.save(state, checkpoint / "custom_checkpoint_0.pkl")
+    torch.save(progress["schedule"], checkpoint / "custom_checkpoint_1.pkl")
+    (checkpoint / "progress.json").unlink()
+    (checkpoint / "manifest.json").unlink()

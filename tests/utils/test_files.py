@@ -1,6 +1,9 @@
 """Files appear whole or not at all, and what cannot be read is named."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +66,60 @@ def test_replacing_a_folder_removes_what_an_interrupted_replacement_left(tmp_pat
         (folder / folder.name).touch()
     replace_folder(new, target)
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["target", "target/new"]
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What is synced, in order, as the names of paths; a rename adds "->" and the new name."""
+    events, fsync, rename, replace = [], os.fsync, Path.rename, Path.replace
+
+    def recorded_fsync(descriptor):
+        events.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    def recorded(move):
+        return lambda path, target: events.append(f"-> {target.name}") or move(path, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(Path, "rename", recorded(rename))
+    monkeypatch.setattr(Path, "replace", recorded(replace))
+    return events
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name(synced, tmp_path):
+    with atomic_write(tmp_path / "out" / "b.json") as temporary:
+        temporary.write_text("new")
+    assert synced == [temporary.name, "-> b.json", "out"]
+
+
+def test_a_folder_is_on_the_disk_before_it_gets_its_name(synced, tmp_path):
+    with atomic_folder(tmp_path / "out" / "model") as folder:
+        (folder / "weights").write_text("1")
+        (folder / "deep").mkdir()
+        (folder / "deep" / "config").write_text("2")
+    renamed = synced.index("-> model")
+    assert sorted(synced[:renamed]) == sorted([folder.name, "weights", "deep", "config"])
+    assert synced[renamed + 1 :] == ["out"]
+
+
+def test_what_the_disk_refuses_is_not_renamed(monkeypatch, tmp_path):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"), atomic_write(tmp_path / "b.json") as temporary:
+        temporary.write_text("new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_systems_that_cannot_sync_are_written_to_all_the_same(monkeypatch, tmp_path):
+    def unsupported(descriptor):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", unsupported)
+    with atomic_write(tmp_path / "b.json") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "b.json").read_text() == "new"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

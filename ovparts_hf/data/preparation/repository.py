@@ -25,7 +25,8 @@ from tqdm.auto import tqdm
 
 from ...errors import ConfigurationError, DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import brief, name_fault, replace_folder, resolve_path
+from ...utils.files import brief, name_fault, replace_file, replace_folder, resolve_path
+from ...utils.locks import writer_lock
 from ..dataset_card import DATA_FOLDER, render_card
 
 if TYPE_CHECKING:
@@ -73,11 +74,19 @@ def write_repository(
     """Prepares a dataset as the folder `out`, which it returns; that appears when it is complete.
 
     A faulty source is a `DatasetError`, of which nothing is left behind; so is an `out` that is in the way, unless it
-    is a dataset prepared before that `overwrite` permits to replace.
+    is a dataset prepared before that `overwrite` permits to replace. While another process prepares it, that is a
+    `ConfigurationError`.
     """
     if num_proc < 1:
         raise ConfigurationError(f"num_proc is {num_proc}; give the number of processes, at least 1.")
     out = resolve_path(out, DatasetError)
+    _check_target(out, overwrite)
+    with writer_lock(out.with_name(f".{out.name}.lock"), out):
+        return _write_repository(builder, out, num_proc, overwrite, progress)
+
+
+def _write_repository(builder: RepositoryBuilder, out: Path, num_proc: int, overwrite: bool, progress: bool) -> Path:
+    """`write_repository` to a folder to which no other process writes now, but may just have written."""
     _check_target(out, overwrite)
     work = out.with_name(f".{out.name}.incomplete")
     try:
@@ -130,7 +139,7 @@ def write_shard(shard: Shard, row: Callable[[Any], dict[str, Any]], schema: pa.S
         for start in range(0, len(shard.keys), _ROWS_PER_GROUP):
             rows = [row(key) for key in shard.keys[start : start + _ROWS_PER_GROUP]]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-    temporary.replace(folder / shard.file_name)
+    replace_file(temporary, folder / shard.file_name)
     return len(shard.keys)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tarfile
 
@@ -21,6 +22,7 @@ from ovparts_hf.data.rows import instance_features, semantic_features, semantic_
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
+from ovparts_hf.utils.locks import writer_lock
 
 SPLIT_FOLDERS = {"pascal": {"train": "train", "validation": "val"}, "ade": {"train": "training"}}
 MAP_FOLDERS = {"object_map": "annotations_detectron2_obj", "part_map": "annotations_detectron2_part"}
@@ -397,6 +399,16 @@ class TestTarget:
         with pytest.raises(DatasetError):
             prepare(pascal_root, out, overwrite=True)
         same_rows(rows_of(out), rows_of(pascal_folder))
+
+    def test_two_processes_do_not_prepare_the_same_folder(self, pascal_archive, tmp_path):
+        out = tmp_path / "out"
+        with writer_lock(tmp_path / ".out.lock", out):
+            with pytest.raises(ConfigurationError, match=f"{out} is being written by process {os.getpid()} on"):
+                prepare(pascal_archive, out)
+            assert [path.name for path in tmp_path.iterdir()] == [".out.lock"]
+        (tmp_path / ".out.lock").write_text('{"pid": 1, "host": "elsewhere"}')  # of a killed process
+        prepare(pascal_archive, out)
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
     def test_processes_must_be_positive(self, pascal_archive, tmp_path):
         with pytest.raises(ConfigurationError, match="num_proc is 0"):
