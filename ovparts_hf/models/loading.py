@@ -18,7 +18,6 @@ from transformers import AutoConfig, PreTrainedConfig
 from ..errors import CheckpointError, ConfigurationError
 from ..utils.hub import check_readable, first_line, format_hub_error
 from .auto import FAMILIES, config_class, model_class
-from .checkpoints import without_load_report
 from .configuration_utils import PartSegmentationConfig
 from .modeling_utils import PartSegmentationModel
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
@@ -69,7 +68,7 @@ class ModelSource:
         with _hub_errors(self.name, "model configuration"):
             if not Path(self.location).exists():
                 check_readable(self.location, "model", "config.json")
-            return AutoConfig.from_pretrained(self.location)
+            return AutoConfig.from_pretrained(self.location, trust_remote_code=False)
 
     @property
     def is_base_model(self) -> bool:
@@ -93,11 +92,11 @@ class ModelSource:
         """See `load_model`."""
         config = self.config(**overrides)
         kind = model_class(_family_of(config))
-        with without_load_report(), _hub_errors(self.name, "weights"):
+        with _hub_errors(self.name, "weights"):
             if self.is_base_model:
                 model = kind.from_base_model(self.location, config)
             else:
-                model = kind.from_pretrained(self.location, config=config, dtype="float32")
+                model = kind.from_pretrained(self.location, config=config, dtype="float32", trust_remote_code=False)
         return model.eval(), self.processor(config)
 
     def processor(
@@ -109,7 +108,7 @@ class ModelSource:
         if self.is_base_model:
             return kind.default_processor(self.location, config, self.processor_settings)
         with _hub_errors(self.name, "processor"):
-            return kind.processor_class.from_pretrained(self.location)
+            return kind.processor_class.from_pretrained(self.location, trust_remote_code=False)
 
     def _family_for(self, base: PreTrainedConfig) -> str:
         """The family that is built on a pretrained model."""

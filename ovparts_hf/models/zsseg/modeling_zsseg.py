@@ -44,6 +44,8 @@ from .configuration_zsseg import ZSSegConfig
 TEMPLATES = ("a photo of a {}.",)
 """For hand-written prompts. What OV-PARTS used for its ZSseg row is not public."""
 
+_SEGMENTER = ("pixel_level_module.", "query_decoder.", "class_head.", "mask_head.", "no_object_embedding")
+
 
 class ClassInputs(NamedTuple):
     """A vocabulary as the second stage needs it: unit features (classes, projection dim), the queries' share (classes,)
@@ -72,9 +74,8 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     base_model_prefix = "clip"
     classes_interact = True
     substring_candidates = True
-    trainable_groups = {
-        "segmenter": ("pixel_level_module.", "query_decoder.", "class_head.", "mask_head.", "no_object_embedding")
-    }
+    trainable_groups = {"segmenter": _SEGMENTER}
+    new_parts = (*_SEGMENTER, "prompts.")
     convert_options = frozenset({"trained_on", "backbone", "prompts"})
     _supports_sdpa = True
 
@@ -118,7 +119,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         images = {"image_mean": list(config.image_mean), "image_std": list(config.image_std), **size}
         images |= options.pop("images", {})
         prompts = {"prompt_lengths": config.prompt_lengths} if config.prompt_lengths else {"templates": TEMPLATES}
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
         return PartSegmentationProcessor(
             MaskClassificationImageProcessor(**images), tokenizer, **{**prompts, **options}
         )
