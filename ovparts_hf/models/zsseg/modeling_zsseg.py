@@ -267,11 +267,11 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
                     self.clip, config, images[row], masks, class_inputs.class_features
                 )
                 scores = stages.ensemble(scores, clip_scores, class_inputs.exponents)[:, candidates]
-                logits[row, candidates] = sum_of_queries(scores[None], masks[None])[0]
+                maps = sum_of_queries(scores[None], masks[None])[0]
             else:
                 query_maps = sum_of_queries(scores[None], masks[None])[0]
                 maps = self._name_parts(images[row], object_masks[row], query_maps, class_inputs, candidates)
-                logits[row, candidates] = maps
+            logits[row, candidates] = maps.to(logits)  # of another precision under autocast
         return logits
 
     def _exponents(self, class_features: torch.Tensor, seen_classes: torch.Tensor | None) -> torch.Tensor:
@@ -299,7 +299,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         predicted = query_maps.argmax(0)
         present, *features = stages.clip_part_features(self.clip, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
-        table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1)
+        table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1).to(table)
         clip_maps = table.T[:, predicted]
         return stages.ensemble(query_maps[candidates], clip_maps, class_inputs.exponents[candidates, None, None])
 
