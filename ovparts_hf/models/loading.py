@@ -12,13 +12,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import HTTPError, StrictDataclassError
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError, ConfigurationError
 from ..utils.hub import check_readable, first_line, format_hub_error
 from .auto import FAMILIES, config_class, model_class
 from .configuration_utils import PartSegmentationConfig
+from .limits import check_numbers
 from .modeling_utils import PartSegmentationModel
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 
@@ -68,6 +69,7 @@ class ModelSource:
         with _hub_errors(self.name, "model configuration"):
             if not Path(self.location).exists():
                 check_readable(self.location, "model", "config.json")
+            check_numbers(PreTrainedConfig.get_config_dict(self.location)[0])
             return AutoConfig.from_pretrained(self.location, trust_remote_code=False)
 
     @property
@@ -187,6 +189,6 @@ def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
         yield
     except (CheckpointError, ConfigurationError):
         raise
-    except (HTTPError, OSError, ValueError) as error:
+    except Exception as error:  # besides those of the Hub, any kind: what is read may be damaged in any way
         reason = format_hub_error(error, str(name_or_path)) or first_line(error)
         raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}") from error

@@ -18,6 +18,7 @@ from transformers.utils import ModelOutput
 
 from ..errors import ConfigurationError, OVPartsError
 from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
+from .limits import check_parameters
 from .pretrained import load_pretrained
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class PartSegmentationModel(PreTrainedModel):
     @property
     def requires_object_masks(self) -> bool:
         return False
+
+    def post_init(self) -> None:
+        """See transformers; raises a ConfigurationError if the model is larger than any of its kind."""
+        check_parameters(self)
+        super().post_init()
 
     @classmethod
     def from_pretrained(
