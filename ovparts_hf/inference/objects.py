@@ -158,7 +158,7 @@ class PretrainedObjectSegmenter:
         from transformers import pipeline  # which registers pipelines, and so imports this module
 
         try:
-            segmenter = pipeline("image-segmentation", model=name_or_path, device=device)
+            segmenter = pipeline("image-segmentation", model=name_or_path, device=device, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             reason = first_line(error)
             raise ConfigurationError(f"{name_or_path!r} is not a model that finds objects: {reason}") from error

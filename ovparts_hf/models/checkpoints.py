@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +19,58 @@ from ..errors import CheckpointError
 from ..utils.hub import first_line
 
 Model = TypeVar("Model", bound=PreTrainedModel)
+
+_MOST_LINES = 10
+
+
+_ORIGINALS = {
+    "CLIPSeg": ("a CLIPSeg checkpoint", ("clipseg_model.",)),
+    "CATSeg": ("a CATSeg checkpoint", ("sem_seg_head.predictor.clip_model.",)),
+    "ZSSeg": ("a ZSseg checkpoint", ("clip_adapter.",)),
+    "MaskFormer": ("a MaskFormer checkpoint", ("sem_seg_head.pixel_decoder.",)),
+    "LearnedPrompts": ("a checkpoint of tuned prompts", ("prompt_learner.",)),
+    "": ("a model of transformers; those need no conversion", ("clip.", "aggregator.", "pixel_level_module.")),
+}
+"""Beginning of a class's name -> what its original is called, and beginnings of keys that only that has."""
+
+
+class Problem(NamedTuple):
+    """What is wrong with a key of a checkpoint or of a model, such as "missing"."""
+
+    kind: str
+    key: str
+    detail: str = ""
+
+
+def group_problems(problems: Sequence[Problem]) -> str:
+    """At most ten lines, each indented on a new line: those with the same beginning of their keys share one."""
+    for depth in (None, 4, 3, 2, 1):
+        groups: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+        for problem in sorted(problems):
+            groups[problem.kind, ".".join(problem.key.split(".")[:depth])].append(problem)
+        if len(groups) <= _MOST_LINES:
+            break
+    lines = []
+    for (kind, prefix), members in groups.items():
+        first = min(members, key=lambda problem: not problem.key.endswith("weight"))  # whose shape says most
+        many = f"{prefix}...: {len(members)} tensors, such as "
+        lines.append(f"{kind} {many if len(members) > 1 else ''}{first.key}{first.detail}".strip())
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES - 1 :] = [f"and {len(lines) - _MOST_LINES + 1} more groups"]
+    return "".join(f"\n  {line}" for line in lines)
+
+
+def non_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """Names of the floating-point tensors with a value that is infinite or not a number."""
+    return [
+        name
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() and not tensor.is_meta and not _is_finite(tensor)
+    ]
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    return bool(torch.isfinite(tensor.float() if tensor.itemsize == 1 else tensor).all())
 
 
 @dataclass
@@ -57,36 +110,60 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path} is not a file. Give a .pth, .pt, .bin or .safetensors checkpoint.")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
     except Exception as error:  # torch.load raises many kinds: a bad zip, a bad pickle, a refused type, an early end
         raise CheckpointError(f"{path} cannot be read as tensors only: {first_line(error)}") from error
     state = content.get("model", content) if isinstance(content, Mapping) else content
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not state or not all(isinstance(key, str) for key in state):
         raise CheckpointError(f"{path} holds no state dict of tensors, neither at its top nor under 'model'.")
+    problems = [Problem(flaw, key) for key, value in state.items() if (flaw := _flaw(value))]
+    if problems:
+        raise CheckpointError(f"{path} has entries that are no usable weights.{group_problems(problems)}")
     return dict(state)
+
+
+def _flaw(value: Any) -> str | None:
+    """Why something is no weight, if so. Integers may be: counters and indices are saved with the weights."""
+    if not isinstance(value, torch.Tensor):
+        return f"not a tensor but {type(value).__name__}:"
+    if value.is_meta or value.layout is not torch.strided or value.is_quantized or value.is_complex():
+        kinds = ["meta" * value.is_meta, "quantized" * value.is_quantized, "complex" * value.is_complex()]
+        return next(filter(None, kinds), "sparse")
+    return "not finite" if value.is_floating_point() and not _is_finite(value) else None
+
+
+def _explanation(tensors: Mapping[str, torch.Tensor], model: torch.nn.Module) -> str:
+    for class_name, (name, prefixes) in _ORIGINALS.items():
+        if any(key.startswith(prefixes) for key in tensors):
+            if class_name and type(model).__name__.startswith(class_name):
+                break
+            return f"This looks like {name}."
+    return "Was it trained from another base model?"
 
 
 def load_accounted(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], report: KeyReport) -> None:
     """Loads what the report says; it must explain every key of the checkpoint and fill every key of the model."""
     own, state = model.state_dict(), report.state
     explained = {*report.used, *report.derivable, *report.unused}
-    problems = [f"unexpected {key}" for key in tensors if key not in explained]
-    problems += [f"missing for {name}" for name in own if name not in state]
+    problems = [Problem("unexpected", key) for key in tensors if key not in explained]
+    problems += [Problem("missing for", name) for name in own if name not in state]
     for key, names in report.used.items():
+        if not tensors[key].is_floating_point():
+            problems.append(Problem("not floating-point", key, f" but {tensors[key].dtype}"))
         for name in names:
             if name not in own:
-                problems.append(f"{key} has no place in the model")
+                problems.append(Problem("", key, " has no place in the model"))
             elif own[name].shape != state[name].shape:
-                shapes = f"{list(state[name].shape)}, the model needs {list(own[name].shape)}"
-                problems.append(f"{key} has shape {shapes}")
+                shapes = f" has shape {list(state[name].shape)}, the model needs {list(own[name].shape)}"
+                problems.append(Problem("", key, shapes))
     if problems:
-        listed = "\n  ".join(problems)
         raise CheckpointError(
-            f"The checkpoint does not fit the model ({len(problems)} problems). Was it trained from another base model?"
-            f"\n  {listed}"
+            f"The checkpoint does not fit the model ({len(problems)} problems). {_explanation(tensors, model)}"
+            f"{group_problems(problems)}"
         )
     model.load_state_dict(state, strict=True)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig, ResNetConfig
 
+from .limits import check_numbers
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -73,6 +75,12 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
 
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """See transformers; raises a ConfigurationError at numbers that no model has."""
+        check_numbers(config_dict)
+        return super().from_dict(config_dict, **kwargs)
 
     @classmethod
     def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:

@@ -12,14 +12,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import HTTPError, StrictDataclassError
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError, ConfigurationError
 from ..utils.hub import check_readable, first_line, format_hub_error
 from .auto import FAMILIES, config_class, model_class
-from .checkpoints import without_load_report
 from .configuration_utils import PartSegmentationConfig
+from .limits import check_numbers
 from .modeling_utils import PartSegmentationModel
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 
@@ -69,7 +69,8 @@ class ModelSource:
         with _hub_errors(self.name, "model configuration"):
             if not Path(self.location).exists():
                 check_readable(self.location, "model", "config.json")
-            return AutoConfig.from_pretrained(self.location)
+            check_numbers(PreTrainedConfig.get_config_dict(self.location)[0])
+            return AutoConfig.from_pretrained(self.location, trust_remote_code=False)
 
     @property
     def is_base_model(self) -> bool:
@@ -95,11 +96,11 @@ class ModelSource:
         """See `load_model`."""
         config = self.config(**overrides)
         kind = model_class(_family_of(config))
-        with without_load_report(), _hub_errors(self.name, "weights"):
+        with _hub_errors(self.name, "weights"):
             if self.is_base_model:
                 model = kind.from_base_model(self.location, config)
             else:
-                model = kind.from_pretrained(self.location, config=config, dtype="float32")
+                model = kind.from_pretrained(self.location, config=config, dtype="float32", trust_remote_code=False)
         return model.eval(), self.processor(config)
 
     def processor(
@@ -111,7 +112,7 @@ class ModelSource:
         if self.is_base_model:
             return kind.default_processor(self.location, config, self.processor_settings)
         with _hub_errors(self.name, "processor"):
-            return kind.processor_class.from_pretrained(self.location)
+            return kind.processor_class.from_pretrained(self.location, trust_remote_code=False)
 
     def _family_for(self, base: PreTrainedConfig) -> str:
         """The family that is built on a pretrained model."""
@@ -190,6 +191,6 @@ def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
         yield
     except (CheckpointError, ConfigurationError):
         raise
-    except (HTTPError, OSError, ValueError) as error:
+    except Exception as error:  # besides those of the Hub, any kind: what is read may be damaged in any way
         reason = format_hub_error(error, str(name_or_path)) or first_line(error)
         raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}") from error

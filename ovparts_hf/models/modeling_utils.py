@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from ..errors import ConfigurationError, OVPartsError
 from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
+from .limits import check_parameters
+from .pretrained import load_pretrained
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,6 +57,7 @@ class PartSegmentationModel(PreTrainedModel):
         scores_none: Whether `forward` can score "none".
         substring_candidates: Whether the original lets an object have every part whose class contains the object's name
             (docs/differences.md), not only its own.
+        new_parts: Beginnings of the names of parameters that the pretrained models lack, and that start at random.
         trainable_groups: Name of each group of parameters that can be trained -> beginnings of their names.
         image_processor_class: What prepares its images.
         processor_class: What puts images and class names together.
@@ -65,6 +69,7 @@ class PartSegmentationModel(PreTrainedModel):
     classes_interact: ClassVar[bool] = False
     scores_none: ClassVar[bool] = False
     substring_candidates: ClassVar[bool] = False
+    new_parts: ClassVar[tuple[str, ...]] = ()
     trainable_groups: ClassVar[Mapping[str, tuple[str, ...]]]
     image_processor_class: ClassVar[type]
     processor_class: ClassVar[type]
@@ -74,10 +79,45 @@ class PartSegmentationModel(PreTrainedModel):
     def requires_object_masks(self) -> bool:
         return False
 
+    def post_init(self) -> None:
+        """See transformers; raises a ConfigurationError if the model is larger than any of its kind."""
+        check_parameters(self)
+        super().post_init()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path | None,
+        *,
+        output_loading_info: bool = False,
+        ignore_mismatched_sizes: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """See transformers. Of a pretrained model only `new_parts` may be missing, of a saved one nothing.
+
+        Raises:
+            CheckpointError: Weights are missing, unexpected, of another shape or not finite, or cannot be read.
+        """
+        name_or_path, is_base = pretrained_model_name_or_path, False
+        if name_or_path is not None:
+            hub = {key: value for key, value in kwargs.items() if key != "config"}
+            stored, _ = PreTrainedConfig.get_config_dict(name_or_path, **hub)
+            architectures = stored.get("architectures") or [cls.__name__]
+            is_base = stored.get("model_type") == cls.config_class.base_model_type
+            is_base = is_base or not {each.__name__ for each in cls.__mro__}.intersection(architectures)
+        model, info = load_pretrained(
+            super().from_pretrained,
+            name_or_path,
+            cls.new_parts if is_base else None,
+            ignore_mismatched_sizes,
+            **kwargs,
+        )
+        return (model, info) if output_loading_info else model
+
     @classmethod
     def from_base_model(cls, name_or_path: str | None, config: PartSegmentationConfig) -> Self:
         """A new model on the weights of a pretrained one, a folder or Hub id; what that lacks starts at random."""
-        return cls.from_pretrained(name_or_path, config=config, dtype="float32")
+        return cls.from_pretrained(name_or_path, config=config, dtype="float32", trust_remote_code=False)
 
     @classmethod
     def default_processor(

@@ -11,6 +11,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from ..errors import OVPartsError
 from .configuration_utils import AutoMapped
+from .limits import check_image_settings
 from .post_processing import SCORES, LabelMaps, SemanticLabelMaps
 from .prompts import tokenize_prompts
 
@@ -23,6 +24,10 @@ class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProc
 
     auto_classes = {"AutoImageProcessor": "PartSegmentationImageProcessor"}
     scores = "logits"
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        check_image_settings(self)
 
     def __call__(self, images: Any, augmented: bool = False, **kwargs: Any) -> BatchFeature:
         """Prepares images; those from training augmentation (`augmented`) are treated like any other."""

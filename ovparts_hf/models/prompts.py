@@ -13,12 +13,15 @@ from typing import Any
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
+from safetensors import SafetensorError
 from torch import nn
 from transformers import initialization as init
 from transformers.masking_utils import create_causal_mask
 
-from ..errors import ConfigurationError, OVPartsError
+from ..errors import CheckpointError, ConfigurationError, OVPartsError
 from ..taxonomy import split_part_class
+from ..utils.files import first_line
+from .pretrained import check_finite
 
 REDUCTION = 16
 _INITIAL_DEVIATION = 0.02
@@ -100,6 +103,18 @@ class LearnedPrompts(nn.Module, PyTorchModelHubMixin):
         self.meta_net = None if feature_dim is None else MetaNet(feature_dim, width)
         self.reset_parameters()
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> LearnedPrompts:
+        """See `PyTorchModelHubMixin`; every vector must be there, and be finite."""
+        try:
+            prompts = super().from_pretrained(pretrained_model_name_or_path, **{"strict": True, **kwargs})
+        except (RuntimeError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{str(pretrained_model_name_or_path)!r} holds no tuned prompts: {first_line(error)}"
+            ) from error
+        check_finite(prompts.state_dict(), pretrained_model_name_or_path)
+        return prompts
+
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draws the vectors with deviation 0.02; fusion gives the object's feature, and the meta-net shifts by 0."""
@@ -162,6 +177,8 @@ def load_tuned_prompts(prompts: LearnedPrompts | None, name_or_path: str | Path)
         raise ConfigurationError("The model has no learned prompts: set prompt_lengths of its configuration.")
     try:
         tuned = LearnedPrompts.from_pretrained(name_or_path).state_dict()
+    except CheckpointError:
+        raise
     except (OSError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{str(name_or_path)!r} holds no tuned prompts: {error}") from error
     sizes, expected = ({key: list(value.shape) for key, value in s.items()} for s in (tuned, prompts.state_dict()))

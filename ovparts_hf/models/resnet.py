@@ -16,8 +16,9 @@ from transformers import ResNetBackbone, ResNetModel
 from transformers.models.resnet.modeling_resnet import ResNetConvLayer
 
 from ..errors import CheckpointError
-from .checkpoints import read_checkpoint, without_load_report
+from .checkpoints import read_checkpoint
 from .configuration_utils import PartResNetConfig
+from .pretrained import check_finite, load_pretrained
 
 _BATCH_NORM_EPS = 1e-5
 
@@ -94,13 +95,18 @@ def load_backbone(model: nn.Module, name_or_path: str | Path) -> None:
         }
         renamed = {resnet_name(key, backbone.config.deep_stem): tensor for key, tensor in layers.items()}
     else:
-        with without_load_report():
-            renamed = ResNetModel.from_pretrained(str(name_or_path), dtype="float32").state_dict()
+        resnet, _ = load_pretrained(ResNetModel.from_pretrained, str(name_or_path), (), dtype="float32")
+        renamed = resnet.state_dict()
+    check_finite(renamed, name_or_path)
     own = backbone.state_dict()
-    missing = [name for name in own if name not in renamed or renamed[name].shape != own[name].shape]
+    missing = [
+        name
+        for name, tensor in own.items()
+        if name not in renamed or renamed[name].shape != tensor.shape or not renamed[name].is_floating_point()
+    ]
     if missing:
         raise CheckpointError(
             f"{name_or_path} does not fit the backbone: {len(missing)} of {len(own)} tensors are missing or have "
-            f"another shape, such as {missing[0]}. Choose a ResNet with the depths {backbone.config.depths}."
+            f"another shape or type, such as {missing[0]}. Choose a ResNet with the depths {backbone.config.depths}."
         )
     backbone.load_state_dict({name: renamed[name] for name in own})

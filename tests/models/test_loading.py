@@ -229,9 +229,9 @@ def test_a_configuration_is_read_once(name, monkeypatch):
 
     class Counted:
         @staticmethod
-        def from_pretrained(location):
+        def from_pretrained(location, **options):
             calls.append(location)
-            return AutoConfig.from_pretrained(location)
+            return AutoConfig.from_pretrained(location, **options)
 
     monkeypatch.setattr(loading, "AutoConfig", Counted)  # transformers itself reads it once more for the tokenizer
     source = ModelSource(name)

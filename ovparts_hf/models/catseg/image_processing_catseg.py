@@ -16,6 +16,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 from ...errors import OVPartsError
 from ...utils.resize import shortest_edge_size
 from ..configuration_utils import AutoMapped
+from ..limits import check_image_settings
 from ..post_processing import SemanticLabelMaps
 
 
@@ -63,9 +64,11 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
         self.size_divisor = size_divisor
         self.image_mean, self.image_std = list(image_mean), list(image_std)
         self.sliding_window = sliding_window
+        check_image_settings(self)
         side = self._sides[-1]
         stride = window_stride(side)
         self.canvas_size = side + stride if canvas_size is None else canvas_size
+        check_image_settings(self)
         if self.canvas_size < side or (self.canvas_size - side) % stride:
             raise OVPartsError(
                 f"canvas_size is {canvas_size}; windows of {side} fit {side} plus a multiple of {stride}."

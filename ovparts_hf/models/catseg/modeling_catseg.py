@@ -51,6 +51,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     classes_interact = True
     scores_none = True
     substring_candidates = True
+    new_parts = ("backbone.", "aggregator.", "none_embedding")
     # Backbone, aggregator with decoder ("B+D" in OV-PARTS, table 5), and CLIP's vision tower.
     trainable_groups = {"B": ("backbone.",), "D": ("aggregator.",), "C": ("clip.vision_model.",)}
 
@@ -82,7 +83,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
             size_of_backbone = {"height": config.guidance_size, "width": config.guidance_size}
             options["images"] = {"backbone_size": size_of_backbone, **options.get("images", {})}
         images = {"image_mean": config.image_mean, "image_std": config.image_std, **options.pop("images", {})}
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
         return PartSegmentationProcessor(CATSegImageProcessor(size, **images), tokenizer, **options)
 
     def set_trainable(self, name: str) -> None:

@@ -89,6 +89,7 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     processor_class = PartSegmentationProcessor
     config_class = CLIPSegPartConfig
     scores_none = True
+    new_parts = ("visual_adapter.", "none_embedding")
     # Visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5); the benchmark's are VA+L+F and VA+L+F+D.
     trainable_groups = {
         "VA": ("visual_adapter.",),
@@ -118,7 +119,7 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         cls, name_or_path: str | None, config: CLIPSegPartConfig, settings: Mapping[str, Any]
     ) -> PartSegmentationProcessor:
         """See `PartSegmentationModel.default_processor`: CLIPSeg comes with one, whose settings are kept."""
-        return PartSegmentationProcessor.from_pretrained(name_or_path, **settings)
+        return PartSegmentationProcessor.from_pretrained(name_or_path, trust_remote_code=False, **settings)
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """See `OpenVocabularyModel.encode_classes`: (classes, length) -> (classes, projection dim)."""

@@ -12,6 +12,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from ...errors import OVPartsError
 from ...utils.resize import resize_nearest, shortest_edge_size
 from ..configuration_utils import AutoMapped
+from ..limits import check_image_settings
 from ..post_processing import SemanticLabelMaps
 
 BENCHMARK_SIZE = {"shortest_edge": 512, "longest_edge": 2048}
@@ -31,6 +32,10 @@ class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImagePr
     image_std = IMAGENET_DEFAULT_STD
     size = {"shortest_edge": 512, "longest_edge": 768}
     do_convert_rgb = True
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        check_image_settings(self)
 
     def __call__(
         self, images: Any, object_masks: Any = None, augmented: bool = False, return_tensors: str = "pt", **kwargs: Any

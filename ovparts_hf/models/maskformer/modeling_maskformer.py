@@ -65,6 +65,8 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
     @classmethod
     def from_base_model(cls, name_or_path: str | None, config: MaskFormerPartConfig) -> Self:
         """See `PartSegmentationModel.from_base_model`; the pretrained model is a ResNet."""
+        with torch.device("meta"):
+            cls(config)  # which refuses sizes that do not fit into memory
         model = cls(config)
         if name_or_path is not None:
             load_backbone(model, name_or_path)

@@ -44,6 +44,8 @@ from .configuration_zsseg import ZSSegConfig
 TEMPLATES = ("a sculpture of a {}.",)
 """For hand-written prompts, as ZSseg's configurations have it. What OV-PARTS used for its ZSseg row is not public."""
 
+_SEGMENTER = ("pixel_level_module.", "query_decoder.", "class_head.", "mask_head.", "no_object_embedding")
+
 
 class ClassInputs(NamedTuple):
     """A vocabulary as the second stage needs it: unit features (classes, projection dim), the queries' share (classes,)
@@ -72,9 +74,8 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     base_model_prefix = "clip"
     classes_interact = True
     substring_candidates = True
-    trainable_groups = {
-        "segmenter": ("pixel_level_module.", "query_decoder.", "class_head.", "mask_head.", "no_object_embedding")
-    }
+    trainable_groups = {"segmenter": _SEGMENTER}
+    new_parts = (*_SEGMENTER, "prompts.")
     convert_options = frozenset({"trained_on", "backbone", "prompts"})
     _supports_sdpa = True
 
@@ -118,7 +119,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         images = {"image_mean": list(config.image_mean), "image_std": list(config.image_std), **size}
         images |= options.pop("images", {})
         prompts = {"prompt_lengths": config.prompt_lengths} if config.prompt_lengths else {"templates": TEMPLATES}
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
         return PartSegmentationProcessor(
             MaskClassificationImageProcessor(**images), tokenizer, **{**prompts, **options}
         )
@@ -266,11 +267,11 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
                     self.clip, config, images[row], masks, class_inputs.class_features
                 )
                 scores = stages.ensemble(scores, clip_scores, class_inputs.exponents)[:, candidates]
-                logits[row, candidates] = sum_of_queries(scores[None], masks[None])[0]
+                maps = sum_of_queries(scores[None], masks[None])[0]
             else:
                 query_maps = sum_of_queries(scores[None], masks[None])[0]
                 maps = self._name_parts(images[row], object_masks[row], query_maps, class_inputs, candidates)
-                logits[row, candidates] = maps
+            logits[row, candidates] = maps.to(logits)  # of another precision under autocast
         return logits
 
     def _exponents(self, class_features: torch.Tensor, seen_classes: torch.Tensor | None) -> torch.Tensor:
@@ -298,7 +299,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         predicted = query_maps.argmax(0)
         present, *features = stages.clip_part_features(self.clip, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
-        table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1)
+        table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1).to(table)
         clip_maps = table.T[:, predicted]
         return stages.ensemble(query_maps[candidates], clip_maps, class_inputs.exponents[candidates, None, None])
 

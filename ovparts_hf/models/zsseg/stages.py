@@ -32,7 +32,7 @@ def clip_proposal_scores(
     if found.any():
         crops = masked_crops(pixel_values, masks[found], config.crop_ratio, config.region_size)
         features = torch.cat([_image_features(clip, config, some) for some in crops.split(CROPS_AT_ONCE)])
-        scores[found] = (config.temperature * features @ class_features.T).softmax(-1)
+        scores[found] = (config.temperature * features @ class_features.T).softmax(-1).to(scores)
     return scores
 
 

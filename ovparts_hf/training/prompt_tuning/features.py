@@ -27,6 +27,7 @@ from ...data.part_dataset import PartDataset
 from ...data.records import Record
 from ...errors import ConfigurationError
 from ...models.clip_regions import clip_normalized, masked_means, object_region, patch_features, patch_masks
+from ...models.pretrained import load_pretrained
 from ...utils.files import atomic_write, first_line
 
 logger = logging.getLogger(__name__)
@@ -53,16 +54,18 @@ class StockCLIP:
         """
         location = str(resources.files("ovparts_hf") / "toy" / "clip" if name_or_path == "toy" else name_or_path)
         try:
-            kind = AutoConfig.from_pretrained(location).model_type
+            kind = AutoConfig.from_pretrained(location, trust_remote_code=False).model_type
             if kind != "clip":
                 raise ConfigurationError(f"{name_or_path!r} is a {kind!r} model; prompts are tuned for a stock 'clip'.")
-            images = CLIPImageProcessorPil.from_pretrained(location)
-        except OSError as error:
+            images = CLIPImageProcessorPil.from_pretrained(location, trust_remote_code=False)
+        except ConfigurationError:
+            raise
+        except (OSError, ValueError) as error:
             message = f"No CLIP with a preprocessor at {name_or_path!r}: {first_line(error)}"
             raise ConfigurationError(message) from error
-        model = CLIPModel.from_pretrained(location, dtype="float32").eval()
-        tokenizer = AutoTokenizer.from_pretrained(location)
-        return cls(model, tokenizer, tuple(images.image_mean), tuple(images.image_std))
+        model, _ = load_pretrained(CLIPModel.from_pretrained, location, (), dtype="float32")
+        tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+        return cls(model.eval(), tokenizer, tuple(images.image_mean), tuple(images.image_std))
 
     def check_region_size(self, region_size: int) -> None:
         """Raises a ConfigurationError unless a region is a whole number of patches wide."""

@@ -1,0 +1,93 @@
+"""Damaged and hostile settings of saved models: one sentence within seconds."""
+
+import json
+import shutil
+import time
+
+import pytest
+
+from ovparts_hf.errors import OVPartsError
+from ovparts_hf.models.auto import FAMILIES
+from ovparts_hf.models.loading import TOY_FOLDER, load_model
+
+MANY = 10**6
+TOY = {family: "toy" if family == "clipseg" else f"toy-{family}" for family in FAMILIES}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A saved toy model of each family; not to be changed."""
+    root = tmp_path_factory.mktemp("saved")
+    for family, name in TOY.items():
+        for part in load_model(name):
+            part.save_pretrained(root / family)
+    return root
+
+
+def refused(folder, file, path, value):
+    """Sets a setting, found by its path, and loads the folder."""
+    settings = json.loads((folder / file).read_text())
+    place = settings
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value
+    (folder / file).write_text(json.dumps(settings))
+    started = time.monotonic()
+    with pytest.raises(OVPartsError) as error:
+        load_model(folder)
+    assert time.monotonic() - started < 10
+    assert len(str(error.value).splitlines()) <= 11 and len(str(error.value)) < 3000
+    return str(error.value)
+
+
+WIDE = [MANY, 10**9, 10**400, -(10**9), -1, 0, 1.5, "many", [], None, {"a": 1}]
+FIELDS = {
+    "clipseg": [
+        ("vision_config", "num_hidden_layers"),
+        ("text_config", "hidden_size"),
+        ("num_labels",),
+        ("reduce_dim",),
+    ],
+    "catseg": [("num_hidden_layers",), ("backbone_config", "depths"), ("hidden_size",), ("num_templates",)],
+    "zsseg": [("num_queries",), ("prompt_lengths",), ("backbone_config", "embedding_size"), ("decoder_layers",)],
+    "maskformer": [("num_queries",), ("decoder_ffn_dim",), ("hidden_size",), ("backbone_config",)],
+}
+UNUSED = ("num_labels",)  # which follows from id2label
+
+
+@pytest.mark.parametrize(("family", "path"), [(family, path) for family in FIELDS for path in FIELDS[family]])
+def test_absurd_sizes_are_refused(family, path, saved, tmp_path):
+    for number, value in enumerate(WIDE[:3] if path == UNUSED else WIDE):
+        folder = tmp_path / str(number)
+        shutil.copytree(saved / family, folder)
+        refused(folder, "config.json", path, value)
+
+
+@pytest.mark.parametrize("value", [MANY, 0, -5, 2.5, "large", [1], True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_absurd_image_sizes_are_refused(family, value, saved, tmp_path):
+    shutil.copytree(saved / family, tmp_path / "model")
+    settings = json.loads((tmp_path / "model" / "processor_config.json").read_text())
+    key = next(iter(settings["image_processor"]["size"]))
+    refused(tmp_path / "model", "processor_config.json", ("image_processor", "size", key), value)
+
+
+@pytest.mark.parametrize("key", ["image_mean", "image_std"])
+@pytest.mark.parametrize("value", [[0.5], [0, 0, "a"], [float("nan")] * 3, "none"])
+def test_a_normalisation_is_three_numbers(value, key, saved, tmp_path):
+    shutil.copytree(saved / "catseg", tmp_path / "model")
+    refused(tmp_path / "model", "processor_config.json", ("image_processor", key), value)
+
+
+def test_pretrained_models_are_checked_likewise(tmp_path):
+    for number, value in enumerate((MANY, "many", 10**400)):
+        shutil.copytree(TOY_FOLDER / "clipseg", tmp_path / str(number))
+        refused(tmp_path / str(number), "config.json", ("vision_config", "num_hidden_layers"), value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "null", "{", '{"model_type": 3}', "[" * 100_000, "\udcff"])
+def test_a_file_that_is_no_configuration(content, tmp_path):
+    (tmp_path / "config.json").write_text(content, errors="surrogateescape")
+    with pytest.raises(OVPartsError) as error:
+        load_model(tmp_path)
+    assert len(str(error.value).splitlines()) == 1
