@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..utils.arguments import binary_mask
 from ..utils.files import atomic_write
 
 
@@ -28,14 +29,15 @@ def confusion_matrix(
 
 
 def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
-    """A map (height, width) of integers, or bools unless `integer`: of numpy, lists, an image or any torch tensor."""
-    if hasattr(value, "detach"):  # a torch tensor; torch itself is not needed here
-        if value.is_floating_point():
-            raise _wrong_dtype(name, value.dtype, integer)
-        value = value.detach().cpu().numpy()
-    array = np.asarray(value)
-    if array.dtype.kind not in ("iu" if integer else "iub"):
-        raise _wrong_dtype(name, array.dtype, integer)
+    """A map (height, width) of integers, or else of bools: of numpy, lists, an image or any torch tensor."""
+    if not integer:
+        array = binary_mask(name, value)
+    elif hasattr(value, "detach") and value.is_floating_point():  # a torch tensor; torch itself is not needed here
+        raise _wrong_dtype(name, value.dtype)
+    else:
+        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        if array.dtype.kind not in "iu":
+            raise _wrong_dtype(name, array.dtype)
     if array.ndim != 2 or array.size == 0:
         raise ConfigurationError(
             f"The {name} has shape {array.shape}; a single map (height, width) of at least one pixel is needed. "
@@ -70,10 +72,9 @@ def _wrong_ids(name: str, label_map: np.ndarray, num_classes: int, none_values: 
     )
 
 
-def _wrong_dtype(name: str, dtype: Any, integer: bool) -> ConfigurationError:
-    allowed = "class ids as integers" if integer else "bool, or integers that are nonzero inside the object"
-    advice = "Take the argmax of scores, or threshold them, first."
-    return ConfigurationError(f"The {name} is of dtype {dtype}; allowed are {allowed}. {advice}")
+def _wrong_dtype(name: str, dtype: Any) -> ConfigurationError:
+    advice = "Take the argmax of scores first."
+    return ConfigurationError(f"The {name} is of dtype {dtype}; allowed are class ids as integers. {advice}")
 
 
 class ImageCounts:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..utils.arguments import whole_numbers
 from ..utils.resize import resize_nearest
 from .boundary import boundary_counts, label_difference_matrix
 from .confusion import as_map, confusion_matrix, with_none
@@ -51,8 +52,8 @@ class PartSegmentationMetric:
         boundary: bool = False,
     ) -> None:
         self.class_names = (class_names,) if isinstance(class_names, str) else tuple(class_names)
-        self.seen_ids = tuple(sorted({int(i) for i in seen_ids}))
-        self.ignore_index = int(ignore_index)
+        self.seen_ids = tuple(sorted(set(whole_numbers("seen_ids", seen_ids))))
+        [self.ignore_index] = whole_numbers("ignore_index", [ignore_index])
         self.metrics = metrics
         self.pred_all = pred_all
         self.boundary = boundary
@@ -98,8 +99,9 @@ class PartSegmentationMetric:
             prediction: (h, w) class ids; -1 or `ignore_index` where there is no answer, and with `pred_all` also K. An
                 array, or a torch tensor on any device.
             reference: (H, W) class ids, `ignore_index` where unlabelled.
-            object_mask: (H', W') bool or integer, nonzero inside the object that the record is about: answers outside
-                of it are dropped. None: all answers count. "partclipseg" and "partcatseg" do not use it.
+            object_mask: (H', W') bool or number, nonzero inside the object that the record is about (scores are
+                refused): answers outside of it are dropped. None: all answers count. "partclipseg" and "partcatseg" do
+                not use it.
             pixels: (h, w) integer, how many pixels each entry of maps of equal size stands for, for images that were
                 counted before; None: one. Not with `boundary`, for which the place of a pixel matters.
 
@@ -107,12 +109,19 @@ class PartSegmentationMetric:
             int64 (K + 1, K + 1): the record's own confusion matrix, for `ImageCounts.add`.
 
         Raises:
-            ConfigurationError: A map is not two-dimensional, holds fractions or ids that are no class; or `pixels` has
-                another shape or was given with `boundary`.
+            ConfigurationError: A map is not two-dimensional, holds fractions or ids that are no class; the reference
+                or the mask is transposed; or `pixels` has another shape or was given
+                with `boundary`.
         """
         prediction = with_none("prediction", as_map("prediction", prediction), self.num_classes, self._no_answer)
         reference = with_none("reference", as_map("reference", reference), self.num_classes, (self.ignore_index,))
-        inside = None if object_mask is None else as_map("object mask", object_mask, integer=False) != 0
+        inside = None if object_mask is None else as_map("object mask", object_mask, integer=False)
+        for name, other in (("reference", reference), ("object mask", inside)):
+            if other is not None and other.shape == prediction.shape[::-1] != prediction.shape:
+                raise ConfigurationError(
+                    f"The {name} of shape {other.shape} is transposed against the prediction of shape "
+                    f"{prediction.shape}; both are (height, width)."
+                )
         reference = resize_nearest(reference, prediction.shape)
         if not self._flavour.uses_object_mask:
             np.copyto(prediction, self.num_classes, where=reference == self.num_classes)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import TaxonomyError
+from ..utils.arguments import whole_numbers
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
 _LARGEST_IGNORE_INDEX = 65535  # part maps are stored in 8 or 16 bits
@@ -100,13 +101,14 @@ class PartTaxonomy:
             raise TaxonomyError(f"Unknown taxonomy keys {unknown}; allowed are {list(_KEYS)}.")
         parts = _strings("part_classes", data["part_classes"])
         objects = _strings("object_classes", data.get("object_classes", ()))
+        default_ignore_index = _default_ignore_index(len(parts), len(objects))
         return cls(
             name=str(data.get("name", "custom")),
             object_classes=objects,
             part_classes=parts,
-            part_object_ids=tuple(int(i) for i in data.get("part_object_ids", _object_ids(parts, objects))),
+            part_object_ids=_whole("part_object_ids", data.get("part_object_ids", _object_ids(parts, objects))),
             seen_objects=_strings("seen_objects", data.get("seen_objects", objects)),
-            ignore_index=int(data.get("ignore_index", _default_ignore_index(len(parts), len(objects)))),
+            ignore_index=_whole("ignore_index", [data.get("ignore_index", default_ignore_index)])[0],
         )
 
     @classmethod
@@ -252,6 +254,10 @@ def _strings(name: str, values: Any) -> tuple[str, ...]:
         if not isinstance(value, str):
             raise TaxonomyError(f"{name} must be a list of strings, but holds {value!r}.")
     return values
+
+
+def _whole(name: str, values: Any) -> tuple[int, ...]:
+    return tuple(whole_numbers(name, values, TaxonomyError))
 
 
 def _check_names(kind: str, names: tuple[str, ...], may_be_empty: bool = False) -> None:
