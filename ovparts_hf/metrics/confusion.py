@@ -13,6 +13,8 @@ from ..errors import ConfigurationError
 from ..utils.arguments import binary_mask
 from ..utils.files import atomic_write
 
+_MOST_PIXELS = np.iinfo(np.int64).max
+
 
 def confusion_matrix(
     prediction: np.ndarray, reference: np.ndarray, num_classes: int, pixels: np.ndarray | None = None
@@ -24,8 +26,26 @@ def confusion_matrix(
     size = num_classes + 1
     pairs = np.multiply(prediction, size, dtype=np.int64)
     pairs += reference
-    weights = None if pixels is None else pixels.ravel()
-    return np.bincount(pairs.ravel(), weights, minlength=size * size).astype(np.int64, copy=False).reshape(size, size)
+    if pixels is None:
+        return np.bincount(pairs.ravel(), minlength=size * size).astype(np.int64, copy=False).reshape(size, size)
+    if pixels.dtype.kind not in "iu" or pixels.min(initial=0) < 0:
+        raise ConfigurationError(f"pixels of dtype {pixels.dtype} are no counts; give integers from 0 on.")
+    if int(pixels.max(initial=0)) * pixels.size < 2**53:  # float64 is exact
+        counts = np.bincount(pairs.ravel(), pixels.ravel(), minlength=size * size)
+    else:
+        counts = np.zeros(size * size, dtype=object)
+        np.add.at(counts, pairs.ravel(), pixels.ravel().astype(object))
+        check_sum(counts)
+    return counts.astype(np.int64).reshape(size, size)
+
+
+def check_sum(*counts: np.ndarray) -> None:
+    """Refuses more pixels than int64 holds, which would wrap to negative counts."""
+    if sum(float(each.sum(dtype=np.float64)) for each in counts) < _MOST_PIXELS / 2:
+        return
+    pixels = sum(sum(each.ravel().tolist()) for each in counts)
+    if pixels > _MOST_PIXELS:
+        raise ConfigurationError(f"{pixels} pixels are more than can be counted (2^63 - 1).")
 
 
 def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:

@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 from ..utils.arguments import whole_numbers
 from ..utils.resize import resize_nearest
 from .boundary import boundary_counts, label_difference_matrix
-from .confusion import as_map, confusion_matrix, with_none
+from .confusion import as_map, check_sum, confusion_matrix, with_none
 from .flavours import LABEL_DIFFERENCE, STRICT, FlavourName, answered_counts, every_count, get_flavour
 from .scores import ClassCounts, Formulas, summarize
 
@@ -136,6 +136,7 @@ class PartSegmentationMetric:
             )
 
         matrix = confusion_matrix(prediction, reference, self.num_classes, pixels)
+        _check_counts(matrix, self._counts["confusion"], self.num_classes)
         self._counts["confusion"] += matrix
         for name, count in (("boundary", boundary_counts), ("label_difference", label_difference_matrix)):
             if name in self._counts:
@@ -150,7 +151,8 @@ class PartSegmentationMetric:
                 its `counts`, or without `boundary` its `confusion_matrix`.
 
         Raises:
-            ConfigurationError: The vocabularies, options or shapes differ, or an array does not hold counts.
+            ConfigurationError: The vocabularies, options or shapes differ, an array does not hold counts, or both
+                together are more than 2^63 - 1 pixels.
         """
         if isinstance(other, PartSegmentationMetric):
             self._check_same_vocabulary(other)
@@ -163,7 +165,7 @@ class PartSegmentationMetric:
                 "with the same options and merge `metric.counts`."
             )
         for name, counts in self._counts.items():
-            _check_counts(np.asarray(other[name]), counts.shape, self.num_classes)
+            _check_counts(np.asarray(other[name]), counts, self.num_classes)
         for name, counts in self._counts.items():
             counts += np.asarray(other[name]).astype(np.int64)
 
@@ -247,12 +249,13 @@ class PartSegmentationMetric:
             )
 
 
-def _check_counts(array: np.ndarray, shape: tuple[int, ...], num_classes: int) -> None:
-    if array.shape != shape or array.dtype.kind not in "iu" or (array < 0).any():
+def _check_counts(array: np.ndarray, counts: np.ndarray, num_classes: int) -> None:
+    if array.shape != counts.shape or array.dtype.kind not in "iu" or (array < 0).any():
         raise ConfigurationError(
             f"A matrix of shape {array.shape} and dtype {array.dtype} cannot be merged; for {num_classes} classes it "
-            f"must hold counts (non-negative integers) in the shape {shape}."
+            f"must hold counts (non-negative integers) in the shape {counts.shape}."
         )
+    check_sum(array, counts)
 
 
 def _difference(here: tuple[Any, ...], there: tuple[Any, ...]) -> str:

@@ -281,6 +281,30 @@ assert metric.compute()["mIoU"] == 100
     assert packages_loaded(program) == {"numpy", "ovparts_hf"}
 
 
+def test_large_counts_are_exact_or_refused():
+    metric, large = new_metric(), 2**62
+    counts = metric.counts
+    counts["confusion"][0, 0] = large
+    metric.merge(counts)
+    with pytest.raises(ConfigurationError, match="more than can be counted"):
+        metric.merge(counts)
+    wrapping = counts["confusion"].astype(np.uint64)
+    wrapping[1, 1] = 2**64 - 1
+    with pytest.raises(ConfigurationError, match="more than can be counted"):
+        metric.merge(wrapping)
+    assert metric.confusion_matrix[0, 0] == metric.confusion_matrix.sum() == large
+
+    metric = new_metric()
+    weights = np.array([[2**53, 1, 1]])
+    assert metric.update([[0, 0, 0]], [[0, 0, 0]], pixels=weights)[0, 0] == 2**53 + 2  # float64 would say 2^53
+    with pytest.raises(ConfigurationError, match="more than can be counted"):
+        metric.update([[0, 0]], [[0, 0]], pixels=np.array([[large, large]]))
+    for wrong in ([[0.5]], [[-1]], [[True]]):
+        with pytest.raises(ConfigurationError, match="no counts"):
+            metric.update([[0]], [[0]], pixels=np.array(wrong))
+    assert metric.confusion_matrix.sum() == 2**53 + 2
+
+
 # ---- bad input -----------------------------------------------------------------------------------------------------
 
 GOOD = np.zeros((2, 2), dtype=int)
