@@ -132,7 +132,7 @@ def _known_parts(segmenter: PartSegmenter) -> str | None:
     if class_names is None:
         return None
     objects = work.parts_by_object(class_names).items()
-    lines = [f"* **{html.escape(name)}**: {html.escape(', '.join(parts))}" for name, parts in objects]
+    lines = [f"* **{html.escape(name or 'words')}**: {html.escape(', '.join(parts))}" for name, parts in objects]
     return "\n".join(["Others can be asked for; whether they are found is another matter.", "", *lines])
 
 
@@ -165,7 +165,7 @@ def _input_panel(limits: Limits) -> InputPanel:
     )
     text = gr.Textbox(
         label="Objects and their parts",
-        info="A line for each object, for example  dog: head, ear, tail",
+        info="A line for each object, for example  dog: head, ear, tail; or words alone:  a red door",
         placeholder=PLACEHOLDER,
         lines=3,
         max_lines=12,

@@ -81,13 +81,12 @@ def find_parts(
     return segmenter(image, parts, background=background, threshold=threshold or None, top_k=top_k)
 
 
-def _read_parts(text: str, limits: Limits) -> dict[str, list[str]]:
+def _read_parts(text: str, limits: Limits) -> list[str]:
     if len(text) > limits.characters:
         raise OVPartsError(f"The text has {len(text):,} characters; at most {limits.characters:,} are allowed.")
     parts = parse_parts(text)
-    count = sum(map(len, parts.values()))
-    if count > limits.parts:
-        raise OVPartsError(f"{count} parts are named; at most {limits.parts} are allowed. Ask in several rounds.")
+    if len(parts) > limits.parts:
+        raise OVPartsError(f"{len(parts)} parts are named; at most {limits.parts} are allowed. Ask in several rounds.")
     return parts
 
 
@@ -131,10 +130,10 @@ def examples() -> list[Example]:
 
 
 def parts_by_object(class_names: Sequence[str]) -> dict[str, list[str]]:
-    """["dog's head", "dog's ear"] as {"dog": ["head", "ear"]}."""
+    """["dog's head", "dog's ear"] as {"dog": ["head", "ear"]}; free words belong to ""."""
     parts: dict[str, list[str]] = {}
     for name in class_names:
-        object_name, part = split_part_class(name)
+        object_name, part = split_part_class(name) if "'s " in name else ("", name)
         parts.setdefault(object_name, []).append(part)
     return parts
 

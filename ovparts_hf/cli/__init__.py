@@ -8,23 +8,29 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import os
 import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from safetensors import SafetensorError
+
 from ..errors import OVPartsError
 from ..utils.imports import call_after_import
 from .base import Command
+from .failures import describe_failure
 
 _TOPICS = ("predict", "data", "models", "demo", "evaluation", "results", "sharing")
+EXIT_CODES = (
+    "Exit codes: 0 success; 1 something is wrong with the input, or with files, memory or processes of the machine, "
+    "which a sentence on stderr says; 2 wrong arguments; 130 interrupted."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command line, by default that of the process; returns the exit code: 0, 1 if something was wrong with the
-    input, or 130 if it was interrupted.
-    """
+    """Runs a command line, by default that of the process; returns the exit code, see `EXIT_CODES`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     options, overrides = parser.parse_known_args(arguments)
@@ -44,10 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # as by `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # or Python complains when it ends
+        return 128 + signal.SIGPIPE
+    except (OSError, MemoryError, RuntimeError, SafetensorError) as error:
+        failure = describe_failure(error)
+        if failure is None:
+            raise
+        print(f"ovparts: {failure}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ovparts", description="Open-vocabulary part segmentation.")
+    parser = argparse.ArgumentParser(
+        prog="ovparts", description="Open-vocabulary part segmentation.", epilog=EXIT_CODES
+    )
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands():
         epilog = f"Example: {command.example}"

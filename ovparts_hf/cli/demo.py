@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from ..utils.files import atomic_write
 from .base import argument, command
+from .failures import check_writable
 
 if TYPE_CHECKING:
     from ..evaluation.results import BenchmarkResult
@@ -41,6 +42,7 @@ PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptco
 def _demo(options: Namespace) -> None:
     if options.app:
         return _serve(options)
+    check_writable(options.out)
     from dataset_builders import ToyWorld
 
     from ..data.preparation.repository import write_repository

@@ -6,6 +6,7 @@ from argparse import SUPPRESS, Namespace
 from pathlib import Path
 
 from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
+from .failures import check_writable
 
 
 @command(
@@ -56,6 +57,8 @@ def _evaluate(options: Namespace) -> None:
     from ..reporting.report import write_report
     from .results import write_result
 
+    if options.out is not None:
+        check_writable(options.out)
     accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=options.mixed_precision)
     load_config(options.model)  # a wrong name is noticed before the data are read
     dataset = PartDataset.load(options.data)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..models.auto import FAMILIES
 from ..taxonomy import TAXONOMIES
 from .base import argument, command
+from .failures import check_writable
 
 
 @command(
@@ -21,7 +22,9 @@ def _train(options: Namespace) -> None:
 
     from ..training import TrainArguments, train
 
-    folder = train(TrainArguments.from_recipe(options.recipe, options.overrides))
+    arguments = TrainArguments.from_recipe(options.recipe, options.overrides)
+    check_writable(Path(arguments.output))
+    folder = train(arguments)
     if PartialState().is_main_process:
         print(folder)
 
@@ -53,6 +56,7 @@ def _convert(options: Namespace) -> None:
     from ..models.convert import convert
     from ..training.recipe import parse_overrides
 
+    check_writable(options.out)
     settings = {} if options.text_precision is None else {"text_precision": options.text_precision}
     report = convert(
         options.family,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
+from .failures import check_writable
 
 if TYPE_CHECKING:
     from ..evaluation.results import BenchmarkResult
@@ -24,6 +25,7 @@ def _report(options: Namespace) -> None:
     from ..evaluation.results import BenchmarkResult
     from ..reporting.report import write_report
 
+    check_writable(options.out.parent)
     results = [BenchmarkResult.from_json(result_file(path)) for path in options.results]
     write_report(options.out, results, labels=options.labels)
     print(options.out)
@@ -79,6 +81,8 @@ def _score(options: Namespace) -> None:
     from ..data.part_dataset import PartDataset
     from ..evaluation.evaluator import score_folder
 
+    if options.out is not None:
+        check_writable(options.out)
     dataset = PartDataset.load(options.data)
     how = {"boundary": options.boundary, "label_size": options.label_size}
     result, images = score_folder(options.folder, dataset, options.metrics, **how)

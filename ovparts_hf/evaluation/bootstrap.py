@@ -17,6 +17,7 @@ from ..errors import ConfigurationError
 from ..metrics.confusion import ImageCounts
 from ..metrics.flavours import FlavourName, Scoring, get_flavour
 from ..metrics.scores import MEANS, ClassCounts, means
+from ..utils.arguments import whole_numbers
 from .results import BenchmarkResult, markdown_table
 
 RESULT_FILE, COUNTS_FILE = "result.json", "image_counts.npz"
@@ -50,7 +51,7 @@ def bootstrap(
     """Confidence intervals over images: (low, high) in percent for each of `MEANS`, NaN where undefined."""
     _check_options(samples, confidence)
     scoring = get_flavour(metrics).scoring(pred_all)
-    seen = np.isin(range(images.num_classes), list(seen_ids))
+    seen = _seen(images, seen_ids)
     draws = _draw(_by_image(images, scoring), scoring, seen, samples, seed)
     return {key: _interval(values, confidence) for key, values in draws.items()}
 
@@ -77,7 +78,7 @@ def compare(
             f"and {second.num_classes} classes, {len(counts[0])} and {len(counts[1])} images, {len(only)} of them "
             f"in only one{f', such as {only[:3]}' if only else ''}."
         )
-    seen = np.isin(range(first.num_classes), list(seen_ids))
+    seen = _seen(first, seen_ids)
     whole = [means(ClassCounts(*sum(by_image.values())), scoring.formulas, seen) for by_image in counts]
     draws = [_draw(by_image, scoring, seen, samples, seed) for by_image in counts]
     differences = {}
@@ -116,6 +117,15 @@ def comparison_table(differences: dict[str, Difference], confidence: float = 0.9
         interval = f"{entry.low:+.2f} to {entry.high:+.2f}"
         lines.append([key, f"{entry.first:.2f}", f"{entry.second:.2f}", difference, interval, f"{entry.p_value:.3f}"])
     return markdown_table([[cell.replace("+nan", "-").replace("nan", "-") for cell in line] for line in lines])
+
+
+def _seen(images: ImageCounts, seen_ids: Iterable[int]) -> np.ndarray:
+    """(K,) bool."""
+    ids = whole_numbers("seen_ids", seen_ids)
+    wrong = [i for i in ids if not 0 <= i < images.num_classes]
+    if wrong:
+        raise ConfigurationError(f"The seen ids {wrong} are no classes; ids run from 0 to {images.num_classes - 1}.")
+    return np.isin(range(images.num_classes), ids)
 
 
 def _check_options(samples: int, confidence: float) -> None:

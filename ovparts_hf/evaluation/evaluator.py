@@ -27,6 +27,7 @@ from ..metrics.flavours import FlavourName
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Setting, Task, get_setting, get_task
+from ..utils.arguments import check_positive
 from ..utils.resize import resize_nearest, shortest_edge_size
 from .bootstrap import bootstrap
 from .objects import ObjectSource
@@ -178,6 +179,7 @@ def evaluate(
     progress: bool = True,
 ) -> BenchmarkResult:
     """Scores a model with options that are at hand as a `Predictor`; see `evaluate_model`."""
+    check_positive(max_images=max_images or None)
     task, dataset, model = get_task(task), predictor.dataset, predictor.model
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
     images = list(itertools.islice(by_image(dataset.evaluation_records(task)), max_images))

@@ -22,6 +22,7 @@ from ..metrics.flavours import FlavourName
 from ..models.post_processing import best_class
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
+from ..utils.arguments import check_positive
 from .objects import ObjectSource
 
 Compat = Literal["ov_parts"]
@@ -62,6 +63,7 @@ class Predictor:
     _object_inputs: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_positive(batch_size=self.batch_size)
         self.setting = get_setting(self.setting)
         if (self.setting is Setting.PRED_OBJ) != (self.objects is not None):
             given = "none were given" if self.objects is None else "some were given"

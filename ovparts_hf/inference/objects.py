@@ -11,12 +11,13 @@ from PIL import Image
 
 from ..errors import ConfigurationError
 from ..taxonomy.vocabulary import Vocabulary
+from ..utils.arguments import binary_mask
 from ..utils.files import first_line
 from .engine import check_whole_images
 
 Masks: TypeAlias = "Mapping[str, np.ndarray] | np.ndarray"
-"""By object (height, width) bool, or (n, height, width) for several of it. The name may be left out where the
-vocabulary has a single object."""
+"""By object (height, width) bool, or (n, height, width) for several of it; an empty list if there is none. The name may
+be left out where the vocabulary has a single object."""
 Boxes: TypeAlias = "Mapping[str, Sequence[Any]] | Sequence[Any]"
 """Likewise (left, top, right, bottom) in pixels, or a list of them."""
 
@@ -73,16 +74,20 @@ def validate_object_masks(objects: Any, vocabulary: Vocabulary, size: tuple[int,
 
 
 def masks_from_boxes(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
-    """(height, width) bool for each box of an object; corners are rounded to whole pixels."""
+    """(height, width) bool for each box of an object; corners are rounded to whole pixels, and clipped by up to one."""
     try:
         boxes = np.asarray(value, dtype=float)
     except (TypeError, ValueError):  # text, or boxes of different lengths
         boxes = np.empty(0)
+    if isinstance(value, Sequence | np.ndarray) and boxes.shape == (0,) and len(value) == 0:
+        return []
     if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4 or not np.isfinite(boxes).all():
         raise ConfigurationError(f"The box of {name!r} is {value!r}; give (left, top, right, bottom), or several.")
     height, width = size
     masks = []
-    for left, top, right, bottom in np.rint(boxes.reshape(-1, 4)).astype(int).tolist():
+    corners = np.rint(boxes.reshape(-1, 4)).astype(int)
+    inside = np.clip(corners, 0, [width, height, width, height])
+    for left, top, right, bottom in np.where(abs(corners - inside) <= 1, inside, corners).tolist():
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
             raise ConfigurationError(
                 f"The box {(left, top, right, bottom)} of {name!r} is empty or leaves the image, which is {width} "
@@ -105,13 +110,15 @@ def _by_name(given: Any, vocabulary: Vocabulary) -> Mapping[str, Any]:
 
 
 def _masks(name: str, value: Any, size: tuple[int, int]) -> list[np.ndarray]:
-    masks = np.asarray(value)
+    masks = binary_mask(f"mask of {name!r}", value)
+    if masks.shape == (0,):  # an empty list: none was found
+        return []
     if masks.shape[-2:] != tuple(size) or masks.ndim not in (2, 3):
         raise ConfigurationError(
             f"The mask of {name!r} has shape {masks.shape}; the image, turned upright, has (height, width) "
             f"{tuple(size)}, and a mask or a stack of masks must fit it."
         )
-    return list(masks.reshape(-1, *size) > 0)
+    return list(masks.reshape(-1, *size))
 
 
 class OpenVocabularyObjectSegmenter:
@@ -173,7 +180,7 @@ class PretrainedObjectSegmenter:
         object_map = np.full((image.height, image.width), -1)
         for segment in sorted(self.segmenter(image), key=lambda segment: segment["score"] or 0):
             if segment["label"] in objects:
-                object_map[np.asarray(segment["mask"]) > 0] = names.index(objects[segment["label"]])
+                object_map[binary_mask("mask of a segment", segment["mask"])] = names.index(objects[segment["label"]])
         return [ObjectMask(names[i], object_map == i) for i in np.unique(object_map).tolist() if i >= 0]
 
     def match(self, names: Collection[str]) -> Mapping[str, str]:

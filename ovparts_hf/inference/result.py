@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from ..errors import ConfigurationError
+from ..taxonomy.part_taxonomy import straight
 from ..utils.files import atomic_write
 from ..utils.resize import resize_nearest
 from . import visualization
@@ -63,6 +65,7 @@ class PartSegmentation:
         Raises:
             ConfigurationError: There is no such class.
         """
+        name = straight(name)
         if name not in self.classes:
             raise ConfigurationError(f"{name!r} is no class of this result; its classes are {list(self.classes)}.")
         return self.label_map == self.classes.index(name)
@@ -71,21 +74,23 @@ class PartSegmentation:
         """`mask` of each class that was found."""
         return {name: self.mask(name) for name in self.found}
 
-    def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
-        """Annotations in COCO's format, JSON-ready.
+    def to_coco(self, image_id: int = 1, first_id: int = 1) -> list[dict[str, Any]]:
+        """Annotations in COCO's format, JSON-ready; `coco_dataset` makes a whole file of several results.
 
         Args:
             image_id: Written into each annotation.
+            first_id: `id` of the first annotation; the others count on. No two of a file may have the same.
 
         Returns:
             One for each class that was found: `segmentation` is run-length encoded (compressed, as pycocotools reads
-            it), `category_id` is the index of the class, `bbox` is (left, top, width, height) in pixels.
+            it), `category_id` is the index of the class plus 1, as 0 is no category to readers of COCO, `bbox` is
+            (left, top, width, height) in pixels.
         """
         return [
             {
                 "id": number,
                 "image_id": image_id,
-                "category_id": category,
+                "category_id": category + 1,
                 "category": self.classes[category],
                 "segmentation": {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")},
                 "area": int(self._counts[category]),
@@ -93,8 +98,16 @@ class PartSegmentation:
                 "iscrowd": 0,
                 "score": round(float(self.scores[category]), 6),
             }
-            for number, (category, encoded) in enumerate(self._run_lengths().items(), start=1)
+            for number, (category, encoded) in enumerate(self._run_lengths().items(), start=first_id)
         ]
+
+    def coco_image(self, image_id: int = 1, file_name: str = "") -> dict[str, Any]:
+        """The entry of `images` that `to_coco` refers to."""
+        return {"id": image_id, "file_name": file_name, "width": self.image.width, "height": self.image.height}
+
+    def coco_categories(self) -> list[dict[str, Any]]:
+        """The entries of `categories`, of all classes, that `to_coco` refers to."""
+        return [{"id": number, "name": name} for number, name in enumerate(self.classes, start=1)]
 
     def _run_lengths(self) -> dict[int, dict[str, Any]]:
         """Each class that was found, encoded as pycocotools does it; the label map is read only once."""
@@ -112,11 +125,13 @@ class PartSegmentation:
         return encoded
 
     def to_json(self) -> dict[str, Any]:
-        """All but the image, JSON-ready: its size, every class with score, area and color, and `to_coco`."""
+        """All but the image, JSON-ready: its size, every class with score, area and color, and a file of COCO."""
         colors = visualization.hex_colors(self.classes)
         return {
             "height": self.image.height,
             "width": self.image.width,
+            "images": [self.coco_image()],
+            "categories": self.coco_categories(),
             "classes": [
                 {
                     "id": number,
@@ -198,3 +213,23 @@ class PartSegmentation:
             with atomic_write(folder / "parts.json") as temporary:
                 temporary.write_text(json.dumps(self.to_json(), indent=1), encoding="utf-8")
         return folder
+
+
+def coco_dataset(results: Iterable[PartSegmentation], file_names: Iterable[str] | None = None) -> dict[str, Any]:
+    """The results of several images as one file of COCO: `images`, `annotations` and `categories`, with ids from 1.
+
+    Raises:
+        ConfigurationError: The results are of different classes, or there are not as many names as results.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    categories: list[dict[str, Any]] = []
+    names = repeat("") if file_names is None else iter(file_names)
+    for number, result in enumerate(results, start=1):
+        name = next(names, None)
+        if name is None or (categories and result.coco_categories() != categories):
+            raise ConfigurationError(f"Result {number} has no file name, or other classes than those before.")
+        categories = result.coco_categories()
+        images.append(result.coco_image(number, name))
+        annotations += result.to_coco(number, first_id=len(annotations) + 1)
+    return {"images": images, "annotations": annotations, "categories": categories}

@@ -19,6 +19,7 @@ from ..models.loading import TRAINED_TOY, ModelSource
 from ..models.post_processing import merge_score_maps
 from ..models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from ..taxonomy.vocabulary import Vocabulary, VocabularyInput
+from ..utils.arguments import check_positive
 from ..utils.files import first_line
 from ..utils.images import ImageInput, load_image
 from .engine import Request, predict_scores, prepare_image
@@ -126,8 +127,9 @@ class PartSegmenter:
                 (`["a red door"]`), a `PartTaxonomy`, or "dog: head, ear; bus: wheel"; None for the model's own
                 vocabulary.
             object_masks: Masks of the objects by name, (height, width) or (n, height, width) bool. Each pixel of a mask
-                then gets one of the object's parts, and others none. For a list of images a list.
-            boxes: Instead of masks, (left, top, right, bottom) in pixels of the upright image.
+                then gets one of the object's parts, and others none; an empty list: none was found. For a list of
+                images a list.
+            boxes: Instead of masks, (left, top, right, bottom) in pixels of the upright image, up to one outside.
             background: Whether a pixel may be none of the classes; None: wherever the model can tell and no masks are
                 given.
             threshold: A class must score more than this, from 0 to 1, or the pixel is none.
@@ -223,10 +225,7 @@ class PartSegmenter:
             )
         if threshold is not None and not 0 <= threshold <= 1:
             raise ConfigurationError(f"threshold is {threshold}; it must lie between 0 and 1.")
-        if top_k is not None and top_k < 1:
-            raise ConfigurationError(f"top_k is {top_k}; it must be at least 1.")
-        if batch_size < 1:
-            raise ConfigurationError(f"batch_size is {batch_size}; it must be at least 1.")
+        check_positive(top_k=top_k, batch_size=batch_size)
 
     # ---- images ----------------------------------------------------------------------------------------------------
 

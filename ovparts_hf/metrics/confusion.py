@@ -10,7 +10,10 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..utils.arguments import binary_mask
 from ..utils.files import atomic_write
+
+_MOST_PIXELS = np.iinfo(np.int64).max
 
 
 def confusion_matrix(
@@ -23,19 +26,38 @@ def confusion_matrix(
     size = num_classes + 1
     pairs = np.multiply(prediction, size, dtype=np.int64)
     pairs += reference
-    weights = None if pixels is None else pixels.ravel()
-    return np.bincount(pairs.ravel(), weights, minlength=size * size).astype(np.int64, copy=False).reshape(size, size)
+    if pixels is None:
+        return np.bincount(pairs.ravel(), minlength=size * size).astype(np.int64, copy=False).reshape(size, size)
+    if pixels.dtype.kind not in "iu" or pixels.min(initial=0) < 0:
+        raise ConfigurationError(f"pixels of dtype {pixels.dtype} are no counts; give integers from 0 on.")
+    if int(pixels.max(initial=0)) * pixels.size < 2**53:  # float64 is exact
+        counts = np.bincount(pairs.ravel(), pixels.ravel(), minlength=size * size)
+    else:
+        counts = np.zeros(size * size, dtype=object)
+        np.add.at(counts, pairs.ravel(), pixels.ravel().astype(object))
+        check_sum(counts)
+    return counts.astype(np.int64).reshape(size, size)
+
+
+def check_sum(*counts: np.ndarray) -> None:
+    """Refuses more pixels than int64 holds, which would wrap to negative counts."""
+    if sum(float(each.sum(dtype=np.float64)) for each in counts) < _MOST_PIXELS / 2:
+        return
+    pixels = sum(sum(each.ravel().tolist()) for each in counts)
+    if pixels > _MOST_PIXELS:
+        raise ConfigurationError(f"{pixels} pixels are more than can be counted (2^63 - 1).")
 
 
 def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
-    """A map (height, width) of integers, or bools unless `integer`: of numpy, lists, an image or any torch tensor."""
-    if hasattr(value, "detach"):  # a torch tensor; torch itself is not needed here
-        if value.is_floating_point():
-            raise _wrong_dtype(name, value.dtype, integer)
-        value = value.detach().cpu().numpy()
-    array = np.asarray(value)
-    if array.dtype.kind not in ("iu" if integer else "iub"):
-        raise _wrong_dtype(name, array.dtype, integer)
+    """A map (height, width) of integers, or else of bools: of numpy, lists, an image or any torch tensor."""
+    if not integer:
+        array = binary_mask(name, value)
+    elif hasattr(value, "detach") and value.is_floating_point():  # a torch tensor; torch itself is not needed here
+        raise _wrong_dtype(name, value.dtype)
+    else:
+        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        if array.dtype.kind not in "iu":
+            raise _wrong_dtype(name, array.dtype)
     if array.ndim != 2 or array.size == 0:
         raise ConfigurationError(
             f"The {name} has shape {array.shape}; a single map (height, width) of at least one pixel is needed. "
@@ -70,10 +92,9 @@ def _wrong_ids(name: str, label_map: np.ndarray, num_classes: int, none_values: 
     )
 
 
-def _wrong_dtype(name: str, dtype: Any, integer: bool) -> ConfigurationError:
-    allowed = "class ids as integers" if integer else "bool, or integers that are nonzero inside the object"
-    advice = "Take the argmax of scores, or threshold them, first."
-    return ConfigurationError(f"The {name} is of dtype {dtype}; allowed are {allowed}. {advice}")
+def _wrong_dtype(name: str, dtype: Any) -> ConfigurationError:
+    advice = "Take the argmax of scores first."
+    return ConfigurationError(f"The {name} is of dtype {dtype}; allowed are class ids as integers. {advice}")
 
 
 class ImageCounts:

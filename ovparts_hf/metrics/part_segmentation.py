@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..utils.arguments import whole_numbers
 from ..utils.resize import resize_nearest
 from .boundary import boundary_counts, label_difference_matrix
-from .confusion import as_map, confusion_matrix, with_none
+from .confusion import as_map, check_sum, confusion_matrix, with_none
 from .flavours import LABEL_DIFFERENCE, STRICT, FlavourName, answered_counts, every_count, get_flavour
 from .scores import ClassCounts, Formulas, summarize
 
@@ -51,8 +52,8 @@ class PartSegmentationMetric:
         boundary: bool = False,
     ) -> None:
         self.class_names = (class_names,) if isinstance(class_names, str) else tuple(class_names)
-        self.seen_ids = tuple(sorted({int(i) for i in seen_ids}))
-        self.ignore_index = int(ignore_index)
+        self.seen_ids = tuple(sorted(set(whole_numbers("seen_ids", seen_ids))))
+        [self.ignore_index] = whole_numbers("ignore_index", [ignore_index])
         self.metrics = metrics
         self.pred_all = pred_all
         self.boundary = boundary
@@ -98,8 +99,9 @@ class PartSegmentationMetric:
             prediction: (h, w) class ids; -1 or `ignore_index` where there is no answer, and with `pred_all` also K. An
                 array, or a torch tensor on any device.
             reference: (H, W) class ids, `ignore_index` where unlabelled.
-            object_mask: (H', W') bool or integer, nonzero inside the object that the record is about: answers outside
-                of it are dropped. None: all answers count. "partclipseg" and "partcatseg" do not use it.
+            object_mask: (H', W') bool or number, nonzero inside the object that the record is about (scores are
+                refused): answers outside of it are dropped. None: all answers count. "partclipseg" and "partcatseg" do
+                not use it.
             pixels: (h, w) integer, how many pixels each entry of maps of equal size stands for, for images that were
                 counted before; None: one. Not with `boundary`, for which the place of a pixel matters.
 
@@ -107,12 +109,19 @@ class PartSegmentationMetric:
             int64 (K + 1, K + 1): the record's own confusion matrix, for `ImageCounts.add`.
 
         Raises:
-            ConfigurationError: A map is not two-dimensional, holds fractions or ids that are no class; or `pixels` has
-                another shape or was given with `boundary`.
+            ConfigurationError: A map is not two-dimensional, holds fractions or ids that are no class; the reference
+                or the mask is transposed; or `pixels` has another shape or was given
+                with `boundary`.
         """
         prediction = with_none("prediction", as_map("prediction", prediction), self.num_classes, self._no_answer)
         reference = with_none("reference", as_map("reference", reference), self.num_classes, (self.ignore_index,))
-        inside = None if object_mask is None else as_map("object mask", object_mask, integer=False) != 0
+        inside = None if object_mask is None else as_map("object mask", object_mask, integer=False)
+        for name, other in (("reference", reference), ("object mask", inside)):
+            if other is not None and other.shape == prediction.shape[::-1] != prediction.shape:
+                raise ConfigurationError(
+                    f"The {name} of shape {other.shape} is transposed against the prediction of shape "
+                    f"{prediction.shape}; both are (height, width)."
+                )
         reference = resize_nearest(reference, prediction.shape)
         if not self._flavour.uses_object_mask:
             np.copyto(prediction, self.num_classes, where=reference == self.num_classes)
@@ -127,6 +136,7 @@ class PartSegmentationMetric:
             )
 
         matrix = confusion_matrix(prediction, reference, self.num_classes, pixels)
+        _check_counts(matrix, self._counts["confusion"], self.num_classes)
         self._counts["confusion"] += matrix
         for name, count in (("boundary", boundary_counts), ("label_difference", label_difference_matrix)):
             if name in self._counts:
@@ -141,7 +151,8 @@ class PartSegmentationMetric:
                 its `counts`, or without `boundary` its `confusion_matrix`.
 
         Raises:
-            ConfigurationError: The vocabularies, options or shapes differ, or an array does not hold counts.
+            ConfigurationError: The vocabularies, options or shapes differ, an array does not hold counts, or both
+                together are more than 2^63 - 1 pixels.
         """
         if isinstance(other, PartSegmentationMetric):
             self._check_same_vocabulary(other)
@@ -154,7 +165,7 @@ class PartSegmentationMetric:
                 "with the same options and merge `metric.counts`."
             )
         for name, counts in self._counts.items():
-            _check_counts(np.asarray(other[name]), counts.shape, self.num_classes)
+            _check_counts(np.asarray(other[name]), counts, self.num_classes)
         for name, counts in self._counts.items():
             counts += np.asarray(other[name]).astype(np.int64)
 
@@ -238,12 +249,13 @@ class PartSegmentationMetric:
             )
 
 
-def _check_counts(array: np.ndarray, shape: tuple[int, ...], num_classes: int) -> None:
-    if array.shape != shape or array.dtype.kind not in "iu" or (array < 0).any():
+def _check_counts(array: np.ndarray, counts: np.ndarray, num_classes: int) -> None:
+    if array.shape != counts.shape or array.dtype.kind not in "iu" or (array < 0).any():
         raise ConfigurationError(
             f"A matrix of shape {array.shape} and dtype {array.dtype} cannot be merged; for {num_classes} classes it "
-            f"must hold counts (non-negative integers) in the shape {shape}."
+            f"must hold counts (non-negative integers) in the shape {counts.shape}."
         )
+    check_sum(array, counts)
 
 
 def _difference(here: tuple[Any, ...], there: tuple[Any, ...]) -> str:

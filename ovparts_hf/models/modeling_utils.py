@@ -321,6 +321,11 @@ def part_segmentation_loss(
     cross-entropy, averaged over all channels and pixels; "ce_dice" is cross-entropy over classes plus soft Dice of the
     classes that occur (Milletari et al., 2016). `none_weight` is the weight of "none" against 1 for a class.
     """
+    if labels.dim() != 3 or len(labels) != len(logits):
+        raise ConfigurationError(
+            f"labels has shape {list(labels.shape)}; pass (batch, height, width) with one label map for each of the "
+            f"{len(logits)} images."
+        )
     scores = torch.cat([logits, none_logits], dim=1).float().clamp(min=_LEFT_OUT)
     num_classes = logits.shape[1]
     target = F.interpolate(labels[:, None].float(), size=scores.shape[-2:], mode="nearest")[:, 0].long()

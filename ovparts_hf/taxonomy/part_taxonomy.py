@@ -8,7 +8,7 @@ by substring, except `parts_named_after`, which some published numbers need.
 from __future__ import annotations
 
 import json
-from collections import Counter
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +18,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import TaxonomyError
+from ..utils.arguments import whole_numbers
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u02b9\u2032\uff07\u00b4`", "'"))
 _LARGEST_IGNORE_INDEX = 65535  # part maps are stored in 8 or 16 bits
 
 
@@ -82,7 +84,7 @@ class PartTaxonomy:
         Args:
             data: Either `{object name: [part names]}`, where every object counts as seen, or the long form with the
                 keys `object_classes`, `part_classes` and optionally `name`, `seen_objects`, `ignore_index`,
-                `part_object_ids` (without the last, a part belongs to the object before its first "'s").
+                `part_object_ids` (without the last, a part belongs to the object before its last "'s ").
 
         Raises:
             TaxonomyError: `data` has another shape, unknown keys, or an inconsistent vocabulary.
@@ -100,23 +102,29 @@ class PartTaxonomy:
             raise TaxonomyError(f"Unknown taxonomy keys {unknown}; allowed are {list(_KEYS)}.")
         parts = _strings("part_classes", data["part_classes"])
         objects = _strings("object_classes", data.get("object_classes", ()))
+        default_ignore_index = _default_ignore_index(len(parts), len(objects))
         return cls(
             name=str(data.get("name", "custom")),
             object_classes=objects,
             part_classes=parts,
-            part_object_ids=tuple(int(i) for i in data.get("part_object_ids", _object_ids(parts, objects))),
+            part_object_ids=_whole("part_object_ids", data.get("part_object_ids", _object_ids(parts, objects))),
             seen_objects=_strings("seen_objects", data.get("seen_objects", objects)),
-            ignore_index=int(data.get("ignore_index", _default_ignore_index(len(parts), len(objects)))),
+            ignore_index=_whole("ignore_index", [data.get("ignore_index", default_ignore_index)])[0],
         )
 
     @classmethod
     def _from_part_names(cls, part_names_of: Mapping[str, Iterable[str]]) -> PartTaxonomy:
-        objects = tuple(str(name).strip() for name in part_names_of)
+        objects = tuple(straight(str(name)).strip() for name in part_names_of)
         parts, object_ids = [], []
         for object_id, (name, part_names) in enumerate(zip(objects, part_names_of.values())):
             for part_name in _strings(f"parts of {name!r}", part_names):
                 if not part_name.strip():
                     raise TaxonomyError(f"An empty part was given to {name!r}: {part_names!r}.")
+                if "'s " in part_name:
+                    raise TaxonomyError(
+                        f'The part {part_name!r} of {name!r} has an "\'s ", which parts an object from its part: '
+                        f"{name}'s {part_name} would be read as a part of another object. Leave it out."
+                    )
                 parts.append(f"{name}'s {part_name.strip()}")
                 object_ids.append(object_id)
         ignore_index = _default_ignore_index(len(parts), len(objects))
@@ -237,21 +245,39 @@ class PartTaxonomy:
 
 
 def split_part_class(part_class: str) -> tuple[str, str]:
-    """Splits a part class at its first "'s": "chest of drawers's door" into ("chest of drawers", "door")."""
-    object_name, separator, part_name = part_class.partition("'s")
+    """Splits a part class at its last "'s ": "men's shoe's lace" into ("men's shoe", "lace")."""
+    object_name, separator, part_name = straight(part_class).rpartition("'s ")
     if not (separator and object_name.strip() and part_name.strip()):
         raise TaxonomyError(f'{part_class!r} is not a part class. Spell it as "<object>\'s <part>", e.g. "dog\'s ear".')
     return object_name.strip(), part_name.strip()
 
 
+def straight(text: str) -> str:
+    """The text with every typographic apostrophe as "'"."""
+    return text.translate(_APOSTROPHES)
+
+
+def spoken_alike(names: Iterable[str]) -> list[list[str]]:
+    """Names that a tokenizer cannot tell apart, as they differ in case, spaces or the form of Unicode only."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(" ".join(unicodedata.normalize("NFC", straight(name)).lower().split()), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 def _strings(name: str, values: Any) -> tuple[str, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable) or isinstance(values, Mapping):
+    """Any iterable of strings; of a set, whose order is chance, in alphabetical order."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable) or isinstance(values, Mapping):
         raise TaxonomyError(f"{name} must be a list of strings, but is {values!r}.")
-    values = tuple(values)
+    values = sorted(values, key=str) if isinstance(values, set | frozenset) else tuple(values)
     for value in values:
         if not isinstance(value, str):
             raise TaxonomyError(f"{name} must be a list of strings, but holds {value!r}.")
-    return values
+    return tuple(straight(str(value)) for value in values)
+
+
+def _whole(name: str, values: Any) -> tuple[int, ...]:
+    return tuple(whole_numbers(name, values, TaxonomyError))
 
 
 def _check_names(kind: str, names: tuple[str, ...], may_be_empty: bool = False) -> None:
@@ -259,9 +285,11 @@ def _check_names(kind: str, names: tuple[str, ...], may_be_empty: bool = False) 
         raise TaxonomyError(f"A taxonomy needs at least one {kind}.")
     if any(not name.strip() for name in names):
         raise TaxonomyError(f"An empty {kind} name was given: {list(names)}.")
-    duplicates = sorted(name for name, count in Counter(names).items() if count > 1)
-    if duplicates:
-        raise TaxonomyError(f"Duplicate {kind}: {duplicates}. Each name may occur once.")
+    alike = spoken_alike(names)
+    if alike:
+        raise TaxonomyError(
+            f"Duplicate {kind}: {sorted(set(alike[0]))}. Each name may occur once, whatever its case and spaces."
+        )
 
 
 def _object_ids(parts: tuple[str, ...], objects: tuple[str, ...]) -> list[int]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import OVPartsError
 from . import PartTaxonomy, split_part_class
+from .part_taxonomy import spoken_alike, straight
 
-VocabularyInput: TypeAlias = "Mapping[str, Sequence[str]] | Sequence[str] | PartTaxonomy | str"
-"""`{"dog": ["head", "ear"]}`, `["dog's head", "dog's ear"]`, a taxonomy, or "dog: head, ear; bus: wheel"."""
+VocabularyInput: TypeAlias = "Mapping[str, Iterable[str]] | Iterable[str] | PartTaxonomy | str"
+"""`{"dog": ["head", "ear"]}`, `["dog's head", "a red door"]`, a taxonomy, or "dog: head, ear; a red door". Instead of a
+list any iterable; the names of a set are sorted."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,22 @@ class Vocabulary:
         return cls._of_list(names)
 
     @classmethod
-    def _of_list(cls, names: Sequence[str]) -> Vocabulary:
-        if not isinstance(names, Sequence) or not names:
+    def _of_list(cls, given: Iterable[str]) -> Vocabulary:
+        names = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes) else []
+        if not names:
             raise OVPartsError(
                 'Name parts as {"dog": ["head", "ear"]}, as ["dog\'s head", "dog\'s ear"] or as a taxonomy; given was '
-                f"{names!r}."
+                f"{given!r}."
             )
+        if isinstance(given, set | frozenset):
+            names.sort(key=str)
         invalid = [name for name in names if not isinstance(name, str) or not name.strip()]
         if invalid:
             raise OVPartsError(f"Every class must be a non-empty string; {invalid[0]!r} is not.")
-        classes = tuple(name.strip() for name in names)
-        duplicates = [name for name in classes if classes.count(name) > 1]
-        if duplicates:
-            raise OVPartsError(f"{duplicates[0]!r} is named twice; name each class once.")
+        classes = tuple(straight(str(name)).strip() for name in names)
+        for alike in spoken_alike(classes):
+            also = "" if len(set(alike)) == 1 else f", also as {alike[1]!r}, which a model reads alike"
+            raise OVPartsError(f"{alike[0]!r} is named twice{also}; name each class once.")
         objects: dict[str, tuple[int, ...]] = {}
         for position, part_class in enumerate(classes):
             if "'s " in part_class:
@@ -59,24 +64,25 @@ class Vocabulary:
 
     def parts_of(self, name: str) -> tuple[int, ...]:
         """Positions of an object's parts; without any, an `OVPartsError`."""
+        name = straight(name)
         if name not in self.objects:
             raise OVPartsError(f"The vocabulary has no part of {name!r}; its objects are {list(self.objects)}.")
         return self.objects[name]
 
 
-def parse_parts(text: str) -> dict[str, list[str]]:
-    """Reads the parts of each object from "dog: head, ear; bus: wheel", where a line break does the same as ";"."""
-    parts_by_object: dict[str, list[str]] = {}
-    for line in re.split(r"[;\n]", text):
-        if not line.strip():
-            continue
-        name, _, listed = line.partition(":")
-        name, parts = name.strip(), [part.strip() for part in listed.split(",") if part.strip()]
-        if not name or not parts:
+def parse_parts(text: str) -> list[str]:
+    """Reads classes from "dog: head, ear; a red door, bus's wheel", where a line break does the same as ";"."""
+    classes: list[str] = []
+    objects: set[str] = set()
+    for line in re.split(r"[;\n]", straight(text)):
+        name, colon, listed = line.partition(":") if ":" in line else ("", "", line)
+        name, words = name.strip(), [word.strip() for word in listed.split(",") if word.strip()]
+        if colon and not (name and words):
             raise OVPartsError(f'{line.strip()!r} does not name an object and its parts; write "dog: head, ear, tail".')
-        if name in parts_by_object:
+        if name in objects:
             raise OVPartsError(f"{name!r} is named twice; list all of its parts in one place.")
-        parts_by_object[name] = parts
-    if not parts_by_object:
+        objects |= {name} if colon else set()
+        classes += PartTaxonomy.from_dict({name: words}).part_classes if colon else words
+    if not classes:
         raise OVPartsError('No parts are named; write "dog: head, ear, tail".')
-    return parts_by_object
+    return classes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import struct
 import warnings
@@ -21,6 +22,8 @@ from .files import first_line, user_path
 
 ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
 """A PIL image; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
+
+logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 2**26  # largest image by default, 67 megapixels
 MAX_DOWNLOAD = 2**27  # bytes
@@ -120,7 +123,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
         )
     if array.size == 0:
         raise ImageError(f"The array of shape {array.shape} has no pixels.")
-    bits = array if array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
+    bits = array if array.dtype == np.uint8 else _high_bits(array)
     return Image.fromarray(np.ascontiguousarray(bits[..., 0] if array.ndim == 3 and channels == 1 else bits))
 
 
@@ -191,5 +194,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "F" and values.max() <= 1:
         values = (values * 255).round()
     elif values.max() > 255 or image.mode.startswith("I;16"):
-        values = values.astype(np.uint16) >> 8
+        values = _high_bits(values.astype(np.uint16))
     return Image.fromarray(values.astype(np.uint8))
+
+
+def _high_bits(values: np.ndarray) -> np.ndarray:
+    """uint16 to uint8; says so where the values seem to have fewer bits, which makes a nearly black image."""
+    bits = int(values.max()).bit_length()
+    if 8 < bits <= 12:
+        logger.warning(
+            "An image of 16 bits has no value above %d, so it is nearly black. If its values have %d bits, shift them "
+            "first: array << %d.",
+            values.max(),
+            10 if bits <= 10 else 12,
+            6 if bits <= 10 else 4,
+        )
+    return (values >> 8).astype(np.uint8)

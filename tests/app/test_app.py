@@ -15,7 +15,7 @@ from ovparts_hf.app import Limits, build_app, work
 from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.inference.visualization import hex_colors
-from ovparts_hf.taxonomy.vocabulary import parse_parts
+from ovparts_hf.taxonomy.vocabulary import Vocabulary, parse_parts
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 
@@ -61,7 +61,7 @@ def test_settings_are_passed_on(segmenter, image):
     [
         (None, "No parts are named"),
         ("", "No parts are named"),
-        ("dog", "does not name an object and its parts"),
+        ("dog:", "does not name an object and its parts"),
         ("dog: head\ndog: ear", "named twice"),
         ("dog: " + "x" * 4000, "at most 4,000"),
         ("dog: " + ", ".join(f"p{i}" for i in range(129)), "129 parts are named; at most 128"),
@@ -139,7 +139,7 @@ def test_switches_have_the_colors_of_the_overlay(result):
 def test_examples_name_the_parts_of_what_they_show(segmenter):
     for example in work.examples():
         parts = parse_parts(example.text)
-        assert ", ".join(parts) == example.name
+        assert ", ".join(Vocabulary.of(parts).objects) == example.name
         assert segmenter(example.image, parts).found
 
 

@@ -57,7 +57,7 @@ def test_an_example_from_image_to_files(page):
     assert [entry["name"] for entry in details["classes"]] == list(expected.classes)
     for annotation in details["annotations"]:
         mask = coco_mask.decode(annotation["segmentation"]).astype(bool)
-        assert np.array_equal(mask, label_map == annotation["category_id"])
+        assert np.array_equal(mask, label_map == annotation["category_id"] - 1)
     with zipfile.ZipFile(io.BytesIO(page.download("masks.zip"))) as archive:
         mask = np.asarray(Image.open(io.BytesIO(archive.read("001_car_body.png"))))
     assert np.array_equal(mask, label_map == 0)

@@ -95,10 +95,10 @@ def test_parts_may_be_in_a_file(photos, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--parts", "bench"], "'bench' does not name an object and its parts"),
+        (["--parts", "bench:"], "'bench:' does not name an object and its parts"),
         (["--parts", "gone.json"], "gone.json cannot be read"),
         (["--parts", "bench: seat", "--threshold", "3"], "threshold is 3.0; it must lie between 0 and 1"),
-        (["--parts", "bench", "--model", "no/such-model"], "'bench' does not name an object and its parts"),
+        (["--parts", "bench:", "--model", "no/such-model"], "'bench:' does not name an object and its parts"),
         (["--parts", "bench: seat", "--top-k", "0"], "top_k is 0; it must be at least 1"),
         (["--parts", "bench: seat", "--device", "banana"], "The device 'banana' cannot be used here"),
         (["--parts", "bench: seat", "--model", "no/such-model"], "no/such-model"),

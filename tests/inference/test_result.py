@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.inference.result import PartSegmentation
+from ovparts_hf.inference.result import PartSegmentation, coco_dataset
 from ovparts_hf.inference.visualization import class_colors
 
 CLASSES = ("dog's head", "dog's ear", "dog's tail")
@@ -47,15 +48,52 @@ def test_an_unknown_class_is_refused():
 @given(arrays(np.int16, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(-1, 2)))
 def test_run_lengths_are_those_of_pycocotools(label_map):
     result = segmentation(label_map)
-    annotations = result.to_coco(image_id=7)
+    annotations = result.to_coco(image_id=7, first_id=30)
+    assert [each["id"] for each in annotations] == list(range(30, 30 + len(annotations)))
     assert [each["category"] for each in annotations] == list(result.found)
     for each in annotations:
-        mask = label_map == each["category_id"]
+        mask = label_map == each["category_id"] - 1
         expected = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
         assert each["segmentation"]["counts"].encode() == expected["counts"]
         assert each["bbox"] == coco_mask.toBbox(expected).tolist()
         assert each["area"] == mask.sum()
         assert each["image_id"] == 7
+
+
+def read_coco(data):
+    reader = COCO()
+    reader.dataset = json.loads(json.dumps(data))
+    reader.createIndex()
+    return reader
+
+
+def test_several_results_make_one_file_of_coco():
+    results = [segmentation(), segmentation(np.full((4, 5), 1)), segmentation(np.full((2, 2), -1))]
+    reader = read_coco(coco_dataset(results, ["a.jpg", "b.jpg", "c.jpg"]))
+    assert sorted(reader.anns) == [1, 2, 3] and sorted(reader.imgs) == [1, 2, 3]
+    assert reader.cats == {i: {"id": i, "name": name} for i, name in enumerate(CLASSES, start=1)}
+    assert reader.imgs[2] == {"id": 2, "file_name": "b.jpg", "width": 5, "height": 4}
+    for number, result in enumerate(results, start=1):
+        found = {reader.cats[each["category_id"]]["name"]: each for each in reader.imgToAnns[number]}
+        assert set(found) == set(result.found)
+        for name, annotation in found.items():
+            np.testing.assert_array_equal(reader.annToMask(annotation), result.mask(name))
+
+
+def test_the_json_of_a_result_is_a_file_of_coco():
+    result = segmentation()
+    reader = read_coco(result.to_json())
+    assert len(reader.imgs) == 1 and len(reader.cats) == 3
+    assert [reader.cats[each["category_id"]]["name"] for each in reader.anns.values()] == list(result.found)
+    np.testing.assert_array_equal(reader.annToMask(reader.anns[1]), result.mask("dog's head"))
+
+
+@pytest.mark.parametrize(
+    ("results", "names"), [([segmentation(), segmentation(classes=CLASSES[::-1])], None), ([segmentation()], [])]
+)
+def test_what_makes_no_file_of_coco_is_refused(results, names):
+    with pytest.raises(ConfigurationError, match="has no file name, or other classes"):
+        coco_dataset(results, names)
 
 
 def test_json_lists_every_class_and_survives_a_round_trip():

@@ -316,6 +316,25 @@ def test_boxes_leave_room_for_the_background(segmenter, image):
     assert ((result.label_map >= 0) == expected).all()
 
 
+def test_boxes_a_pixel_outside_are_clipped(segmenter, image):
+    outside, inside = (-0.6, -1, image.width + 1, image.height + 0.9), (0, 0, image.width, image.height)
+    maps = [segmenter(image, BENCH, boxes=box, background=False).label_map for box in (outside, inside)]
+    np.testing.assert_array_equal(*maps)
+
+
+@pytest.mark.parametrize("regions", [{"boxes": []}, {"boxes": {"bench": []}}, {"object_masks": []}])
+def test_no_boxes_are_no_objects(regions, segmenter, image):
+    result = segmenter(image, BENCH, **regions)
+    assert (result.label_map == -1).all() and not result.scores.any()
+
+
+def test_a_mask_of_numbers_is_that_of_bools(segmenter, image):
+    mask = np.zeros((image.height, image.width), dtype=bool)
+    mask[20:80, 30:90] = True
+    maps = [segmenter(image, BENCH, object_masks=each).label_map for each in (mask, 0.2 * mask, np.uint8(255) * mask)]
+    assert (maps[0] >= 0).any() and all((each == maps[0]).all() for each in maps[1:])
+
+
 def test_boxes_between_pixels_are_rounded(segmenter, image):
     masks = [
         segmenter(image, BENCH, boxes=box, background=False).label_map >= 0
@@ -343,7 +362,10 @@ def test_thresholds_and_top_k(segmenter, image):
         ({"object_masks": np.ones((120, 160)), "boxes": (0, 0, 5, 5)}, "give one of them"),
         ({"boxes": (0, 0, 5)}, "give .left, top, right, bottom."),
         ({"boxes": (5, 0, 5, 9)}, "is empty or leaves the image, which is 160 wide and 120 high"),
-        ({"boxes": (0, 0, 161, 9)}, "is empty or leaves the image"),
+        ({"boxes": (0, 0, 162, 9)}, "is empty or leaves the image"),
+        ({"boxes": (160, 0, 161, 9)}, "is empty or leaves the image"),
+        ({"object_masks": np.linspace(0, 1, 19200).reshape(120, 160)}, "holds scores from .* Threshold them first"),
+        ({"top_k": 1.5}, r"top_k holds \[1.5\]; give integers"),
         ({"boxes": (0, 0, float("nan"), 9)}, "give .left, top, right, bottom."),
         ({"boxes": {"bench": ["left"]}}, "give .left, top, right, bottom."),
         ({"boxes": [(0, 0, 5, 5), (0, 0, 5)]}, "give .left, top, right, bottom."),

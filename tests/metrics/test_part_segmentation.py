@@ -281,6 +281,30 @@ assert metric.compute()["mIoU"] == 100
     assert packages_loaded(program) == {"numpy", "ovparts_hf"}
 
 
+def test_large_counts_are_exact_or_refused():
+    metric, large = new_metric(), 2**62
+    counts = metric.counts
+    counts["confusion"][0, 0] = large
+    metric.merge(counts)
+    with pytest.raises(ConfigurationError, match="more than can be counted"):
+        metric.merge(counts)
+    wrapping = counts["confusion"].astype(np.uint64)
+    wrapping[1, 1] = 2**64 - 1
+    with pytest.raises(ConfigurationError, match="more than can be counted"):
+        metric.merge(wrapping)
+    assert metric.confusion_matrix[0, 0] == metric.confusion_matrix.sum() == large
+
+    metric = new_metric()
+    weights = np.array([[2**53, 1, 1]])
+    assert metric.update([[0, 0, 0]], [[0, 0, 0]], pixels=weights)[0, 0] == 2**53 + 2  # float64 would say 2^53
+    with pytest.raises(ConfigurationError, match="more than can be counted"):
+        metric.update([[0, 0]], [[0, 0]], pixels=np.array([[large, large]]))
+    for wrong in ([[0.5]], [[-1]], [[True]]):
+        with pytest.raises(ConfigurationError, match="no counts"):
+            metric.update([[0]], [[0]], pixels=np.array(wrong))
+    assert metric.confusion_matrix.sum() == 2**53 + 2
+
+
 # ---- bad input -----------------------------------------------------------------------------------------------------
 
 GOOD = np.zeros((2, 2), dtype=int)
@@ -292,7 +316,14 @@ GOOD = np.zeros((2, 2), dtype=int)
         ((GOOD.astype(float), GOOD), r"prediction is of dtype float64.*argmax"),
         ((torch.zeros(2, 2, dtype=torch.bfloat16), GOOD), r"prediction is of dtype torch.bfloat16"),
         ((GOOD, GOOD.astype(bool)), r"reference is of dtype bool"),
-        ((GOOD, GOOD, GOOD.astype(float)), r"object mask is of dtype float64.*nonzero inside"),
+        ((GOOD, GOOD, [[0.1, 0.9], [0, 1]]), r"object mask holds scores from 0.1 to 1.*Threshold"),
+        ((GOOD, GOOD, [[np.nan, 1], [0, 1]]), r"object mask holds scores"),
+        ((GOOD, GOOD, [["a", "b"], ["c", "d"]]), r"object mask is of dtype"),
+        ((np.zeros((2, 3), int), np.zeros((3, 2), int)), r"reference of shape \(3, 2\) is transposed"),
+        (
+            (np.zeros((2, 3), int), np.zeros((2, 3), int), np.ones((3, 2))),
+            r"object mask of shape \(3, 2\) is transposed",
+        ),
         ((GOOD[None], GOOD), r"prediction has shape \(1, 2, 2\).*Update once"),
         ((GOOD, GOOD[0]), r"reference has shape \(2,\)"),
         ((GOOD[:0], GOOD), r"prediction has shape \(0, 2\)"),

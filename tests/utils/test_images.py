@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import io
+import re
 import threading
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -325,3 +326,15 @@ class TestDatasetFiles:
     def test_broken_files_are_named(self, data):
         with pytest.raises(DatasetError, match="a.jpg is not a whole image"):
             image_size(data, "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("largest", "said"), [(255, None), (1023, "10 bits.*array << 6"), (4095, "12 bits"), (65535, None)]
+)
+def test_16_bits_that_hold_fewer_are_said(largest, said, caplog):
+    values = np.linspace(0, largest, 12).astype(np.uint16).reshape(3, 4)
+    load_image(values)
+    load_image(Image.fromarray(values))
+    load_image(np.stack([values] * 3, axis=-1))
+    matching = [record for record in caplog.records if re.search(said or "bits", record.getMessage())]
+    assert len(matching) == len(caplog.records) == (0 if said is None else 3)

@@ -145,7 +145,7 @@ def _count(prediction: Any, reference: Any, object_mask: Any = None) -> tuple[np
     prediction, reference = as_map("prediction", prediction), as_map("reference", reference)
     outside = np.zeros((1, 1), dtype=bool)
     if object_mask is not None:
-        outside = as_map("object mask", object_mask, integer=False) == 0
+        outside = ~as_map("object mask", object_mask, integer=False)
     if prediction.shape != reference.shape or (object_mask is not None and outside.shape != reference.shape):
         raise ConfigurationError(
             f"The prediction has shape {prediction.shape}, its reference {reference.shape}"
