@@ -38,9 +38,10 @@ class LoopArguments(Recipe):
         workers: Data loading processes per training process; 0 loads in the process itself.
         seed: Seed of everything random.
         log_every: Steps between lines of the log.
-        save_every: Steps between checkpoints to resume from; 0 saves one only at the end and when interrupted.
+        save_every: Steps between checkpoints to resume from; 0 saves one only before evaluations, at the end and when
+            interrupted.
         log_with: Tracker known to accelerate, such as "trackio", "tensorboard" or "wandb"; None for none.
-        resume: Continue from the newest checkpoint in `output`, or start if there is no run there yet.
+        resume: Continue from the newest intact checkpoint in `output`, or start if there is no run there yet.
         overwrite: Remove an earlier run in `output`.
 
     Raises:

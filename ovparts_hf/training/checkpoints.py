@@ -6,12 +6,11 @@ import json
 import logging
 import math
 import shutil
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from accelerate import Accelerator
 from torch import nn
 
@@ -20,7 +19,7 @@ from ..utils.files import atomic_folder, atomic_write, sync, sync_folder
 from ..utils.locks import writer_lock
 from .arguments import LoopArguments
 from .manifest import find_damage, write_manifest
-from .recipe import with_current_names
+from .recipe import read_mapping, with_current_names
 from .restore import PROGRESS_FILE
 
 logger = logging.getLogger(__name__)
@@ -119,7 +118,7 @@ class CheckpointManager:
         return True
 
     def _check_same(self, arguments: LoopArguments) -> None:
-        earlier = with_current_names(yaml.safe_load(self.arguments_file.read_text(encoding="utf-8")))
+        earlier = with_current_names(read_mapping(self.arguments_file))
         changed = [
             f"{name}: {earlier.get(name)!r} -> {value!r}"
             for name, value in asdict(arguments).items()
@@ -152,9 +151,13 @@ class CheckpointManager:
             temporary.write_text(arguments.to_yaml(), encoding="utf-8")
 
     def _cut_log(self, step: int, evaluated: int) -> None:
-        lines = self.log_file.read_text(encoding="utf-8").splitlines(keepends=True) if self.log_file.exists() else []
-        entries = [(line, json.loads(line)) for line in lines if line.endswith("\n")]
-        kept = [line for line, entry in entries if entry["step"] <= (step if "learning_rate" in entry else evaluated)]
+        text = self.log_file.read_bytes().decode(errors="replace") if self.log_file.exists() else ""
+        kept = []
+        for line in text.splitlines(keepends=True):
+            with suppress(ValueError, KeyError, TypeError):  # a line that a killed run or the disk left half written
+                entry = json.loads(line)
+                if line.endswith("\n") and entry["step"] <= (step if "learning_rate" in entry else evaluated):
+                    kept.append(line)
         with atomic_write(self.log_file) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
 

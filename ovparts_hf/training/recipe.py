@@ -67,7 +67,7 @@ class Recipe:
             >>> TrainArguments.from_recipe("recipe.yaml", ["steps=100", "--learning_rate", "1e-3"]).steps
             100
         """
-        values = {} if recipe is None else with_current_names(_read_mapping(Path(recipe)))
+        values = {} if recipe is None else with_current_names(read_mapping(Path(recipe)))
         return cls.from_dict({**values, **with_current_names(parse_overrides(overrides))})
 
     def to_yaml(self) -> str:
@@ -99,7 +99,8 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The arguments in a YAML file."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -51,6 +51,13 @@ def test_resuming_needs_the_same_arguments(tmp_path: Path) -> None:
         CheckpointManager(tmp_path).check(arguments(tmp_path, resume=True, learning_rate=0.5, schedule="cosine"))
 
 
+@pytest.mark.parametrize("content", [b"", b"steps: [", b"\xff\xfe\xfa", b"- 1"])
+def test_arguments_that_cannot_be_read_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "arguments.yaml").write_bytes(content)
+    with pytest.raises(ConfigurationError, match="arguments.yaml"):
+        CheckpointManager(tmp_path).check(arguments(tmp_path, resume=True))
+
+
 def test_newest_checkpoint_counts_and_unfinished_ones_do_not(tmp_path: Path) -> None:
     folder = CheckpointManager(tmp_path)
     folder.start(arguments(tmp_path), step=0)
@@ -223,6 +230,7 @@ def test_log_is_cut_where_the_checkpoint_is(tmp_path: Path) -> None:
         folder.log({"step": step, "loss": math.nan, "learning_rate": 0.1})
         folder.log({"step": step, "eval_hIoU": 1.0})
     with folder.log_file.open("a") as file:
+        file.write('\0\0\0\n[]\n{"step": "1"}\n{}\n')  # power failure
         file.write('{"step": 2, "lo')  # killed while writing
     folder.start(arguments(tmp_path), step=2, evaluated=1)
     assert [json.loads(line) for line in folder.log_file.read_text().splitlines()] == [
