@@ -1,6 +1,7 @@
-"""What the configurations of all model families share, and that of the ResNet in three of them."""
+"""What the configurations of all model families share, and that of the ResNet in three of them.
 
-from __future__ import annotations
+Annotations are evaluated here and in the families' configurations: `strict` checks the types of fields by them.
+"""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -83,7 +84,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
         return super().from_dict(config_dict, **kwargs)
 
     @classmethod
-    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
+    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> "Self":
         """The configuration of a model that is built on a pretrained one; `fields` are set differently."""
         inherited = {key: value for key, value in base.to_dict().items() if key not in ("model_type", "architectures")}
         return cls(**{**inherited, **fields})
@@ -134,7 +135,7 @@ class ScoredNoneConfig(OpenVocabularyConfig):
     """
 
     segmentation_loss: str = "bce"
-    none_weight: float = 0.05
+    none_weight: float | int = 0.05
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""

@@ -159,10 +159,12 @@ def _family_of(config: PartSegmentationConfig) -> str:
 
 def _with_overrides(config: PartSegmentationConfig, overrides: Mapping[str, Any]) -> PartSegmentationConfig:
     config = copy.deepcopy(config)
-    for key, value in overrides.items():
+    for key in overrides:
         _check_field(config, key)
-        setattr(config, key, _nested(getattr(config, key), value))
+    values = {key: _nested(getattr(config, key), value) for key, value in overrides.items()}
     try:
+        for key, value in values.items():
+            setattr(config, key, value)
         return type(config).from_dict(config.to_dict())  # which also checks types
     except (StrictDataclassError, TypeError, ValueError) as error:
         reason = error.__cause__ or error
@@ -192,5 +194,6 @@ def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
     except (CheckpointError, ConfigurationError):
         raise
     except Exception as error:  # besides those of the Hub, any kind: what is read may be damaged in any way
-        reason = format_hub_error(error, str(name_or_path)) or first_line(error)
+        cause = error.__cause__ if isinstance(error, StrictDataclassError) and error.__cause__ else error
+        reason = format_hub_error(error, str(name_or_path)) or first_line(cause)
         raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}") from error

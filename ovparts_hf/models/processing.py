@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
 from transformers import BatchEncoding, BatchFeature, ProcessorMixin
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from ..errors import OVPartsError
+from ..errors import ImageError, OVPartsError
+from ..utils.images import MAX_PIXELS, load_image
 from .configuration_utils import AutoMapped
 from .limits import check_image_settings
 from .post_processing import SCORES, LabelMaps, SemanticLabelMaps
 from .prompts import tokenize_prompts
+
+_NO_LIMIT = 2**62  # of pixels, where whoever opened the image has set one
+
+
+def as_images(images: Any) -> list[Image.Image]:
+    """Upright 8-bit RGB images from one or several, as `utils.images.load_image` opens them.
+
+    Arrays and tensors may also have the channels first, and be a batch. Raises an ImageError at any other.
+    """
+    if not isinstance(images, list | tuple):
+        images = list(images) if getattr(images, "ndim", None) == 4 else [images]
+    if not images:
+        raise ImageError("No image was given.")
+    return [_as_image(image) for image in images]
+
+
+def _as_image(image: Any) -> Image.Image:
+    if isinstance(image, torch.Tensor):
+        image = image.detach().cpu().numpy()
+    if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[0] in (1, 3, 4):
+        image = image.transpose(1, 2, 0)
+    try:
+        return load_image(image, MAX_PIXELS if isinstance(image, str | Path) else _NO_LIMIT)
+    except ImageError as error:
+        raise ImageError(f"This image cannot be prepared: {error}") from error
 
 
 class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):
@@ -31,7 +60,7 @@ class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProc
 
     def __call__(self, images: Any, augmented: bool = False, **kwargs: Any) -> BatchFeature:
         """Prepares images; those from training augmentation (`augmented`) are treated like any other."""
-        return super().__call__(images, **kwargs)
+        return super().__call__(as_images(images), **kwargs)
 
 
 class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
@@ -83,7 +112,8 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
         """Prepares images, class names or both.
 
         Args:
-            images: An image or a list: PIL, or uint8 arrays or tensors (channels, height, width).
+            images: An image or a list, as `utils.images.load_image` takes them, or tensors; arrays and tensors are
+                uint8 or uint16, with the channels first or last.
             classes: Part classes ("dog's ear"), or any text.
             object_masks: (objects, height, width) bool, the objects of one image, for models that take them.
             augmented: Whether the images come from training augmentation and already have the scale of training.

@@ -1,7 +1,5 @@
 """Configuration of CATSeg for parts."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from huggingface_hub.dataclasses import strict

@@ -18,6 +18,7 @@ from ...utils.resize import shortest_edge_size
 from ..configuration_utils import AutoMapped
 from ..limits import check_image_settings
 from ..post_processing import SemanticLabelMaps
+from ..processing import as_images
 
 
 class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
@@ -83,11 +84,7 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
                 pixel that the ResNet sees is image. For sliding windows `pixel_values` and `backbone_pixel_values` are
                 (batch, windows + 1, 3, ...), and there is no `pixel_mask`.
         """
-        if not isinstance(images, list | tuple):
-            images = [images]
-        if not images:
-            raise OVPartsError("No image was given.")
-        images = [as_image(image) for image in images]
+        images = as_images(images)
         if not augmented:
             images = [self._scale(image) for image in images]
         prepare = self._cut if self.sliding_window and not augmented else self._squeeze
@@ -131,19 +128,6 @@ def _named(images: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _resize(images: torch.Tensor, side: int) -> torch.Tensor:
     return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
-
-
-def as_image(image: Any) -> Image.Image:
-    """An RGB image from PIL, or from a uint8 array or tensor (channels, height, width)."""
-    if isinstance(image, Image.Image):
-        return image.convert("RGB")
-    array = np.asarray(image)
-    if array.ndim != 3 or array.shape[0] != 3 or array.dtype != np.uint8:
-        raise OVPartsError(
-            f"An image is a PIL image or a uint8 array (3, height, width); given was {type(image).__name__} of shape "
-            f"{array.shape} and type {array.dtype}."
-        )
-    return Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))
 
 
 OVERLAP = 0.333

@@ -1,7 +1,5 @@
 """Configuration of CLIPSeg for parts."""
 
-from __future__ import annotations
-
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPSegConfig
 
@@ -24,7 +22,7 @@ class CLIPSegPartConfig(ScoredNoneConfig, CLIPSegConfig):
     auto_classes = map_auto_classes("CLIPSegPartConfig", "CLIPSegForPartSegmentation")
 
     adapter_reduction: int = 4
-    adapter_ratio: float = 0.2
+    adapter_ratio: float | int = 0.2
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""

@@ -1,7 +1,5 @@
 """Configuration of mask classification models, and of MaskFormer for parts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +49,13 @@ class MaskClassificationConfig(PartSegmentationConfig):
     decoder_attention_heads: int = 8
     decoder_ffn_dim: int = 2048
     activation_function: str = "relu"
-    dropout: float = 0.1
-    attention_dropout: float = 0.1
-    activation_dropout: float = 0.1
-    no_object_weight: float = 0.1
-    cross_entropy_weight: float = 1.0
-    mask_weight: float = 20.0
-    dice_weight: float = 1.0
+    dropout: float | int = 0.1
+    attention_dropout: float | int = 0.1
+    activation_dropout: float | int = 0.1
+    no_object_weight: float | int = 0.1
+    cross_entropy_weight: float | int = 1.0
+    mask_weight: float | int = 20.0
+    dice_weight: float | int = 1.0
 
     def __post_init__(self, **kwargs):
         if not isinstance(self.backbone_config, PartResNetConfig):  # transformers looks only among its own backbones
@@ -89,7 +87,7 @@ class MaskFormerPartConfig(MaskClassificationConfig):
     auto_classes = map_auto_classes("MaskFormerPartConfig", "MaskFormerForPartSegmentation")
 
     @classmethod
-    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
+    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> "Self":
         """See `PartSegmentationConfig.from_base_config`; the base is the backbone."""
         names = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
         return cls(**{"backbone_config": {name: getattr(base, name) for name in names}, **fields})

@@ -14,6 +14,7 @@ from ...utils.resize import resize_nearest, shortest_edge_size
 from ..configuration_utils import AutoMapped
 from ..limits import check_image_settings
 from ..post_processing import SemanticLabelMaps
+from ..processing import as_images
 
 BENCHMARK_SIZE = {"shortest_edge": 512, "longest_edge": 2048}
 """In pixels, of the original's MaskFormer at test time, and of ZSseg, built on it. ZSseg+ has a lower limit."""
@@ -50,7 +51,7 @@ class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImagePr
             OVPartsError: The images get different sizes.
         """
         kwargs.setdefault("do_resize", not augmented)
-        images = super().__call__(images, **kwargs)["pixel_values"]
+        images = super().__call__(as_images(images), **kwargs)["pixel_values"]
         sizes = {image.shape[-2:] for image in images}
         if len(sizes) > 1:
             raise OVPartsError(f"The images get different sizes {sorted(sizes)}; prepare them one by one.")

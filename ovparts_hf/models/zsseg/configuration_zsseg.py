@@ -1,7 +1,5 @@
 """Configuration of ZSseg and ZSseg+."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -63,16 +61,16 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
     vision_config: dict | CLIPVisionConfig | None = None
     projection_dim: int = 512
     logit_scale_init_value: float | int = 2.6592
-    initializer_factor: float = 1.0
+    initializer_factor: float | int = 1.0
     class_hidden_size: int = 1024
     object_mask_prompt: bool = True
     prompt_lengths: list[int] | tuple[int, ...] | None = (4, 4, 0)
     image_conditioned_prompts: bool = False
-    temperature: float = 100.0
-    ensemble_weight: float = 0.5
+    temperature: float | int = 100.0
+    ensemble_weight: float | int = 0.5
     seen_class_names: list[str] | None = None
-    mask_threshold: float = 0.5
-    crop_ratio: float | None = None
+    mask_threshold: float | int = 0.5
+    crop_ratio: float | int | None = None
     region_size: int = 384
     image_mean: list[float] | tuple[float, ...] = tuple(IMAGENET_DEFAULT_MEAN)
     image_std: list[float] | tuple[float, ...] = tuple(IMAGENET_DEFAULT_STD)
