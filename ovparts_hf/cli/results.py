@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigurationError
 from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
 from .failures import check_writable
 
@@ -76,6 +77,7 @@ def _submit_format(options: Namespace) -> None:
         help="size that labels are first resized to, as by the original's data mapper (for CLIPSeg 800 1333)",
     ),
     argument("--out", type=Path, help="folder for result.json, classes.csv and image_counts.npz"),
+    argument("--overwrite", action="store_true", help="replace the complete result that OUT holds"),
 )
 def _score(options: Namespace) -> None:
     from ..data.part_dataset import PartDataset
@@ -83,6 +85,7 @@ def _score(options: Namespace) -> None:
 
     if options.out is not None:
         check_writable(options.out)
+        check_replaceable(options.out, options.overwrite)
     dataset = PartDataset.load(options.data)
     how = {"boundary": options.boundary, "label_size": options.label_size}
     result, images = score_folder(options.folder, dataset, options.metrics, **how)
@@ -96,6 +99,16 @@ def result_file(path: Path) -> Path:
     from ..evaluation.bootstrap import RESULT_FILE
 
     return path / RESULT_FILE if path.is_dir() else path
+
+
+def check_replaceable(folder: Path, overwrite: bool) -> None:
+    """Refuses a folder that holds the result of a whole evaluation, unless it is to be overwritten."""
+    from ..evaluation.bootstrap import RESULT_FILE
+    from ..evaluation.results import BenchmarkResult
+
+    path = folder / RESULT_FILE
+    if path.exists() and not overwrite and not BenchmarkResult.from_json(path).partial:
+        raise ConfigurationError(f"{path} is the result of a whole evaluation; name another --out, or say --overwrite.")
 
 
 def write_result(folder: Path, result: BenchmarkResult, images: ImageCounts) -> None:
