@@ -77,7 +77,6 @@ def _submit_format(options: Namespace) -> None:
         help="size that labels are first resized to, as by the original's data mapper (for CLIPSeg 800 1333)",
     ),
     argument("--out", type=Path, help="folder for result.json, classes.csv and image_counts.npz"),
-    argument("--overwrite", action="store_true", help="replace the complete result that OUT holds"),
 )
 def _score(options: Namespace) -> None:
     from ..data.part_dataset import PartDataset
@@ -85,7 +84,6 @@ def _score(options: Namespace) -> None:
 
     if options.out is not None:
         check_writable(options.out)
-        check_replaceable(options.out, options.overwrite)
     dataset = PartDataset.load(options.data)
     how = {"boundary": options.boundary, "label_size": options.label_size}
     result, images = score_folder(options.folder, dataset, options.metrics, **how)
