@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import SUPPRESS, Namespace
 from pathlib import Path
 
+from ..errors import ConfigurationError
+from ..taxonomy.tasks import get_task
 from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
 from .failures import check_writable
 
@@ -23,6 +25,7 @@ from .failures import check_writable
     ),
     argument("--object-names", type=Path, help="JSON file that maps the segmentation model's classes to objects"),
     argument("--out", type=Path, help="folder for result.json, classes.csv and report/index.html"),
+    argument("--overwrite", action="store_true", help="replace the complete result that OUT holds"),
     argument("--batch-size", type=int, default=8, help="images in a forward pass"),
     argument("--workers", type=int, default=0, help="processes that read images"),
     argument("--max-images", type=int, metavar="N", help="score only the first N images"),
@@ -49,21 +52,29 @@ def _evaluate(options: Namespace) -> None:
     from ..evaluation.evaluator import evaluate
     from ..evaluation.objects import get_objects, read_names
     from ..evaluation.predictor import Predictor
+    from ..evaluation.provenance import objection
     from ..evaluation.ranking import RecordScore
     from ..inference.tta import TestTimeAugmentation
     from ..metrics import ImageCounts
     from ..models.loading import load_config, load_model
     from ..reporting.gallery import build_galleries
     from ..reporting.report import write_report
-    from .results import write_result
+    from .results import check_replaceable, write_result
 
+    task = get_task(options.task)
+    if options.few_shot_list is not None and task.held_out_config is None:
+        raise ConfigurationError(f"The task {task.name} has no few-shot images; --few-shot-list needs --task few_shot.")
     if options.out is not None:
         check_writable(options.out)
+        check_replaceable(options.out, options.overwrite)
     accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=options.mixed_precision)
-    load_config(options.model)  # a wrong name is noticed before the data are read
+    config = load_config(options.model)  # a wrong name is noticed before the data are read
     dataset = PartDataset.load(options.data)
     if options.few_shot_list is not None:
         FewShotList.from_json(options.few_shot_list).apply(dataset)
+    wrong = objection(config.trained_on, dataset.taxonomy, task)
+    if wrong is not None:
+        raise ConfigurationError(wrong)
     model, processor = load_model(options.model)
     model.to(accelerator.device)
     model.store_vocabulary(processor, dataset.taxonomy.part_classes)

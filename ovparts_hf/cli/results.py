@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigurationError
 from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
 from .failures import check_writable
 
@@ -96,6 +97,16 @@ def result_file(path: Path) -> Path:
     from ..evaluation.bootstrap import RESULT_FILE
 
     return path / RESULT_FILE if path.is_dir() else path
+
+
+def check_replaceable(folder: Path, overwrite: bool) -> None:
+    """Refuses a folder that holds the result of a whole evaluation, unless it is to be overwritten."""
+    from ..evaluation.bootstrap import RESULT_FILE
+    from ..evaluation.results import BenchmarkResult
+
+    path = folder / RESULT_FILE
+    if path.exists() and not overwrite and not BenchmarkResult.from_json(path).partial:
+        raise ConfigurationError(f"{path} is the result of a whole evaluation; name another --out, or say --overwrite.")
 
 
 def write_result(folder: Path, result: BenchmarkResult, images: ImageCounts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import platform
 import time
 import warnings
@@ -32,9 +33,12 @@ from ..utils.resize import resize_nearest, shortest_edge_size
 from .bootstrap import bootstrap
 from .objects import ObjectSource
 from .predictor import Compat, Prediction, Predictor
+from .provenance import describe_model, objection
 from .ranking import RecordScore, score_record
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
 from .submission import read_manifest
+
+logger = logging.getLogger(__name__)
 
 
 class Evaluator:
@@ -182,7 +186,11 @@ def evaluate(
     check_positive(max_images=max_images or None)
     task, dataset, model = get_task(task), predictor.dataset, predictor.model
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
-    images = list(itertools.islice(by_image(dataset.evaluation_records(task)), max_images))
+    warning = objection(model.config.trained_on, dataset.taxonomy, task)
+    if warning is not None and accelerator.is_main_process:
+        logger.warning(warning)
+    all_images = by_image(dataset.evaluation_records(task))
+    images = list(itertools.islice(all_images, max_images))
     if not images:
         raise ConfigurationError(f"The dataset {dataset.taxonomy.name!r} has no labelled object to evaluate on.")
     label_size = model.config.eval_label_size if predictor.compat == "ov_parts" else None
@@ -202,9 +210,10 @@ def evaluate(
     if scores is not None:
         scores.extend(evaluator.scores)
     options = {"label_size": evaluator.label_size, "mixed_precision": accelerator.mixed_precision}
+    counts = {"num_images": len(images), "num_records": len(evaluator.scores), "total_images": len(all_images)}
     return evaluator.result(
-        _describe_data(dataset, task, num_images=len(images), num_records=len(evaluator.scores)),
-        _describe_model(model),
+        _describe_data(dataset, task, **counts),
+        describe_model(model),
         intervals,
         seed=seed,
         config={**predictor.describe(), **options},
@@ -216,12 +225,6 @@ def evaluate(
         },
         timings={"seconds": seconds, "images_per_second": len(images) / seconds},
     )
-
-
-def _describe_model(model: PreTrainedModel) -> dict[str, Any]:
-    """`revision` is the commit of a model from the Hub, None for a folder."""
-    name = model.config.name_or_path or type(model).__name__
-    return {"name": name, "type": model.config.model_type, "revision": getattr(model.config, "_commit_hash", None)}
 
 
 def _describe_data(dataset: PartDataset, task: Task, **counts: int) -> dict[str, Any]:

@@ -76,8 +76,10 @@ class BenchmarkResult:
             `seen`.
         task: Name of the task, e.g. "zero_shot".
         setting: Name of the setting, e.g. "oracle_obj".
-        dataset: `name`, `fingerprint`, `num_images`, `num_records`.
-        model: `name` and `type`.
+        dataset: `name`, `fingerprint`, `num_images`, `num_records`, and `total_images`, of which `num_images` were
+            scored.
+        model: `name` and `type`; `fingerprint` of the weights of a folder, `revision` of the Hub; and if it was trained
+            here, `training_task`, `training_dataset` and `training_seen_classes`.
         seed: Random seed of the run.
         flavour: Whose definitions `metrics` follows, e.g. "ov_parts"; see docs/protocol.md.
         intervals: 95 % confidence intervals of numbers of `metrics`, by name: (low, high).
@@ -130,6 +132,12 @@ class BenchmarkResult:
             data[key] = _map_leaves(data[key], lambda leaf: float("nan") if leaf is None else leaf)
         return cls(**data)
 
+    @property
+    def partial(self) -> str:
+        """How much was scored if that was not everything, as "1 of 4 images"; otherwise empty."""
+        scored, total = (self.dataset.get(key) for key in ("num_images", "total_images"))
+        return "" if total is None or scored == total else f"{scored} of {total} images"
+
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The sets of numbers that `metrics` holds, by their label in tables.
 
@@ -176,7 +184,7 @@ class BenchmarkResult:
                 ious = (format_percent(numbers["IoU"][row["name"]]) for numbers in self.numbers().values())
                 lines.append([row["name"], "yes" if row["seen"] else "no", *ious])
             tables.append(markdown_table(lines))
-        return "\n\n".join(tables)
+        return "\n\n".join([f"Partial: {self.partial}."] * bool(self.partial) + tables)
 
 
 def format_percent(value: float) -> str:

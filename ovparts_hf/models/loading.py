@@ -168,7 +168,7 @@ def _with_overrides(config: PartSegmentationConfig, overrides: Mapping[str, Any]
         return type(config).from_dict(config.to_dict())  # which also checks types
     except (StrictDataclassError, TypeError, ValueError) as error:
         reason = error.__cause__ or error
-        given = {key: value for key, value in overrides.items() if key not in ("id2label", "label2id")}
+        given = {key: value for key, value in overrides.items() if key not in ("id2label", "label2id", "trained_on")}
         raise ConfigurationError(f"{type(config).__name__} cannot have {given}: {reason}") from error
 
 

@@ -102,6 +102,7 @@ def _environment() -> Environment:
 
 def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list[dict[str, Any]]:
     """The numbers that the task compares first, each with its value in the other results."""
+    headings = [f"{label} ({detail})" if detail else label for label, detail in zip(labels, _details(results))]
     task = TASKS.get(results[0].task)
     names = _HEADLINES[task.headline if task else "hIoU"]
     return [
@@ -109,15 +110,18 @@ def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list
             "key": key,
             "name": name,
             "value": results[0].metrics[key],
-            "others": [(label, result.metrics[key]) for label, result in zip(labels[1:], results[1:])],
+            "others": [(label, result.metrics[key]) for label, result in zip(headings[1:], results[1:])],
         }
         for key, name in names.items()
     ]
 
 
 def _details(results: Sequence[BenchmarkResult]) -> list[str]:
-    """Dataset, task and setting of each result; empty texts if they are all the same."""
-    about = [f"{result.dataset['name']}, {result.task}, {result.setting}" for result in results]
+    """Dataset, task, setting and completeness of each result; empty texts if they are all the same."""
+    about = [
+        ", ".join(filter(None, (result.dataset["name"], result.task, result.setting, result.partial)))
+        for result in results
+    ]
     return about if len(set(about)) > 1 else [""] * len(results)
 
 

@@ -120,7 +120,14 @@ class TrainingSetup:
 def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.Module, Any]:
     source = ModelSource(arguments.model, arguments.family)
     class_names = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
-    fields = {"ignore_index": taxonomy.ignore_index, **source.config().training_fields(class_names)}
+    config = source.config()
+    seen = [*(config.trained_on or {"seen_classes": []})["seen_classes"], *class_names]
+    trained_on = {"task": arguments.task, "dataset": taxonomy.name, "seen_classes": list(dict.fromkeys(seen))}
+    fields = {
+        "ignore_index": taxonomy.ignore_index,
+        "trained_on": trained_on,
+        **config.training_fields(class_names),
+    }
     if arguments.loss is not None:
         fields["segmentation_loss"] = arguments.loss
     model, processor = source.load(**{**arguments.config, **fields})

@@ -196,3 +196,14 @@ def test_bad_input_writes_nothing(tmp_path, results, labels, message):
     with pytest.raises(ConfigurationError, match=message):
         write_report(tmp_path / "x.html", results, labels=labels)
     assert not list(tmp_path.iterdir())
+
+
+def test_headlines_name_the_setting_where_results_differ_in_it(tmp_path):
+    others = [make_result([0, 0, 0, 2, 0], setting="pred_obj"), make_result([0, 0, 1, 2, 2], setting="pred_all")]
+    write_report(tmp_path / "report.html", [TRAINED, *others], labels=["mine"] * 3)
+    text = Page(tmp_path / "report.html").text
+    headline = text[: text.index("Parts of seen objects were labelled")]
+    for setting in ("oracle_obj", "pred_obj", "pred_all"):
+        assert headline.count(f"toy, zero_shot, {setting}") == 3
+    write_report(tmp_path / "one.html", [TRAINED, UNTRAINED])
+    assert "toy, zero_shot" not in Page(tmp_path / "one.html").text

@@ -13,6 +13,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from ...errors import ConfigurationError
+from ...evaluation.provenance import weights_fingerprint
 from ...evaluation.results import BenchmarkResult
 from ...models.auto import FAMILIES, config_class
 from ...taxonomy import TAXONOMIES, PartTaxonomy
@@ -56,6 +57,7 @@ def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), nam
     arguments = TrainArguments.from_recipe(recipe) if recipe.exists() else None
     name = name or _default_name(folder)
     _check_name(name)
+    _check_results(folder, results)
     facts = BENCHMARK_MODELS.get(name.split("/")[-1]) if arguments is None else None
     location = name if "/" in name else (f"models/{name}" if given.is_absolute() else given.as_posix())
     if facts is None:
@@ -95,6 +97,17 @@ def _check_name(name: str) -> None:
         validate_repo_id(name)
     except HFValidationError as error:
         raise ConfigurationError(f"{name!r} cannot be the name of a repository; give another. {error}") from error
+
+
+def _check_results(folder: Path, results: Sequence[BenchmarkResult]) -> None:
+    """Refuses results of other weights than those in the folder, where results say whose they are."""
+    for result in results:
+        given = result.model.get("fingerprint")
+        if given is not None and given != (found := weights_fingerprint(folder)):
+            raise ConfigurationError(
+                f"The result is of {result.model['name']!r} with weights {given}, but those in {folder} are {found}. "
+                "Give results of this model."
+            )
 
 
 def _own_facts(

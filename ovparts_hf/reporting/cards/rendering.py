@@ -101,7 +101,7 @@ def _options(values: Mapping[str, Any]) -> str:
 
 def _metadata(facts: ModelFacts, results: Sequence[BenchmarkResult]) -> ModelCardData:
     """What the Hub reads: licence, task, where the model comes from, and measured numbers if there are any."""
-    measured = [line for result in results for line in _eval_results(result)]
+    measured = [line for result in results if not result.partial for line in _eval_results(result)]
     trained_on = facts.trained_on and facts.trained_on.name
     vocabulary = "open-vocabulary" if facts.open_vocabulary else "closed-vocabulary"
     return ModelCardData(
