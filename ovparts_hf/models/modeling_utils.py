@@ -100,7 +100,7 @@ class PartSegmentationModel(PreTrainedModel):
         """
         name_or_path, is_base = pretrained_model_name_or_path, False
         if name_or_path is not None:
-            hub = {key: value for key, value in kwargs.items() if key != "config"}
+            hub = {key: value for key, value in kwargs.items() if key not in ("config", "trust_remote_code")}
             stored, _ = PreTrainedConfig.get_config_dict(name_or_path, **hub)
             architectures = stored.get("architectures") or [cls.__name__]
             is_base = stored.get("model_type") == cls.config_class.base_model_type

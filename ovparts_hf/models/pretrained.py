@@ -36,7 +36,7 @@ def load_pretrained(
         with without_load_report():
             model, info = load(
                 name_or_path,
-                **{"trust_remote_code": False, **kwargs},
+                **{**kwargs, "trust_remote_code": False},
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )

@@ -127,7 +127,7 @@ def test_errors_are_messages(page, tmp_path):
     page.type("dog: head")
     page.fail_to_find("There is no image yet")
     page.pick(0)
-    page.type("head")
+    page.type("dog:")
     page.fail_to_find('does not name an object and its parts; write "dog: head, ear, tail"')
     page.type(" ")
     page.fail_to_find("No parts are named")
@@ -172,7 +172,7 @@ def test_typed_scripts_are_text(page):
     page.find_parts()
     assert list(page.table()) == [f"dog's {part}" for part in typed]
     assert set(page.switches) <= set(page.table())
-    page.type(SCRIPT)
+    page.type(f"{SCRIPT}:")
     assert SCRIPT in page.fail_to_find("does not name an object")
     assert page.browser.execute_script("return window.hacked") is None
     assert not page.all("img[src='x'], #scores img, #parts img, #parts script, #scores script")

@@ -143,8 +143,8 @@ def test_convert_zsseg_with_its_own_prompts(zsseg, tmp_path):
 def test_another_backbone_does_not_fit(zsseg, tmp_path, capsys):
     assert main([*zsseg[1], "--backbone", "resnet-101c"]) == 1
     error = capsys.readouterr().err
-    assert "missing for pixel_level_module.backbone.encoder.stages.2.layers.22" in error
-    assert "missing for pixel_level_module.backbone.embedder.embedder.2" in error
+    assert "The checkpoint does not fit the model" in error and len(error.splitlines()) <= 12
+    assert "pixel_level_module.backbone.encoder.stages" in error
     assert not (tmp_path / "out").exists()
 
 
