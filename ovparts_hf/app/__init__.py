@@ -7,11 +7,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..inference.segmenter import PartSegmenter
-from .work import Limits
+from ..utils.arguments import check_positive
+from .limits import Limits
 
 if TYPE_CHECKING:
     import gradio as gr
+
+    from ..inference.segmenter import PartSegmenter
 
 __all__ = ["Limits", "build_app", "check_gradio", "launch_app"]
 
@@ -19,6 +21,7 @@ __all__ = ["Limits", "build_app", "check_gradio", "launch_app"]
 def build_app(segmenter: PartSegmenter, limits: Limits | None = None, concurrency: int = 1) -> gr.Blocks:
     """Makes the page, as `launch_app` does; nothing is served yet."""
     check_gradio()
+    check_positive(concurrency=concurrency)
     from .page import build_page
 
     return build_page(segmenter, limits or Limits(), concurrency)
@@ -34,10 +37,20 @@ def launch_app(
 ) -> gr.Blocks:
     """Makes the page and serves it. There is no tunnel to the outside, and nothing is sent anywhere.
 
-    `concurrency` requests are served at the same time; others wait in a queue of bounded length. The page listens at
-    `host` (None: that in GRADIO_SERVER_NAME, or else 127.0.0.1) and `port` (None: the first free one from 7860 on);
-    with `block` this waits until the server is stopped. Of the page that it returns, `local_url` says where it is and
-    `close()` ends it. Without gradio, or if the port is taken, a `ConfigurationError`.
+    Args:
+        segmenter: What answers.
+        limits: What a visitor may do, and how much at a time; None for the defaults of `Limits`.
+        concurrency: Requests that run at the same time; others wait in a queue of bounded length.
+        host: Where the page listens; None: the address in GRADIO_SERVER_NAME, or else 127.0.0.1. Behind a proxy all
+            visitors have its address, unless FORWARDED_ALLOW_IPS names the proxy and it sends X-Forwarded-For.
+        port: None for the first free one from 7860 on.
+        block: Whether to wait until the server is stopped.
+
+    Returns:
+        The page: `local_url` says where it is, and `close()` ends it.
+
+    Raises:
+        ConfigurationError: gradio is missing, the port is taken, or `concurrency` is below 1.
     """
     app = build_app(segmenter, limits, concurrency)
     from .page import serve

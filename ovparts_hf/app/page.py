@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import html
 import logging
+import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from PIL import Image
+from starlette.middleware import Middleware
 
 from ..errors import ConfigurationError, OVPartsError
 from ..inference.result import OVERLAY_EDGE, PartSegmentation
 from ..inference.segmenter import PartSegmenter
 from ..toy.world import TOY_WORLD
+from ..utils.deadline import time_limit
 from . import work
-from .work import Limits
+from .body import BodyLimit
+from .gate import Gate
+from .limits import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +92,7 @@ def build_page(segmenter: PartSegmenter, limits: Limits, concurrency: int) -> gr
         if known:
             with gr.Accordion("Words that this model has learned", open=False, elem_id="known"):
                 gr.Markdown(known)
-        _connect(segmenter, limits, inputs, results)
+        _connect(segmenter, limits, concurrency, inputs, results)
     return page.queue(max_size=limits.waiting, default_concurrency_limit=concurrency)
 
 
@@ -99,6 +107,8 @@ def serve(page: gr.Blocks, limits: Limits, host: str | None, port: int | None, b
             quiet=True,
             footer_links=[],
             max_file_size=limits.file_size,
+            max_threads=40 + 2 * limits.waiting,  # gradio's default, and a place for each request at the two gates
+            app_kwargs={"middleware": [Middleware(BodyLimit, size=limits.file_size + 2**20)]},  # a file, or words
             state_session_capacity=limits.visitors,
             run_history=False,
             enable_monitoring=False,
@@ -219,36 +229,65 @@ def _result_panel(limits: Limits) -> ResultPanel:
 # ---- events ----------------------------------------------------------------------------------------------------------
 
 
-def _connect(segmenter: PartSegmenter, limits: Limits, inputs: InputPanel, results: ResultPanel) -> None:
-    def find(*values: Any) -> list[Any]:
-        try:
-            result = work.find_parts(segmenter, *values, limits)
-        except OVPartsError as error:
-            raise _message(str(error)) from error
-        folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
+def _connect(
+    segmenter: PartSegmenter, limits: Limits, concurrency: int, inputs: InputPanel, results: ResultPanel
+) -> None:
+    finding, switching = Gate(limits, concurrency), Gate(limits, concurrency)
+
+    async def find(request: gr.Request, *values: Any) -> list[Any]:
+        with _messages():
+            return await finding.run(request.client.host, _answer, segmenter, values, limits)
+
+    async def switch(request: gr.Request, shown: PartSegmentation | None, parts: list[str]) -> Any:
+        with _messages():
+            if shown is None:
+                raise OVPartsError("This answer is no longer kept. Ask again.")
+            return await switching.run(request.client.host, _painted, shown, parts)
+
+    triggers, busy = [inputs.button.click, inputs.text.submit], [results.hint, results.image]
+    options = {"api_visibility": "private", "concurrency_limit": None}  # the gates have limits of their own
+    gr.on(triggers, find, inputs.inputs, results.outputs, show_progress_on=busy, **options)
+    options |= {"show_progress": "hidden", "trigger_mode": "always_last"}
+    results.switches.input(switch, [results.result, results.switches], results.image, **options)
+
+
+def _answer(segmenter: PartSegmenter, values: Sequence[Any], limits: Limits) -> list[Any]:
+    """What `ResultPanel.outputs` become, for the values of `InputPanel.inputs`."""
+    with time_limit(limits.time_limit), _new_folder() as folder:
+        result = work.find_parts(segmenter, *values, limits)
         work.write_files(result, folder)
         shown = result.shrunk(OVERLAY_EDGE)
         return [
             shown,
             gr.Markdown(visible=False),
             gr.Column(visible=True),
-            shown.overlay(legend=False),
+            _painted(shown),
             gr.CheckboxGroup(list(shown.found), value=list(shown.found)),
             work.table(result),
             *(folder / file for file in work.DOWNLOADS.values()),
         ]
 
-    def switch(shown: PartSegmentation | None, parts: list[str]) -> Any:
-        if shown is None:
-            raise _message("This answer is no longer kept. Ask again.")
-        return shown.overlay(legend=False, only=parts)
 
-    triggers, busy = [inputs.button.click, inputs.text.submit], [results.hint, results.image]
-    gr.on(triggers, find, inputs.inputs, results.outputs, api_visibility="private", show_progress_on=busy)
-    options = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
-    results.switches.input(switch, [results.result, results.switches], results.image, **options)
+def _painted(shown: PartSegmentation, parts: Sequence[str] | None = None) -> Image.Image:
+    return shown.overlay(legend=False, only=parts)
 
 
-def _message(text: str) -> gr.Error:
-    """gradio shows messages as HTML, and this one may quote what a visitor typed."""
-    return gr.Error(html.escape(text), title="That did not work", duration=20, print_exception=False)
+@contextmanager
+def _new_folder() -> Iterator[Path]:
+    """One for files to download, which goes again if they are not finished."""
+    folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Shows errors; gradio does so as HTML, and they may quote what a visitor typed."""
+    try:
+        yield
+    except OVPartsError as error:
+        message = html.escape(str(error))
+        raise gr.Error(message, title="That did not work", duration=20, print_exception=False) from error

@@ -6,7 +6,6 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +19,10 @@ from ..models.loading import TOY_FOLDER
 from ..taxonomy import split_part_class
 from ..taxonomy.vocabulary import parse_parts
 from ..toy.world import TOY_WORLD, draw
+from ..utils.deadline import check_deadline
 from ..utils.files import template_environment
-from ..utils.images import MAX_PIXELS, load_image
+from ..utils.images import image_dimensions, load_image
+from .limits import Limits
 
 EXAMPLES = (0, 13, 19, 16, 17, 12)
 """Numbers of toy-world images, of a split of their own."""
@@ -34,19 +35,6 @@ DOWNLOADS = {
 """Label on the page -> file."""
 _ENLARGED = 4
 _PAGES = template_environment("ovparts_hf.app", autoescape=True)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a visitor may ask for, and how long it is kept."""
-
-    file_size: int = 32 * 2**20  # bytes of an uploaded file
-    pixels: int = MAX_PIXELS  # height times width of an image
-    characters: int = 4000  # of the text that names objects and parts
-    parts: int = 128  # that are named
-    waiting: int = 16  # requests in the queue
-    visitors: int = 32  # whose last result is kept in memory (about 30 MB for a large image)
-    seconds: int = 3600  # that results and files are kept
 
 
 class Example(NamedTuple):
@@ -74,9 +62,11 @@ def find_parts(
         raise OVPartsError("There is no image yet. Upload one, or pick an example.")
     parts = _read_parts(text or "", limits)
     try:
+        _check_size(Path(path), len(parts), limits)
         image = load_image(Path(path), limits.pixels)
     except OVPartsError as error:
         raise OVPartsError(str(error).replace(str(path), "The file")) from error
+    check_deadline()
     background, top_k = None if empty_background else False, int(top_k) if top_k else None
     return segmenter(image, parts, background=background, threshold=threshold or None, top_k=top_k)
 
@@ -88,6 +78,20 @@ def _read_parts(text: str, limits: Limits) -> list[str]:
     if len(parts) > limits.parts:
         raise OVPartsError(f"{len(parts)} parts are named; at most {limits.parts} are allowed. Ask in several rounds.")
     return parts
+
+
+def _check_size(path: Path, parts: int, limits: Limits) -> None:
+    width, height = image_dimensions(path)
+    if max(width, height) > limits.side:
+        raise OVPartsError(
+            f"The image has {width} x {height} pixels; no side may have more than {limits.side:,}. Give a smaller one."
+        )
+    if width * height * parts > limits.scores:
+        raise OVPartsError(
+            f"{width} x {height} pixels with {parts} parts make {width * height * parts:,} scores; at most "
+            f"{limits.scores:,} are allowed. Name fewer parts, or give an image of at most {limits.scores // parts:,} "
+            "pixels."
+        )
 
 
 def table(result: PartSegmentation) -> str:
@@ -105,9 +109,10 @@ def write_files(result: PartSegmentation, folder: Path) -> None:
     """Writes the files of `DOWNLOADS`."""
     result.save(folder)
     with zipfile.ZipFile(folder / "masks.zip", "w") as archive:
-        for number, (name, mask) in enumerate(result.masks().items(), start=1):
+        for number, name in enumerate(result.found, start=1):
+            check_deadline()
             png = io.BytesIO()
-            Image.fromarray(mask).save(png, format="PNG")
+            Image.fromarray(result.mask(name)).save(png, format="PNG")
             archive.writestr(f"{number:03d}_{_file_name(name)}.png", png.getvalue())
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..app.limits import Limits
 from ..errors import ConfigurationError
+from ..utils.arguments import check_positive
 from ..utils.files import atomic_write
 from .base import argument, command
 from .failures import check_writable
@@ -21,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _TOY = resources.files("ovparts_hf") / "toy"
 _MODELS = ("clipseg", "catseg", "maskformer", "zsseg", "zsseg+", "zsseg+cocoop")
+_LIMITS = ", ".join(f"{field.name}={field.default}" for field in fields(Limits))
 RECIPES = {name: _TOY / f"{name}.yaml" for name in _MODELS}
 """Model -> the recipe of its toy version."""
 PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptcocoop.yaml"}
@@ -37,6 +41,8 @@ PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptco
     argument("--app", action="store_true", help="serve the web page at 127.0.0.1 instead; nothing is trained"),
     argument("--app-model", default="toy-trained", metavar="NAME", help="model of the web page, folder or Hub id"),
     argument("--port", type=int, help="port of the web page (default: the first free one from 7860 on)"),
+    argument("--concurrency", type=int, default=1, help="requests that the web page runs at the same time"),
+    argument("--limit", nargs="+", default=[], metavar="NAME=NUMBER", help=f"of the web page: {_LIMITS}"),
     takes_overrides=True,
 )
 def _demo(options: Namespace) -> None:
@@ -60,7 +66,10 @@ def _serve(options: Namespace) -> None:
     if options.overrides:
         raise ConfigurationError(f"Nothing is trained with --app; {options.overrides} cannot be overridden.")
     check_gradio()
-    launch_app(PartSegmenter.from_pretrained(options.app_model), host="127.0.0.1", port=options.port)
+    check_positive(concurrency=options.concurrency)
+    limits = Limits.parse(options.limit)
+    segmenter = PartSegmenter.from_pretrained(options.app_model)
+    launch_app(segmenter, limits, options.concurrency, host="127.0.0.1", port=options.port)
 
 
 def run_demo(

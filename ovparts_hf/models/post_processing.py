@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from transformers.utils import ModelOutput
 
 from ..errors import OVPartsError
+from ..utils.deadline import check_deadline
 
 SCORES = ("logits", "probabilities", "plain")
 """What is resized to an image's size: scores, from which probabilities are then made; probabilities; or scores that
@@ -115,6 +116,7 @@ def merge_score_maps(
         band = labels[rows]
         best = np.full(band.shape, -np.inf if threshold is None else threshold, dtype=np.float32)
         for logits, ids, region in maps:
+            check_deadline()
             values, positions = (t.cpu().numpy() for t in upsample_scores(logits, size, scores, rows).max(0))
             candidates = np.array(ids)[positions]
             wins = (candidates >= 0) & (values > best)

@@ -70,6 +70,12 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
         return _upright_rgb(image)
 
 
+def image_dimensions(path: Path) -> tuple[int, int]:
+    """(width, height) in the header of an image file; nothing is decoded, and it may be sideways."""
+    with _identify(_existing(path), str(path)) as image:
+        return image.size
+
+
 @contextlib.contextmanager
 def reading(
     error: type[OVPartsError], name: str, advice: str, kind: str = "image", data: bytes | None = None
@@ -159,9 +165,9 @@ def _check(image: Image.Image, name: str, max_pixels: int) -> None:
         raise ImageError(f"{name} has {size}; allowed are 1 to {max_pixels:,}. Give a smaller one.")
     if image.format in NO_IMAGES:
         raise ImageError(f"{name} is a {image.format} file, which is not an image. Save it as JPEG or PNG.")
-    frames = 1 if image.format in _STILLS_OF_SEVERAL else getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise ImageError(f"{name} has {frames} frames or pages. Save the one to be used as JPEG or PNG.")
+    # They are not counted: in a hostile file that takes minutes.
+    if getattr(image, "is_animated", False) and image.format not in _STILLS_OF_SEVERAL:
+        raise ImageError(f"{name} has several frames or pages. Save the one to be used as JPEG or PNG.")
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:

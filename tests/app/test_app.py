@@ -3,6 +3,7 @@
 import json
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.inference.visualization import hex_colors
 from ovparts_hf.taxonomy.vocabulary import Vocabulary, parse_parts
+from ovparts_hf.utils.deadline import time_limit
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 
@@ -83,7 +85,7 @@ def test_bad_images_get_a_message_that_names_no_path(segmenter, tmp_path, image)
     for path, limits, message in [
         (None, Limits(), "no image yet"),
         (broken, Limits(), "The file is not a whole image"),
-        (animated, Limits(), "The file has 3 frames"),
+        (animated, Limits(), "The file has several frames"),
         (svg, Limits(), "read as an image"),
         (image, small, "allowed are 1 to 1,000"),
         (tmp_path / "gone.png", Limits(), "The file does not exist"),
@@ -91,6 +93,37 @@ def test_bad_images_get_a_message_that_names_no_path(segmenter, tmp_path, image)
         with pytest.raises(OVPartsError, match=message) as caught:
             work.find_parts(segmenter, path, "dog: head", limits=limits)
         assert str(tmp_path) not in str(caught.value)
+
+
+def test_pixels_times_parts_are_bounded_before_anything_is_decoded(segmenter, tmp_path, monkeypatch):
+    path, parts = tmp_path / "small_file.png", ", ".join(f"part{i}" for i in range(128))
+    Image.new("1", (8192, 8192)).save(path)
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(Image.Image, "load", None)
+    message = (
+        "8192 x 8192 pixels with 128 parts make 8,589,934,592 scores; at most 1,073,741,824 are allowed. "
+        "Name fewer parts, or give an image of at most 8,388,608 pixels"
+    )
+    with pytest.raises(OVPartsError, match=message):
+        work.find_parts(segmenter, path, f"dog: {parts}")
+
+
+def test_what_is_just_within_the_bounds_is_done(segmenter, image):
+    width, height = Image.open(image).size
+    within = Limits(pixels=width * height, side=max(width, height), parts=2, scores=2 * width * height)
+    result = work.find_parts(segmenter, image, "dog: head, leg", limits=within)
+    assert np.array_equal(result.label_map, segmenter(image, "dog: head, leg").label_map)
+    for name, value in vars(within).items():
+        if name in ("pixels", "side", "parts", "scores"):
+            with pytest.raises(OVPartsError, match="allowed|no side may"):
+                work.find_parts(segmenter, image, "dog: head, leg", limits=replace(within, **{name: value - 1}))
+
+
+def test_the_sides_are_bounded_too(segmenter, tmp_path):
+    path = tmp_path / "line.png"
+    Image.new("1", (2**20, 1)).save(path)
+    with pytest.raises(OVPartsError, match="has 1048576 x 1 pixels; no side may have more than 16,384"):
+        work.find_parts(segmenter, path, "dog: head")
 
 
 def test_an_address_is_not_fetched(segmenter):
@@ -110,6 +143,11 @@ def test_files_hold_the_result(result, tmp_path):
         assert archive.namelist() == ["001_dog_head.png", "002_dog_img_src_x_onerror_alert_1.png"]
         with archive.open("001_dog_head.png") as file:
             assert np.array_equal(np.asarray(Image.open(file)), result.mask("dog's head"))
+
+
+def test_writing_files_stops_in_time(result, tmp_path):
+    with pytest.raises(OVPartsError, match="was stopped"), time_limit(1e-6):
+        work.write_files(result, tmp_path)
 
 
 def test_nobody_can_name_a_path_in_the_archive(tmp_path):
@@ -167,9 +205,11 @@ def test_the_page_offers_no_api_and_reports_nothing(page):
     assert page.analytics_enabled is False
 
 
-def test_queue_and_files_are_bounded(page):
+def test_queue_and_files_are_bounded(page, segmenter):
     assert page._queue.max_size == 5
     assert page._queue.default_concurrency_limit == 2
+    with pytest.raises(ConfigurationError, match="concurrency is 0"):
+        build_app(segmenter, concurrency=0)
     assert page.delete_cache == (100, 100)
 
 
