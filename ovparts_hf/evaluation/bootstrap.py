@@ -18,6 +18,7 @@ from ..metrics.confusion import ImageCounts
 from ..metrics.flavours import FlavourName, Scoring, get_flavour
 from ..metrics.scores import MEANS, ClassCounts, means
 from ..utils.arguments import whole_numbers
+from ..utils.files import user_path
 from .results import BenchmarkResult, markdown_table
 
 RESULT_FILE, COUNTS_FILE = "result.json", "image_counts.npz"
@@ -91,7 +92,7 @@ def compare(
 
 def compare_results(first: str | Path, second: str | Path, **options: Any) -> dict[str, Difference]:
     """`compare`s two result folders, each with `result.json` and `image_counts.npz`, if they are of the same kind."""
-    results = [BenchmarkResult.from_json(Path(folder) / RESULT_FILE) for folder in (first, second)]
+    results = [BenchmarkResult.from_json(user_path(folder) / RESULT_FILE) for folder in (first, second)]
     for name in ("task", "setting", "flavour", "classes"):
         values = [getattr(result, name) for result in results]
         if values[0] != values[1]:
@@ -101,7 +102,7 @@ def compare_results(first: str | Path, second: str | Path, **options: Any) -> di
     if fingerprints[0] != fingerprints[1]:
         raise ConfigurationError(f"The results are of different data: {fingerprints[0]!r} and {fingerprints[1]!r}.")
     return compare(
-        *(_load_counts(Path(folder)) for folder in (first, second)),
+        *(_load_counts(user_path(folder)) for folder in (first, second)),
         [i for i, row in enumerate(results[0].classes) if row["seen"]],
         results[0].flavour,
         results[0].setting == "pred_all",

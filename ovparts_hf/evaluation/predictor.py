@@ -23,6 +23,7 @@ from ..models.post_processing import best_class
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
 from ..utils.arguments import check_positive
+from ..utils.files import public_name
 from .objects import ObjectSource
 
 Compat = Literal["ov_parts"]
@@ -101,7 +102,9 @@ class Predictor:
         return {
             "compat": self.compat,
             "candidates": "all" if self.setting is Setting.PRED_ALL else rule,
-            "objects": {Setting.ORACLE_OBJ: "given", Setting.PRED_ALL: "none"}.get(self.setting, str(self.objects)),
+            "objects": {Setting.ORACLE_OBJ: "given", Setting.PRED_ALL: "none"}.get(
+                self.setting, public_name(str(self.objects))
+            ),
             "batch_size": self.batch_size,
             "dtype": str(self.model.dtype),
             "sliding_window": self.sliding_window,
@@ -206,7 +209,7 @@ class _PreparedImages(Dataset):
 
 
 def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:
-    if not hasattr(processor.image_processor, "sliding_window"):
+    if not processor.image_processor.has_sliding_window:
         kind = type(processor.image_processor).__name__
         raise ConfigurationError(
             f"Images of this model are prepared by {kind}, which has no sliding window; CATSeg's has."

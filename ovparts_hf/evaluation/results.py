@@ -113,7 +113,7 @@ class BenchmarkResult:
 
     def to_json(self, path: str | Path) -> None:
         """Writes everything as strict JSON; NaN becomes null. An existing file is replaced at once or not at all."""
-        data = _map_leaves(asdict(self), lambda leaf: None if isinstance(leaf, float) and math.isnan(leaf) else leaf)
+        data = map_leaves(asdict(self), lambda leaf: None if isinstance(leaf, float) and math.isnan(leaf) else leaf)
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
         with atomic_write(path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
@@ -129,7 +129,7 @@ class BenchmarkResult:
         data = _in_present_layout(data)
         _check_keys(path, cls, data)
         for key in ("metrics", "intervals", "breakdowns"):
-            data[key] = _map_leaves(data[key], lambda leaf: float("nan") if leaf is None else leaf)
+            data[key] = map_leaves(data[key], lambda leaf: float("nan") if leaf is None else leaf)
         return cls(**data)
 
     @property
@@ -241,9 +241,10 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def _map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
+def map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
+    """The same dicts and lists (also for tuples) with `function` of everything else."""
     if isinstance(value, dict):
-        return {key: _map_leaves(entry, function) for key, entry in value.items()}
+        return {key: map_leaves(entry, function) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_map_leaves(entry, function) for entry in value]
+        return [map_leaves(entry, function) for entry in value]
     return function(value)

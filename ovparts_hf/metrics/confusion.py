@@ -97,6 +97,21 @@ def _wrong_dtype(name: str, dtype: Any) -> ConfigurationError:
     return ConfigurationError(f"The {name} is of dtype {dtype}; allowed are class ids as integers. {advice}")
 
 
+def _check_counts(
+    num_classes: np.ndarray, image_ids: np.ndarray, lengths: np.ndarray, pairs: np.ndarray, counts: np.ndarray
+) -> None:
+    """Raises a ValueError if arrays from a file are not what `ImageCounts.save` writes."""
+    for name, values in {"num_classes": num_classes, "lengths": lengths, "pairs": pairs, "counts": counts}.items():
+        dimensions = 0 if name == "num_classes" else 1
+        if values.dtype.kind not in "iu" or values.ndim != dimensions or values.min(initial=0) < 0:
+            raise ValueError(f"{name} are no counts")
+    entries = int(lengths.sum(dtype=object))
+    if image_ids.shape != lengths.shape or not entries == len(pairs) == len(counts):
+        raise ValueError("its arrays are of different lengths")
+    if int(pairs.max(initial=0)) >= (int(num_classes) + 1) ** 2:
+        raise ValueError("it has counts of classes that there are not")
+
+
 class ImageCounts:
     """The confusion matrix of each record, of which only the entries that are not 0 are kept, and the image of each.
 
@@ -141,6 +156,7 @@ class ImageCounts:
     def total(self) -> np.ndarray:
         """The int64 (K + 1, K + 1) matrix of all records, as `PartSegmentationMetric.merge` takes it."""
         size = self.num_classes + 1
+        check_sum(*self._counts)
         return sum(self.matrices(), start=np.zeros((size, size), dtype=np.int64))
 
     def save(self, path: str | Path) -> None:
@@ -162,6 +178,7 @@ class ImageCounts:
         try:
             with np.load(path) as file:
                 data = {name: file[name] for name in ("num_classes", "image_ids", "lengths", "pairs", "counts")}
+            _check_counts(**data)
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise ConfigurationError(
                 f"{path} cannot be read as the counts of each image ({error}). Evaluation writes this file beside "

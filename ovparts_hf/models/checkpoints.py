@@ -16,7 +16,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from ..errors import CheckpointError
-from ..utils.hub import first_line
+from ..utils.files import first_line, user_path
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
@@ -105,7 +105,7 @@ class KeyReport:
 
 def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     """The tensors of a detectron2 `.pth` (under "model") or of a safetensors file; only tensors are unpickled."""
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} is not a file. Give a .pth, .pt, .bin or .safetensors checkpoint.")
     try:

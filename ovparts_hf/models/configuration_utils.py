@@ -80,6 +80,16 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)
     trained_on: dict[str, Any] | None = None
 
+    def validate_trained_on(self) -> None:
+        """Checks what a stored configuration says of the training."""
+        about = self.trained_on
+        if about is not None and not (
+            all(isinstance(about.get(key), str) for key in ("task", "dataset"))
+            and isinstance(about.get("seen_classes"), list | tuple)
+            and all(isinstance(name, str) for name in about["seen_classes"])
+        ):
+            raise ValueError("trained_on must name task and dataset, and list seen_classes.")
+
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
         """See transformers; raises a ConfigurationError at numbers that no model has."""

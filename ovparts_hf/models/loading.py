@@ -16,6 +16,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError, ConfigurationError
+from ..utils.files import user_path
 from ..utils.hub import check_readable, first_line, format_hub_error
 from .auto import FAMILIES, config_class, model_class
 from .configuration_utils import PartSegmentationConfig
@@ -47,7 +48,7 @@ class ModelSource:
 
     def __post_init__(self) -> None:
         name = None if self.name is None else str(self.name)
-        self.location = name
+        self.location = str(user_path(name)) if name and name.startswith("~") else name
         if name is None and (self.family is None or config_class(self.family).requires_base_model):
             raise ConfigurationError(
                 f"A {self.family!r} model is built on a pretrained one: name its folder or Hub id."

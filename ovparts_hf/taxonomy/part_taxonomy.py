@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import TaxonomyError
 from ..utils.arguments import whole_numbers
+from ..utils.files import atomic_write, read_json
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u02b9\u2032\uff07\u00b4`", "'"))
@@ -144,13 +145,7 @@ class PartTaxonomy:
         Raises:
             TaxonomyError: The file cannot be read or holds no taxonomy.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise TaxonomyError(f"{path} cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise TaxonomyError(f"{path} is not valid JSON: {error}") from error
-        return cls.from_dict(values)
+        return cls.from_dict(read_json(path, TaxonomyError))
 
     def to_dict(self) -> dict[str, Any]:
         """The long form of `from_dict`, JSON-ready."""
@@ -158,7 +153,8 @@ class PartTaxonomy:
 
     def to_json(self, path: str | Path) -> None:
         """Writes the taxonomy so that `from_json` reads an equal one."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @property
     def mask_bits(self) -> Literal[8, 16]:

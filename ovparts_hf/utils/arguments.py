@@ -35,22 +35,16 @@ def _whole_number(value: Any) -> int:
 
 
 def binary_mask(name: str, value: Any) -> np.ndarray:
-    """Any mask as bool, of the same shape: true where it is not 0.
-
-    Fractions are no mask unless there is a single one besides 0, as in a mask that was scaled.
-    """
+    """Any mask as bool, of the same shape: true where it is above 0; negative values and NaN are refused."""
     if hasattr(value, "detach"):  # a torch tensor; torch itself is not needed here
         value = value.detach().cpu()
         value = value.float() if value.is_floating_point() else value
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise ConfigurationError(f"The {name} is of dtype {array.dtype}; give bools, or numbers above 0 inside.")
-    inside = array != 0
-    if array.dtype.kind == "f" and inside.any():
-        values = array[inside]
-        if not (np.isfinite(values[0]) and values[0] > 0 and (values == values[0]).all()):
-            raise ConfigurationError(
-                f"The {name} holds scores from {values.min():g} to {values.max():g}, not inside and outside. Threshold "
-                "them first: mask > 0.5."
-            )
-    return inside
+    if not (array >= 0).all():
+        raise ConfigurationError(
+            f"The {name} holds values from {array.min()} to {array.max()}; give 0 outside and values above 0 inside. "
+            "Threshold scores first: scores > 0.5."
+        )
+    return array > 0

@@ -91,7 +91,9 @@ def test_submit_and_score(pascal_folder, pascal, tmp_path, capsys):
     result = BenchmarkResult.from_json(out / "result.json")
     assert result.metrics["mIoU"] > 60  # borders were shifted by the label size
     assert result.config["label_size"] == [80, 200]
-    assert main(["score", str(folder), str(pascal_folder), "--out", str(out)]) == 0
+    assert main(["score", str(folder), str(pascal_folder), "--out", str(out)]) == 1
+    assert "say --overwrite" in capsys.readouterr().err
+    assert main(["score", str(folder), str(pascal_folder), "--out", str(out), "--overwrite"]) == 0
     result = BenchmarkResult.from_json(out / "result.json")
     assert result.metrics["mIoU"] == result.metrics["strict"]["mIoU"] == 100 and result.model["name"] == "mine"
     assert {path.name for path in out.iterdir()} == {"result.json", "classes.csv", "image_counts.npz"}
