@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 from collections.abc import Iterator, Mapping
@@ -197,4 +198,11 @@ def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
     except Exception as error:  # besides those of the Hub, any kind: what is read may be damaged in any way
         cause = error.__cause__ if isinstance(error, StrictDataclassError) and error.__cause__ else error
         reason = format_hub_error(error, str(name_or_path)) or first_line(cause)
-        raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}") from error
+        raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}{_mark_hint(name_or_path)}") from error
+
+
+def _mark_hint(folder: str | Path | None) -> str:
+    """A sentence about a file that transformers does not read for its byte order mark, if there is one."""
+    files = sorted(Path(folder).glob("*.json")) if folder is not None else []
+    marked = [path.name for path in files if path.read_bytes().startswith(codecs.BOM_UTF8)]
+    return f" {marked[0]} begins with a byte order mark: save it as UTF-8 without one." if marked else ""
