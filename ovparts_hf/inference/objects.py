@@ -25,6 +25,9 @@ Boxes: TypeAlias = "Mapping[str, Sequence[Any]] | Sequence[Any]"
 """Likewise (left, top, right, bottom) in pixels, or a list of them."""
 
 
+_FAR = 10**9  # pixels, beyond any image
+
+
 class ObjectMask(NamedTuple):
     """One object of an image, or all objects of one kind, by name: (height, width) bool."""
 
@@ -88,7 +91,7 @@ def masks_from_boxes(name: str, value: Any, size: tuple[int, int]) -> list[np.nd
         raise ConfigurationError(f"The box of {name!r} is {value!r}; give (left, top, right, bottom), or several.")
     height, width = size
     masks = []
-    corners = np.rint(boxes.reshape(-1, 4)).astype(int)
+    corners = np.rint(boxes.reshape(-1, 4)).clip(-_FAR, _FAR).astype(int)
     inside = np.clip(corners, 0, [width, height, width, height])
     for left, top, right, bottom in np.where(abs(corners - inside) <= 1, inside, corners).tolist():
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):

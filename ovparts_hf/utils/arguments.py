@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigurationError, OVPartsError
+from .files import first_line
 
 
 def whole_numbers(name: str, values: Any, error: type[OVPartsError] = ConfigurationError) -> list[int]:
@@ -39,7 +40,10 @@ def binary_mask(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "detach"):  # a torch tensor; torch itself is not needed here
         value = value.detach().cpu()
         value = value.float() if value.is_floating_point() else value
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"The {name} is not an array: {first_line(error)}") from error
     if array.dtype.kind not in "biuf":
         raise ConfigurationError(f"The {name} is of dtype {array.dtype}; give bools, or numbers above 0 inside.")
     if not (array >= 0).all():

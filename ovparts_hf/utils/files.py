@@ -55,11 +55,16 @@ def name_fault(path: str) -> str | None:
     names = path.encode("utf-8", "surrogatepass").split(b"/")
     if max(map(len, names)) > _MAX_NAME or sum(map(len, names)) + len(names) > _MAX_PATH:
         return f"is longer than {_MAX_NAME} bytes in a name, or {_MAX_PATH} in all"
+    return None if is_unicode(path) else _NOT_UTF8
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogates, as Python makes of bytes that are not UTF-8."""
     try:
-        path.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:
-        return _NOT_UTF8
-    return None
+        return False
+    return True
 
 
 def read_json(

@@ -65,7 +65,7 @@ def test_typographic_apostrophes_are_read_as_the_plain_one(processor, apostrophe
     assert all(torch.equal(typed[key], plain[key]) for key in plain)
 
 
-@pytest.mark.parametrize("classes", ["dog's ear", [], ["dog's ear", " "], [3]])
+@pytest.mark.parametrize("classes", ["dog's ear", [], ["dog's ear", " "], [3], ["\ud800"]])
 def test_refuses_what_are_no_class_names(processor, classes):
     with pytest.raises(OVPartsError, match="list of at least one non-empty string"):
         processor(classes=classes)
