@@ -98,7 +98,7 @@ def compare_results(first: str | Path, second: str | Path, **options: Any) -> di
         if values[0] != values[1]:
             detail = "" if name == "classes" else f": {values[0]!r} and {values[1]!r}"
             raise ConfigurationError(f"The results differ in their {name}{detail}. Only like results can be compared.")
-    fingerprints = [result.dataset["fingerprint"] for result in results]
+    fingerprints = [result.dataset.get("fingerprint") for result in results]
     if fingerprints[0] != fingerprints[1]:
         raise ConfigurationError(f"The results are of different data: {fingerprints[0]!r} and {fingerprints[1]!r}.")
     return compare(

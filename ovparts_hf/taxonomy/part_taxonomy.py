@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import TaxonomyError
 from ..utils.arguments import whole_numbers
-from ..utils.files import atomic_write, read_json
+from ..utils.files import atomic_write, read_json, unique_keys
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u02b9\u2032\uff07\u00b4`", "'"))
@@ -145,7 +145,7 @@ class PartTaxonomy:
         Raises:
             TaxonomyError: The file cannot be read or holds no taxonomy.
         """
-        return cls.from_dict(read_json(path, TaxonomyError))
+        return cls.from_dict(read_json(path, TaxonomyError, object_pairs_hook=unique_keys))
 
     def to_dict(self) -> dict[str, Any]:
         """The long form of `from_dict`, JSON-ready."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import OVPartsError, TaxonomyError
-from ..utils.files import read_json
+from ..utils.files import read_json, unique_keys
 from . import PartTaxonomy, split_part_class
 from .part_taxonomy import spoken_alike, straight
 
@@ -74,7 +74,8 @@ class Vocabulary:
 
 def read_parts(path: str | Path) -> list[str] | PartTaxonomy:
     """Reads a JSON file: what `PartTaxonomy.from_dict` takes, or a list of such mappings and of classes."""
-    given = read_json(path, TaxonomyError, 'Write {"dog": ["head", "ear"]} or ["dog\'s head", "dog\'s ear"].')
+    advice = 'Write {"dog": ["head", "ear"]} or ["dog\'s head", "dog\'s ear"].'
+    given = read_json(path, TaxonomyError, advice, object_pairs_hook=unique_keys)
     if not isinstance(given, list):
         return PartTaxonomy.from_dict(given)
     lists = [PartTaxonomy.from_dict(each).part_classes if isinstance(each, dict) else [each] for each in given]

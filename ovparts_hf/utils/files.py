@@ -84,6 +84,15 @@ def read_json(
         raise error(f"{name or path} {fault}: {reason}{f'. {advice}' if advice else ''}") from cause
 
 
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An `object_pairs_hook` of `json.loads` that refuses a key which occurs twice, where Python keeps the last."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"{brief(twice)} occurs twice")
+    return values
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message that is not blank, or else the exception's name."""
     lines = (line.strip() for line in str(error).splitlines())

@@ -227,7 +227,7 @@ def test_result_folders_are_compared(tmp_path):
         ({"task": "few_shot"}, "differ in their task: 'zero_shot' and 'few_shot'"),
         ({"flavour": "strict"}, "differ in their flavour"),
         ({"classes": describe_classes(TAXONOMY, [])}, "differ in their classes"),
-        ({"dataset": {"fingerprint": "cd"}}, "different data: 'ab12' and 'cd'"),
+        ({"dataset": {"name": "small", "fingerprint": "cd"}}, "different data: 'ab12' and 'cd'"),
     ],
 )
 def test_unlike_results_are_refused(tmp_path, changes, message):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ovparts_hf.errors import TaxonomyError
 from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116, TAXONOMIES, PartTaxonomy, split_part_class
+from ovparts_hf.taxonomy.vocabulary import read_parts
 
 from ..footprint import packages_loaded
 
@@ -189,3 +190,11 @@ def test_the_benchmark_s_substring_rule_matters_for_eight_objects():
     chair = ADE20K_PART_234.object_classes.index("chair")
     names = {ADE20K_PART_234.part_classes[i].split("'s")[0] for i in ADE20K_PART_234.parts_named_after(chair)}
     assert names == {"chair", "armchair", "swivel chair"}
+
+
+def test_a_file_that_names_an_object_twice_is_refused(tmp_path):
+    path = tmp_path / "parts.json"
+    path.write_text('{"dog": ["head"], "cat": ["ear"], "dog": ["tail"]}')
+    for read in (PartTaxonomy.from_json, read_parts):
+        with pytest.raises(TaxonomyError, match="'dog' occurs twice"):
+            read(path)

@@ -14,7 +14,8 @@ import yaml
 from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 
 from ...errors import ConfigurationError
-from ...evaluation.results import COLUMNS, BenchmarkResult, map_leaves, markdown_table
+from ...evaluation.results import COLUMNS, BenchmarkResult, markdown_table
+from ...evaluation.stored_result import map_leaves
 from ...models.auto import config_class
 from ...taxonomy import TAXONOMIES
 from ...utils.files import public_name, template_environment
