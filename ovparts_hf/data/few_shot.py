@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..utils.arguments import whole_numbers
 from ..utils.files import atomic_write, read_json
 from .part_dataset import PartDataset
 from .records import Record
@@ -56,6 +57,7 @@ class FewShotList:
         try:
             if (data.pop("format"), data.pop("version")) != (FORMAT, VERSION):
                 raise ValueError(f"it is not of format {FORMAT!r}, version {VERSION}")
+            whole_numbers("shots and seed", [data["shots"], data["seed"]])
             return cls(**{**data, "image_ids": tuple(data["image_ids"])})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigurationError(f"{path} is not a list of few-shot images ({error}). {advice}") from error

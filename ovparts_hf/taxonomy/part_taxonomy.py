@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import TaxonomyError
 from ..utils.arguments import whole_numbers
-from ..utils.files import atomic_write, read_json, unique_keys
+from ..utils.files import atomic_write, is_unicode, read_json, unique_keys
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u02b9\u2032\uff07\u00b4`", "'"))
@@ -105,7 +105,7 @@ class PartTaxonomy:
         objects = _strings("object_classes", data.get("object_classes", ()))
         default_ignore_index = _default_ignore_index(len(parts), len(objects))
         return cls(
-            name=str(data.get("name", "custom")),
+            name=_strings("name", [data.get("name", "custom")])[0],
             object_classes=objects,
             part_classes=parts,
             part_object_ids=_whole("part_object_ids", data.get("part_object_ids", _object_ids(parts, objects))),
@@ -267,7 +267,7 @@ def _strings(name: str, values: Any) -> tuple[str, ...]:
         raise TaxonomyError(f"{name} must be a list of strings, but is {values!r}.")
     values = sorted(values, key=str) if isinstance(values, set | frozenset) else tuple(values)
     for value in values:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not is_unicode(value):
             raise TaxonomyError(f"{name} must be a list of strings, but holds {value!r}.")
     return tuple(straight(str(value)) for value in values)
 

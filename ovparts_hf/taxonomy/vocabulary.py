@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import OVPartsError, TaxonomyError
-from ..utils.files import read_json, unique_keys
+from ..utils.files import is_unicode, read_json, unique_keys
 from . import PartTaxonomy, split_part_class
 from .part_taxonomy import spoken_alike, straight
 
@@ -50,7 +50,7 @@ class Vocabulary:
             )
         if isinstance(given, set | frozenset):
             names.sort(key=str)
-        invalid = [name for name in names if not isinstance(name, str) or not name.strip()]
+        invalid = [name for name in names if not (isinstance(name, str) and name.strip() and is_unicode(name))]
         if invalid:
             raise OVPartsError(f"Every class must be a non-empty string; {invalid[0]!r} is not.")
         classes = tuple(straight(str(name)).strip() for name in names)

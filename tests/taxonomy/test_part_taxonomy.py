@@ -146,6 +146,7 @@ def test_json_round_trip(tmp_path_factory, words):
         ({"part_classes": ["cow's ear"]}, "unknown object 'cow'"),
         ({"part_classes": ["ear"]}, "is not a part class"),
         ({"part_classes": "cat's ear"}, "must be a list of strings"),
+        ({"name": 3}, "name must be a list of strings"),
         ({"part_classes": ["cat's ear", 3]}, "holds 3"),
         ({"seen_objects": ["cow"]}, r"Seen objects \['cow'\]"),
         ({"ignore_index": 2}, "must lie above the largest class id 2"),

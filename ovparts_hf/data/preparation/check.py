@@ -158,7 +158,7 @@ def _check_prepared(
         taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
         result.dataset = taxonomy.name
         _check_card(folder, sizes, result)
-    except (OVPartsError, OSError) as error:
+    except (OVPartsError, OSError, UnicodeDecodeError) as error:
         result.problems.append(str(error))
         return result
     except (KeyError, TypeError):
