@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..errors import ConfigurationError
 from ..metrics.confusion import ImageCounts
 from ..metrics.flavours import FlavourName, Scoring, get_flavour
 from ..metrics.scores import MEANS, ClassCounts, means
-from ..utils.arguments import whole_numbers
+from ..utils.arguments import check_not_negative, check_positive, whole_numbers
 from ..utils.files import user_path
 from .results import BenchmarkResult, markdown_table
 
@@ -50,7 +51,7 @@ def bootstrap(
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Confidence intervals over images: (low, high) in percent for each of `MEANS`, NaN where undefined."""
-    _check_options(samples, confidence)
+    _check_options(samples, confidence, seed)
     scoring = get_flavour(metrics).scoring(pred_all)
     seen = _seen(images, seen_ids)
     draws = _draw(_by_image(images, scoring), scoring, seen, samples, seed)
@@ -69,7 +70,7 @@ def compare(
     seed: int = 0,
 ) -> dict[str, Difference]:
     """Compares two models on the same images: the difference of each of `MEANS`."""
-    _check_options(samples, confidence)
+    _check_options(samples, confidence, seed)
     scoring = get_flavour(metrics).scoring(pred_all)
     counts = [_by_image(images, scoring) for images in (first, second)]
     if first.num_classes != second.num_classes or counts[0].keys() != counts[1].keys():
@@ -129,10 +130,10 @@ def _seen(images: ImageCounts, seen_ids: Iterable[int]) -> np.ndarray:
     return np.isin(range(images.num_classes), ids)
 
 
-def _check_options(samples: int, confidence: float) -> None:
-    if samples < 1:
-        raise ConfigurationError(f"samples is {samples}; draw at least once, better 1000 times.")
-    if not 0 < confidence < 1:
+def _check_options(samples: int, confidence: float, seed: int) -> None:
+    check_positive(samples=samples)
+    check_not_negative(seed=seed)
+    if not (isinstance(confidence, Real) and 0 < confidence < 1):
         raise ConfigurationError(f"confidence is {confidence}; it must lie between 0 and 1, e.g. 0.95.")
 
 

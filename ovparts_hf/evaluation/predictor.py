@@ -22,7 +22,7 @@ from ..metrics.flavours import FlavourName
 from ..models.post_processing import best_class
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
-from ..utils.arguments import check_positive
+from ..utils.arguments import check_not_negative, check_positive
 from ..utils.files import public_name
 from .objects import ObjectSource
 
@@ -65,6 +65,9 @@ class Predictor:
 
     def __post_init__(self) -> None:
         check_positive(batch_size=self.batch_size)
+        check_not_negative(workers=self.workers)
+        if self.compat not in ("ov_parts", None):
+            raise ConfigurationError(f"compat is {self.compat!r}; choose 'ov_parts' or None.")
         self.setting = get_setting(self.setting)
         if (self.setting is Setting.PRED_OBJ) != (self.objects is not None):
             given = "none were given" if self.objects is None else "some were given"

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..utils.arguments import binary_mask
+from ..utils.arguments import as_array, binary_mask
 from ..utils.files import atomic_write
 
 _MOST_PIXELS = np.iinfo(np.int64).max
@@ -55,7 +55,7 @@ def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
     elif hasattr(value, "detach") and value.is_floating_point():  # a torch tensor; torch itself is not needed here
         raise _wrong_dtype(name, value.dtype)
     else:
-        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        array = as_array(name, value.detach().cpu() if hasattr(value, "detach") else value)
         if array.dtype.kind not in "iu":
             raise _wrong_dtype(name, array.dtype)
     if array.ndim != 2 or array.size == 0:

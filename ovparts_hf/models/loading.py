@@ -6,7 +6,7 @@ import codecs
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -203,6 +203,7 @@ def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
 
 def _mark_hint(folder: str | Path | None) -> str:
     """A sentence about a file that transformers does not read for its byte order mark, if there is one."""
-    files = sorted(Path(folder).glob("*.json")) if folder is not None else []
-    marked = [path.name for path in files if path.read_bytes().startswith(codecs.BOM_UTF8)]
-    return f" {marked[0]} begins with a byte order mark: save it as UTF-8 without one." if marked else ""
+    with suppress(OSError, TypeError, ValueError):
+        marked = [path.name for path in sorted(Path(folder).glob("*.json")) if path.read_bytes()[:3] == codecs.BOM_UTF8]
+        return f" {marked[0]} begins with a byte order mark: save it as UTF-8 without one." if marked else ""
+    return ""

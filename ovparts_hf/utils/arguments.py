@@ -29,10 +29,25 @@ def check_positive(**numbers: int | None) -> None:
             raise ConfigurationError(f"{name} is {number}; it must be at least 1.")
 
 
+def check_not_negative(**numbers: int) -> None:
+    """Refuses a number that is no integer from 0 on."""
+    for name, number in numbers.items():
+        if whole_numbers(name, [number])[0] < 0:
+            raise ConfigurationError(f"{name} is {number}; it must be at least 0.")
+
+
 def _whole_number(value: Any) -> int:
     if str(getattr(value, "dtype", type(value).__name__)).endswith("bool"):  # of Python, numpy or torch
         raise TypeError
     return operator.index(value)
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """`np.asarray`; what is no array, such as lists of different lengths, is a `ConfigurationError`."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"The {name} is not an array: {first_line(error)}") from error
 
 
 def binary_mask(name: str, value: Any) -> np.ndarray:
@@ -40,10 +55,7 @@ def binary_mask(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "detach"):  # a torch tensor; torch itself is not needed here
         value = value.detach().cpu()
         value = value.float() if value.is_floating_point() else value
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"The {name} is not an array: {first_line(error)}") from error
+    array = as_array(name, value)
     if array.dtype.kind not in "biuf":
         raise ConfigurationError(f"The {name} is of dtype {array.dtype}; give bools, or numbers above 0 inside.")
     if not (array >= 0).all():

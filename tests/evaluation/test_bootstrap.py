@@ -184,7 +184,15 @@ def test_other_images_are_refused(options):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"samples": 0}, "samples is 0"), ({"confidence": 95}, "confidence is 95"), ({"metrics": "x"}, "Unknown metrics")],
+    [
+        ({"samples": 0}, "samples is 0"),
+        ({"samples": 1.5}, "samples holds"),
+        ({"seed": -1}, "seed is -1"),
+        ({"confidence": "x"}, "confidence is x"),
+        ({"confidence": 95}, "confidence is 95"),
+        ({"metrics": "x"}, "Unknown metrics"),
+        ({"metrics": []}, "Unknown metrics"),
+    ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ConfigurationError, match=message):

@@ -78,8 +78,9 @@ def test_half_precision_files_load_in_single_precision(tmp_path):
 
 
 def test_refusals(stock, tmp_path_factory):
-    with pytest.raises(ConfigurationError, match="No model configuration at 'nowhere'"):
-        load_config("nowhere")
+    for name in ("nowhere", "x" * 5000):
+        with pytest.raises(ConfigurationError, match=f"No model configuration at '{name}'"):
+            load_config(name)
     with pytest.raises(ConfigurationError, match="CLIPSegPartConfig has no field 'colour'"):
         load_config(stock, colour="red")
     other = tmp_path_factory.mktemp("bert")
