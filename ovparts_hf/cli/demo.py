@@ -79,15 +79,15 @@ def run_demo(
 
     folders = {name: out if len(models) == 1 else out / name for name in models}
     results: dict[str, BenchmarkResult] = {}
-    shown = {path: public_name(str(path)) for path in (data, *(folder / "run" for folder in folders.values()))}
-    commands = [f"ovparts prepare toy-world {shown[data]}"]
+    root = Path(public_name(str(out)))  # of the commands that the report shows
+    commands = [f"ovparts prepare toy-world {root / data.name}"]
     for name, folder in folders.items():
         before, after = train_and_score(name, data, folder, seed, overrides)
         results |= {f"{name}, untrained": before, name: after}
-        run = shown[folder / "run"]
+        run = root / folder.relative_to(out) / "run"
         recipe = f"examples/recipes/toy-world/{after.task}/{name}.yaml"
-        commands.append(f"ovparts train --recipe {recipe} data={shown[data]} output={run} seed={seed}")
-        commands.append(f"ovparts evaluate {run}/last {shown[data]} --task {after.task}")
+        commands.append(f"ovparts train --recipe {recipe} data={root / data.name} output={run} seed={seed}")
+        commands.append(f"ovparts evaluate {run}/last {root / data.name} --task {after.task}")
 
     model, processor = load_model(folders[models[0]] / "run" / "last")
     galleries = build_galleries(Predictor(model, processor, PartDataset.load(data)), results[models[0]].task)

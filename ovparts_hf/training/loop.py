@@ -22,6 +22,7 @@ from ..data.training_set import EpochIndex, ResumableBatchSampler, TrainingSet
 from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
+from ..utils.files import public_name
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
 from .optim import build_optimizer
@@ -117,7 +118,7 @@ class _Run:
             self.folder.start(self.arguments, self.state.step, self.state.evaluated)
         self.accelerator.wait_for_everyone()
         if self.arguments.log_with is not None:
-            settings = {name: str(value) for name, value in asdict(self.arguments).items()}
+            settings = {name: public_name(str(value)) for name, value in asdict(self.arguments).items()}
             self.accelerator.init_trackers("ovparts", config=settings)
 
     def train(self, signals: SignalHandler) -> None:
