@@ -18,6 +18,7 @@ from importlib import import_module
 from safetensors import SafetensorError
 
 from ..errors import OVPartsError
+from ..utils.files import public_name
 from ..utils.imports import call_after_import
 from .base import Command
 from .failures import describe_failure
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, overrides = parser.parse_known_args(arguments)
     if overrides and not options.takes_overrides:
         parser.error(f"unrecognized arguments: {shlex.join(overrides)}")
-    options.overrides, options.command_line = overrides, shlex.join(["ovparts", *arguments])
+    options.overrides, options.command_line = overrides, shlex.join(["ovparts", *map(_public, arguments)])
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what a terminal cannot show
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -59,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"ovparts: {failure}", file=sys.stderr)
         return 1
+
+
+def _public(argument: str) -> str:
+    """An argument as it is written into reports: without folders of this machine, also in "key=value"."""
+    key, equals, value = argument.rpartition("=")
+    return f"{key}{equals}{public_name(value)}"
 
 
 def _parser() -> argparse.ArgumentParser:

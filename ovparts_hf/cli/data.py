@@ -12,6 +12,7 @@ from ..errors import ConfigurationError, HubError
 from ..taxonomy import PartTaxonomy
 from ..utils.files import user_path
 from .base import DATA, NUM_PROC, VISIBILITY, argument, command
+from .failures import check_writable_file
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ def _few_shot(options: Namespace) -> None:
     from ..data.few_shot import FewShotList
     from ..data.part_dataset import PartDataset
 
+    check_writable_file(options.out)
     drawn = FewShotList.draw(PartDataset.load(options.data), options.shots, options.seed)
     drawn.to_json(options.out)
     print(drawn)

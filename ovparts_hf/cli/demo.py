@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..app.limits import Limits
 from ..errors import ConfigurationError
 from ..utils.arguments import check_positive
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, public_name, user_path
 from .base import argument, command
 from .failures import check_writable
 
@@ -36,7 +36,7 @@ PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptco
     "--app, serve a web page instead, for images and words of your own",
     "ovparts demo --out outputs/demo",
     argument("--model", choices=RECIPES, nargs="+", default=["clipseg"], help="one or more models (default: clipseg)"),
-    argument("--out", type=Path, default=Path("outputs/demo"), help="folder"),
+    argument("--out", type=user_path, default=Path("outputs/demo"), help="folder"),
     argument("--seed", type=int, default=0, help="random seed of the training runs"),
     argument("--app", action="store_true", help="serve the web page at 127.0.0.1 instead; nothing is trained"),
     argument("--app-model", default="toy-trained", metavar="NAME", help="model of the web page, folder or Hub id"),
@@ -88,13 +88,15 @@ def run_demo(
 
     folders = {name: out if len(models) == 1 else out / name for name in models}
     results: dict[str, BenchmarkResult] = {}
-    commands = [f"ovparts prepare toy-world {data}"]
+    root = Path(public_name(str(out)))  # of the commands that the report shows
+    commands = [f"ovparts prepare toy-world {root / data.name}"]
     for name, folder in folders.items():
         before, after = train_and_score(name, data, folder, seed, overrides)
         results |= {f"{name}, untrained": before, name: after}
+        run = root / folder.relative_to(out) / "run"
         recipe = f"examples/recipes/toy-world/{after.task}/{name}.yaml"
-        commands.append(f"ovparts train --recipe {recipe} data={data} output={folder / 'run'} seed={seed}")
-        commands.append(f"ovparts evaluate {folder / 'run' / 'last'} {data} --task {after.task}")
+        commands.append(f"ovparts train --recipe {recipe} data={root / data.name} output={run} seed={seed}")
+        commands.append(f"ovparts evaluate {run}/last {root / data.name} --task {after.task}")
 
     model, processor = load_model(folders[models[0]] / "run" / "last")
     galleries = build_galleries(Predictor(model, processor, PartDataset.load(data)), results[models[0]].task)

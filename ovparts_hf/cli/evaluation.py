@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, Namespace
-from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..taxonomy.tasks import get_task
-from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
+from ..utils.files import user_path
+from .base import BOUNDARY, DATA, METRICS, OVERWRITE, SETTING, TASK, argument, command
 from .failures import check_writable
 
 
@@ -18,14 +18,16 @@ from .failures import check_writable
     DATA,
     TASK,
     SETTING,
-    argument("--few-shot-list", type=Path, help="images that few-shot training used; without it those of the release"),
+    argument(
+        "--few-shot-list", type=user_path, help="images that few-shot training used; without it those of the release"
+    ),
     argument(
         "--objects",
         help='for pred_obj: "model", "column:NAME", a folder of object maps, or a segmentation model (folder, Hub id)',
     ),
-    argument("--object-names", type=Path, help="JSON file that maps the segmentation model's classes to objects"),
-    argument("--out", type=Path, help="folder for result.json, classes.csv and report/index.html"),
-    argument("--overwrite", action="store_true", help="replace the complete result that OUT holds"),
+    argument("--object-names", type=user_path, help="JSON file that maps the segmentation model's classes to objects"),
+    argument("--out", type=user_path, help="folder for result.json, classes.csv and report/index.html"),
+    OVERWRITE,
     argument("--batch-size", type=int, default=8, help="images in a forward pass"),
     argument("--workers", type=int, default=0, help="processes that read images"),
     argument("--max-images", type=int, metavar="N", help="score only the first N images"),

@@ -38,6 +38,13 @@ def describe_failure(error: Exception) -> str | None:
     return None
 
 
+def check_writable_file(path: Path) -> None:
+    """`check_writable` for the folder of a file, which may exist already."""
+    if os.path.isdir(path):  # noqa: PTH112  is False, where pathlib may raise, for a name that is too long
+        raise ConfigurationError(f"{path} is a folder; name a file.")
+    check_writable(path.parent)
+
+
 def check_writable(folder: Path) -> None:
     """Refuses a folder that cannot be made or written to, before the work; nothing is left there."""
     if os.environ.get("RANK", "0") != "0":  # another process does it

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..models.auto import FAMILIES
 from ..taxonomy import TAXONOMIES
+from ..utils.files import user_path
 from .base import argument, command
 from .failures import check_writable
 
@@ -14,7 +15,7 @@ from .failures import check_writable
 @command(
     "fine-tune a model; arguments that are not listed here override the recipe (key=value or --key value)",
     "ovparts train --recipe examples/recipes/toy-world/zero_shot/clipseg.yaml data=data/toy output=outputs/toy",
-    argument("--recipe", type=Path, help="YAML file with training arguments"),
+    argument("--recipe", type=user_path, help="YAML file with training arguments"),
     takes_overrides=True,
 )
 def _train(options: Namespace) -> None:
@@ -36,8 +37,8 @@ RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
     "turn a released checkpoint into a folder for from_pretrained",
     "ovparts convert clipseg model_final.pth models/clipseg-pascal --base CIDAS/clipseg-rd64-refined",
     argument("family", choices=FAMILIES, help="model family"),
-    argument("checkpoint", type=Path, help=".pth or .safetensors"),
-    argument("out", type=Path, help="folder to make"),
+    argument("checkpoint", type=user_path, help=".pth or .safetensors"),
+    argument("out", type=user_path, help="folder to make"),
     argument("--base", help="folder or Hub id of CLIPSeg (for clipseg) or CLIP (for catseg, zsseg; maskformer: none)"),
     argument(
         "--vocabulary",
@@ -48,7 +49,7 @@ RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
     ),
     argument("--trained-on", choices=TAXONOMIES, help="zsseg: the dataset whose seen parts it was trained on"),
     argument("--backbone", choices=RESNETS, help="zsseg, maskformer: detectron2's ResNet (resnet-50 if not given)"),
-    argument("--prompts", type=Path, help="zsseg: the original's separate checkpoint of tuned prompts"),
+    argument("--prompts", type=user_path, help="zsseg: the original's separate checkpoint of tuned prompts"),
     argument("--text-precision", choices=["float32", "float16"], help="float16 encodes names as the original CATSeg"),
     argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="fields of the configuration, as YAML"),
 )

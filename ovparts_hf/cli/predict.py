@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import sys
-import tempfile
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError, ImageError
-from ..taxonomy import PartTaxonomy
 from ..utils.files import user_path
 from .base import argument, command
+from .failures import check_writable
 
 if TYPE_CHECKING:
     from ..inference.result import PartSegmentation
+    from ..taxonomy.vocabulary import VocabularyInput
 
 
 @command(
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     argument(
         "--parts",
         help='what to look for: "dog: head, ear; bus: wheel", or a JSON file like {"dog": ["head", "ear"]} '
+        'or ["dog\'s head", "a red door"] '
         "(default: the model's own vocabulary)",
     ),
     argument("--model", default="toy-trained", help="folder or Hub id; the default knows drawn objects only"),
@@ -53,9 +54,9 @@ def _predict(options: Namespace) -> int:
             image: folder for image, folder in folders.items() if not all((folder / file).is_file() for file in files)
         }
     parts = _read_parts(options.parts)
+    check_writable(options.out)
     segmenter = PartSegmenter.from_pretrained(options.model, options.device, object_segmenter=options.objects)
     segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
-    _check_writable(options.out)
     failed = 0
     for image, folder in tqdm(folders.items(), desc="Segmenting", unit="image"):
         try:
@@ -127,18 +128,9 @@ def _images_below(folder: Path, out: Path) -> list[Path]:
     return sorted(path for path in visible if out.resolve() not in path.resolve().parents)
 
 
-def _read_parts(text: str | None) -> dict[str, list[str]] | PartTaxonomy | None:
-    from ..taxonomy.vocabulary import parse_parts
+def _read_parts(text: str | None) -> VocabularyInput | None:
+    from ..taxonomy.vocabulary import parse_parts, read_parts
 
     if text is None:
         return None
-    return PartTaxonomy.from_json(text) if text.endswith(".json") else parse_parts(text)
-
-
-def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        advice = "Name another folder by --out."
-        raise ConfigurationError(f"Nothing can be written to {folder} ({error}). {advice}") from error
+    return read_parts(text) if text.endswith(".json") else parse_parts(text)

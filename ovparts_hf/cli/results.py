@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
-from .failures import check_writable
+from ..utils.files import user_path
+from .base import BOUNDARY, DATA, METRICS, OVERWRITE, SETTING, TASK, argument, command
+from .failures import check_writable, check_writable_file
 
 if TYPE_CHECKING:
     from ..evaluation.results import BenchmarkResult
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 @command(
     "make one HTML page of results, beside the paper's numbers",
     "ovparts report outputs/clipseg outputs/catseg --out outputs/report.html",
-    argument("results", type=Path, nargs="+", help="result folders or files; the first is the subject"),
-    argument("--out", type=Path, default=Path("report.html"), help="HTML file"),
+    argument("results", type=user_path, nargs="+", help="result folders or files; the first is the subject"),
+    argument("--out", type=user_path, default=Path("report.html"), help="HTML file"),
     argument("--labels", nargs="+", help="a short name for each result; equal names share a table row"),
 )
 def _report(options: Namespace) -> None:
     from ..evaluation.results import BenchmarkResult
     from ..reporting.report import write_report
 
-    check_writable(options.out.parent)
+    check_writable_file(options.out)
     results = [BenchmarkResult.from_json(result_file(path)) for path in options.results]
     write_report(options.out, results, labels=options.labels)
     print(options.out)
@@ -35,8 +36,8 @@ def _report(options: Namespace) -> None:
 @command(
     "compare two models on the same images, by a paired bootstrap",
     "ovparts compare outputs/clipseg outputs/catseg",
-    argument("first", type=Path, help="folder with result.json and image_counts.npz"),
-    argument("second", type=Path, help="likewise"),
+    argument("first", type=user_path, help="folder with result.json and image_counts.npz"),
+    argument("second", type=user_path, help="likewise"),
     argument("--samples", type=int, default=1000, help="bootstrap samples"),
     argument("--seed", type=int, default=0, help="random seed"),
 )
@@ -50,7 +51,7 @@ def _compare(options: Namespace) -> None:
     "write the manifest that says which label maps `ovparts score` expects as PNG files",
     "ovparts submit-format data/pascal-part-116 outputs/mine --name my-model",
     DATA,
-    argument("out", type=Path, help="folder of the predictions"),
+    argument("out", type=user_path, help="folder of the predictions"),
     TASK,
     SETTING,
     argument("--name", default="unnamed", help="name of the model that makes the predictions"),
@@ -59,13 +60,14 @@ def _submit_format(options: Namespace) -> None:
     from ..data.part_dataset import PartDataset
     from ..evaluation.submission import write_manifest
 
+    check_writable(options.out)
     print(write_manifest(options.out, PartDataset.load(options.data), options.task, options.setting, options.name))
 
 
 @command(
     "score a folder of predicted label maps, without the model",
     "ovparts score outputs/mine data/pascal-part-116 --out outputs/mine-scores",
-    argument("folder", type=Path, help="PNG files and manifest.json, see `ovparts submit-format`"),
+    argument("folder", type=user_path, help="PNG files and manifest.json, see `ovparts submit-format`"),
     DATA,
     METRICS,
     BOUNDARY,
@@ -76,7 +78,8 @@ def _submit_format(options: Namespace) -> None:
         metavar=("SHORT", "LONGEST"),
         help="size that labels are first resized to, as by the original's data mapper (for CLIPSeg 800 1333)",
     ),
-    argument("--out", type=Path, help="folder for result.json, classes.csv and image_counts.npz"),
+    argument("--out", type=user_path, help="folder for result.json, classes.csv and image_counts.npz"),
+    OVERWRITE,
 )
 def _score(options: Namespace) -> None:
     from ..data.part_dataset import PartDataset
@@ -84,6 +87,7 @@ def _score(options: Namespace) -> None:
 
     if options.out is not None:
         check_writable(options.out)
+        check_replaceable(options.out, options.overwrite)
     dataset = PartDataset.load(options.data)
     how = {"boundary": options.boundary, "label_size": options.label_size}
     result, images = score_folder(options.folder, dataset, options.metrics, **how)

@@ -7,19 +7,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, user_path
 from .base import VISIBILITY, argument, command
+from .failures import check_writable
 
 
 @command(
     "write the card of a model folder, or those of all models and datasets of the benchmark",
     "ovparts card models/clipseg-pascal-part-116-zero-shot --result outputs/evaluation",
-    argument("model", type=Path, nargs="?", help="model folder, whose README.md is written"),
-    argument("--result", type=Path, nargs="+", default=[], help="result folders or files of the model"),
+    argument("model", type=user_path, nargs="?", help="model folder, whose README.md is written"),
+    argument("--result", type=user_path, nargs="+", default=[], help="result folders or files of the model"),
     argument("--name", help="repository of the model, with or without owner (default: the folder's name)"),
     argument("--overwrite", action="store_true", help="replace a README.md that differs"),
-    argument("--out", type=Path, help="folder for the cards of the benchmark's models (or only of --name)"),
-    argument("--datasets", type=Path, help="folder `dataset_builders`, whose cards are written"),
+    argument("--out", type=user_path, help="folder for the cards of the benchmark's models (or only of --name)"),
+    argument("--datasets", type=user_path, help="folder `dataset_builders`, whose cards are written"),
 )
 def _card(options: Namespace) -> None:
     from ..evaluation.results import BenchmarkResult
@@ -27,6 +28,8 @@ def _card(options: Namespace) -> None:
     from .results import result_file
 
     _check_card(options, BENCHMARK_MODELS)
+    for folder in filter(None, (options.model, options.out, options.datasets)):
+        check_writable(folder)
     results = [BenchmarkResult.from_json(result_file(path)) for path in options.result]
     if options.model is not None:
         print(write_folder_card(options.model, results, options.name, options.overwrite))
@@ -60,7 +63,7 @@ def _write(path: Path, card: str) -> None:
 @command(
     "push a model, a prepared dataset or a Space to the Hub, in one commit",
     "ovparts push outputs/toy/last me/clipseg-toy-world",
-    argument("folder", type=Path, help="folder for from_pretrained, prepared dataset, or Space"),
+    argument("folder", type=user_path, help="folder for from_pretrained, prepared dataset, or Space"),
     argument("repo", help="owner/name on the Hub; made if it does not exist"),
     argument("--message", default="Upload with ovparts_hf", help="commit message"),
     *VISIBILITY,

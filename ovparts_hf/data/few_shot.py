@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..utils.arguments import check_not_negative, check_positive
 from ..utils.files import atomic_write, read_json
 from .part_dataset import PartDataset
 from .records import Record
@@ -35,8 +36,8 @@ class FewShotList:
         a random one of the others that do is added; a part in fewer than K training images gets all of them. The order
         in which the dataset stores its images does not matter.
         """
-        if shots < 1:
-            raise ConfigurationError(f"shots is {shots}; draw at least 1 image for each part.")
+        check_positive(shots=shots)
+        check_not_negative(seed=seed)
         images = _images_by_part(dataset)
         if not images:
             raise ConfigurationError(f"The training split of {dataset.taxonomy.name!r} has no labelled image.")
@@ -56,6 +57,7 @@ class FewShotList:
         try:
             if (data.pop("format"), data.pop("version")) != (FORMAT, VERSION):
                 raise ValueError(f"it is not of format {FORMAT!r}, version {VERSION}")
+            check_not_negative(shots=data["shots"], seed=data["seed"])
             return cls(**{**data, "image_ids": tuple(data["image_ids"])})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigurationError(f"{path} is not a list of few-shot images ({error}). {advice}") from error

@@ -19,7 +19,7 @@ from PIL import Image
 from ..errors import DatasetError, HubError, TaxonomyError
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
-from ..utils.files import atomic_write, resolve_path, user_path
+from ..utils.files import atomic_write, first_line, resolve_path, user_path
 from ..utils.hub import hub_errors
 from ..utils.images import decode_image
 from .dataset_card import FEW_SHOT_SHARDS, shard_paths
@@ -96,9 +96,7 @@ class PartDataset:
             fault = "is not a prepared dataset: it has no taxonomy.json"
             raise DatasetError(f"{name_or_path} {fault}. Make one with `ovparts prepare`.")
         taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
-        splits = datasets.load_dataset(
-            str(_without_patterns(folder, cache_dir)), cache_dir=cache_dir and str(cache_dir)
-        )
+        splits = _load_splits(_without_patterns(folder, cache_dir), cache_dir, str(name_or_path))
         few_shot = [pq.read_table(path, columns=["image_id"]) for path in shard_paths(folder, FEW_SHOT_SHARDS)]
         return cls(taxonomy, splits, frozenset(i for table in few_shot for i in table["image_id"].to_pylist()))
 
@@ -199,6 +197,16 @@ class _DecodedRow:
         for instance in self.instances:
             object_map[decode_rle(instance["mask"])] = instance["category"]
         return object_map
+
+
+def _load_splits(folder: Path, cache_dir: str | Path | None, name: str) -> datasets.DatasetDict:
+    try:
+        return datasets.load_dataset(str(folder), cache_dir=cache_dir and str(cache_dir))
+    except OSError:
+        raise
+    except Exception as error:  # `datasets` and what it calls raise many kinds at damaged files
+        reason = first_line(error.__cause__ or error).rstrip(".")
+        raise DatasetError(f"{name} cannot be read: {reason}. `ovparts check` says what is wrong.") from error
 
 
 def _layout(splits: datasets.DatasetDict, taxonomy: PartTaxonomy) -> str:

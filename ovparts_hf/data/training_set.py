@@ -65,7 +65,7 @@ class TrainingSet(Dataset):
         """The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if they were
         requested, `object_masks` (height, width) float32 of 0 and 1 and `class_mask` (classes,) bool.
         """
-        sample, part_map = self._draw(index)
+        _, sample, part_map = self._draw(index)
         labels = resize_nearest(part_map, self.label_size, precision=np.float32)
         inputs = {name: tensor[0] for name, tensor in self.preprocess([sample.image]).items()}
         example = {**inputs, "labels": torch.from_numpy(labels)}
@@ -75,8 +75,12 @@ class TrainingSet(Dataset):
             example["class_mask"] = torch.from_numpy(self._choose_classes(labels, index))
         return example
 
-    def _draw(self, index: EpochIndex) -> tuple[Sample, np.ndarray]:
-        """An augmented image and its labels (H, W); if none is left in the crop, of another record, drawn uniformly."""
+    def drawn_record(self, index: EpochIndex) -> Record:
+        """The record that an example shows."""
+        return self._draw(index)[0]
+
+    def _draw(self, index: EpochIndex) -> tuple[Record, Sample, np.ndarray]:
+        """A record, augmented, and its labels (H, W); if none is left in the crop, another record, drawn uniformly."""
         generator = np.random.default_rng((self.seed, _AUGMENTATION, *index))
         record = self.records[index.index]
         for _ in range(_MOST_DRAWS):
@@ -84,7 +88,7 @@ class TrainingSet(Dataset):
             sample = self.transform(Sample(original.image, original.part_map, original.object_map), generator)
             part_map = self._part_ids[sample.part_map]
             if (part_map != self.target.ignore_index).any():
-                return sample, part_map
+                return record, sample, part_map
             record = self.records[generator.integers(len(self.records))]
         raise DatasetError(
             f"None of {_MOST_DRAWS} random crops shows one of the {len(self.target.part_classes)} part classes of "

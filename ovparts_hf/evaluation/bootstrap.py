@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from ..errors import ConfigurationError
 from ..metrics.confusion import ImageCounts
 from ..metrics.flavours import FlavourName, Scoring, get_flavour
 from ..metrics.scores import MEANS, ClassCounts, means
-from ..utils.arguments import whole_numbers
+from ..utils.arguments import check_not_negative, check_positive, whole_numbers
+from ..utils.files import user_path
 from .results import BenchmarkResult, markdown_table
 
 RESULT_FILE, COUNTS_FILE = "result.json", "image_counts.npz"
@@ -49,7 +51,7 @@ def bootstrap(
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Confidence intervals over images: (low, high) in percent for each of `MEANS`, NaN where undefined."""
-    _check_options(samples, confidence)
+    _check_options(samples, confidence, seed)
     scoring = get_flavour(metrics).scoring(pred_all)
     seen = _seen(images, seen_ids)
     draws = _draw(_by_image(images, scoring), scoring, seen, samples, seed)
@@ -68,7 +70,7 @@ def compare(
     seed: int = 0,
 ) -> dict[str, Difference]:
     """Compares two models on the same images: the difference of each of `MEANS`."""
-    _check_options(samples, confidence)
+    _check_options(samples, confidence, seed)
     scoring = get_flavour(metrics).scoring(pred_all)
     counts = [_by_image(images, scoring) for images in (first, second)]
     if first.num_classes != second.num_classes or counts[0].keys() != counts[1].keys():
@@ -91,17 +93,17 @@ def compare(
 
 def compare_results(first: str | Path, second: str | Path, **options: Any) -> dict[str, Difference]:
     """`compare`s two result folders, each with `result.json` and `image_counts.npz`, if they are of the same kind."""
-    results = [BenchmarkResult.from_json(Path(folder) / RESULT_FILE) for folder in (first, second)]
+    results = [BenchmarkResult.from_json(user_path(folder) / RESULT_FILE) for folder in (first, second)]
     for name in ("task", "setting", "flavour", "classes"):
         values = [getattr(result, name) for result in results]
         if values[0] != values[1]:
             detail = "" if name == "classes" else f": {values[0]!r} and {values[1]!r}"
             raise ConfigurationError(f"The results differ in their {name}{detail}. Only like results can be compared.")
-    fingerprints = [result.dataset["fingerprint"] for result in results]
+    fingerprints = [result.dataset.get("fingerprint") for result in results]
     if fingerprints[0] != fingerprints[1]:
         raise ConfigurationError(f"The results are of different data: {fingerprints[0]!r} and {fingerprints[1]!r}.")
     return compare(
-        *(_load_counts(Path(folder)) for folder in (first, second)),
+        *(_load_counts(user_path(folder)) for folder in (first, second)),
         [i for i, row in enumerate(results[0].classes) if row["seen"]],
         results[0].flavour,
         results[0].setting == "pred_all",
@@ -128,10 +130,10 @@ def _seen(images: ImageCounts, seen_ids: Iterable[int]) -> np.ndarray:
     return np.isin(range(images.num_classes), ids)
 
 
-def _check_options(samples: int, confidence: float) -> None:
-    if samples < 1:
-        raise ConfigurationError(f"samples is {samples}; draw at least once, better 1000 times.")
-    if not 0 < confidence < 1:
+def _check_options(samples: int, confidence: float, seed: int) -> None:
+    check_positive(samples=samples)
+    check_not_negative(seed=seed)
+    if not (isinstance(confidence, Real) and 0 < confidence < 1):
         raise ConfigurationError(f"confidence is {confidence}; it must lie between 0 and 1, e.g. 0.95.")
 
 

@@ -183,7 +183,7 @@ def evaluate(
     progress: bool = True,
 ) -> BenchmarkResult:
     """Scores a model with options that are at hand as a `Predictor`; see `evaluate_model`."""
-    check_positive(max_images=max_images or None)
+    check_positive(max_images=max_images)
     task, dataset, model = get_task(task), predictor.dataset, predictor.model
     accelerator = accelerator or Accelerator(cpu=model.device.type == "cpu")
     warning = objection(model.config.trained_on, dataset.taxonomy, task)

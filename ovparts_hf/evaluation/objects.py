@@ -27,7 +27,7 @@ from ..inference.segmenter import PartSegmenter
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.vocabulary import Vocabulary
-from ..utils.files import read_json
+from ..utils.files import read_json, user_path
 
 _COLUMN = "column:"
 
@@ -65,7 +65,7 @@ class FolderObjects:
     """
 
     def __init__(self, folder: str | Path, taxonomy: PartTaxonomy) -> None:
-        self.folder = Path(folder)
+        self.folder = user_path(folder)
         self.taxonomy = taxonomy
         if not self.folder.is_dir():
             raise ConfigurationError(
@@ -138,7 +138,7 @@ def get_objects(
     taxonomy = dataset.taxonomy
     if source.startswith(_COLUMN):
         return ColumnObjects(dataset, source.removeprefix(_COLUMN))
-    folder = Path(source)
+    folder = user_path(source)
     if source == "model":
         part_segmenter = PartSegmenter(model, processor)
         segmenter = OpenVocabularyObjectSegmenter(part_segmenter, "the same model")

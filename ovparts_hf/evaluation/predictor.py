@@ -22,7 +22,8 @@ from ..metrics.flavours import FlavourName
 from ..models.post_processing import best_class
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
-from ..utils.arguments import check_positive
+from ..utils.arguments import check_not_negative, check_positive
+from ..utils.files import public_name
 from .objects import ObjectSource
 
 Compat = Literal["ov_parts"]
@@ -64,6 +65,9 @@ class Predictor:
 
     def __post_init__(self) -> None:
         check_positive(batch_size=self.batch_size)
+        check_not_negative(workers=self.workers)
+        if self.compat not in ("ov_parts", None):
+            raise ConfigurationError(f"compat is {self.compat!r}; choose 'ov_parts' or None.")
         self.setting = get_setting(self.setting)
         if (self.setting is Setting.PRED_OBJ) != (self.objects is not None):
             given = "none were given" if self.objects is None else "some were given"
@@ -101,7 +105,9 @@ class Predictor:
         return {
             "compat": self.compat,
             "candidates": "all" if self.setting is Setting.PRED_ALL else rule,
-            "objects": {Setting.ORACLE_OBJ: "given", Setting.PRED_ALL: "none"}.get(self.setting, str(self.objects)),
+            "objects": {Setting.ORACLE_OBJ: "given", Setting.PRED_ALL: "none"}.get(
+                self.setting, public_name(str(self.objects))
+            ),
             "batch_size": self.batch_size,
             "dtype": str(self.model.dtype),
             "sliding_window": self.sliding_window,
@@ -206,7 +212,7 @@ class _PreparedImages(Dataset):
 
 
 def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:
-    if not hasattr(processor.image_processor, "sliding_window"):
+    if not processor.image_processor.has_sliding_window:
         kind = type(processor.image_processor).__name__
         raise ConfigurationError(
             f"Images of this model are prepared by {kind}, which has no sliding window; CATSeg's has."

@@ -6,34 +6,32 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import try_to_load_from_cache
 from transformers import PreTrainedModel
 
-from ..models.loading import TOY_FOLDER
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import TASKS, Task
+from ..utils.files import public_name
+
+_ON_ALL_PARTS = [task.name for task in TASKS.values() if task.train_vocabulary == "all"]
 
 
 def describe_model(model: PreTrainedModel) -> dict[str, Any]:
-    """`BenchmarkResult.model`, without paths of this machine: `revision` if from the Hub, `fingerprint` of a folder."""
+    """`BenchmarkResult.model`, without paths of this machine: with the `revision` if it is from the Hub."""
     config = model.config
-    name = config.name_or_path or type(model).__name__
+    name, revision = config.name_or_path or type(model).__name__, getattr(config, "_commit_hash", None)
     return {
         "name": public_name(name),
         "type": config.model_type,
-        "revision": getattr(config, "_commit_hash", None),
-        "fingerprint": weights_fingerprint(name),
+        "revision": revision,
+        "fingerprint": weights_fingerprint(name if revision is None else _snapshot(name, revision)),
         **{f"training_{key}": value for key, value in (config.trained_on or {}).items()},
     }
 
 
-def public_name(name: str) -> str:
-    """A name or relative path as it is; of an absolute path what a reader needs: "toy/trained", "my-run/last"."""
-    path = Path(name)
-    if not path.is_absolute():
-        return name
-    if path.is_relative_to(str(TOY_FOLDER)):
-        return f"toy/{path.name}"
-    return "/".join(path.parts[-2:] if path.name in ("last", "best") else path.parts[-1:])
+def _snapshot(repo_id: str, revision: str) -> Path:
+    """The folder of a downloaded model."""
+    return Path(str(try_to_load_from_cache(repo_id, "config.json", revision=revision))).parent
 
 
 def weights_fingerprint(folder: str | Path) -> str | None:
@@ -51,20 +49,22 @@ def objection(trained_on: dict[str, Any] | None, taxonomy: PartTaxonomy, task: T
     """Why a model should be scored as another task; None if the task fits, or the model does not say its training."""
     if trained_on is None:
         return None
-    trained, dataset = trained_on["task"], trained_on["dataset"]
+    trained, dataset, seen = trained_on["task"], trained_on["dataset"], set(trained_on["seen_classes"])
     if dataset != taxonomy.name:
         if task.name == "cross_dataset":
             return None
         return f"The model was trained on {dataset}, not on {taxonomy.name}: score it with `--task cross_dataset`."
-    seen = set(trained_on["seen_classes"])
+    held_out = {taxonomy.part_classes[i] for i in taxonomy.unseen_part_ids}
+    fitting = trained if trained in _ON_ALL_PARTS else "supervised" if seen & held_out else "zero_shot"
+    advice = f"Score it with `--task {fitting}`."
     counted_seen = {taxonomy.part_classes[i] for i in task.seen_ids(taxonomy)}
     leaked = [name for name in taxonomy.part_classes if name in seen - counted_seen]
     unlearned = [name for name in taxonomy.part_classes if name in counted_seen - seen]
-    fitting = "supervised" if leaked and TASKS[trained].train_vocabulary == "seen" else trained
-    advice = f"Score it with `--task {fitting}`."
     if leaked and task.train_vocabulary == "seen":
         parts = f"{len(leaked)} parts that {task.name} counts as unseen, such as {leaked[0]!r}"
         return f"The model was trained with the labels of {parts}. {advice}"
     if unlearned or (not leaked and task.train_vocabulary == "all" and len(seen) < len(taxonomy.part_classes)):
         return f"The model was trained by the task {trained}, without the labels of all parts. {advice}"
+    if task.name in _ON_ALL_PARTS and fitting in _ON_ALL_PARTS and task.name != fitting:
+        return f"The model was trained by the task {trained}, on other images than {task.name} takes. {advice}"
     return None

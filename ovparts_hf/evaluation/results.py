@@ -7,24 +7,21 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigurationError
 from ..metrics import ImageCounts, PartSegmentationMetric
 from ..metrics.breakdowns import confusions, mean_by, mean_iou_by_size
 from ..metrics.flavours import FlavourName
 from ..taxonomy import PartTaxonomy
-from ..utils.files import atomic_write, read_json
+from ..utils.files import atomic_write
+from .stored_result import SCHEMA_VERSION, map_leaves, read_result
 
-SCHEMA_VERSION = 3
-_RENAMED_KEYS = {"num_pictures": "num_images", "pictures_per_second": "images_per_second"}
-"""Keys of `dataset` and `timings` in layouts 1 and 2, with their names since."""
 COLUMNS = {"mIoU": "mIoU", "mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU": "harmonic", "fwIoU": "fwIoU"}
 """Metric keys in the order of tables, with their headings."""
 
@@ -113,7 +110,7 @@ class BenchmarkResult:
 
     def to_json(self, path: str | Path) -> None:
         """Writes everything as strict JSON; NaN becomes null. An existing file is replaced at once or not at all."""
-        data = _map_leaves(asdict(self), lambda leaf: None if isinstance(leaf, float) and math.isnan(leaf) else leaf)
+        data = map_leaves(asdict(self), lambda leaf: None if isinstance(leaf, float) and math.isnan(leaf) else leaf)
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
         with atomic_write(path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
@@ -125,12 +122,7 @@ class BenchmarkResult:
         Raises:
             ConfigurationError: The file is not such a JSON, or of a newer layout.
         """
-        data = read_json(path, ConfigurationError, "Give what `ovparts evaluate --out` wrote.")
-        data = _in_present_layout(data)
-        _check_keys(path, cls, data)
-        for key in ("metrics", "intervals", "breakdowns"):
-            data[key] = _map_leaves(data[key], lambda leaf: float("nan") if leaf is None else leaf)
-        return cls(**data)
+        return cls(**read_result(path))
 
     @property
     def partial(self) -> str:
@@ -207,43 +199,6 @@ def markdown_table(lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
 
 
-def _in_present_layout(data: Any) -> Any:
-    """The content of layouts 1 and 2 as `SCHEMA_VERSION` has it; anything else as it is."""
-    if not isinstance(data, dict) or data.get("schema_version") not in (1, 2):
-        return data
-    if data["schema_version"] == 1:
-        data = {**data, "flavour": "ov_parts", "intervals": {}, "breakdowns": {}}
-    renamed = {
-        name: {_RENAMED_KEYS.get(key, key): value for key, value in data[name].items()}
-        for name in ("dataset", "timings")
-        if isinstance(data.get(name), dict)
-    }
-    return {**data, **renamed, "schema_version": SCHEMA_VERSION}
-
-
-def _check_keys(path: str | Path, cls: type, data: Any) -> None:
-    known = {entry.name for entry in fields(cls)}
-    keys = set(data) if isinstance(data, dict) else set()
-    if "schema_version" in keys and data["schema_version"] != SCHEMA_VERSION:
-        raise ConfigurationError(
-            f"{path} has schema_version {data['schema_version']!r}, but this library reads {SCHEMA_VERSION}. Read it "
-            f"with the library that wrote it, or evaluate again. It was written by {data.get('versions')}."
-        )
-    if keys != known:
-        raise ConfigurationError(
-            f"{path} is not a benchmark result: the keys {sorted(known - keys)} are missing and "
-            f"{sorted(keys - known)} are unknown. Give a file that BenchmarkResult.to_json wrote."
-        )
-
-
 def _plain(value: Any) -> Any:
     """Values that JSON has no type for: numpy scalars as numbers, paths and the like as text."""
     return value.item() if hasattr(value, "item") else str(value)
-
-
-def _map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
-    if isinstance(value, dict):
-        return {key: _map_leaves(entry, function) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_map_leaves(entry, function) for entry in value]
-    return function(value)

@@ -20,7 +20,7 @@ from ..errors import ConfigurationError
 from ..metrics.confusion import as_map, with_none
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Setting, Task, get_setting, get_task
-from ..utils.files import atomic_folder, atomic_write, read_json
+from ..utils.files import atomic_folder, atomic_write, read_json, user_path
 
 MANIFEST = "manifest.json"
 FORMAT = "ovparts-predictions"
@@ -36,7 +36,7 @@ def write_manifest(
 ) -> Path:
     """Writes the manifest alone and returns its path; any code may then add the PNG files that it names."""
     task, setting = get_task(task), get_setting(setting)
-    path = Path(folder) / MANIFEST
+    path = user_path(folder) / MANIFEST
     with atomic_write(path) as temporary:
         text = json.dumps(_manifest(dataset, task, setting, model), indent=1, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -69,12 +69,12 @@ def write_predictions(
         if missing:
             raise ConfigurationError(f"{len(missing)} label maps are missing, such as {list(missing.values())[:3]}.")
         write_manifest(new, dataset, task, setting, model)
-    return Path(folder)
+    return user_path(folder)
 
 
 def read_manifest(folder: str | Path, dataset: PartDataset) -> tuple[dict[str, Any], dict[Record, Path]]:
     """Reads a manifest, checks that it fits a dataset, and says for every record in which file its label map is."""
-    folder = Path(folder)
+    folder = user_path(folder)
     manifest = _load(folder / MANIFEST)
     task, setting = get_task(manifest["task"]), get_setting(manifest["setting"])
     _check(folder, manifest, _manifest(dataset, task, setting, manifest["model"]))

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+import transformers
 from PIL import Image
+from transformers import AutoConfig, AutoModelForSemanticSegmentation, PreTrainedConfig
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, OVPartsError
+from ..models.pretrained import load_pretrained
 from ..taxonomy.vocabulary import Vocabulary
 from ..utils.arguments import binary_mask
-from ..utils.files import first_line
+from ..utils.files import first_line, user_path
 from .engine import check_whole_images
 
 Masks: TypeAlias = "Mapping[str, np.ndarray] | np.ndarray"
@@ -20,6 +23,9 @@ Masks: TypeAlias = "Mapping[str, np.ndarray] | np.ndarray"
 be left out where the vocabulary has a single object."""
 Boxes: TypeAlias = "Mapping[str, Sequence[Any]] | Sequence[Any]"
 """Likewise (left, top, right, bottom) in pixels, or a list of them."""
+
+
+_FAR = 10**9  # pixels, beyond any image
 
 
 class ObjectMask(NamedTuple):
@@ -85,7 +91,7 @@ def masks_from_boxes(name: str, value: Any, size: tuple[int, int]) -> list[np.nd
         raise ConfigurationError(f"The box of {name!r} is {value!r}; give (left, top, right, bottom), or several.")
     height, width = size
     masks = []
-    corners = np.rint(boxes.reshape(-1, 4)).astype(int)
+    corners = np.rint(boxes.reshape(-1, 4)).clip(-_FAR, _FAR).astype(int)
     inside = np.clip(corners, 0, [width, height, width, height])
     for left, top, right, bottom in np.where(abs(corners - inside) <= 1, inside, corners).tolist():
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
@@ -161,11 +167,18 @@ class PretrainedObjectSegmenter:
     def load(
         cls, name_or_path: str, objects: Mapping[str, str] | None = None, device: Any = None
     ) -> PretrainedObjectSegmenter:
-        """Loads a segmentation model by its folder or Hub id."""
+        """Loads a segmentation model by its folder or Hub id; weights must be there, whole and finite."""
         from transformers import pipeline  # which registers pipelines, and so imports this module
 
+        name_or_path = str(user_path(name_or_path)) if name_or_path.startswith("~") else name_or_path
         try:
-            segmenter = pipeline("image-segmentation", model=name_or_path, device=device, trust_remote_code=False)
+            config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
+            load = _segmentation_class(config).from_pretrained
+            model, _ = load_pretrained(load, name_or_path, (), config=config, dtype="auto")
+            parts = {"image_processor": name_or_path, "tokenizer": name_or_path if "task_seq_len" in config else None}
+            segmenter = pipeline("image-segmentation", model, device=device, trust_remote_code=False, **parts)
+        except OVPartsError:
+            raise
         except (OSError, ValueError, KeyError) as error:
             reason = first_line(error)
             raise ConfigurationError(f"{name_or_path!r} is not a model that finds objects: {reason}") from error
@@ -195,6 +208,12 @@ class PretrainedObjectSegmenter:
                 'objects. Give a mapping like {"automobile": "car"}.'
             )
         return objects
+
+
+def _segmentation_class(config: PreTrainedConfig) -> Any:
+    """What loads a segmentation model with all of its layers: a class of transformers, or of this library."""
+    [name] = (config.architectures or [""])[:1]
+    return getattr(transformers, name if name.endswith("Segmentation") else "", AutoModelForSemanticSegmentation)
 
 
 def _object_names(vocabulary: Vocabulary) -> Collection[str]:

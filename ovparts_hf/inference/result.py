@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from ..errors import ConfigurationError
 from ..taxonomy.part_taxonomy import straight
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, user_path
 from ..utils.resize import resize_nearest
 from . import visualization
 
@@ -201,7 +201,7 @@ class PartSegmentation:
         Returns:
             The folder.
         """
-        folder = Path(folder)
+        folder = user_path(folder)
         for name in ("overlay.png", "parts.json"):
             (folder / name).unlink(missing_ok=True)
         with atomic_write(folder / "label_map.png") as temporary:

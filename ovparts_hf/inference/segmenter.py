@@ -6,6 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -218,13 +219,16 @@ class PartSegmenter:
         return inputs
 
     def _check(self, background: bool | None, threshold: float | None, top_k: int | None, batch_size: int = 1) -> None:
+        if not isinstance(background, bool | np.bool_ | None):
+            raise ConfigurationError(f"background is {background!r}; give True, False or None.")
         if background and not self.model.scores_none:
             raise ConfigurationError(
                 f"{type(self.model).__name__} has no score of 'none', so background=True is not possible; set "
                 "a threshold instead."
             )
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise ConfigurationError(f"threshold is {threshold}; it must lie between 0 and 1.")
+        number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+        if threshold is not None and not (number and 0 <= threshold <= 1):
+            raise ConfigurationError(f"threshold is {threshold!r}; it must lie between 0 and 1.")
         check_positive(top_k=top_k, batch_size=batch_size)
 
     # ---- images ----------------------------------------------------------------------------------------------------

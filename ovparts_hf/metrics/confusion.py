@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..utils.arguments import binary_mask
+from ..utils.arguments import as_array, binary_mask
 from ..utils.files import atomic_write
 
 _MOST_PIXELS = np.iinfo(np.int64).max
@@ -55,7 +55,7 @@ def as_map(name: str, value: Any, integer: bool = True) -> np.ndarray:
     elif hasattr(value, "detach") and value.is_floating_point():  # a torch tensor; torch itself is not needed here
         raise _wrong_dtype(name, value.dtype)
     else:
-        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        array = as_array(name, value.detach().cpu() if hasattr(value, "detach") else value)
         if array.dtype.kind not in "iu":
             raise _wrong_dtype(name, array.dtype)
     if array.ndim != 2 or array.size == 0:
@@ -95,6 +95,21 @@ def _wrong_ids(name: str, label_map: np.ndarray, num_classes: int, none_values: 
 def _wrong_dtype(name: str, dtype: Any) -> ConfigurationError:
     advice = "Take the argmax of scores first."
     return ConfigurationError(f"The {name} is of dtype {dtype}; allowed are class ids as integers. {advice}")
+
+
+def _check_counts(
+    num_classes: np.ndarray, image_ids: np.ndarray, lengths: np.ndarray, pairs: np.ndarray, counts: np.ndarray
+) -> None:
+    """Raises a ValueError if arrays from a file are not what `ImageCounts.save` writes."""
+    for name, values in {"num_classes": num_classes, "lengths": lengths, "pairs": pairs, "counts": counts}.items():
+        dimensions = 0 if name == "num_classes" else 1
+        if values.dtype.kind not in "iu" or values.ndim != dimensions or values.min(initial=0) < 0:
+            raise ValueError(f"{name} are no counts")
+    entries = int(lengths.sum(dtype=object))
+    if image_ids.shape != lengths.shape or not entries == len(pairs) == len(counts):
+        raise ValueError("its arrays are of different lengths")
+    if int(pairs.max(initial=0)) >= (int(num_classes) + 1) ** 2:
+        raise ValueError("it has counts of classes that there are not")
 
 
 class ImageCounts:
@@ -141,6 +156,7 @@ class ImageCounts:
     def total(self) -> np.ndarray:
         """The int64 (K + 1, K + 1) matrix of all records, as `PartSegmentationMetric.merge` takes it."""
         size = self.num_classes + 1
+        check_sum(*self._counts)
         return sum(self.matrices(), start=np.zeros((size, size), dtype=np.int64))
 
     def save(self, path: str | Path) -> None:
@@ -162,6 +178,7 @@ class ImageCounts:
         try:
             with np.load(path) as file:
                 data = {name: file[name] for name in ("num_classes", "image_ids", "lengths", "pairs", "counts")}
+            _check_counts(**data)
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise ConfigurationError(
                 f"{path} cannot be read as the counts of each image ({error}). Evaluation writes this file beside "

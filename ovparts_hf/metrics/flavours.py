@@ -102,6 +102,6 @@ FLAVOURS = {
 
 def get_flavour(name: str) -> Flavour:
     """Looks a flavour up by name."""
-    if name not in FLAVOURS:
+    if not isinstance(name, str) or name not in FLAVOURS:
         raise ConfigurationError(f"Unknown metrics {name!r}; choose one of {list(FLAVOURS)}.")
     return FLAVOURS[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from ..errors import CheckpointError
-from ..utils.hub import first_line
+from ..utils.content import recognise_file
+from ..utils.files import first_line, user_path
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
@@ -105,7 +107,7 @@ class KeyReport:
 
 def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     """The tensors of a detectron2 `.pth` (under "model") or of a safetensors file; only tensors are unpickled."""
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} is not a file. Give a .pth, .pt, .bin or .safetensors checkpoint.")
     try:
@@ -116,7 +118,11 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
     except Exception as error:  # torch.load raises many kinds: a bad zip, a bad pickle, a refused type, an early end
-        raise CheckpointError(f"{path} cannot be read as tensors only: {first_line(error)}") from error
+        reason = first_line(error)
+        if isinstance(error, pickle.UnpicklingError):  # whose message advises to run what the file holds
+            kind = recognise_file(path) or ""
+            reason = f"it is {kind}" if "web page" in kind or "pointer" in kind else "it is damaged, or holds more"
+        raise CheckpointError(f"{path} cannot be read as tensors only: {reason}") from error
     state = content.get("model", content) if isinstance(content, Mapping) else content
     if not isinstance(state, Mapping) or not state or not all(isinstance(key, str) for key in state):
         raise CheckpointError(f"{path} holds no state dict of tensors, neither at its top nor under 'model'.")

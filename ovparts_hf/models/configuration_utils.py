@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig, ResNetConfig
 
+from ..errors import ConfigurationError
 from .limits import check_numbers
 
 if TYPE_CHECKING:
@@ -80,11 +82,26 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)
     trained_on: dict[str, Any] | None = None
 
+    def validate_trained_on(self) -> None:
+        """Checks what a stored configuration says of the training."""
+        about = self.trained_on
+        if about is not None and not (
+            all(isinstance(about.get(key), str) for key in ("task", "dataset"))
+            and isinstance(about.get("seen_classes"), list | tuple)
+            and all(isinstance(name, str) for name in about["seen_classes"])
+        ):
+            raise ValueError("trained_on must name task and dataset, and list seen_classes.")
+
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """See transformers; raises a ConfigurationError at numbers that no model has."""
+        """See transformers; raises a ConfigurationError at values that no model has."""
         check_numbers(config_dict)
-        return super().from_dict(config_dict, **kwargs)
+        try:
+            return super().from_dict(config_dict, **kwargs)
+        except StrictDataclassError as error:
+            reason = error.__cause__ or error
+            place = f" at {str(kwargs['name_or_path'])!r}" if "name_or_path" in kwargs else ""
+            raise ConfigurationError(f"The {cls.model_type} configuration{place} is wrong: {reason}") from reason
 
     @classmethod
     def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> "Self":

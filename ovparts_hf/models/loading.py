@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -16,6 +17,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError, ConfigurationError
+from ..utils.files import user_path
 from ..utils.hub import check_readable, first_line, format_hub_error
 from .auto import FAMILIES, config_class, model_class
 from .configuration_utils import PartSegmentationConfig
@@ -47,7 +49,7 @@ class ModelSource:
 
     def __post_init__(self) -> None:
         name = None if self.name is None else str(self.name)
-        self.location = name
+        self.location = str(user_path(name)) if name and name.startswith("~") else name
         if name is None and (self.family is None or config_class(self.family).requires_base_model):
             raise ConfigurationError(
                 f"A {self.family!r} model is built on a pretrained one: name its folder or Hub id."
@@ -196,4 +198,12 @@ def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
     except Exception as error:  # besides those of the Hub, any kind: what is read may be damaged in any way
         cause = error.__cause__ if isinstance(error, StrictDataclassError) and error.__cause__ else error
         reason = format_hub_error(error, str(name_or_path)) or first_line(cause)
-        raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}") from error
+        raise ConfigurationError(f"No {what} at {str(name_or_path)!r}: {reason}{_mark_hint(name_or_path)}") from error
+
+
+def _mark_hint(folder: str | Path | None) -> str:
+    """A sentence about a file that transformers does not read for its byte order mark, if there is one."""
+    with suppress(OSError, TypeError, ValueError):
+        marked = [path.name for path in sorted(Path(folder).glob("*.json")) if path.read_bytes()[:3] == codecs.BOM_UTF8]
+        return f" {marked[0]} begins with a byte order mark: save it as UTF-8 without one." if marked else ""
+    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -136,10 +136,12 @@ def merge_score_maps(
 
 class SemanticLabelMaps:
     """Mixin of image processors and processors: what transformers' pipeline "image-segmentation" calls. `scores` is one
-    of `SCORES`; of an image processor, that of the processor which it is part of.
+    of `SCORES`; of an image processor, that of the processor which it is part of. `has_sliding_window` says whether it
+    can cut windows (`sliding_window`).
     """
 
     scores: str
+    has_sliding_window: ClassVar[bool] = False
 
     def post_process_semantic_segmentation(
         self, outputs: ModelOutput, target_sizes: Sequence[tuple[int, int]] | None = None

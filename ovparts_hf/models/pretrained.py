@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.utils import cached_file
 
 from ..errors import CheckpointError, OVPartsError
 from ..utils.files import first_line
 from .checkpoints import Problem, group_problems, non_finite, without_load_report
 
+_PLACE = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -31,7 +33,8 @@ def load_pretrained(
     Raises:
         CheckpointError: Weights are missing, unexpected, of another shape or not finite, or cannot be read.
     """
-    _check_index(name_or_path)
+    if name_or_path is not None:
+        _check_indices(name_or_path, **{key: value for key, value in kwargs.items() if key in _PLACE})
     try:
         with without_load_report():
             model, info = load(
@@ -61,21 +64,32 @@ def load_pretrained(
     return model, info
 
 
-def _check_index(name_or_path: str | Path | None) -> None:
-    """Refuses an index of weights that names files outside its folder, or is none."""
-    for path in [Path(name_or_path) / name for name in _INDICES] if name_or_path is not None else ():
-        if not path.is_file():
-            continue
-        try:
-            files = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise CheckpointError(f"{path} is no index of weights: {first_line(error)}") from error
-        values = list(files.values()) if isinstance(files, Mapping) else [None]
-        for file in values:
-            if not isinstance(file, str) or file in ("", ".", "..") or Path(file).name != file or "\\" in file:
-                raise CheckpointError(f"{path} names {file!r}; it may only name files in the same folder.")
-            if not (path.parent / file).is_file():
-                raise CheckpointError(f"{path} names {file!r}, which is missing. Save or download the model again.")
+def _check_indices(name_or_path: str | Path, **place: Any) -> None:
+    """Refuses an index of weights, in a folder or on the Hub, that names files outside its folder, or is none."""
+    for name in _INDICES:
+        path = cached_file(
+            name_or_path,
+            name,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+            **place,
+        )
+        if path is not None:
+            _check_index(Path(path), whole=Path(name_or_path).is_dir())
+
+
+def _check_index(path: Path, whole: bool) -> None:
+    """Refuses one index; `whole`: what it names must be there already."""
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no index of weights: {first_line(error)}") from error
+    values = list(files.values()) if isinstance(files, Mapping) else [None]
+    for file in values:
+        if not isinstance(file, str) or file in ("", ".", "..") or Path(file).name != file or "\\" in file:
+            raise CheckpointError(f"{path} names {file!r}; it may only name files in the same folder.")
+        if whole and not (path.parent / file).is_file():
+            raise CheckpointError(f"{path} names {file!r}, which is missing. Save or download the model again.")
 
 
 def check_finite(tensors: Mapping[str, torch.Tensor], source: str | Path) -> None:

@@ -13,6 +13,8 @@ from transformers import BatchEncoding, BatchFeature, ProcessorMixin
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from ..errors import ImageError, OVPartsError
+from ..taxonomy.part_taxonomy import straight
+from ..utils.files import brief, is_unicode
 from ..utils.images import MAX_PIXELS, load_image
 from .configuration_utils import AutoMapped
 from .limits import check_image_settings
@@ -141,9 +143,12 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
         if (
             isinstance(classes, str)
             or not classes
-            or not all(isinstance(name, str) and name.strip() for name in classes)
+            or not all(isinstance(name, str) and name.strip() and is_unicode(name) for name in classes)
         ):
-            raise OVPartsError(f"classes must be a list of at least one non-empty string, but is {classes!r}.")
+            raise OVPartsError(
+                f"classes must be a list of at least one non-empty string of Unicode, but is {brief(classes)}."
+            )
+        classes = [straight(name) for name in classes]
         if self.prompt_lengths is not None:
             return dict(tokenize_prompts(self.tokenizer, classes, *self.prompt_lengths))
         names = classes if self.possessive else [name.replace("'s", "") for name in classes]

@@ -194,7 +194,7 @@ def embedded_text_features(clip: nn.Module, embeddings: torch.Tensor, ends: torc
     """Encodes token embeddings (prompts, length, width) that end at `ends` (prompts,): (prompts, projection dim)."""
     text = clip.text_model
     states = text.embeddings(inputs_embeds=embeddings)
-    mask = create_causal_mask(config=text.config, inputs_embeds=states, attention_mask=None, past_key_values=None)
+    mask = create_causal_mask(text.config, states, None, None)  # neither padding nor a cache
     states = text.encoder(inputs_embeds=states, attention_mask=mask, is_causal=True).last_hidden_state
     last = torch.take_along_dim(states, ends[:, None, None], dim=1).squeeze(1)
     return clip.text_projection(text.final_layer_norm(last))

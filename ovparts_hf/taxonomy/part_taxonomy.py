@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import TaxonomyError
 from ..utils.arguments import whole_numbers
+from ..utils.files import atomic_write, is_unicode, read_json, unique_keys
 
 _KEYS = ("name", "object_classes", "part_classes", "seen_objects", "ignore_index", "part_object_ids")
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u02b9\u2032\uff07\u00b4`", "'"))
@@ -104,7 +105,7 @@ class PartTaxonomy:
         objects = _strings("object_classes", data.get("object_classes", ()))
         default_ignore_index = _default_ignore_index(len(parts), len(objects))
         return cls(
-            name=str(data.get("name", "custom")),
+            name=_strings("name", [data.get("name", "custom")])[0],
             object_classes=objects,
             part_classes=parts,
             part_object_ids=_whole("part_object_ids", data.get("part_object_ids", _object_ids(parts, objects))),
@@ -144,13 +145,7 @@ class PartTaxonomy:
         Raises:
             TaxonomyError: The file cannot be read or holds no taxonomy.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise TaxonomyError(f"{path} cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise TaxonomyError(f"{path} is not valid JSON: {error}") from error
-        return cls.from_dict(values)
+        return cls.from_dict(read_json(path, TaxonomyError, object_pairs_hook=unique_keys))
 
     def to_dict(self) -> dict[str, Any]:
         """The long form of `from_dict`, JSON-ready."""
@@ -158,7 +153,8 @@ class PartTaxonomy:
 
     def to_json(self, path: str | Path) -> None:
         """Writes the taxonomy so that `from_json` reads an equal one."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @property
     def mask_bits(self) -> Literal[8, 16]:
@@ -271,7 +267,7 @@ def _strings(name: str, values: Any) -> tuple[str, ...]:
         raise TaxonomyError(f"{name} must be a list of strings, but is {values!r}.")
     values = sorted(values, key=str) if isinstance(values, set | frozenset) else tuple(values)
     for value in values:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not is_unicode(value):
             raise TaxonomyError(f"{name} must be a list of strings, but holds {value!r}.")
     return tuple(straight(str(value)) for value in values)
 

@@ -58,7 +58,7 @@ def get_task(name: str | Task) -> Task:
     """Looks a task up by name."""
     if isinstance(name, Task):
         return name
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise ConfigurationError(f"Unknown task {name!r}; choose one of {list(TASKS)}.")
     return TASKS[name]
 

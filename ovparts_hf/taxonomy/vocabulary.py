@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import OVPartsError
+from ..errors import OVPartsError, TaxonomyError
+from ..utils.files import is_unicode, read_json, unique_keys
 from . import PartTaxonomy, split_part_class
 from .part_taxonomy import spoken_alike, straight
 
@@ -48,7 +50,7 @@ class Vocabulary:
             )
         if isinstance(given, set | frozenset):
             names.sort(key=str)
-        invalid = [name for name in names if not isinstance(name, str) or not name.strip()]
+        invalid = [name for name in names if not (isinstance(name, str) and name.strip() and is_unicode(name))]
         if invalid:
             raise OVPartsError(f"Every class must be a non-empty string; {invalid[0]!r} is not.")
         classes = tuple(straight(str(name)).strip() for name in names)
@@ -68,6 +70,16 @@ class Vocabulary:
         if name not in self.objects:
             raise OVPartsError(f"The vocabulary has no part of {name!r}; its objects are {list(self.objects)}.")
         return self.objects[name]
+
+
+def read_parts(path: str | Path) -> list[str] | PartTaxonomy:
+    """Reads a JSON file: what `PartTaxonomy.from_dict` takes, or a list of such mappings and of classes."""
+    advice = 'Write {"dog": ["head", "ear"]} or ["dog\'s head", "dog\'s ear"].'
+    given = read_json(path, TaxonomyError, advice, object_pairs_hook=unique_keys)
+    if not isinstance(given, list):
+        return PartTaxonomy.from_dict(given)
+    lists = [PartTaxonomy.from_dict(each).part_classes if isinstance(each, dict) else [each] for each in given]
+    return [name for names in lists for name in names]
 
 
 def parse_parts(text: str) -> list[str]:

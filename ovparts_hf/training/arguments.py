@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -9,6 +10,7 @@ from ..errors import ConfigurationError
 from ..taxonomy.tasks import get_task
 from .recipe import NonNegativeFloat, NonNegativeInt, PositiveInt, Recipe
 
+_LARGEST_SEED = 2**32 - 1  # of numpy
 OptimizerName = Literal["adamw", "sgd"]
 ScheduleName = Literal["poly", "cosine", "constant"]
 
@@ -77,6 +79,11 @@ class LoopArguments(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         get_task(self.task)
+        if self.seed > _LARGEST_SEED:
+            raise ConfigurationError(f"seed is {self.seed}; it must be at most {_LARGEST_SEED}.")
+        for name, factor in self.lr_multipliers.items():
+            if not 0 <= factor < math.inf:
+                raise ConfigurationError(f"The factor of {name!r} in lr_multipliers is {factor}; give 0 or more.")
         if self.resume and self.overwrite:
             raise ConfigurationError("resume and overwrite exclude each other; choose one.")
 

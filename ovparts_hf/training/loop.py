@@ -18,10 +18,11 @@ from accelerate.utils import send_to_device, set_seed
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..data.training_set import ResumableBatchSampler, TrainingSet
+from ..data.training_set import EpochIndex, ResumableBatchSampler, TrainingSet
 from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
+from ..utils.files import public_name
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
 from .optim import build_optimizer
@@ -117,7 +118,7 @@ class _Run:
             self.folder.start(self.arguments, self.state.step, self.state.evaluated)
         self.accelerator.wait_for_everyone()
         if self.arguments.log_with is not None:
-            settings = {name: str(value) for name, value in asdict(self.arguments).items()}
+            settings = {name: public_name(str(value)) for name, value in asdict(self.arguments).items()}
             self.accelerator.init_trackers("ovparts", config=settings)
 
     def train(self, signals: SignalHandler) -> None:
@@ -202,17 +203,17 @@ class _Run:
     def _not_finite(self, what: str) -> OVPartsError:
         """The error that stops a run before its weights are lost; names the examples of the step."""
         whole_batch = {"process": 0, "num_processes": 1, "micro_batch_size": None, "start": self.state.step}
-        examples = [self._example_name(index.index) for index in next(iter(replace(self.batch_sampler, **whole_batch)))]
+        examples = [self._example_name(index) for index in next(iter(replace(self.batch_sampler, **whole_batch)))]
         return OVPartsError(
             f"{what} in step {self.state.step + 1}, and nothing of that step is kept. Its examples: "
             f"{', '.join(examples)}. Lower learning_rate, or train with mixed_precision=no."
         )
 
-    def _example_name(self, index: int) -> str:
+    def _example_name(self, index: EpochIndex) -> str:
         """The image of an example, and the object in it."""
         if not isinstance(self.training_set, TrainingSet):
-            return str(index)
-        record = self.training_set.records[index]
+            return str(index.index)
+        record = self.training_set.drawn_record(index)
         name = self.training_set.dataset.read(record).image_id
         if record.object_id is None:
             return name

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 import yaml
 
 from ..errors import ConfigurationError
+from ..utils.files import user_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -67,7 +68,7 @@ class Recipe:
             >>> TrainArguments.from_recipe("recipe.yaml", ["steps=100", "--learning_rate", "1e-3"]).steps
             100
         """
-        values = {} if recipe is None else with_current_names(read_mapping(Path(recipe)))
+        values = {} if recipe is None else with_current_names(read_mapping(user_path(recipe)))
         return cls.from_dict({**values, **with_current_names(parse_overrides(overrides))})
 
     def to_yaml(self) -> str:
@@ -102,7 +103,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 def read_mapping(path: Path) -> dict[str, Any]:
     """The arguments in a YAML file."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"The recipe {path} cannot be read: {error}") from error
     if not isinstance(values, dict):
@@ -133,9 +134,9 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
     if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         with suppress(ValueError):
             return float(value)
+    if hint is str and (isinstance(value, Path) or str(value).startswith("~")):
+        return str(user_path(value))
     if type(value) is hint:
         return value
-    if hint is str and isinstance(value, Path):
-        return str(value)
     expected = str(hint) if options else hint.__name__
     raise ConfigurationError(f"{name} is {value!r} ({type(value).__name__}); it must be of type {expected}.")

@@ -23,6 +23,8 @@ _KINDS = (
     (b"matlab ", f"a MATLAB file (.mat) of {_CONVERTED}"),
     (b"\x89HDF", "an HDF5 file, perhaps a MATLAB file (.mat)"),
     (b"%PDF", "a PDF document"),
+    (b"\xff\xfe", "text in UTF-16: save it as UTF-8"),
+    (b"\xfe\xff", "text in UTF-16: save it as UTF-8"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"PAR1", "a Parquet file"),

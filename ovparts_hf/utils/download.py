@@ -12,7 +12,7 @@ import time
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from ..errors import ImageError
 from .files import first_line
@@ -70,7 +70,7 @@ def _fetch(url: str, max_bytes: int, patience: float, deadline: float) -> bytes:
         coded = base64.b64encode(unquote(secret).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {coded}")
     data = bytearray()
-    with build_opener(_CarefulRedirects).open(request, timeout=patience) as response:
+    with build_opener(_CarefulRedirects, _CarefulHTTP, _CarefulHTTPS).open(request, timeout=patience) as response:
         while len(data) <= max_bytes and time.monotonic() < deadline and (block := response.read1(_BLOCK)):
             data += block
     if time.monotonic() >= deadline:
@@ -93,14 +93,44 @@ class _CarefulRedirects(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, target)
 
 
+def _checked(kind: type[http.client.HTTPConnection], request: Request) -> type[http.client.HTTPConnection]:
+    """The connection of a request; after a redirect, one that checks where it leads: a name may have moved since."""
+    if not request.unverifiable or request.has_proxy() or request._tunnel_host:  # a proxy connects for itself
+        return kind
+
+    class Checked(kind):
+        def connect(self) -> None:
+            super().connect()
+            if not _is_global(self.sock.getpeername()[0]):
+                self.close()
+                raise URLError(f"it redirects into a private network, to {self.host}")
+
+    return Checked
+
+
+class _CarefulHTTP(HTTPHandler):
+    def http_open(self, req: Request) -> http.client.HTTPResponse:
+        return self.do_open(_checked(http.client.HTTPConnection, req), req)
+
+
+class _CarefulHTTPS(HTTPSHandler):
+    def https_open(self, req: Request) -> http.client.HTTPResponse:
+        return self.do_open(_checked(http.client.HTTPSConnection, req), req, context=self._context)
+
+
 def _is_private(host: str, port: int) -> bool:
     """Whether one of the addresses of a host is not on the open internet; a proxy may know hosts that are unknown."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    return any(not (getattr(address, "ipv4_mapped", None) or address).is_global for address in addresses)
+    return not all(_is_global(str(entry[4][0])) for entry in found)
+
+
+def _is_global(host: str) -> bool:
+    """Whether an IP address is on the open internet."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return (getattr(address, "ipv4_mapped", None) or address).is_global
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,7 @@ from .content import recognise_file
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_PACKAGE = Path(__file__).parents[1]
 _BRIEF = 120  # characters
 _NOT_UTF8 = "is not UTF-8"
 _MAX_NAME, _MAX_PATH = 255, 4000  # bytes, on the usual file systems
@@ -26,6 +27,16 @@ _MAX_NAME, _MAX_PATH = 255, 4000  # bytes, on the usual file systems
 def user_path(path: str | Path) -> Path:
     """A path as a shell reads it: `~` is the user's home; `~name` stays as it is if there is no such user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  where pathlib raises
+
+
+def public_name(name: str) -> str:
+    """A name or relative path as it is; of any other path what a reader needs: "toy/trained", "my-run/last"."""
+    path = user_path(name)
+    if not path.is_absolute() and ".." not in path.parts:
+        return name
+    if path.is_relative_to(_PACKAGE):
+        return path.relative_to(_PACKAGE).as_posix()
+    return "/".join(path.parts[-2:] if path.name in ("last", "best") else path.parts[-1:])
 
 
 def resolve_path(path: str | Path, error: type[OVPartsError]) -> Path:
@@ -44,11 +55,16 @@ def name_fault(path: str) -> str | None:
     names = path.encode("utf-8", "surrogatepass").split(b"/")
     if max(map(len, names)) > _MAX_NAME or sum(map(len, names)) + len(names) > _MAX_PATH:
         return f"is longer than {_MAX_NAME} bytes in a name, or {_MAX_PATH} in all"
+    return None if is_unicode(path) else _NOT_UTF8
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogates, as Python makes of bytes that are not UTF-8."""
     try:
-        path.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:
-        return _NOT_UTF8
-    return None
+        return False
+    return True
 
 
 def read_json(
@@ -66,6 +82,15 @@ def read_json(
         kind = recognise_file(user_path(path))
         reason = f"it is {kind}" if kind else reason
         raise error(f"{name or path} {fault}: {reason}{f'. {advice}' if advice else ''}") from cause
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An `object_pairs_hook` of `json.loads` that refuses a key which occurs twice, where Python keeps the last."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"{brief(twice)} occurs twice")
+    return values
 
 
 def first_line(error: BaseException) -> str:
@@ -87,7 +112,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Missing parent folders are made. The temporary name keeps the suffix, from which some writers choose a format. After
     an error nothing is left behind and an existing `path` is as it was.
     """
-    path = Path(path)
+    path = user_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
@@ -100,7 +125,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Like `atomic_write`, for a folder: yields an empty one, which replaces an earlier one as a whole."""
-    path = Path(path)
+    path = user_path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     temporary.mkdir(parents=True)
     try:

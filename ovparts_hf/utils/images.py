@@ -206,13 +206,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 def _high_bits(values: np.ndarray) -> np.ndarray:
     """uint16 to uint8; says so where the values seem to have fewer bits, which makes a nearly black image."""
-    bits = int(values.max()).bit_length()
-    if 8 < bits <= 12:
-        logger.warning(
-            "An image of 16 bits has no value above %d, so it is nearly black. If its values have %d bits, shift them "
-            "first: array << %d.",
-            values.max(),
-            10 if bits <= 10 else 12,
-            6 if bits <= 10 else 4,
-        )
+    found = int(values.max()).bit_length()
+    bits = next((usual for usual in (8, 10, 12) if 0 < found <= usual), None)
+    if bits is not None:
+        text = "An image of 16 bits has no value above %d, so it is nearly black. If its values have %d bits, %s."
+        advice = "give uint8" if bits == 8 else f"shift them first: array << {16 - bits}"
+        logger.warning(text, values.max(), bits, advice)
     return (values >> 8).astype(np.uint8)

@@ -6,7 +6,9 @@ import errno
 import json
 import logging
 import os
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +24,7 @@ except ImportError:  # on Windows, where nothing is locked
 
 logger = logging.getLogger(__name__)
 
+_SCRATCH_LOCK = ".lock"
 _guard = threading.Lock()
 _held: set[Path] = set()  # by this process, which the operating system would not keep from locking twice
 
@@ -59,6 +62,21 @@ def writer_lock(path: Path, target: Path) -> Iterator[None]:
             with suppress(OSError):  # something is in it
                 path.parent.rmdir()
         _held.discard(path)
+
+
+@contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder, removed when the block ends; those that killed processes of this user left are removed, too.
+
+    The lock in a folder tells whether its process is alive.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*") if fcntl is not None else ():
+        with suppress(ConfigurationError, OSError):
+            if left.lstat().st_uid == os.getuid() and (left / _SCRATCH_LOCK).is_file():
+                with writer_lock(left / _SCRATCH_LOCK, left):
+                    shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix) as name, writer_lock(Path(name, _SCRATCH_LOCK), Path(name)):
+        yield Path(name)
 
 
 def _acquire(path: Path, target: Path) -> TextIO:

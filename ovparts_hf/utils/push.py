@@ -112,7 +112,7 @@ def push_folder(
         with hub_errors(repo_id, destination.repo_type):
             return _commit(folder, chosen, destination, parent, message)
     except KeyboardInterrupt:
-        logger.warning("Interrupted; %s is as it was. The same command sends only what is missing.", repo_id)
+        logger.warning("Interrupted; %s has all of this push or nothing of it. The same command pushes it.", repo_id)
         raise
 
 

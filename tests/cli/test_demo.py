@@ -35,8 +35,9 @@ def test_the_demo_writes_what_it_promises(small_world, tmp_path, capsys):
 
     page = report.read_text()
     assert "Parts of objects never seen in training" in page and "clipseg, untrained" in page
-    assert f"ovparts train --recipe examples/recipes/toy-world/zero_shot/clipseg.yaml data={out / 'data'}" in page
-    assert f"ovparts evaluate {out / 'run' / 'last'} {out / 'data'} --task zero_shot" in page
+    recipe = "examples/recipes/toy-world/zero_shot/clipseg.yaml"
+    assert f"ovparts train --recipe {recipe} data=demo/data output=demo/run seed=0" in page
+    assert "ovparts evaluate demo/run/last demo/data --task zero_shot" in page and str(tmp_path) not in page
     images = page.count("data:image/jpeg;base64,")
     assert images > 0 and images % 3 == 0 and "Unseen objects" in page
     with Image.open(out / "examples.png") as examples:

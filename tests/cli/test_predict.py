@@ -84,12 +84,29 @@ def test_what_was_done_before_can_be_skipped(photos, tmp_path):
 
 
 def test_parts_may_be_in_a_file(photos, tmp_path):
-    path = tmp_path / "parts.json"
-    path.write_text(json.dumps({"bench": ["seat", "back"]}))
-    for number, parts in enumerate([str(path), "bench: seat, back"]):
+    forms = [{"bench": ["seat", "back"]}, ["bench's seat", "bench\u2019s back"], [{"bench": ["seat"]}, "bench's back"]]
+    paths = [tmp_path / f"parts-{number}.json" for number in range(len(forms))]
+    for path, form in zip(paths, forms):
+        path.write_text("\ufeff" + json.dumps(form))
+    for number, parts in enumerate([*map(str, paths), "bench: seat, back"]):
         command = ["predict", str(photos / "first.png"), "--parts", parts, "--json"]
         assert main([*command, "--out", str(tmp_path / str(number))]) == 0
-    assert (tmp_path / "0/first/parts.json").read_text() == (tmp_path / "1/first/parts.json").read_text()
+    assert len({(tmp_path / f"{number}/first/parts.json").read_text() for number in range(4)}) == 1
+
+
+@pytest.mark.parametrize("content", ["3", "[]", "[3]", '[{"bench": 3}]', "[null]", '[["bench"]]'])
+def test_a_file_of_parts_that_holds_none(content, photos, tmp_path, capsys):
+    path = tmp_path / "parts.json"
+    path.write_text(content)
+    assert main(["predict", str(photos), "--parts", str(path), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_text_in_utf_16_is_named(photos, tmp_path, capsys):
+    path = tmp_path / "parts.json"
+    path.write_text('{"bench": ["seat"]}', encoding="utf-16")
+    assert main(["predict", str(photos), "--parts", str(path), "--out", str(tmp_path / "out")]) == 1
+    assert "it is text in UTF-16: save it as UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -155,7 +172,7 @@ def test_a_place_that_cannot_be_written_is_said_once_and_first(place, photos, tm
     monkeypatch.setattr(PartSegmenter, "__call__", lambda *args, **kwargs: pytest.fail("worked in vain"))
     assert main(["predict", str(photos), *PARTS, "--out", str(tmp_path / place)]) == 1
     error = capsys.readouterr().err
-    assert "Nothing can be written to" in error and "Name another folder by --out" in error
+    assert "Nothing can be written to" in error and "Name another place" in error
     assert (tmp_path / "taken").read_text() == "a file"
 
 

@@ -1,6 +1,7 @@
 """The commands that make, compare and score results, on the fixtures."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -47,6 +48,21 @@ def test_evaluate_with_found_objects(saved, pascal_folder, tmp_path):
     assert result.setting == "pred_obj"
 
 
+def test_nothing_that_is_written_names_a_folder_of_the_machine(saved, pascal_folder, pascal, tmp_path):
+    maps, out = tmp_path / "object-maps", tmp_path / "out"
+    maps.mkdir()
+    for record in pascal.evaluation_records(TASKS["zero_shot"]):
+        sample = pascal.read(record)
+        Image.fromarray(sample.object_map.astype("uint8")).save(maps / f"{sample.image_id}.png")
+    result = evaluate(saved, pascal_folder, out, "--setting", "pred_obj", "--objects", str(maps))
+    assert result.config["objects"] == "object-maps"
+    folders = [str(folder) for path in (saved, pascal_folder, tmp_path) for folder in (path.parent, Path.home())]
+    written = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    assert len(written) == 4 and not any(folder.encode() in content for content in written for folder in folders)
+    page = (out / "report" / "index.html").read_text()
+    assert f"ovparts evaluate {saved.name} {pascal_folder.name} --out out" in page
+
+
 def test_evaluate_whole_images(saved, pascal_folder, tmp_path, capsys):
     result = evaluate(saved, pascal_folder, tmp_path / "out", "--setting", "pred_all", "--metrics", "partclipseg")
     assert (result.setting, result.dataset["num_records"]) == ("pred_all", 3)
@@ -91,7 +107,9 @@ def test_submit_and_score(pascal_folder, pascal, tmp_path, capsys):
     result = BenchmarkResult.from_json(out / "result.json")
     assert result.metrics["mIoU"] > 60  # borders were shifted by the label size
     assert result.config["label_size"] == [80, 200]
-    assert main(["score", str(folder), str(pascal_folder), "--out", str(out)]) == 0
+    assert main(["score", str(folder), str(pascal_folder), "--out", str(out)]) == 1
+    assert "say --overwrite" in capsys.readouterr().err
+    assert main(["score", str(folder), str(pascal_folder), "--out", str(out), "--overwrite"]) == 0
     result = BenchmarkResult.from_json(out / "result.json")
     assert result.metrics["mIoU"] == result.metrics["strict"]["mIoU"] == 100 and result.model["name"] == "mine"
     assert {path.name for path in out.iterdir()} == {"result.json", "classes.csv", "image_counts.npz"}

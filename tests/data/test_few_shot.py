@@ -114,7 +114,13 @@ def test_other_files_are_refused(tmp_path, content, fault):
 def test_unknown_keys_and_bad_shots_are_refused(pascal, tmp_path):
     path = tmp_path / "list.json"
     FewShotList.draw(pascal, 1).to_json(path)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "extra": 1}))
+    drawn = json.loads(path.read_text())
+    for name in ("shots", "seed"):
+        for value in (None, 1.5, "1", True, []):
+            path.write_text(json.dumps({**drawn, name: value}))
+            with pytest.raises(ConfigurationError, match="is not a list of few-shot images"):
+                FewShotList.from_json(path)
+    path.write_text(json.dumps({**drawn, "extra": 1}))
     with pytest.raises(ConfigurationError, match="is not a list of few-shot images"):
         FewShotList.from_json(path)
     with pytest.raises(ConfigurationError, match="shots is 0"):

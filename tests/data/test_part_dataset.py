@@ -1,6 +1,7 @@
 """Records and samples equal what the original's loaders and data mapper give."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -172,3 +173,15 @@ def test_missing_columns_are_named(pascal):
     splits = datasets.DatasetDict({split: rows.remove_columns("part_map") for split, rows in pascal.splits.items()})
     with pytest.raises(DatasetError, match="part_map"):
         PartDataset(PASCAL_PART_116, splits)
+
+
+@pytest.mark.parametrize("damage", ["cut", "card", "header"])
+def test_a_damaged_dataset_is_one_sentence(damage, pascal_folder, tmp_path):
+    folder = shutil.copytree(pascal_folder, tmp_path / "damaged")
+    shard = next((folder / "data").glob("validation-*"))
+    if damage == "cut":
+        shard.write_bytes(shard.read_bytes()[:1000])
+    else:
+        (folder / "README.md").write_bytes(b"\xff" if damage == "card" else b"---\na: [\n---\n")
+    with pytest.raises(DatasetError, match=f"{folder} cannot be read: .*`ovparts check` says what is wrong"):
+        PartDataset.load(folder, cache_dir=tmp_path / "cache")

@@ -184,7 +184,15 @@ def test_other_images_are_refused(options):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"samples": 0}, "samples is 0"), ({"confidence": 95}, "confidence is 95"), ({"metrics": "x"}, "Unknown metrics")],
+    [
+        ({"samples": 0}, "samples is 0"),
+        ({"samples": 1.5}, "samples holds"),
+        ({"seed": -1}, "seed is -1"),
+        ({"confidence": "x"}, "confidence is x"),
+        ({"confidence": 95}, "confidence is 95"),
+        ({"metrics": "x"}, "Unknown metrics"),
+        ({"metrics": []}, "Unknown metrics"),
+    ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ConfigurationError, match=message):
@@ -227,7 +235,7 @@ def test_result_folders_are_compared(tmp_path):
         ({"task": "few_shot"}, "differ in their task: 'zero_shot' and 'few_shot'"),
         ({"flavour": "strict"}, "differ in their flavour"),
         ({"classes": describe_classes(TAXONOMY, [])}, "differ in their classes"),
-        ({"dataset": {"fingerprint": "cd"}}, "different data: 'ab12' and 'cd'"),
+        ({"dataset": {"name": "small", "fingerprint": "cd"}}, "different data: 'ab12' and 'cd'"),
     ],
 )
 def test_unlike_results_are_refused(tmp_path, changes, message):

@@ -88,9 +88,15 @@ def test_result_says_what_was_done(model, processor, dataset, tmp_path):
     assert BenchmarkResult.from_json(tmp_path / "result.json").metrics["IoU"].keys() == result.metrics["IoU"].keys()
 
 
-def test_refuses_what_it_cannot_evaluate(model, processor, dataset):
-    with pytest.raises(ConfigurationError, match="no labelled object"):
+def test_refuses_what_it_cannot_evaluate(model, processor, dataset, monkeypatch):
+    with pytest.raises(ConfigurationError, match="max_images is 0; it must be at least 1"):
         evaluate_model(model, processor, dataset, max_images=0)
+    for options in ({"compat": "none"}, {"compat": True}, {"workers": -1}, {"workers": "1"}, {"metrics": []}):
+        with pytest.raises(ConfigurationError, match=next(iter(options))):
+            evaluate_model(model, processor, dataset, **options)
+    monkeypatch.setattr(dataset, "evaluation_records", lambda task: [])
+    with pytest.raises(ConfigurationError, match="no labelled object"):
+        evaluate_model(model, processor, dataset)
 
 
 def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, tmp_path):

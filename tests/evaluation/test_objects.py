@@ -131,7 +131,7 @@ def test_folder_of_object_maps(model, processor, pascal, tmp_path):
     assert isinstance(source, FolderObjects)
     result = evaluate(model, processor, pascal, source)
     np.testing.assert_equal(result.metrics, evaluate(model, processor, pascal, given).metrics)
-    assert result.config["objects"] == str(tmp_path)
+    assert result.config["objects"] == tmp_path.name
 
 
 def test_column_of_object_maps(model, processor, pascal):

@@ -3,13 +3,15 @@
 import json
 import logging
 import shutil
+from functools import partial
 
 import pytest
+from huggingface_hub import try_to_load_from_cache
 
 from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.evaluator import evaluate_model
-from ovparts_hf.evaluation.provenance import objection, public_name, weights_fingerprint
+from ovparts_hf.evaluation.provenance import describe_model, objection, public_name, weights_fingerprint
 from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.models.loading import TOY_FOLDER, load_model
 from ovparts_hf.reporting.cards import folder_card
@@ -30,6 +32,9 @@ def training(task):
         ("zero_shot", PASCAL_PART_116, "few_shot", "without the labels of all parts.*--task zero_shot"),
         ("zero_shot", PASCAL_PART_116, "supervised", "without the labels of all parts.*--task zero_shot"),
         ("zero_shot", ADE20K_PART_234, "zero_shot", "trained on pascal-part-116.*--task cross_dataset"),
+        ("few_shot", PASCAL_PART_116, "supervised", "on other images than supervised takes.*--task few_shot"),
+        ("supervised", PASCAL_PART_116, "few_shot", "on other images than few_shot takes.*--task supervised"),
+        ("cross_dataset", PASCAL_PART_116, "few_shot", "without the labels of all parts.*--task zero_shot"),
         ("few_shot", ADE20K_PART_234, "few_shot", "--task cross_dataset"),
     ],
 )
@@ -48,7 +53,20 @@ def test_tasks_that_fit():
 
 def test_a_model_that_started_from_one_that_saw_all():
     trained_on = {**training("few_shot"), "task": "zero_shot"}
-    assert "--task supervised" in objection(trained_on, PASCAL_PART_116, get_task("zero_shot"))
+    for task in ("zero_shot", "few_shot"):
+        assert "--task supervised" in objection(trained_on, PASCAL_PART_116, get_task(task))
+    assert objection(trained_on, PASCAL_PART_116, get_task("supervised")) is None
+    assert objection({**trained_on, "task": "another"}, PASCAL_PART_116, get_task("supervised")) is None
+
+
+@pytest.mark.parametrize("trained_on", [{}, {"task": 1}, {"task": "a", "dataset": "b", "seen_classes": 3}])
+def test_what_training_never_writes(trained_on, tmp_path):
+    model, _ = load_model("toy-trained")
+    model.config.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "trained_on": trained_on}))
+    with pytest.raises(ConfigurationError, match="trained_on must name task and dataset"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +77,8 @@ def test_a_model_that_started_from_one_that_saw_all():
         ("/home/me/mine", "mine"),
         ("models/mine", "models/mine"),
         ("owner/name", "owner/name"),
+        ("../../home/me/mine", "mine"),
+        ("~/runs/mine/best", "mine/best"),
     ],
 )
 def test_names_say_no_path_of_the_machine(name, public):
@@ -127,3 +147,17 @@ def test_a_card_takes_results_of_its_model_only(toy_folder, pascal, tmp_path):
     model.save_pretrained(other)
     with pytest.raises(ConfigurationError, match="The result is of 'mine' with weights sha256"):
         folder_card(other, [result])
+
+
+def test_a_result_of_a_model_on_the_hub_says_which_weights(toy_folder, tmp_path, monkeypatch):
+    in_cache = partial(try_to_load_from_cache, cache_dir=tmp_path)
+    monkeypatch.setattr("ovparts_hf.evaluation.provenance.try_to_load_from_cache", in_cache)
+    revision = "0" * 40
+    shutil.copytree(toy_folder, tmp_path / "models--me--mine" / "snapshots" / revision)
+    model, _ = load_model(toy_folder)
+    model.config.name_or_path, model.config._commit_hash = "me/mine", revision
+    about = describe_model(model)
+    assert (about["name"], about["revision"]) == ("me/mine", revision)
+    assert about["fingerprint"] == weights_fingerprint(toy_folder)
+    model.config._commit_hash = "1" * 40  # no longer in the cache
+    assert describe_model(model)["fingerprint"] is None

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import (
     DetrConfig,
     MaskFormerConfig,
@@ -14,7 +15,7 @@ from transformers import (
     SwinConfig,
 )
 
-from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.errors import CheckpointError, ConfigurationError
 from ovparts_hf.inference.objects import PretrainedObjectSegmenter
 from ovparts_hf.taxonomy.vocabulary import Vocabulary
 
@@ -42,6 +43,22 @@ def save_universal(folder, labels):
     )
     MaskFormerForInstanceSegmentation(config).save_pretrained(folder)
     MaskFormerImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("save", [save_semantic, save_universal])
+@pytest.mark.parametrize("damage", ["missing", "not finite"])
+def test_weights_that_are_missing_or_no_numbers_are_refused(damage, save, tmp_path):
+    save(tmp_path, {0: "sky", 1: "dog"})
+    assert PretrainedObjectSegmenter.load(str(tmp_path)).labels == ["sky", "dog"]
+    tensors = load_file(tmp_path / "model.safetensors")
+    key = next(name for name in reversed(tensors) if "weight" in name)
+    if damage == "missing":
+        del tensors[key]
+    else:
+        tensors[key].view(-1)[0] = float("nan")
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match=rf"\(1 problems\)[^\n]*\n  {damage} .*weight$"):
+        PretrainedObjectSegmenter.load(str(tmp_path))
 
 
 def segment(label, columns, score=None, size=(3, 4)):
@@ -80,6 +97,6 @@ def test_an_error_without_message_is_named(monkeypatch) -> None:
     def fail(*_args, **_options):
         raise OSError
 
-    monkeypatch.setattr("transformers.pipeline", fail)
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", fail)
     with pytest.raises(ConfigurationError, match="nowhere.*OSError"):
         PretrainedObjectSegmenter.load("nowhere")

@@ -352,6 +352,13 @@ def test_thresholds_and_top_k(segmenter, image):
     assert np.unique(best.label_map).tolist() == [int(everything.scores.argmax())]
 
 
+def test_inside_a_mask_is_what_is_above_0(segmenter, image):
+    mask = np.zeros((120, 160))
+    mask[20:90, 30:140] = np.linspace(0.1, 0.9, 110)
+    graded, plain = (segmenter(image, BENCH, object_masks=each) for each in (mask, mask > 0))
+    assert (graded.label_map == plain.label_map).all() and (graded.label_map >= 0).sum() == 70 * 110
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -364,7 +371,15 @@ def test_thresholds_and_top_k(segmenter, image):
         ({"boxes": (5, 0, 5, 9)}, "is empty or leaves the image, which is 160 wide and 120 high"),
         ({"boxes": (0, 0, 162, 9)}, "is empty or leaves the image"),
         ({"boxes": (160, 0, 161, 9)}, "is empty or leaves the image"),
-        ({"object_masks": np.linspace(0, 1, 19200).reshape(120, 160)}, "holds scores from .* Threshold them first"),
+        ({"threshold": "0.5"}, "threshold is '0.5'; it must lie between 0 and 1"),
+        ({"threshold": True}, "threshold is True; it must lie between 0 and 1"),
+        ({"background": "no"}, "background is 'no'; give True, False or None"),
+        (
+            {"object_masks": np.linspace(-1, 1, 19200).reshape(120, 160)},
+            "holds values from -1.0 to 1.0; give 0 outside",
+        ),
+        ({"object_masks": [[1], [1, 2]]}, "The mask of 'bench' is not an array"),
+        ({"boxes": (0, 0, 1e300, 9)}, "is empty or leaves the image"),
         ({"top_k": 1.5}, r"top_k holds \[1.5\]; give integers"),
         ({"boxes": (0, 0, float("nan"), 9)}, "give .left, top, right, bottom."),
         ({"boxes": {"bench": ["left"]}}, "give .left, top, right, bottom."),

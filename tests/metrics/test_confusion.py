@@ -72,3 +72,38 @@ def test_other_files_are_refused(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ConfigurationError, match=f"{name} cannot be read.*evaluate again"):
             ImageCounts.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"counts": lambda counts: -counts},
+        {"counts": lambda counts: counts.astype(float)},
+        {"counts": lambda counts: counts[1:]},
+        {"pairs": lambda pairs: pairs + 16},
+        {"pairs": lambda pairs: pairs - 16},
+        {"lengths": lambda lengths: lengths + 1},
+        {"lengths": lambda lengths: lengths[1:]},
+        {"lengths": lambda lengths: np.array([2**62, 2**62, 2**62, 2**62 + lengths.sum()])},
+        {"num_classes": lambda number: -number},
+        {"image_ids": lambda names: names[None]},
+    ],
+    ids=lambda change: "".join(change),
+)
+def test_counts_in_a_file_are_checked(change, tmp_path):
+    path = tmp_path / "image_counts.npz"
+    counted(4)[1].save(path)
+    data = dict(np.load(path))
+    np.savez(path, **data)
+    assert len(ImageCounts.load(path)) == 4
+    np.savez(path, **{**data, **{name: function(data[name]) for name, function in change.items()}})
+    with pytest.raises(ConfigurationError, match="cannot be read as the counts"):
+        ImageCounts.load(path)
+
+
+def test_a_total_beyond_64_bits_is_refused():
+    images = ImageCounts(1)
+    for name in "abc":
+        images.add(name, np.full((2, 2), 2**60, dtype=np.int64))
+    with pytest.raises(ConfigurationError, match="more than can be counted"):
+        images.total()

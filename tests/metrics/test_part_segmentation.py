@@ -316,8 +316,11 @@ GOOD = np.zeros((2, 2), dtype=int)
         ((GOOD.astype(float), GOOD), r"prediction is of dtype float64.*argmax"),
         ((torch.zeros(2, 2, dtype=torch.bfloat16), GOOD), r"prediction is of dtype torch.bfloat16"),
         ((GOOD, GOOD.astype(bool)), r"reference is of dtype bool"),
-        ((GOOD, GOOD, [[0.1, 0.9], [0, 1]]), r"object mask holds scores from 0.1 to 1.*Threshold"),
-        ((GOOD, GOOD, [[np.nan, 1], [0, 1]]), r"object mask holds scores"),
+        (([[1], [1, 2]], GOOD), "prediction is not an array"),
+        ((GOOD, GOOD, [[1], [1, 2]]), "object mask is not an array"),
+        ((GOOD, GOOD, -GOOD.astype(float) - 1), "object mask holds values from"),
+        ((GOOD, GOOD, [[-0.1, 0.9], [0, 1]]), r"object mask holds values from -0.1 to 1.*Threshold"),
+        ((GOOD, GOOD, [[np.nan, 1], [0, 1]]), r"object mask holds values"),
         ((GOOD, GOOD, [["a", "b"], ["c", "d"]]), r"object mask is of dtype"),
         ((np.zeros((2, 3), int), np.zeros((3, 2), int)), r"reference of shape \(3, 2\) is transposed"),
         (

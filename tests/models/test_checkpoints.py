@@ -72,3 +72,14 @@ def test_integers_are_no_backbone(tmp_path):
     torch.save({"stem.conv1.weight": torch.ones(8, 3, 7, 7, dtype=torch.long)}, tmp_path / "backbone.pth")
     with pytest.raises(CheckpointError, match="does not fit the backbone"):
         load_backbone(model, tmp_path / "backbone.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"<!DOCTYPE html><html>", "it is a web page"), (b"\x80\x02cos\nsystem\n.", "it is damaged, or holds more")],
+)
+def test_no_error_advises_to_run_what_a_file_holds(content, reason, tmp_path):
+    (tmp_path / "model.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"cannot be read as tensors only: {reason}") as error:
+        read_checkpoint(tmp_path / "model.pth")
+    assert "weights_only" not in str(error.value)

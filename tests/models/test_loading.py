@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pytest
 import torch
 from PIL import Image
@@ -5,6 +8,7 @@ from safetensors.torch import save_file
 from torch.testing import assert_close
 from transformers import (
     AutoConfig,
+    AutoModel,
     BertConfig,
     CLIPConfig,
     CLIPModel,
@@ -20,7 +24,7 @@ from ovparts_hf.models import loading
 from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
 from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
 from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
-from ovparts_hf.models.loading import ModelSource, load_config, load_model
+from ovparts_hf.models.loading import TOY_FOLDER, ModelSource, load_config, load_model
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
 from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
 from ovparts_hf.models.maskformer.modules import pad_to_multiple
@@ -74,8 +78,9 @@ def test_half_precision_files_load_in_single_precision(tmp_path):
 
 
 def test_refusals(stock, tmp_path_factory):
-    with pytest.raises(ConfigurationError, match="No model configuration at 'nowhere'"):
-        load_config("nowhere")
+    for name in ("nowhere", "x" * 5000):
+        with pytest.raises(ConfigurationError, match=f"No model configuration at '{name}'"):
+            load_config(name)
     with pytest.raises(ConfigurationError, match="CLIPSegPartConfig has no field 'colour'"):
         load_config(stock, colour="red")
     other = tmp_path_factory.mktemp("bert")
@@ -242,3 +247,26 @@ def test_a_configuration_is_read_once(name, monkeypatch):
     assert len(calls) == 1
     PartSegmenter.from_pretrained(name, device="cpu")
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("reduce_dim", "wide"), ("segmentation_loss", "none"), ("vision_config", 3)]
+)
+def test_a_configuration_of_other_types_is_one_sentence(field, value, tmp_path):
+    folder = shutil.copytree(TOY_FOLDER / "trained", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, field: value}))
+    for load in (load_model, AutoConfig.from_pretrained, AutoModel.from_pretrained):
+        with pytest.raises(
+            ConfigurationError, match=f"The ovparts_clipseg configuration at '{folder}' is wrong: .*"
+        ) as e:
+            load(folder)
+        assert field in str(e.value) and "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "processor_config.json", "tokenizer_config.json"])
+def test_a_byte_order_mark_is_named(name, tmp_path):
+    folder = shutil.copytree(TOY_FOLDER / "trained", tmp_path / "model")
+    (folder / name).write_text("\ufeff" + (folder / name).read_text())
+    with pytest.raises(ConfigurationError, match=f"{name} begins with a byte order mark: save it as UTF-8 without one"):
+        load_model(folder)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, CLIPModel, ResNetConfig, ResNetModel
 
-from ovparts_hf import PartSegmenter
+from ovparts_hf import CLIPSegForPartSegmentation, PartSegmenter
 from ovparts_hf.errors import CheckpointError
 from ovparts_hf.models.auto import FAMILIES, model_class
 from ovparts_hf.models.loading import TOY_FOLDER, ModelSource, load_model
@@ -132,6 +132,17 @@ def test_damaged_prompts_are_refused(tmp_path):
     save_file(tensors | {"fuse_weight": torch.tensor(torch.nan)}, tmp_path / WEIGHTS)
     with pytest.raises(CheckpointError, match="not finite fuse_weight"):
         LearnedPrompts.from_pretrained(tmp_path)
+
+
+def test_an_index_on_the_hub_names_files_of_its_folder(tmp_path):
+    repository = tmp_path / "models--me--mine"
+    shutil.copytree(TOY_FOLDER / "trained", repository / "snapshots" / "main")
+    load = CLIPSegForPartSegmentation.from_pretrained
+    assert load("me/mine", cache_dir=tmp_path, local_files_only=True, revision="main").vocabulary
+    index = repository / "snapshots" / "main" / f"{WEIGHTS}.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {"a": "../../../secret.safetensors"}}))
+    with pytest.raises(CheckpointError, match="may only name files in the same folder"):
+        load("me/mine", cache_dir=tmp_path, local_files_only=True, revision="main")
 
 
 @pytest.mark.parametrize("file", ["../other.safetensors", "/tmp/other.safetensors", "a/b", "..", 3, "gone.safetensors"])

@@ -56,7 +56,16 @@ def test_loads_the_folder_of_a_stock_model(processor, tmp_path):
     assert torch.equal(loaded(images=INPUTS["eval.image_u8"])["pixel_values"], INPUTS["eval.pixel_values"])
 
 
-@pytest.mark.parametrize("classes", ["dog's ear", [], ["dog's ear", " "], [3]])
+@pytest.mark.parametrize("apostrophe", "\u2018\u2019\u02bc\u2032")
+@pytest.mark.parametrize("possessive", [False, True])
+def test_typographic_apostrophes_are_read_as_the_plain_one(processor, apostrophe, possessive, monkeypatch):
+    monkeypatch.setattr(processor, "possessive", possessive)
+    typed, plain = (processor(classes=[f"dog{each}s ear", "cat"]) for each in (apostrophe, "'"))
+    assert typed.keys() == plain.keys() == {"input_ids", "attention_mask"}
+    assert all(torch.equal(typed[key], plain[key]) for key in plain)
+
+
+@pytest.mark.parametrize("classes", ["dog's ear", [], ["dog's ear", " "], [3], ["\ud800"]])
 def test_refuses_what_are_no_class_names(processor, classes):
     with pytest.raises(OVPartsError, match="list of at least one non-empty string"):
         processor(classes=classes)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ovparts_hf.errors import TaxonomyError
 from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116, TAXONOMIES, PartTaxonomy, split_part_class
+from ovparts_hf.taxonomy.vocabulary import read_parts
 
 from ..footprint import packages_loaded
 
@@ -145,6 +146,7 @@ def test_json_round_trip(tmp_path_factory, words):
         ({"part_classes": ["cow's ear"]}, "unknown object 'cow'"),
         ({"part_classes": ["ear"]}, "is not a part class"),
         ({"part_classes": "cat's ear"}, "must be a list of strings"),
+        ({"name": 3}, "name must be a list of strings"),
         ({"part_classes": ["cat's ear", 3]}, "holds 3"),
         ({"seen_objects": ["cow"]}, r"Seen objects \['cow'\]"),
         ({"ignore_index": 2}, "must lie above the largest class id 2"),
@@ -189,3 +191,11 @@ def test_the_benchmark_s_substring_rule_matters_for_eight_objects():
     chair = ADE20K_PART_234.object_classes.index("chair")
     names = {ADE20K_PART_234.part_classes[i].split("'s")[0] for i in ADE20K_PART_234.parts_named_after(chair)}
     assert names == {"chair", "armchair", "swivel chair"}
+
+
+def test_a_file_that_names_an_object_twice_is_refused(tmp_path):
+    path = tmp_path / "parts.json"
+    path.write_text('{"dog": ["head"], "cat": ["ear"], "dog": ["tail"]}')
+    for read in (PartTaxonomy.from_json, read_parts):
+        with pytest.raises(TaxonomyError, match="'dog' occurs twice"):
+            read(path)

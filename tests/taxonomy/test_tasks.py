@@ -32,5 +32,7 @@ def test_settings():
 def test_unknown_names():
     with pytest.raises(ConfigurationError, match="'zeroshot'; choose one of"):
         get_task("zeroshot")
+    with pytest.raises(ConfigurationError, match="; choose one of"):
+        get_task(["zero_shot"])
     with pytest.raises(ConfigurationError, match="'oracle'; choose one of"):
         get_setting("oracle")

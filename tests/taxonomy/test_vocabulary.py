@@ -81,6 +81,8 @@ def test_free_text_belongs_to_no_object():
         (7, "Name parts as"),
         (["dog's head", ""], "non-empty string; '' is not"),
         (["dog's head", 3], "non-empty string; 3 is not"),
+        (["dog's \ud800"], "non-empty string"),
+        ({"dog": ["\ud800"]}, "must be a list of strings"),
         (["dog's head", "dog's head "], "named twice"),
         (["dog's head", "Dog's  head"], '"dog\'s head" is named twice, also as'),
         (["caf\u00e9", "cafe\u0301"], "is named twice, also as"),

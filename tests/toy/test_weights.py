@@ -8,7 +8,9 @@ import torch
 from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
 from ovparts_hf import CLIPSegForPartSegmentation, PartSegmenter
+from ovparts_hf.evaluation.provenance import objection
 from ovparts_hf.models.configuration_utils import SHIM
+from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.toy.world import TOY_WORLD, draw
 
 TOY = resources.files("ovparts_hf") / "toy"
@@ -65,6 +67,14 @@ def test_the_models_expect_the_tokenizer(model):
 @pytest.fixture(scope="module")
 def trained():
     return PartSegmenter.from_pretrained("toy-trained", device="cpu")
+
+
+def test_the_trained_model_says_what_it_was_trained_on(trained):
+    seen = list(TOY_WORLD.seen().part_classes)
+    about = {"task": "zero_shot", "dataset": TOY_WORLD.name, "seen_classes": seen}
+    assert trained.model.config.trained_on == about
+    assert objection(about, TOY_WORLD, get_task("zero_shot")) is None
+    assert "--task zero_shot" in objection(about, TOY_WORLD, get_task("few_shot"))
 
 
 def test_the_trained_model_is_small_complete_and_built_on_the_same_clip(trained):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import subprocess
 import sys
@@ -105,6 +106,9 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
         ({"flip": 1.5}, "flip is 1.5"),
         ({"classes_per_image": 0}, "classes_per_image"),
         ({"resume": True, "overwrite": True}, "exclude each other"),
+        ({"lr_multipliers": {"text": -1}}, "The factor of 'text' in lr_multipliers is -1.0"),
+        ({"lr_multipliers": {"text": math.inf}}, "The factor of 'text' in lr_multipliers is inf"),
+        ({"seed": 2**32}, "seed is 4294967296; it must be at most 4294967295"),
     ],
 )
 def test_bad_values_are_named(changes: dict[str, Any], message: str) -> None:

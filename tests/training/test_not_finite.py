@@ -6,11 +6,15 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from torch import nn
 
+from ovparts_hf.data.augmentation import Sample
+from ovparts_hf.data.records import Record
+from ovparts_hf.data.training_set import EpochIndex
 from ovparts_hf.errors import OVPartsError
 from ovparts_hf.training import loop, train
 
@@ -58,6 +62,27 @@ def test_the_examples_of_the_step_are_named(tmp_path: Path) -> None:
     with pytest.raises(OVPartsError) as stopped:
         train(arguments(tmp_path / "run", micro_batch_size=4), given)
     assert f"Its examples: {', '.join(names[4:8])}." in str(stopped.value)
+
+
+def test_of_a_crop_drawn_anew_the_record_that_is_shown_is_named(tmp_path: Path) -> None:
+    given, shown = tiny_setup(), []
+    names = {given.dataset.read(Record("train", row)).image_id for row in range(10)}
+    training_set = given.training_set(arguments(tmp_path))
+    transform = training_set.transform
+
+    def without_labels_first(sample: Sample, generator: np.random.Generator) -> Sample:
+        """Every first crop is without labels."""
+        shown.append(sample)
+        sample = transform(sample, generator)
+        blank = np.full_like(sample.part_map, training_set.dataset.taxonomy.ignore_index)
+        return sample._replace(part_map=blank) if len(shown) % 2 else sample
+
+    training_set.transform = without_labels_first
+    index = EpochIndex(0, 3)
+    drawn = training_set.drawn_record(index)
+    assert len(shown) == 2 and len(names) == 10
+    assert np.array_equal(np.asarray(training_set.dataset.read(drawn).image), np.asarray(shown[1].image))
+    assert training_set[index]["labels"].ne(training_set.target.ignore_index).any()
 
 
 @pytest.mark.parametrize("where", ["weights", "optimizer"])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
+from ovparts_hf.cli import main
 from ovparts_hf.data.augmentation import ColorJitter, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels
 from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.data.part_dataset import PartDataset
@@ -16,6 +17,7 @@ from ovparts_hf.data.training_set import EpochIndex
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.evaluation import evaluator
 from ovparts_hf.models.loading import load_model
+from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.setup import TrainingSetup, build_transform
 
@@ -176,6 +178,24 @@ def test_refusals_leave_nothing_behind(pretrained: Path, pascal_folder: Path, tm
     with pytest.raises(DatasetError, match="nowhere"):
         train(arguments(tmp_path / "nowhere", pretrained, output))
     assert not output.exists()
+
+
+def test_a_trained_model_says_what_it_was_trained_on(
+    pretrained: Path, pascal_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    first = train(arguments(pascal_folder, pretrained, tmp_path / "first", steps=1)) / "last"
+    seen = list(PASCAL_PART_116.seen().part_classes)
+    about = {"task": "zero_shot", "dataset": PASCAL_PART_116.name, "seen_classes": seen}
+    assert load_model(first)[0].config.trained_on == about
+    for task, fault in (("few_shot", "without the labels of all parts"), ("supervised", "without the labels of all")):
+        assert main(["evaluate", str(first), str(pascal_folder), "--task", task, "--device", "cpu"]) == 1
+        error = capsys.readouterr().err
+        assert fault in error and "--task zero_shot" in error
+    second = train(arguments(pascal_folder, first, tmp_path / "second", steps=1, task="few_shot")) / "last"
+    about = load_model(second)[0].config.trained_on
+    assert about["task"] == "few_shot" and set(about["seen_classes"]) == set(PASCAL_PART_116.part_classes)
+    assert main(["evaluate", str(second), str(pascal_folder), "--device", "cpu"]) == 1
+    assert "--task few_shot" in capsys.readouterr().err
 
 
 def test_trains_on_a_drawn_few_shot_list(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:

@@ -56,12 +56,22 @@ def test_positive_numbers():
             check_positive(max_images=number)
 
 
-@pytest.mark.parametrize("mask", [[[0, 1]], [[False, True]], [[0.0, 0.3]], [[0, 255]], torch.tensor([[0.0, 1.0]])])
+@pytest.mark.parametrize(
+    "mask", [[[0, 1]], [[False, True]], [[0.0, 0.3]], [[0, 255]], [[0, np.inf]], torch.tensor([[0.0, 1.0]])]
+)
 def test_masks(mask):
     np.testing.assert_array_equal(binary_mask("mask", mask), [[False, True]])
 
 
-@pytest.mark.parametrize("mask", [[[0.1, 0.9]], [[0, np.nan]], [[0, np.inf]], [[0, -1.0]], [["a"]], [[1j]]])
-def test_scores_are_no_mask(mask):
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.uint8, np.int64, torch.bfloat16])
+def test_any_value_above_0_is_inside(dtype):
+    values = [[0, 1], [2, 7]]
+    mask = torch.tensor(values, dtype=dtype) / 8 if dtype is torch.bfloat16 else np.array(values, dtype)
+    np.testing.assert_array_equal(binary_mask("mask", mask), [[False, True], [True, True]])
+    assert binary_mask("mask", []).shape == (0,)
+
+
+@pytest.mark.parametrize("mask", [[[0, np.nan]], [[0, -1.0]], [[0, -1]], [[0.3, -np.inf]], [["a"]], [[1j]]])
+def test_what_is_no_mask(mask):
     with pytest.raises(ConfigurationError, match="The mask"):
         binary_mask("mask", mask)

@@ -55,6 +55,14 @@ def test_no_redirect_into_a_private_network(target, server):
     assert "secret" not in str(caught.value).partition("redirects")[2]
 
 
+def test_a_name_that_leads_elsewhere_when_it_is_connected_to(server, monkeypatch):
+    """As by a name server that gives an address of the internet first, and then one of the private network."""
+    monkeypatch.setattr(module, "_is_private", lambda host, port: False)
+    with pytest.raises(ImageError, match="redirects into a private network, to 127.0.0.1"):
+        download(f"http://{server.address}/to/http://{server.address}/image", **LIMITS)
+    assert [path for path, _ in server.seen] == [f"/to/http://{server.address}/image"]
+
+
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://ftp.example.org/a", "data:text/plain,a"])
 def test_no_redirect_to_another_scheme(target, server):
     with pytest.raises(ImageError, match="cannot be downloaded .*redirect"):
@@ -62,7 +70,7 @@ def test_no_redirect_to_another_scheme(target, server):
 
 
 def test_redirects_on_the_open_internet_are_followed_without_the_password(server, monkeypatch):
-    monkeypatch.setattr(module, "_is_private", lambda host, port: False)
+    monkeypatch.setattr(module, "_is_global", lambda host: True)
     url = f"http://me:secret@{server.address}/to/http://you:other@{server.address}/image"
     assert download(url, **LIMITS) == b"data"
     basic = "Basic " + base64.b64encode(b"me:secret").decode()

@@ -136,7 +136,9 @@ def test_json_is_read_with_or_without_a_byte_order_mark(encoding, tmp_path):
         (None, "cannot be read: No such file"),
         (b"", "is not valid JSON: Expecting value"),
         (b'{"a": 1', "is not valid JSON: Expecting ',' delimiter"),
-        (b"\xff\xfe\xfa", "is not valid JSON: 'utf-8' codec"),
+        (b"\xfa\xfe\xfa", "is not valid JSON: 'utf-8' codec"),
+        (b"\xff\xfe\xfa", "is not valid JSON: it is text in UTF-16: save it as UTF-8"),
+        (b"\xfe\xff\x00{", "is not valid JSON: it is text in UTF-16: save it as UTF-8"),
         (b"[" * 100_000, "is not valid JSON: .*recursion"),
     ],
 )

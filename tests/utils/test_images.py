@@ -356,7 +356,15 @@ class TestDatasetFiles:
 
 
 @pytest.mark.parametrize(
-    ("largest", "said"), [(255, None), (1023, "10 bits.*array << 6"), (4095, "12 bits"), (65535, None)]
+    ("largest", "said"),
+    [
+        (0, None),
+        (200, "8 bits, give uint8"),
+        (255, "8 bits"),
+        (1023, "10 bits.*array << 6"),
+        (4095, "12 bits"),
+        (65535, None),
+    ],
 )
 def test_16_bits_that_hold_fewer_are_said(largest, said, caplog):
     values = np.linspace(0, largest, 12).astype(np.uint16).reshape(3, 4)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ovparts_hf.errors import ConfigurationError
-from ovparts_hf.utils.locks import writer_lock
+from ovparts_hf.utils.locks import scratch_folder, writer_lock
 
 HOLD = """
 import multiprocessing, sys, time
@@ -100,6 +100,21 @@ def test_a_folder_made_for_the_lock_stays_only_if_used(tmp_path: Path, leave: Ca
     with writer_lock(tmp_path / "own" / ".lock", folder):
         pass
     assert (tmp_path / "own").exists()
+
+
+def test_a_temporary_folder_outlives_only_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, alive, others = (tmp_path / name for name in ("ovparts-test-left", "ovparts-test-alive", "ovparts-test-else"))
+    others.mkdir()
+    with other_process(left / ".lock") as process:
+        process.kill()
+        process.wait(60)
+        (left / "unpacked").touch()
+        with other_process(alive / ".lock"), scratch_folder("ovparts-test-") as folder:
+            assert {path.name for path in tmp_path.iterdir()} == {folder.name, alive.name, others.name}
+            with scratch_folder("ovparts-test-") as second:
+                assert second != folder and folder.exists()
+        assert not folder.exists()
 
 
 def test_only_one_of_many_gets_in(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from ...errors import DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
 from ...utils.files import resolve_path
 from ...utils.images import image_size
+from ...utils.locks import scratch_folder
 from ..consistency import contradiction
 from ..dataset_card import DATA_FOLDER, config_files, content_description, shard_paths, split_card
 from ..masks import LabelMap, check_labels, encode_segmentation
@@ -91,11 +91,11 @@ def check(
     if is_repository(path) or shard_paths(path):
         return _check_prepared(path, releases, num_proc, progress)
     result = CheckResult(str(path))
-    with tempfile.TemporaryDirectory(prefix="ovparts-check-") as scratch:
+    with scratch_folder("ovparts-check-") as scratch:
         try:
             if not path.exists():
                 raise DatasetError(f"{path} does not exist. Give a release, its folder or a prepared dataset.")
-            folder = unpacked(path, Path(scratch) / "source", progress)
+            folder = unpacked(path, scratch / "source", progress)
             result.dataset = _recognise(folder, path, releases)
             _check_release(releases[result.dataset], folder, result, num_proc, progress)
         except DatasetError as error:
@@ -158,7 +158,7 @@ def _check_prepared(
         taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
         result.dataset = taxonomy.name
         _check_card(folder, sizes, result)
-    except (OVPartsError, OSError) as error:
+    except (OVPartsError, OSError, UnicodeDecodeError) as error:
         result.problems.append(str(error))
         return result
     except (KeyError, TypeError):

@@ -99,8 +99,10 @@ def _write_repository(builder: RepositoryBuilder, out: Path, num_proc: int, over
     except OVPartsError:
         _remove(work)
         raise
-    except BaseException:
-        logger.warning("Interrupted. The same command continues from %s.", work)
+    except BaseException as error:
+        if any(work.glob("*.begun")):
+            what = "Interrupted" if isinstance(error, KeyboardInterrupt) else "Not complete"
+            logger.warning("%s. The same command continues from %s.", what, work)
         raise
     replace_folder(repository, out)
     _remove(work)

@@ -43,6 +43,7 @@ class CATSegImageProcessor(AutoMapped, SemanticLabelMaps, BaseImageProcessor):
 
     auto_classes = {"AutoImageProcessor": "CATSegImageProcessor"}
     scores = "probabilities"
+    has_sliding_window = True
     model_input_names = ("pixel_values", "pixel_mask", "backbone_pixel_values")
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -18,7 +17,7 @@ from ...evaluation.results import BenchmarkResult
 from ...models.auto import FAMILIES, config_class
 from ...taxonomy import TAXONOMIES, PartTaxonomy
 from ...training import TrainArguments
-from ...utils.files import atomic_write
+from ...utils.files import atomic_write, public_name, read_json, user_path
 from .benchmark import BENCHMARK_MODELS
 from .facts import FAMILY_FACTS, WEIGHTS, FamilyFacts, ModelFacts
 from .rendering import model_card, without_machine
@@ -33,7 +32,7 @@ def write_folder_card(
     folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None, overwrite: bool = False
 ) -> Path:
     """Writes `folder_card` to README.md in the folder; one that a person wrote is replaced only with `overwrite`."""
-    path = Path(folder) / CARD_FILE
+    path = user_path(folder) / CARD_FILE
     card = folder_card(folder, results, name)
     if path.exists() and not overwrite and path.read_bytes() not in _generated(folder, card, name):
         advice = "Move what you wrote elsewhere, or ask to overwrite it."
@@ -50,8 +49,8 @@ def _generated(folder: str | Path, card: str, name: str | None) -> list[bytes]:
 
 def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None) -> str:
     """The card of a model folder; the name, by default the folder's or the run's, may be that of a benchmark model."""
-    given = Path(folder)
-    folder = Path(folder).expanduser().resolve()
+    given = user_path(folder)
+    folder = given.resolve()
     config, family = _read_config(folder)
     recipe = folder.parent / _ARGUMENTS_FILE
     arguments = TrainArguments.from_recipe(recipe) if recipe.exists() else None
@@ -59,7 +58,8 @@ def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), nam
     _check_name(name)
     _check_results(folder, results)
     facts = BENCHMARK_MODELS.get(name.split("/")[-1]) if arguments is None else None
-    location = name if "/" in name else (f"models/{name}" if given.is_absolute() else given.as_posix())
+    shown = given.as_posix() if public_name(str(given)) == str(given) else f"models/{name}"
+    location = name if "/" in name else shown
     if facts is None:
         facts = _own_facts(name, location, family, config, arguments)
     elif facts.family != family:
@@ -75,9 +75,9 @@ def _read_config(folder: Path) -> tuple[dict[str, Any], str]:
     if (folder / _ARGUMENTS_FILE).exists() and not (folder / "config.json").exists():
         raise ConfigurationError(f"{folder} is a training run; give one of its models, {folder / 'last'}.")
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json", ConfigurationError)
         model_type = config["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ConfigurationError, KeyError, TypeError) as error:
         fault = "has no config.json that names a model type"
         raise ConfigurationError(f"{folder} {fault}; give the folder of a model.") from error
     if model_type not in families:
@@ -122,12 +122,13 @@ def _own_facts(
     if arguments is None:
         return facts
     tested = arguments.eval_data or arguments.data
+    shown = tested if public_name(tested) == tested else f"data/{public_name(tested)}"
     return replace(
         facts,
         origin="trained",
         task=arguments.task,
         trained_on=_taxonomy(arguments.data),
-        evaluations=((f"data/{Path(tested).name}" if Path(tested).is_absolute() else tested, arguments.task),),
+        evaluations=((shown, arguments.task),),
         starts_from=tuple(start for start in (arguments.model, arguments.backbone) if start in WEIGHTS),
         arguments=_chosen(arguments),
     )
@@ -135,7 +136,7 @@ def _own_facts(
 
 def _taxonomy(data: str) -> PartTaxonomy | None:
     """The vocabulary of a dataset that is still there, or of one that is named as those of this library are."""
-    path = Path(data) / "taxonomy.json"
+    path = user_path(data) / "taxonomy.json"
     return PartTaxonomy.from_json(path) if path.is_file() else TAXONOMIES.get(Path(data).name)
 
 

@@ -8,7 +8,6 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,9 +15,10 @@ from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 
 from ...errors import ConfigurationError
 from ...evaluation.results import COLUMNS, BenchmarkResult, markdown_table
+from ...evaluation.stored_result import map_leaves
 from ...models.auto import config_class
 from ...taxonomy import TAXONOMIES
-from ...utils.files import template_environment
+from ...utils.files import public_name, template_environment
 from ..paper import SETTINGS, published
 from .facts import DATASETS, ModelFacts, dataset_facts
 
@@ -86,9 +86,8 @@ def _render(metadata: CardData, templates: Sequence[str], **values: Any) -> str:
 
 
 def without_machine(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values without what only one machine knows: of absolute paths the last name."""
-    absolute = {key for key, value in values.items() if isinstance(value, str) and Path(value).is_absolute()}
-    return {key: Path(value).name if key in absolute else value for key, value in values.items()}
+    """The values, however deep, without what only one machine knows: its folders."""
+    return map_leaves(values, lambda value: public_name(value) if isinstance(value, str) else value)
 
 
 def _listed(weights: Sequence[str]) -> str:

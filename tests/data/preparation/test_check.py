@@ -201,6 +201,8 @@ class TestSpoiled:
         assert "README.md" in run(out).problems[0]
 
     def test_no_card_and_no_taxonomy(self, out):
+        (out / "README.md").write_bytes(b"\xff")
+        assert "codec can't decode" in run(out).problems[0]
         (out / "README.md").unlink()
         assert "README.md" in run(out).problems[0]
         (out / "taxonomy.json").write_text("{")

@@ -278,6 +278,10 @@ class TestStaleCaches:
         assert len(rows_of(prepare(pascal_root, out, overwrite=True), cache_dir=cache)["validation"]) == 5
 
 
+def raise_interrupt():
+    raise KeyboardInterrupt
+
+
 class TestRestart:
     @pytest.fixture(autouse=True)
     def small_shards(self, monkeypatch):
@@ -310,6 +314,24 @@ class TestRestart:
         assert len(list((out / "data").iterdir())) == 7
         same_rows(rows_of(out), rows_of(pascal_folder))
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    @pytest.mark.parametrize(
+        ("error", "begins"), [(KeyboardInterrupt, "Interrupted. The"), (OSError, "Not complete. The")]
+    )
+    def test_what_continues_is_said(self, error, begins, pascal_archive, tmp_path, monkeypatch, caplog):
+        def fail(*arguments, **options):
+            raise error
+
+        monkeypatch.setattr(repository, "write_shard", fail)
+        with pytest.raises(error):
+            prepare(pascal_archive, tmp_path / "out")
+        assert f"{begins} same command continues from {tmp_path / '.out.incomplete'}." in caplog.text
+
+    def test_where_nothing_was_begun_nothing_continues(self, pascal_archive, tmp_path, monkeypatch, caplog):
+        monkeypatch.setattr(PascalPart116, "fingerprint", lambda builder: raise_interrupt())
+        with pytest.raises(KeyboardInterrupt):
+            prepare(pascal_archive, tmp_path / "out")
+        assert "continues" not in caplog.text and list(tmp_path.iterdir()) == []
 
     def test_half_a_shard_is_not_trusted(self, pascal_archive, pascal_folder, tmp_path, monkeypatch):
         out = tmp_path / "out"

@@ -59,7 +59,7 @@ def push_and_send(hub, machine, folder, repo_id, number):
 def test_an_interrupted_push_leaves_the_main_revision_as_it_was(hub, machine, model_folder, repositories):
     code, error = push_and_send(hub, machine, repositories["me/terminated"], "me/terminated", signal.SIGINT)
     assert code == 130
-    assert error.splitlines()[-1].startswith("Interrupted; me/terminated is as it was.")
+    assert error.splitlines()[-1].startswith("Interrupted; me/terminated has all of this push or nothing of it.")
     code, _ = push_and_send(hub, machine, repositories["me/killed"], "me/killed", signal.SIGKILL)
     assert code == -signal.SIGKILL
 
