@@ -13,6 +13,7 @@ from transformers import BatchEncoding, BatchFeature, ProcessorMixin
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from ..errors import ImageError, OVPartsError
+from ..utils.files import brief
 from ..utils.images import MAX_PIXELS, load_image
 from .configuration_utils import AutoMapped
 from .limits import check_image_settings
@@ -95,6 +96,8 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
             image_processor = PartSegmentationImageProcessor.from_dict(settings)
         if scores not in SCORES:
             raise OVPartsError(f"scores is {scores!r}; choose one of {list(SCORES)}.")
+        if templates is not None and not _are_templates(templates):
+            raise OVPartsError(f"templates is {brief(templates)}; give a list of sentences with '{{}}' for the name.")
         self.templates = None if templates is None else list(templates)
         self.prompt_lengths = None if prompt_lengths is None else list(prompt_lengths)
         self.possessive = possessive
@@ -162,6 +165,15 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
                 {key: [rows[i : i + count] for i in range(0, len(rows), count)] for key, rows in tokens.items()}
             )
         return dict(tokens.convert_to_tensors(return_tensors))
+
+
+def _are_templates(templates: Any) -> bool:
+    """Whether these are sentences with a place for a name."""
+    return (
+        isinstance(templates, list | tuple)
+        and len(templates) > 0
+        and all(isinstance(template, str) and "{}" in template for template in templates)
+    )
 
 
 class ClosedVocabularyProcessor(AutoMapped, LabelMaps, ProcessorMixin):
