@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import struct
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 from ovparts_hf import PartSegmenter
@@ -25,20 +21,21 @@ from ovparts_hf.training.manifest import write_manifest
 
 from ..models.clipseg.goldens import FACTS, TINY, golden_processor
 from ..training.tiny import arguments, tiny_setup, weights
+from .model_damage import (
+    MARK,
+    Evil,
+    add_code,
+    add_evil,
+    damage_file,
+    damage_header,
+    damage_index,
+    damage_json,
+    damage_keys,
+    damage_tensor,
+    damage_tensors,
+)
 from .mutations import mutate_bytes, mutate_json
 from .runner import Case, Fault, call, files_in, run_command
-
-MARK = "code-ran"
-
-
-class Evil:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
-        return os.mkdir, (str(self.folder),)
 
 
 class CheckpointFuzzer:
@@ -73,8 +70,8 @@ class CheckpointFuzzer:
         family = case.random.choice(list(FAMILIES))
         case.notes.append(family)
         folder = shutil.copytree(self.models[family], case.folder / "model")
-        damage = {"file": _damage_file, "JSON": _damage_json, "tensors": _damage_tensors, "header": _damage_header}
-        case.choose({**damage, "index": _damage_index, "code": _add_code})(case, folder)
+        damage = {"file": damage_file, "JSON": damage_json, "tensors": damage_tensors, "header": damage_header}
+        case.choose({**damage, "index": damage_index, "code": add_code})(case, folder)
         loaded = call(load_model, folder)
         if loaded is not None:
             _compare(loaded[0], folder)
@@ -119,7 +116,7 @@ class CheckpointFuzzer:
     def _original(self, case: Case) -> bool:
         path, out = case.folder / "model_final.pth", case.folder / "out"
         tensors = TINY.tensors()
-        damage = {"bytes": self._flip, "tensor": _damage_tensor, "keys": _damage_keys, "evil": _add_evil}
+        damage = {"bytes": self._flip, "tensor": damage_tensor, "keys": damage_keys, "evil": add_evil}
         spoil = case.choose(damage)
         if spoil == self._flip:
             path.write_bytes(mutate_bytes(case.random, TINY.checkpoint.read_bytes()))
@@ -158,116 +155,3 @@ def _compare(model: torch.nn.Module, folder: Path) -> None:
             raise Fault(f"{key} is in no file")
         if key in stored and not torch.equal(value, stored[key].to(value.dtype)):
             raise Fault(f"{key} is not what its file holds")
-
-
-def _damage_file(case: Case, folder: Path) -> None:
-    path = case.random.choice(sorted(folder.iterdir()))
-    case.notes.append(path.name)
-    if case.random.random() < 0.2:
-        path.unlink()
-    else:
-        path.write_bytes(mutate_bytes(case.random, path.read_bytes()))
-
-
-def _damage_json(case: Case, folder: Path) -> None:
-    path = case.random.choice(sorted(folder.glob("*.json")) + 4 * [folder / "config.json"])
-    case.notes.append(path.name)
-    text = mutate_json(case.random, json.loads(path.read_text()))
-    path.write_text(text, encoding="utf-8", errors="surrogatepass")
-
-
-def _damage_tensors(case: Case, folder: Path) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    for _ in range(case.random.choice([1, 1, 3])):
-        case.choose({"tensor": _damage_tensor, "keys": _damage_keys})(case, tensors)
-    tensors = {key: value.to_dense().contiguous() for key, value in tensors.items() if isinstance(value, torch.Tensor)}
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-
-
-def _damage_tensor(case: Case, tensors: dict[str, Any]) -> None:
-    key, numbers = case.random.choice(list(tensors)), case.random
-    value, flat = tensors[key], tensors[key].flatten()
-    place = numbers.randrange(len(flat))
-    others = {
-        "NaN": lambda: _with(flat, place, float("nan")).view_as(value),
-        "infinite": lambda: _with(flat, place, float("inf")).view_as(value),
-        "other": lambda: _with(flat, place, 0.5).view_as(value),
-        "half": lambda: value.half(),
-        "double": lambda: value.double(),
-        "integers": lambda: value.long(),
-        "longer": lambda: torch.cat([flat, flat]),
-        "shorter": lambda: flat[:-1],
-        "flat": lambda: flat,
-        "transposed": lambda: value.T if value.dim() == 2 else value[None],
-        "empty": lambda: flat[:0],
-    }
-    tensors[key] = case.choose(others)().clone()
-    case.notes.append(key)
-
-
-def _with(flat: torch.Tensor, place: int, value: float) -> torch.Tensor:
-    flat = flat.clone() if flat.is_floating_point() else flat.float()
-    flat[place] = value
-    return flat
-
-
-def _damage_keys(case: Case, tensors: dict[str, Any]) -> None:
-    key, other = case.random.sample(list(tensors), 2)
-    kinds = {
-        "remove": lambda: tensors.pop(key),
-        "rename": lambda: tensors.update({f"{key}x": tensors.pop(key)}),
-        "add": lambda: tensors.update(x=torch.ones(2)),
-        "copy": lambda: tensors.update({f"module.{key}": tensors[key].clone()}),
-        "swap": lambda: tensors.update({key: tensors[other].clone(), other: tensors[key].clone()}),
-    }
-    case.choose(kinds)()
-    case.notes.append(f"{key}, {other}")
-
-
-def _add_evil(case: Case, tensors: dict[str, Any]) -> None:
-    tensors[case.random.choice([*tensors, "x"])] = Evil(case.folder / MARK)
-
-
-def _damage_header(case: Case, folder: Path) -> None:
-    """Changes what the header of the weights says: types, shapes, places, its own length."""
-    path = folder / "model.safetensors"
-    data = path.read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = mutate_json(case.random, json.loads(data[8 : 8 + length])).encode("utf-8", "surrogatepass")
-    claimed = case.random.choice([len(header), len(header), len(header), 0, 2**40, 2**64 - 1])
-    path.write_bytes(struct.pack("<Q", claimed) + header + data[8 + length :])
-
-
-def _damage_index(case: Case, folder: Path) -> None:
-    """Splits the weights into two files, with an index that may lie."""
-    tensors = load_file(folder / "model.safetensors")
-    (folder / "model.safetensors").unlink()
-    names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
-    for number, name in enumerate(names):
-        save_file(dict(list(tensors.items())[number::2]), folder / name, {"format": "pt"})
-    places = {key: names[number % 2] for number, key in enumerate(tensors)}
-    index = {"metadata": {"total_size": 1}, "weight_map": places}
-    lies = {
-        "true": lambda: json.dumps(index),
-        "JSON": lambda: mutate_json(case.random, index),
-        "outside": lambda: json.dumps(index | {"weight_map": places | {next(iter(places)): "../x.safetensors"}}),
-        "exchanged": lambda: json.dumps(index | {"weight_map": dict(zip(places, reversed(places.values())))}),
-    }
-    text = case.choose(lies)()
-    (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8", errors="surrogatepass")
-
-
-def _add_code(case: Case, folder: Path) -> None:
-    """Names code in the folder wherever transformers would look for it, or pickles some."""
-    (folder / "evil.py").write_text(f"import os\nos.mkdir({str(case.folder / MARK)!r})\nclass Evil: pass\n")
-    names = ["AutoConfig", "AutoModel", "AutoModelForSemanticSegmentation", "AutoProcessor", "AutoTokenizer"]
-    for name in ("config.json", "processor_config.json", "tokenizer_config.json"):
-        if (folder / name).exists() and case.random.random() < 0.7:
-            settings = json.loads((folder / name).read_text())
-            settings["auto_map"] = dict.fromkeys([*names, "AutoImageProcessor"], "evil.Evil")
-            if case.random.random() < 0.5:
-                settings["model_type"] = "evil"
-            (folder / name).write_text(json.dumps(settings))
-    if case.random.random() < 0.5:
-        (folder / "model.safetensors").unlink()
-        torch.save(Evil(case.folder / MARK), folder / "pytorch_model.bin")

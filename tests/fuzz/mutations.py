@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
@@ -51,7 +52,7 @@ def mutate_json(numbers: random.Random, value: Any) -> str:
 def _change(numbers: random.Random, value: Any) -> Any:
     places = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
     if not places or numbers.random() < 0.05:
-        return numbers.choice(ABSURD)
+        return _absurd(numbers)
     place = numbers.choice(list(places))
     kind = numbers.random()
     if isinstance(value[place], dict | list) and kind < 0.8:
@@ -59,11 +60,15 @@ def _change(numbers: random.Random, value: Any) -> Any:
     elif kind < 0.1:
         del value[place]
     elif kind < 0.2 and isinstance(value, dict):
-        value[numbers.choice(["x", "", "auto_map", "\0", place.upper()])] = value[place]
+        value[numbers.choice(["x", "", "auto_map", "\0", place.upper()])] = copy.deepcopy(value[place])
     elif kind < 0.2:
-        value.append(value[place])
+        value.append(copy.deepcopy(value[place]))
     elif kind < 0.3:
-        value[place] = value[numbers.choice(list(places))]
+        value[place] = copy.deepcopy(value[numbers.choice(list(places))])
     else:
-        value[place] = numbers.choice(ABSURD)
+        value[place] = _absurd(numbers)
     return value
+
+
+def _absurd(numbers: random.Random) -> Any:
+    return copy.deepcopy(numbers.choice(ABSURD))

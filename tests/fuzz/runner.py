@@ -153,6 +153,8 @@ def check_ending(ending: Ending) -> Ending:
         _, found, said = ending.err.partition("ovparts: ")
         if not found and not ending.out:
             raise Fault(f"exit code {ending.code} without a sentence")
+        if said.count("\novparts: ") > 1:  # `predict` also counts what failed
+            raise Fault(f"several errors: {said}")
         check_sentence(said)
     return ending
 
