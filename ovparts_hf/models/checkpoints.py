@@ -113,7 +113,7 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
         else:
-            _check_sums(path)
+            check_sums(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
@@ -130,8 +130,8 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     return dict(state)
 
 
-def _check_sums(path: Path) -> None:
-    """Raises a CheckpointError if a part of a `.pth` is not what was saved, at which `torch.load` does not look."""
+def check_sums(path: Path) -> None:
+    """Raises a CheckpointError if a part of a file of `torch.save` has changed, at which `torch.load` does not look."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

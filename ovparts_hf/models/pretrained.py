@@ -11,8 +11,9 @@ import torch
 
 from ..errors import CheckpointError, OVPartsError
 from ..utils.files import first_line
-from .checkpoints import Problem, group_problems, non_finite, without_load_report
+from .checkpoints import Problem, check_sums, group_problems, non_finite, without_load_report
 
+_PICKLED = "pytorch_model*.bin"
 _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -33,6 +34,8 @@ def load_pretrained(
     """
     _check_index(name_or_path)
     try:
+        for path in Path(name_or_path).glob(_PICKLED) if name_or_path is not None else ():
+            check_sums(path)
         with without_load_report():
             model, info = load(
                 name_or_path,

@@ -31,6 +31,7 @@ from .model_damage import (
     damage_index,
     damage_json,
     damage_keys,
+    damage_pickle,
     damage_tensor,
     damage_tensors,
 )
@@ -70,11 +71,17 @@ class CheckpointFuzzer:
         family = case.random.choice(list(FAMILIES))
         case.notes.append(family)
         folder = shutil.copytree(self.models[family], case.folder / "model")
-        damage = {"file": damage_file, "JSON": damage_json, "tensors": damage_tensors, "header": damage_header}
+        damage = {
+            "file": damage_file,
+            "JSON": damage_json,
+            "tensors": damage_tensors,
+            "header": damage_header,
+            "pickle": damage_pickle,
+        }
         case.choose({**damage, "index": damage_index, "code": add_code})(case, folder)
         loaded = call(load_model, folder)
         if loaded is not None:
-            _compare(loaded[0], folder)
+            _compare(loaded[0], folder if list(folder.glob("*.safetensors")) else self.models[family])
         if case.random.random() < 0.5:
             segmenter = call(PartSegmenter.from_pretrained, folder)
             result = segmenter and call(segmenter, self.image, "bench: seat, back")

@@ -106,6 +106,14 @@ def damage_header(case: Case, folder: Path) -> None:
     path.write_bytes(struct.pack("<Q", claimed) + header + data[8 + length :])
 
 
+def damage_pickle(case: Case, folder: Path) -> None:
+    """Damages a file of `torch.save` that holds the weights instead."""
+    path = folder / "pytorch_model.bin"
+    torch.save(load_file(folder / "model.safetensors"), path)
+    (folder / "model.safetensors").unlink()
+    path.write_bytes(mutate_bytes(case.random, path.read_bytes()))
+
+
 def damage_index(case: Case, folder: Path) -> None:
     """Splits the weights into two files, with an index that may lie."""
     tensors = load_file(folder / "model.safetensors")
