@@ -110,8 +110,10 @@ def _evaluate(options: Namespace) -> None:
         return
     print(result.table())
     if options.out is not None:
-        write_result(options.out, result, images)
-        galleries = build_galleries(predictor, options.task, scores=scores)
         page = options.out / "report" / "index.html"
-        write_report(page, [result], galleries, [options.command_line])
+        try:
+            galleries = build_galleries(predictor, options.task, scores=scores)
+            write_report(page, [result], galleries, [options.command_line])
+        finally:
+            write_result(options.out, result, images)
         print(page)

@@ -114,9 +114,10 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
 
 
 def write_result(folder: Path, result: BenchmarkResult, images: ImageCounts) -> None:
-    """Writes result.json, classes.csv and image_counts.npz."""
+    """Writes classes.csv and image_counts.npz, and last result.json, by which an evaluation counts as complete."""
     from ..evaluation.bootstrap import COUNTS_FILE, RESULT_FILE
 
-    result.to_json(folder / RESULT_FILE)
+    (folder / RESULT_FILE).unlink(missing_ok=True)
     result.to_csv(folder / "classes.csv")
     images.save(folder / COUNTS_FILE)
+    result.to_json(folder / RESULT_FILE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,7 +115,10 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
         else:
+            check_sums(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
     except Exception as error:  # torch.load raises many kinds: a bad zip, a bad pickle, a refused type, an early end
@@ -130,6 +134,15 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     if problems:
         raise CheckpointError(f"{path} has entries that are no usable weights.{group_problems(problems)}")
     return dict(state)
+
+
+def check_sums(path: Path) -> None:
+    """Raises a CheckpointError if a part of a file of `torch.save` has changed, at which `torch.load` does not look."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise CheckpointError(f"{path} is damaged: the checksum of {damaged!r} is wrong. Download it again.")
 
 
 def _flaw(value: Any) -> str | None:

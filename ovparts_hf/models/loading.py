@@ -17,7 +17,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError, ConfigurationError
-from ..utils.files import user_path
+from ..utils.files import brief, user_path
 from ..utils.hub import check_readable, first_line, format_hub_error
 from .auto import FAMILIES, config_class, model_class
 from .configuration_utils import PartSegmentationConfig
@@ -103,7 +103,9 @@ class ModelSource:
                 model = kind.from_base_model(self.location, config)
             else:
                 model = kind.from_pretrained(self.location, config=config, dtype="float32", trust_remote_code=False)
-        return model.eval(), self.processor(config)
+        processor = self.processor(config)
+        _check_fit(processor, config, self.name)
+        return model.eval(), processor
 
     def processor(
         self, config: PartSegmentationConfig | None = None
@@ -153,6 +155,23 @@ def load_model(
         ConfigurationError: There is no such model, or it is of a kind that this library does not build on.
     """
     return ModelSource(name_or_path, family).load(**overrides)
+
+
+def _check_fit(processor: Any, config: PartSegmentationConfig, name: str | Path | None) -> None:
+    """Refuses a processor that makes of class names what the model cannot take."""
+    tokenizer, text_config = getattr(processor, "tokenizer", None), getattr(config, "text_config", None)
+    if tokenizer is None or text_config is None:
+        return
+    tokens, most = max(tokenizer.get_vocab().values(), default=-1) + 1, text_config.vocab_size
+    advice = "Save or download both again."
+    if tokens > most:
+        raise CheckpointError(f"The tokenizer of {str(name)!r} has {tokens:,} tokens, its model {most:,}. {advice}")
+    lengths = getattr(config, "prompt_lengths", None)
+    if (lengths and list(lengths)) != processor.prompt_lengths:
+        raise CheckpointError(
+            f"The processor of {str(name)!r} has prompt_lengths {brief(processor.prompt_lengths)}, its model "
+            f"{brief(lengths)}. {advice}"
+        )
 
 
 def _family_of(config: PartSegmentationConfig) -> str:

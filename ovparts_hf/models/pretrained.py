@@ -12,9 +12,10 @@ from transformers.utils import cached_file
 
 from ..errors import CheckpointError, OVPartsError
 from ..utils.files import first_line
-from .checkpoints import Problem, group_problems, non_finite, without_load_report
+from .checkpoints import Problem, check_sums, group_problems, non_finite, without_load_report
 
 _PLACE = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
+_PICKLED = "pytorch_model*.bin"
 _INDICES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -36,6 +37,8 @@ def load_pretrained(
     if name_or_path is not None:
         _check_indices(name_or_path, **{key: value for key, value in kwargs.items() if key in _PLACE})
     try:
+        for path in Path(name_or_path).glob(_PICKLED) if name_or_path is not None else ():
+            check_sums(path)
         with without_load_report():
             model, info = load(
                 name_or_path,

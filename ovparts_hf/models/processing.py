@@ -97,6 +97,8 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
             image_processor = PartSegmentationImageProcessor.from_dict(settings)
         if scores not in SCORES:
             raise OVPartsError(f"scores is {scores!r}; choose one of {list(SCORES)}.")
+        if templates is not None and not _are_templates(templates):
+            raise OVPartsError(f"templates is {brief(templates)}; give a list of sentences with '{{}}' for the name.")
         self.templates = None if templates is None else list(templates)
         self.prompt_lengths = None if prompt_lengths is None else list(prompt_lengths)
         self.possessive = possessive
@@ -167,6 +169,15 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
                 {key: [rows[i : i + count] for i in range(0, len(rows), count)] for key, rows in tokens.items()}
             )
         return dict(tokens.convert_to_tensors(return_tensors))
+
+
+def _are_templates(templates: Any) -> bool:
+    """Whether these are sentences with a place for a name."""
+    return (
+        isinstance(templates, list | tuple)
+        and len(templates) > 0
+        and all(isinstance(template, str) and "{}" in template for template in templates)
+    )
 
 
 class ClosedVocabularyProcessor(AutoMapped, LabelMaps, ProcessorMixin):

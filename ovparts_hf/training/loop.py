@@ -109,9 +109,8 @@ class _Run:
         """Seeds the model's random numbers, restores a checkpoint if there is one, and prepares the folder."""
         set_seed(self.arguments.seed, device_specific=True)
         if checkpoint is not None:
-            progress = restore(checkpoint, self.accelerator, self.model, self.optimizer)
-            self.state.load_state_dict(progress["state"])
-            self.schedule.load_state_dict(progress["schedule"])
+            progress = {"state": self.state, "schedule": self.schedule}
+            restore(checkpoint, self.accelerator, self.model, self.optimizer, progress)
             self.batch_sampler.start = self.state.step
             logger.info("Resuming from step %d", self.state.step)
         if self.accelerator.is_main_process:

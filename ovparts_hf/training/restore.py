@@ -6,6 +6,7 @@ import codecs
 import logging
 import pickle
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,17 @@ _ARRAYS = [  # what pickles of numpy's random state and numbers refer to
 ]
 
 
-def restore(folder: Path, accelerator: Accelerator, model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
-    """Restores what was prepared, and random numbers; returns what was given to `save_checkpoint` by name.
+def restore(
+    folder: Path, accelerator: Accelerator, model: nn.Module, optimizer: Optimizer, progress: Mapping[str, Any]
+) -> None:
+    """Restores what was prepared, random numbers, and what was given to `save_checkpoint`: `progress`, by name.
 
     A checkpoint that cannot be read, does not fit, or holds anything but data is a `CheckpointError`.
     """
     try:
-        progress = _progress(folder)
+        stored = _progress(folder)
+        for name, part in progress.items():
+            part.load_state_dict(stored[name])
         load_model(accelerator.unwrap_model(model), folder / "model.safetensors")
         optimizer.load_state_dict(load_data(folder / "optimizer.bin"))
         if accelerator.scaler is not None:
@@ -55,7 +60,6 @@ def restore(folder: Path, accelerator: Accelerator, model: nn.Module, optimizer:
             f"The checkpoint {folder} cannot be resumed from: {reason}. Remove it to continue from the one before, if "
             "there is one, or start the run anew with overwrite=true."
         ) from error
-    return progress
 
 
 def load_data(path: Path) -> Any:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +22,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _PACKAGE = Path(__file__).parents[1]
-_BRIEF = 120  # characters
+_BRIEF, _LINE = 120, 600  # characters
 _NOT_UTF8 = "is not UTF-8"
 _MAX_NAME, _MAX_PATH = 255, 4000  # bytes, on the usual file systems
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 
 
 def user_path(path: str | Path) -> Path:
@@ -94,15 +98,19 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's message that is not blank, or else the exception's name."""
+    """The first line of an exception's message that is not blank, shortened; or else the exception's name."""
     lines = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
+    return shorten(next((line for line in lines if line), type(error).__name__), _LINE)
 
 
 def brief(value: Any) -> str:
     """`repr` of what an untrusted file holds, shortened in the middle."""
-    text = repr(value)
-    return text if len(text) <= _BRIEF else f"{text[: _BRIEF // 2]}...{text[-_BRIEF // 4 :]}"
+    return shorten(repr(value), _BRIEF)
+
+
+def shorten(text: str, length: int) -> str:
+    """A text without its middle if it is longer than `length`."""
+    return text if len(text) <= length else f"{text[: length // 2]}...{text[-length // 4 :]}"
 
 
 @contextmanager
@@ -110,11 +118,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` that takes the name `path` once the block has ended without an error.
 
     Missing parent folders are made. The temporary name keeps the suffix, from which some writers choose a format. After
-    an error nothing is left behind and an existing `path` is as it was.
+    an error nothing is left behind and an existing `path` is as it was; what a killed process left is removed.
     """
     path = user_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    temporary = _temporary(path, path.stem, path.suffix)
     try:
         yield temporary
         replace_file(temporary, path)
@@ -126,13 +134,38 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Like `atomic_write`, for a folder: yields an empty one, which replaces an earlier one as a whole."""
     path = user_path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    temporary.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path, path.name, "")
+    temporary.mkdir()
     try:
         yield temporary
         replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path, stem: str, suffix: str) -> Path:
+    """A new hidden name beside `path`, after removing what killed processes of this machine left under such names."""
+    ours = re.compile(rf"\.{re.escape(stem)}\.{_HOST}-(\d+)-[0-9a-f]{{6}}{re.escape(suffix)}(\.old)?")
+    for name in os.listdir(path.parent):  # noqa: PTH208  only names are needed
+        match = ours.fullmatch(name)
+        if match and not _is_running(int(match[1])):
+            left = path.with_name(name)
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    return path.with_name(f".{stem}.{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:6]}{suffix}")
+
+
+def _is_running(pid: int) -> bool:
+    """Whether there is such a process; True where that cannot be known."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def replace_file(new: Path, target: Path) -> None:

@@ -52,22 +52,22 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
         ImageError: There is no such file, it is not a whole image, animated, of several pages or too large, or the
             array is of another shape or type.
     """
-    if isinstance(source, np.ndarray):
-        image, name = _from_array(source), "The array"
-    elif isinstance(source, Image.Image):
-        image, name = source, "The image"
-    elif isinstance(source, str) and source.lower().startswith(("http://", "https://")):
-        name = without_secrets(source)
-        image = _identify(io.BytesIO(download(source, MAX_DOWNLOAD, SECONDS, MAX_SECONDS)), name)
-    elif isinstance(source, str | Path):
-        image, name = _identify(_existing(Path(source)), str(source)), str(source)
-    else:
-        given = type(source).__name__
-        raise ImageError(f"An image is a PIL image, a numpy array, a path or a URL; a {given} was given.")
-    closing = contextlib.nullcontext() if image is source else image  # only what was opened here is closed here
-    with closing, reading(ImageError, name, "Save or download it again."):
-        _check(image, name, max_pixels)
-        return _upright_rgb(image)
+    with contextlib.ExitStack() as opened:  # only what is opened here is closed here
+        if isinstance(source, np.ndarray):
+            image, name = _from_array(source), "The array"
+        elif isinstance(source, Image.Image):
+            image, name = source, "The image"
+        elif isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+            name = without_secrets(source)
+            image = _identify(io.BytesIO(download(source, MAX_DOWNLOAD, SECONDS, MAX_SECONDS)), name, opened)
+        elif isinstance(source, str | Path):
+            image, name = _identify(_existing(Path(source)), str(source), opened), str(source)
+        else:
+            given = type(source).__name__
+            raise ImageError(f"An image is a PIL image, a numpy array, a path or a URL; a {given} was given.")
+        with reading(ImageError, name, "Save or download it again."):
+            _check(image, name, max_pixels)
+            return _upright_rgb(image)
 
 
 def image_dimensions(path: Path) -> tuple[int, int]:
@@ -142,11 +142,13 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _identify(file: Path | io.BytesIO, name: str) -> Image.Image:
+def _identify(file: Path | io.BytesIO, name: str, opened: contextlib.ExitStack) -> Image.Image:
     try:
+        # Pillow would map a file that it opens by name into memory, which scrambles turned grey TIFF files.
+        stream = opened.enter_context(file.open("rb")) if isinstance(file, Path) else file
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
-            return Image.open(file)
+            return opened.enter_context(Image.open(stream))
     except UnidentifiedImageError as error:
         kind = recognise(file.getvalue()) if isinstance(file, io.BytesIO) else recognise_file(file)
         advice = f"It is {kind}." if kind else "Save it as JPEG or PNG."

@@ -40,6 +40,23 @@ def test_evaluate_with_other_definitions_and_borders(metrics, saved, pascal_fold
     assert "Worst predictions" in page and "Most confused" in page
 
 
+def test_an_evaluation_counts_as_complete_when_everything_is_written(saved, pascal_folder, tmp_path, monkeypatch):
+    def stop(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    out, command = tmp_path / "out", ["evaluate", str(saved), str(pascal_folder), "--device", "cpu", "--out"]
+    with monkeypatch.context() as patch:
+        patch.setattr("ovparts_hf.metrics.ImageCounts.save", stop)
+        assert main([*command, str(out)]) == 130
+    assert (out / "report" / "index.html").exists() and not (out / "result.json").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("ovparts_hf.reporting.report.write_report", stop)  # what was scored is kept even so
+        assert main([*command, str(out)]) == 130
+    assert (out / "result.json").exists()
+    assert main([*command, str(out)]) == 1
+    assert main([*command, str(out), "--overwrite"]) == 0
+
+
 def test_evaluate_with_found_objects(saved, pascal_folder, tmp_path):
     arguments = ("--setting", "pred_obj", "--objects", "model", "--tta", "--compat", "none")
     result = evaluate(saved, pascal_folder, tmp_path / "out", *arguments)

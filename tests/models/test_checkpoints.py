@@ -39,6 +39,19 @@ def test_what_is_no_weight_is_named(nested, flaw, tmp_path):
         convert_clipseg(path, golden_config())
 
 
+def test_a_flipped_bit_is_noticed(tmp_path):
+    """torch.load does not compare checksums."""
+    tensors, path = CLIPSEG.tensors(), tmp_path / "model.pth"
+    torch.save({"model": tensors}, path)
+    data, value = path.read_bytes(), tensors[KEY].numpy().tobytes()
+    assert len(value) > 60 and value in data
+    place = data.index(value) + 8
+    path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    assert not torch.equal(torch.load(path, weights_only=True)["model"][KEY], tensors[KEY])
+    with pytest.raises(CheckpointError, match="model.pth is damaged: the checksum of .* is wrong. Download it again"):
+        read_checkpoint(path)
+
+
 def test_infinite_weights_of_a_safetensors_file(tmp_path):
     tensors = CLIPSEG.tensors()
     tensors[KEY] = torch.full_like(tensors[KEY], torch.inf)

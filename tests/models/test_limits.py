@@ -91,3 +91,22 @@ def test_a_file_that_is_no_configuration(content, tmp_path):
     with pytest.raises(OVPartsError) as error:
         load_model(tmp_path)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("templates", [[], "a {}", [3], ["a {}", None], ["a name"], {"{}": 1}])
+def test_templates_are_sentences_with_a_place_for_the_name(templates, saved, tmp_path):
+    shutil.copytree(saved / "catseg", tmp_path / "model")
+    assert "templates is" in refused(tmp_path / "model", "processor_config.json", ("templates",), templates)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "message"),
+    [
+        ("processor_config.json", "prompt_lengths", [4, 4, 1], "has prompt_lengths [4, 4, 1], its model [4, 4, 0]"),
+        ("processor_config.json", "prompt_lengths", None, "has prompt_lengths None, its model [4, 4, 0]"),
+        ("tokenizer_config.json", "pad_token", "<another>", "tokens, its model"),
+    ],
+)
+def test_a_processor_of_another_model_is_refused(file, key, value, message, saved, tmp_path):
+    shutil.copytree(saved / "zsseg", tmp_path / "model")
+    assert message in refused(tmp_path / "model", file, (key,), value)

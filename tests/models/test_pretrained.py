@@ -173,3 +173,16 @@ def test_an_unreadable_file_is_one_sentence(content, tmp_path):
     with pytest.raises(CheckpointError, match="weights of .*") as error:
         load_model(folder)
     assert len(str(error.value).splitlines()) <= 11
+
+
+def test_a_flipped_bit_in_pickled_weights(tmp_path):
+    folder = shutil.copytree(TOY_FOLDER / "trained", tmp_path / "model")
+    tensors, path = load_file(folder / WEIGHTS), folder / "pytorch_model.bin"
+    (folder / WEIGHTS).unlink()
+    torch.save(tensors, path)
+    assert torch.equal(load_model(folder)[0].state_dict()[FILM], tensors[FILM])
+    data = path.read_bytes()
+    place = data.index(tensors[FILM].numpy().tobytes())
+    path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    with pytest.raises(CheckpointError, match="pytorch_model.bin is damaged: the checksum"):
+        load_model(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -56,6 +57,19 @@ def test_the_pickle_of_the_test_is_evil(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
     torch.load(tmp_path / "evil.pkl", weights_only=False)
     assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "progress", [[], {}, {"state": [], "schedule": {}}, {"state": {"best": None, "step": 2}, "schedule": "x"}]
+)
+def test_progress_without_a_meaning_is_refused(tmp_path: Path, progress: object) -> None:
+    folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
+    checkpoint = newest_checkpoint(folder)
+    (checkpoint / "progress.json").write_text(json.dumps(progress))
+    (checkpoint / "manifest.json").unlink()
+    write_manifest(checkpoint)
+    with pytest.raises(CheckpointError, match="cannot be resumed from.*overwrite=true"):
+        train(arguments(folder, steps=2, resume=True), tiny_setup())
 
 
 def test_numbers_of_numpy_are_read(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,28 @@ def test_an_error_keeps_the_old_file_and_removes_the_temporary_one(tmp_path):
         raise RuntimeError("stop")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("writer", [atomic_write, atomic_folder])
+def test_what_a_killed_process_left_is_removed(writer, tmp_path):
+    target = tmp_path / "b.json"
+    program = f"""
+import os, signal
+from ovparts_hf.utils.files import {writer.__name__}
+with {writer.__name__}({str(target)!r}) as temporary:
+    temporary.is_dir() or temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1  # noqa: PTH208
+    other = tmp_path / ".b.0123abcd.json"
+    other.touch()
+    with writer(target) as first, writer(target) as second:  # what is being written is left alone
+        assert first != second
+        for number, temporary in enumerate((first, second)):
+            (temporary / "x" if temporary.is_dir() else temporary).write_text(str(number))
+    assert sorted(tmp_path.iterdir()) == [other, target]
+    assert (target / "x" if target.is_dir() else target).read_text() == "0"
 
 
 def test_a_block_that_writes_nothing_fails(tmp_path):
@@ -154,7 +179,14 @@ def test_unreadable_json_is_named_in_one_line(content, fault, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"), [("one", "one"), ("\n  two\nthree", "two"), ("", "ValueError"), (" \n", "ValueError")]
+    ("message", "expected"),
+    [
+        ("one", "one"),
+        ("\n  two\nthree", "two"),
+        ("", "ValueError"),
+        (" \n", "ValueError"),
+        ("a" * 5000, f"{'a' * 300}...{'a' * 150}"),
+    ],
 )
 def test_the_first_line_of_an_error_says_something(message, expected):
     assert first_line(ValueError(message)) == expected

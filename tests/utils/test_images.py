@@ -48,6 +48,19 @@ def test_images_are_turned_upright(orientation, corner, tmp_path):
     assert bright(image) == corner
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "I;16"])
+def test_turned_tiff_files_are_read_alike_from_everywhere(mode, orientation, tmp_path):
+    """Of files that it opens by name, Pillow maps some modes into memory, and scrambles the turned ones."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = tmp_path / "turned.tif"
+    make_image(mode).save(path, exif=exif)
+    image = load_image(path)
+    assert image.size == ((20, 30) if orientation >= 5 else (30, 20))
+    assert image == decode_image(path.read_bytes())
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_counts_as_none(tmp_path):
     path = tmp_path / "broken-exif.jpg"

@@ -80,15 +80,19 @@ def write_repository(
     if num_proc < 1:
         raise ConfigurationError(f"num_proc is {num_proc}; give the number of processes, at least 1.")
     out = resolve_path(out, DatasetError)
-    _check_target(out, overwrite)
-    with writer_lock(out.with_name(f".{out.name}.lock"), out):
+    lock = out.with_name(f".{out.name}.lock")
+    killed = os.path.exists(lock)  # noqa: PTH110  is False, where pathlib raises, for a name that is too long
+    _check_target(out, overwrite or killed)  # what is left of a killed run is removed first
+    with writer_lock(lock, out):
         return _write_repository(builder, out, num_proc, overwrite, progress)
 
 
 def _write_repository(builder: RepositoryBuilder, out: Path, num_proc: int, overwrite: bool, progress: bool) -> Path:
     """`write_repository` to a folder to which no other process writes now, but may just have written."""
-    _check_target(out, overwrite)
     work = out.with_name(f".{out.name}.incomplete")
+    if is_repository(out) and not overwrite:  # a run was killed after it had published the dataset
+        _remove(work)
+    _check_target(out, overwrite)
     try:
         repository = _begin(work, builder)
         source = builder.open(work / "source", progress)

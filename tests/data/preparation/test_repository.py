@@ -371,6 +371,16 @@ class TestRestart:
         same_rows(rows_of(out), rows_of(pascal_folder))
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
+    def test_what_a_kill_left_beside_a_finished_dataset(self, pascal_archive, pascal_folder, tmp_path):
+        """The same command refuses to overwrite the dataset, but cleans up."""
+        out, work = shutil.copytree(pascal_folder, tmp_path / "out"), tmp_path / ".out.incomplete"
+        (work / "source").mkdir(parents=True)
+        (tmp_path / ".out.lock").touch()
+        with pytest.raises(DatasetError, match="is a prepared dataset already"):
+            prepare(pascal_archive, out)
+        same_rows(rows_of(out), rows_of(pascal_folder))
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
     def test_own_leftovers_are_removed(self, pascal_archive, pascal_folder, tmp_path, monkeypatch):
         out = tmp_path / "out"
         data = self.interrupt(monkeypatch, pascal_archive, out, after=1)
