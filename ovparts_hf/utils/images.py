@@ -72,8 +72,8 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 def image_dimensions(path: Path) -> tuple[int, int]:
     """(width, height) in the header of an image file; nothing is decoded, and it may be sideways."""
-    with _identify(_existing(path), str(path)) as image:
-        return image.size
+    with contextlib.ExitStack() as opened:
+        return _identify(_existing(path), str(path), opened).size
 
 
 @contextlib.contextmanager
