@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..errors import CheckpointError, OVPartsError
-from ..utils.files import first_line
+from ..utils.files import brief, first_line
 from .checkpoints import Problem, check_sums, group_problems, non_finite, without_load_report
 
 _PICKLED = "pytorch_model*.bin"
@@ -76,7 +76,7 @@ def _check_index(name_or_path: str | Path | None) -> None:
         values = list(files.values()) if isinstance(files, Mapping) else [None]
         for file in values:
             if not isinstance(file, str) or file in ("", ".", "..") or Path(file).name != file or "\\" in file:
-                raise CheckpointError(f"{path} names {file!r}; it may only name files in the same folder.")
+                raise CheckpointError(f"{path} names {brief(file)}; it may only name files in the same folder.")
             if not (path.parent / file).is_file():
                 raise CheckpointError(f"{path} names {file!r}, which is missing. Save or download the model again.")
 

@@ -105,6 +105,13 @@ def test_a_processor_with_other_learned_vectors_is_refused(lengths, saved, tmp_p
     refused(tmp_path / "model", "processor_config.json", ("prompt_lengths",), lengths)
 
 
+def test_a_tokenizer_without_an_end(saved):
+    model, processor = load_model(saved / "zsseg")
+    processor.tokenizer.eos_token = None
+    with pytest.raises(OVPartsError, match="no token for the start or the end"):
+        model.encode_class_names(processor, ["dog's ear"])
+
+
 @pytest.mark.parametrize("family", ["catseg", "clipseg", "zsseg"])
 def test_a_tokenizer_of_another_model_is_refused(family, saved, tmp_path):
     folder = shutil.copytree(saved / family, tmp_path / "model")
