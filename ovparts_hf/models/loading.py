@@ -158,20 +158,11 @@ def load_model(
 
 
 def _check_fit(processor: Any, config: PartSegmentationConfig, name: str | Path | None) -> None:
-    """Refuses a processor that makes of class names what the model cannot take."""
-    tokenizer, text_config = getattr(processor, "tokenizer", None), getattr(config, "text_config", None)
-    if tokenizer is None or text_config is None:
-        return
-    tokens, most = max(tokenizer.get_vocab().values(), default=-1) + 1, text_config.vocab_size
-    advice = "Save or download both again."
-    if tokens > most:
-        raise CheckpointError(f"The tokenizer of {str(name)!r} has {tokens:,} tokens, its model {most:,}. {advice}")
-    lengths = getattr(config, "prompt_lengths", None)
-    if (lengths and list(lengths)) != processor.prompt_lengths:
-        raise CheckpointError(
-            f"The processor of {str(name)!r} has prompt_lengths {brief(processor.prompt_lengths)}, its model "
-            f"{brief(lengths)}. {advice}"
-        )
+    """Refuses a processor whose prompts have other learned vectors than the model."""
+    given, own = getattr(processor, "prompt_lengths", None), getattr(config, "prompt_lengths", None)
+    if given != (own and list(own)):
+        lengths = f"{brief(given)}, its model {brief(own)}"
+        raise CheckpointError(f"The processor of {str(name)!r} has prompt_lengths {lengths}. Save both again.")
 
 
 def _family_of(config: PartSegmentationConfig) -> str:

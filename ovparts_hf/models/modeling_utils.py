@@ -16,7 +16,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
-from ..errors import ConfigurationError, OVPartsError
+from ..errors import CheckpointError, ConfigurationError, OVPartsError
 from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
 from .limits import check_parameters
 from .pretrained import load_pretrained
@@ -251,8 +251,18 @@ class OpenVocabularyModel(PartSegmentationModel):
         groups = [missing[start : start + count] for start in range(0, len(missing), count)]
         for names in tqdm(groups, desc="Encoding class names", disable=not progress or not missing):
             tokens = processor(classes=names).to(self.device)
+            self._check_tokens(tokens["input_ids"])
             known.update(zip(names, self.encode_classes(**tokens)))
         return torch.stack([known[name] for name in class_names])
+
+    def _check_tokens(self, input_ids: torch.Tensor) -> None:
+        """Refuses what a tokenizer of another model has made."""
+        largest, size = int(input_ids.max()), self.config.text_config.vocab_size
+        if largest >= size:
+            raise CheckpointError(
+                f"The tokenizer gives the token {largest}, of which the model has only {size:,}. They do not belong "
+                "together: save or download both again."
+            )
 
     def store_vocabulary(self, processor: Any, class_names: Sequence[str], progress: bool = True) -> None:
         """See `PartSegmentationModel.store_vocabulary`."""

@@ -11,7 +11,7 @@ import torch
 from transformers.utils import cached_file
 
 from ..errors import CheckpointError, OVPartsError
-from ..utils.files import first_line
+from ..utils.files import brief, first_line
 from .checkpoints import Problem, check_sums, group_problems, non_finite, without_load_report
 
 _PLACE = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
@@ -90,7 +90,7 @@ def _check_index(path: Path, whole: bool) -> None:
     values = list(files.values()) if isinstance(files, Mapping) else [None]
     for file in values:
         if not isinstance(file, str) or file in ("", ".", "..") or Path(file).name != file or "\\" in file:
-            raise CheckpointError(f"{path} names {file!r}; it may only name files in the same folder.")
+            raise CheckpointError(f"{path} names {brief(file)}; it may only name files in the same folder.")
         if whole and not (path.parent / file).is_file():
             raise CheckpointError(f"{path} names {file!r}, which is missing. Save or download the model again.")
 

@@ -38,6 +38,8 @@ def tokenize_prompts(
     if isinstance(classes, str) or not classes:
         raise OVPartsError(f"classes must be a list of at least one name, but is {classes!r}.")
     first, second, third = _learned(0, prefix), _learned(prefix, connect), _learned(prefix + connect, suffix)
+    if None in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        raise OVPartsError("The tokenizer has no token for the start or the end of a text. Save or download it again.")
     end = [*_token_ids(tokenizer, "."), tokenizer.eos_token_id]
     rows = []
     for name in classes:

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from ..errors import CheckpointError, ConfigurationError
-from ..utils.files import atomic_folder, atomic_write, sync, sync_folder
+from ..utils.files import atomic_folder, atomic_write, brief, sync, sync_folder
 from ..utils.locks import writer_lock
 from .arguments import LoopArguments
 from .manifest import find_damage, write_manifest
@@ -57,6 +57,9 @@ class TrainState:
         best = math.nan if state["best"] is None else float(state["best"])
         # Earlier versions saved no state before an evaluation that was due.
         vars(self).update(vars(TrainState(**{"evaluated": state["step"], **state, "best": best})))
+        for count in (self.step, self.loss_count, self.evaluated):
+            if type(count) is not int or count < 0:
+                raise ValueError(f"its progress has {brief(count)} where a number of steps belongs")
 
 
 class CheckpointManager:

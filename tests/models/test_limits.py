@@ -99,14 +99,24 @@ def test_templates_are_sentences_with_a_place_for_the_name(templates, saved, tmp
     assert "templates is" in refused(tmp_path / "model", "processor_config.json", ("templates",), templates)
 
 
-@pytest.mark.parametrize(
-    ("file", "key", "value", "message"),
-    [
-        ("processor_config.json", "prompt_lengths", [4, 4, 1], "has prompt_lengths [4, 4, 1], its model [4, 4, 0]"),
-        ("processor_config.json", "prompt_lengths", None, "has prompt_lengths None, its model [4, 4, 0]"),
-        ("tokenizer_config.json", "pad_token", "<another>", "tokens, its model"),
-    ],
-)
-def test_a_processor_of_another_model_is_refused(file, key, value, message, saved, tmp_path):
+@pytest.mark.parametrize("lengths", [[4, 4, 1], None, [], 4])
+def test_a_processor_with_other_learned_vectors_is_refused(lengths, saved, tmp_path):
     shutil.copytree(saved / "zsseg", tmp_path / "model")
-    assert message in refused(tmp_path / "model", file, (key,), value)
+    refused(tmp_path / "model", "processor_config.json", ("prompt_lengths",), lengths)
+
+
+def test_a_tokenizer_without_an_end(saved):
+    model, processor = load_model(saved / "zsseg")
+    processor.tokenizer.eos_token = None
+    with pytest.raises(OVPartsError, match="no token for the start or the end"):
+        model.encode_class_names(processor, ["dog's ear"])
+
+
+@pytest.mark.parametrize("family", ["catseg", "clipseg", "zsseg"])
+def test_a_tokenizer_of_another_model_is_refused(family, saved, tmp_path):
+    folder = shutil.copytree(saved / family, tmp_path / "model")
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    settings["model"]["vocab"] = {word: number + 10**5 for word, number in settings["model"]["vocab"].items()}
+    (folder / "tokenizer.json").write_text(json.dumps(settings))
+    with pytest.raises(OVPartsError, match="The tokenizer gives the token 10.*do not belong together"):
+        load_model(folder)[0].encode_class_names(load_model(folder)[1], ["dog's ear", "cat's tail"])

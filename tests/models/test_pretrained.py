@@ -175,6 +175,14 @@ def test_an_unreadable_file_is_one_sentence(content, tmp_path):
     assert len(str(error.value).splitlines()) <= 11
 
 
+def test_what_an_index_names_is_shortened(tmp_path):
+    index = {"weight_map": {"a": [0] * 70_000}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match="may only name files") as error:
+        model_class("clipseg").from_pretrained(tmp_path)
+    assert len(str(error.value)) < 500
+
+
 def test_a_flipped_bit_in_pickled_weights(tmp_path):
     folder = shutil.copytree(TOY_FOLDER / "trained", tmp_path / "model")
     tensors, path = load_file(folder / WEIGHTS), folder / "pytorch_model.bin"

@@ -60,7 +60,9 @@ def test_the_pickle_of_the_test_is_evil(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "progress", [[], {}, {"state": [], "schedule": {}}, {"state": {"best": None, "step": 2}, "schedule": "x"}]
+    "progress",
+    [[], {}, {"state": [], "schedule": {}}, {"state": {"best": None, "step": 2}, "schedule": "x"}]
+    + [{"state": {"best": None, "step": step}, "schedule": {}} for step in ({}, -1, 1.5, True, "2", None)],
 )
 def test_progress_without_a_meaning_is_refused(tmp_path: Path, progress: object) -> None:
     folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
