@@ -69,6 +69,9 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     Classes influence each other: the queries choose among the whole vocabulary. `class_mask` only says which of them
     may be answered.
 
+    `torch.compile` makes one graph of the first stage, whatever the classes; the second, in which CLIP looks at the box
+    of each object or proposal, runs as it is.
+
     `hidden_states` (without the first, which are zero) and `attentions` are those of the queries in the decoder.
 
     Also loads stock CLIP weights (`openai/clip-vit-base-patch16`); the rest then starts at random.
@@ -159,7 +162,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         Raises:
             ConfigurationError: There are learned vectors in the prompts and none in the model.
         """
-        if self.prompts is None and (input_ids < 0).any():
+        if self.prompts is None and not torch.compiler.is_compiling() and (input_ids < 0).any():
             raise ConfigurationError(
                 "The prompts ask for learned vectors (negative ids), but prompt_lengths of the model is None. Use "
                 "hand-written prompts, or a model with learned ones."
@@ -262,6 +265,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         logits = self._class_maps(pixel_values, object_masks, proposals, class_inputs, class_mask)
         return PartSegmentationOutput(loss=loss, logits=logits, class_features=own, **states)
 
+    @torch.compiler.disable(reason="The second stage cuts out boxes, whose sizes depend on the masks.")
     def _class_maps(
         self,
         pixel_values: torch.Tensor,
