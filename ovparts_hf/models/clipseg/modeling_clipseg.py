@@ -13,10 +13,25 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import initialization as init
-from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder, CLIPSegModel, CLIPSegPreTrainedModel
+from transformers.models.clipseg.modeling_clipseg import (
+    CLIPSegAttention,
+    CLIPSegDecoder,
+    CLIPSegEncoderLayer,
+    CLIPSegModel,
+    CLIPSegPreTrainedModel,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs
+from transformers.utils.output_capturing import capture_outputs
 
 from ..clip import image_activations, text_features
-from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch, part_segmentation_loss
+from ..modeling_utils import (
+    OpenVocabularyModel,
+    PartSegmentationOutput,
+    check_keywords,
+    init_like_torch,
+    part_segmentation_loss,
+)
 from ..processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 from .configuration_clipseg import CLIPSegPartConfig
 
@@ -41,6 +56,8 @@ class VisualAdapter(nn.Module):
 
 class PartDecoder(CLIPSegDecoder):
     """CLIPSeg's decoder for (image, class) pairs; what does not depend on the class is computed once per image."""
+
+    _can_record_outputs = None  # its layers see pairs, some at a time
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -71,14 +88,22 @@ class PartDecoder(CLIPSegDecoder):
             patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
             return self.transposed_convolution(patches).squeeze(1)
 
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return decode(images, classes)
         count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
         return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])
 
 
+def all_pairs(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Row and column of every entry of a table, row by row."""
+    rows, columns = (torch.arange(size, device=table.device) for size in table.shape)
+    return rows.repeat_interleave(len(columns)), columns.repeat(len(rows))
+
+
 class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     """CLIPSeg with a visual adapter and a "none" row, for open-vocabulary part segmentation.
+
+    `hidden_states` and `attentions` are those of CLIP's image encoder, up to the last layer that the decoder reads.
 
     Also loads stock CLIPSeg weights (`CIDAS/clipseg-rd64-refined`); adapter and "none" row then start at random, as the
     benchmark's do.
@@ -89,6 +114,7 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     processor_class = PartSegmentationProcessor
     config_class = CLIPSegPartConfig
     scores_none = True
+    _can_record_outputs = {"hidden_states": CLIPSegEncoderLayer, "attentions": CLIPSegAttention}
     new_parts = ("visual_adapter.", "none_embedding")
     # Visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5); the benchmark's are VA+L+F and VA+L+F+D.
     trainable_groups = {
@@ -130,6 +156,7 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         activations = image_activations(self.clip.vision_model, pixel_values, self.config.extract_layers)
         return tuple(self.visual_adapter(states) for states in activations)
 
+    @capture_outputs(tie_last_hidden_states=False)
     def forward(
         self,
         pixel_values: torch.Tensor,
@@ -139,26 +166,31 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         class_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         include_none: bool = True,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> PartSegmentationOutput:
         """See `PartSegmentationModel.forward`; height and width are multiples of the patch size. Training needs "none".
 
         Logits have the size of `pixel_values` (for patches of 16 pixels; the complex decoder enlarges its grid by
         (patch size // 4) squared).
         """
+        check_keywords(kwargs)
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
+        # In a compiled graph no shape may depend on the values of a mask: every pair is decoded there.
+        dense = class_mask is None or torch.compiler.is_compiling()
         selected = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
         if class_mask is not None:
             selected[:, : len(class_features)] = class_mask
-        images, classes = selected.nonzero(as_tuple=True)
+        images, classes = all_pairs(selected) if dense else selected.nonzero(as_tuple=True)
 
         activations = self.encode_images(pixel_values)
         height, width = pixel_values.shape[-2:]
         patch = self.config.vision_config.patch_size
         decoded = self.decoder(activations, rows, images, classes, (height // patch, width // patch))
 
-        if class_mask is None:
+        if dense:
             scores = decoded.unflatten(0, selected.shape)
+            scores = scores if class_mask is None else scores.masked_fill(~selected[..., None, None], -math.inf)
         else:
             scores = decoded.new_full((*selected.shape, *decoded.shape[-2:]), -math.inf)
             scores[images, classes] = decoded
