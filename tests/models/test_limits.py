@@ -91,3 +91,9 @@ def test_a_file_that_is_no_configuration(content, tmp_path):
     with pytest.raises(OVPartsError) as error:
         load_model(tmp_path)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", [0, 2, -2, "a", float("nan")])
+def test_a_scale_of_colours_is_at_most_one(value, saved, tmp_path):
+    shutil.copytree(saved / "catseg", tmp_path / "model")
+    refused(tmp_path / "model", "processor_config.json", ("image_processor", "rescale_factor"), value)

@@ -24,7 +24,8 @@ def image(width, height):
     ("size", "scaled"), [((500, 375), (768, 576)), ((375, 500), (576, 768)), ((40, 30), (768, 576))]
 )
 def test_images_are_scaled_as_by_the_benchmark(size, scaled):
-    assert CATSegImageProcessor()._scale(image(*size)).size == scaled
+    array = np.array(image(*size)).transpose(2, 0, 1)
+    assert CATSegImageProcessor()._scale(array).shape == (3, *scaled[::-1])
 
 
 def test_the_mask_is_full_where_sides_need_no_padding():
