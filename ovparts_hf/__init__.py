@@ -13,6 +13,7 @@ from .models.auto import register_families, register_when_needed
 from .utils.imports import call_after_import, call_before
 
 if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
+    from .data.collator import DataCollatorForPartSegmentation
     from .data.part_dataset import PartDataset
     from .evaluation.evaluator import evaluate_model
     from .evaluation.results import BenchmarkResult
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "evaluation.evaluator": ("evaluate_model",),
     "evaluation.results": ("BenchmarkResult",),
+    "data.collator": ("DataCollatorForPartSegmentation",),
     "data.part_dataset": ("PartDataset",),
     "inference.pipelines": ("PartSegmentationPipeline",),
     "inference.result": ("PartSegmentation",),

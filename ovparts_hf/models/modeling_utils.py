@@ -66,6 +66,7 @@ class PartSegmentationModel(PreTrainedModel):
 
     config: PartSegmentationConfig
     main_input_name = "pixel_values"
+    accepts_loss_kwargs = False  # the loss is a mean, which transformers' Trainer divides by accumulation steps
     classes_interact: ClassVar[bool] = False
     scores_none: ClassVar[bool] = False
     substring_candidates: ClassVar[bool] = False
