@@ -7,15 +7,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig, ResNetConfig
 
 from .limits import check_numbers
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 SHIM = resources.files(__package__) / "ovparts_auto.py"
 """The file that is saved along: it imports this package, and says what to do where it is missing."""
@@ -87,7 +84,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
         return super().from_dict(config_dict, **kwargs)
 
     @classmethod
-    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> "Self":
+    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
         """The configuration of a model that is built on a pretrained one; `fields` are set differently."""
         inherited = {key: value for key, value in base.to_dict().items() if key not in ("model_type", "architectures")}
         return cls(**{**inherited, **fields})
