@@ -63,13 +63,9 @@ class CATSegImageProcessor(PartSegmentationImageProcessor):
         self.sliding_window = sliding_window
         check_image_settings(self)
         side = self._sides(self.size)[-1]
-        stride = window_stride(side)
-        self.canvas_size = side + stride if canvas_size is None else canvas_size
+        self.canvas_size = side + window_stride(side) if canvas_size is None else canvas_size
         check_image_settings(self)
-        if self.canvas_size < side or (self.canvas_size - side) % stride:
-            raise OVPartsError(
-                f"canvas_size is {canvas_size}; windows of {side} fit {side} plus a multiple of {stride}."
-            )
+        _check_canvas(self.canvas_size, side)
 
     def __call__(self, images: Any, augmented: bool | None = None, **kwargs: Any) -> BatchFeature:
         """Prepares images, see `PartSegmentationImageProcessor.__call__`.
@@ -132,9 +128,16 @@ class CATSegImageProcessor(PartSegmentationImageProcessor):
     def _cut(self, image: torch.Tensor, sides: Sequence[int], normalize: Normalization) -> dict[str, torch.Tensor]:
         """The windows of an image (3, height, width), and then the whole, for CLIP and for the ResNet."""
         side = sides[-1]
+        _check_canvas(self.canvas_size, side)
         windows = cut_windows(_resize(image[None], self.canvas_size)[0], side)
         windows = normalize(torch.cat([windows, _resize(image[None], side)]))
         return _named([windows if each == side else _resize(windows, each) for each in sides])
+
+
+def _check_canvas(canvas_size: int, side: int) -> None:
+    stride = window_stride(side)
+    if canvas_size < side or (canvas_size - side) % stride:
+        raise OVPartsError(f"canvas_size is {canvas_size}; windows of {side} fit {side} plus a multiple of {stride}.")
 
 
 def _normalize(

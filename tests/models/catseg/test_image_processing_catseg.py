@@ -70,6 +70,8 @@ def test_what_is_no_image_is_refused(images):
 def test_a_canvas_must_be_covered_by_windows():
     with pytest.raises(OVPartsError, match="windows of 384 fit 384 plus a multiple of 256"):
         CATSegImageProcessor(canvas_size=700)
+    with pytest.raises(OVPartsError, match="canvas_size is 640; windows of 320 fit"):
+        CATSegImageProcessor(sliding_window=True)(image(50, 40), size={"height": 320, "width": 320})
 
 
 def test_windows_cover_the_canvas_and_merging_undoes_cutting():
