@@ -34,7 +34,7 @@ class TestCLIPSeg(PartModelTester):
     def test_gradient_checkpointing_changes_nothing(self, model, inputs, labels):
         model.train()
         plain = model(**inputs, labels=labels).loss
-        model.activation_checkpointing_enable()
+        model.gradient_checkpointing_enable()
         assert_close(model(**inputs, labels=labels).loss, plain)
 
     def test_starts_from_stock_weights(self, inputs, tmp_path):
