@@ -5,13 +5,23 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 DEPENDENCIES := setup.cfg pyproject.toml
 
-.PHONY: demo test style quality clean
+.PHONY: demo test test-oldest test-newest style quality clean
 
 demo: $(VENV)/.ready
 	$(BIN)/ovparts demo
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest
+
+# The suite with the lower bound of everything in setup.cfg, and with the newest releases; each in an environment made anew.
+# PYTHON names the interpreter, for the oldest python3.11.
+test-oldest: PIP_OPTIONS = --constraint $(VENV)-oldest/bounds.txt
+test-oldest test-newest: test-%:
+	rm -rf $(VENV)-$*
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python tests/lower_bounds.py > $(VENV)-$*/bounds.txt
+	$(VENV)-$*/bin/python -m pip install --quiet -e ".[test]" $(PIP_OPTIONS)
+	$(VENV)-$*/bin/python -m pytest
 
 style: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
@@ -27,4 +37,4 @@ $(VENV)/.ready: $(DEPENDENCIES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist *.egg-info

@@ -13,6 +13,7 @@ from .models.auto import register_families, register_when_needed
 from .utils.imports import call_after_import, call_before
 
 if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
+    from .data.collator import DataCollatorForPartSegmentation
     from .data.part_dataset import PartDataset
     from .evaluation.evaluator import evaluate_model
     from .evaluation.results import BenchmarkResult
@@ -25,11 +26,12 @@ if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
     from .models.catseg.modeling_catseg import CATSegForPartSegmentation
     from .models.clipseg.configuration_clipseg import CLIPSegPartConfig
     from .models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
+    from .models.image_processing import PartSegmentationImageProcessor
     from .models.loading import load_model
     from .models.maskformer.configuration_maskformer import MaskFormerPartConfig
     from .models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
     from .models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
-    from .models.processing import ClosedVocabularyProcessor, PartSegmentationImageProcessor, PartSegmentationProcessor
+    from .models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
     from .models.zsseg.configuration_zsseg import ZSSegConfig
     from .models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
     from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "evaluation.evaluator": ("evaluate_model",),
     "evaluation.results": ("BenchmarkResult",),
+    "data.collator": ("DataCollatorForPartSegmentation",),
     "data.part_dataset": ("PartDataset",),
     "inference.pipelines": ("PartSegmentationPipeline",),
     "inference.result": ("PartSegmentation",),
@@ -55,7 +58,8 @@ _MODULES = {
     "models.maskformer.configuration_maskformer": ("MaskFormerPartConfig",),
     "models.maskformer.image_processing_maskformer": ("MaskClassificationImageProcessor",),
     "models.maskformer.modeling_maskformer": ("MaskFormerForPartSegmentation",),
-    "models.processing": ("ClosedVocabularyProcessor", "PartSegmentationImageProcessor", "PartSegmentationProcessor"),
+    "models.image_processing": ("PartSegmentationImageProcessor",),
+    "models.processing": ("ClosedVocabularyProcessor", "PartSegmentationProcessor"),
     "models.zsseg.configuration_zsseg": ("ZSSegConfig",),
     "models.zsseg.modeling_zsseg": ("ZSSegForPartSegmentation",),
     "taxonomy": ("ADE20K_PART_234", "PASCAL_PART_116", "PartTaxonomy"),

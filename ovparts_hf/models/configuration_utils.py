@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassError
@@ -15,9 +15,6 @@ from transformers import PreTrainedConfig, ResNetConfig
 
 from ..errors import ConfigurationError
 from .limits import check_numbers
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 SHIM = resources.files(__package__) / "ovparts_auto.py"
 """The file that is saved along: it imports this package, and says what to do where it is missing."""
@@ -104,7 +101,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
             raise ConfigurationError(f"The {cls.model_type} configuration{place} is wrong: {reason}") from reason
 
     @classmethod
-    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> "Self":
+    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
         """The configuration of a model that is built on a pretrained one; `fields` are set differently."""
         inherited = {key: value for key, value in base.to_dict().items() if key not in ("model_type", "architectures")}
         return cls(**{**inherited, **fields})

@@ -62,7 +62,7 @@ def check_image_settings(processor: Any) -> None:
         if value is not None and not _is_color(value, positive=name == "image_std"):
             raise ConfigurationError(f"{name} is {_short(value)}; give three finite numbers, of image_std above zero.")
     factor = getattr(processor, "rescale_factor", None)
-    if factor is not None and not (isinstance(factor, int | float) and 0 < factor <= 1):
+    if factor is not None and not (isinstance(factor, int | float) and 0 < abs(factor) <= 1):
         raise ConfigurationError(f"rescale_factor is {_short(factor)}; it brings values from 0..255 to 0..1: 1 / 255.")
 
 

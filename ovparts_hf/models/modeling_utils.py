@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +22,6 @@ from .limits import check_parameters
 from .pretrained import load_pretrained
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 
 PROMPTS_AT_ONCE = 1280

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from transformers.image_processing_outputs import SemanticSegmentationPostProcessorOutput
 from transformers.utils import ModelOutput
 
 from ..errors import OVPartsError
@@ -144,17 +145,23 @@ class SemanticLabelMaps:
     has_sliding_window: ClassVar[bool] = False
 
     def post_process_semantic_segmentation(
-        self, outputs: ModelOutput, target_sizes: Sequence[tuple[int, int]] | None = None
-    ) -> list[torch.Tensor]:
-        """Turns a model's scores into one map of labels per image, in bounded memory.
+        self,
+        outputs: ModelOutput,
+        target_sizes: Sequence[tuple[int, int]] | None = None,
+        return_segmentation_scores: bool = False,
+    ) -> list[torch.Tensor] | list[SemanticSegmentationPostProcessorOutput]:
+        """Turns a model's scores into one map of labels per image, in bounded memory unless all scores are returned.
 
         Args:
             outputs: What the model returned, a `PartSegmentationOutput`.
             target_sizes: (height, width) per image, usually that of the original; None keeps the model's.
+            return_segmentation_scores: Whether to return the scores as well.
 
         Returns:
             Per image (height, width) int64, keys of the model's `config.id2label`: positions of classes, and after
-            them that of "none", if the model scored it.
+            them that of "none", if the model scored it. With scores, an output with this `segmentation`, and
+            `segmentation_scores` (labels, height, width) float32, which are compared to find the best: probabilities,
+            or any numbers where `scores` is "plain".
 
         Raises:
             OVPartsError: There are not as many sizes as images.
@@ -163,12 +170,16 @@ class SemanticLabelMaps:
         none_logits = outputs.get("none_logits")  # pipelines make another `ModelOutput`, without what is None
         maps = outputs.logits if none_logits is None else torch.cat([outputs.logits, none_logits], dim=1)
         sizes = [maps.shape[-2:]] * len(maps) if target_sizes is None else target_sizes
-        return [
-            torch.cat(
-                [upsample_scores(logits, size, self.scores, rows).argmax(0) for rows in row_bands(size, len(logits))]
-            )
-            for logits, size in zip(maps.float(), sizes)
-        ]
+        results = []
+        for logits, size in zip(maps.float(), sizes):
+            bands = (upsample_scores(logits, size, self.scores, rows) for rows in row_bands(size, len(logits)))
+            if return_segmentation_scores:
+                scores = torch.cat(list(bands), dim=1)
+                data = {"segmentation": scores.argmax(0), "segmentation_scores": scores}
+                results.append(SemanticSegmentationPostProcessorOutput(data))
+            else:
+                results.append(torch.cat([scores.argmax(0) for scores in bands]))
+        return results
 
 
 class LabelMaps(SemanticLabelMaps):

@@ -1,71 +1,28 @@
-"""From images and class names to tensors, and from score maps back to label maps."""
+"""From images and class names to the inputs of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-import numpy as np
-import torch
 from PIL import Image
 from transformers import BatchEncoding, BatchFeature, ProcessorMixin
-from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+from transformers.processing_utils import ProcessingKwargs
 
-from ..errors import ImageError, OVPartsError
+from ..errors import OVPartsError
 from ..taxonomy.part_taxonomy import straight
 from ..utils.files import brief, is_unicode
-from ..utils.images import MAX_PIXELS, load_image
 from .configuration_utils import AutoMapped
-from .limits import check_image_settings
+from .image_processing import PartSegmentationImageProcessor
 from .post_processing import SCORES, LabelMaps, SemanticLabelMaps
 from .prompts import tokenize_prompts
 
-_NO_LIMIT = 2**62  # of pixels, where whoever opened the image has set one
+
+class _Processor(AutoMapped, LabelMaps, ProcessorMixin):
+    """What processors of open and of closed vocabularies are; the first base of each must be a `ProcessorMixin`."""
 
 
-def as_images(images: Any) -> list[Image.Image]:
-    """Upright 8-bit RGB images from one or several, as `utils.images.load_image` opens them.
-
-    Arrays and tensors may also have the channels first, and be a batch. Raises an ImageError at any other.
-    """
-    if not isinstance(images, list | tuple):
-        images = list(images) if getattr(images, "ndim", None) == 4 else [images]
-    if not images:
-        raise ImageError("No image was given.")
-    return [_as_image(image) for image in images]
-
-
-def _as_image(image: Any) -> Image.Image:
-    if isinstance(image, torch.Tensor):
-        image = image.detach().cpu().numpy()
-    if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[0] in (1, 3, 4):
-        image = image.transpose(1, 2, 0)
-    try:
-        return load_image(image, MAX_PIXELS if isinstance(image, str | Path) else _NO_LIMIT)
-    except ImageError as error:
-        raise ImageError(f"This image cannot be prepared: {error}") from error
-
-
-class PartSegmentationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):
-    """Resizes an image to a square with Pillow, rescales and normalises it.
-
-    Always Pillow, whatever is installed: torchvision's resize differs by up to one grey level, which moves scores.
-    """
-
-    auto_classes = {"AutoImageProcessor": "PartSegmentationImageProcessor"}
-    scores = "logits"
-
-    def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs)
-        check_image_settings(self)
-
-    def __call__(self, images: Any, augmented: bool = False, **kwargs: Any) -> BatchFeature:
-        """Prepares images; those from training augmentation (`augmented`) are treated like any other."""
-        return super().__call__(as_images(images), **kwargs)
-
-
-class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
+class PartSegmentationProcessor(_Processor):
     """Image processor and tokenizer of a part segmentation model, and the way back to label maps.
 
     Args:
@@ -110,8 +67,9 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
         images: Image.Image | Sequence[Any] | None = None,
         classes: Sequence[str] | None = None,
         object_masks: Any = None,
-        augmented: bool = False,
-        return_tensors: str = "pt",
+        augmented: bool | None = None,
+        text: str | Sequence[str] | None = None,
+        **kwargs: Unpack[ProcessingKwargs],
     ) -> BatchFeature:
         """Prepares images, class names or both.
 
@@ -121,7 +79,9 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
             classes: Part classes ("dog's ear"), or any text.
             object_masks: (objects, height, width) bool, the objects of one image, for models that take them.
             augmented: Whether the images come from training augmentation and already have the scale of training.
-            return_tensors: "pt", or another of transformers' tensor types.
+            text: transformers' name for `classes`, which may also be one string.
+            **kwargs: Options of the image processor and of the tokenizer, as for transformers' processors.
+                `return_tensors` is "pt" and `padding` "longest" unless given.
 
         Returns:
             `pixel_values` (batch, 3, size, size) float32, and what else the model takes, for images; `input_ids` and
@@ -129,19 +89,25 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
             if there are templates.
 
         Raises:
-            OVPartsError: Nothing was given, or a class name is empty or too long for the text encoder.
+            OVPartsError: Nothing was given, both `classes` and `text` were, or a class name is empty or too long for
+                the text encoder.
         """
+        if classes is not None and text is not None:
+            raise OVPartsError("classes and text were both given, but they are the same; pass classes.")
+        if text is not None:
+            classes = [text] if isinstance(text, str) else text
         if images is None and classes is None:
             raise OVPartsError("Pass images, classes or both; neither was given.")
+        options = self._merge_kwargs(ProcessingKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
         data: dict[str, Any] = {}
         if images is not None:
             masks = {} if object_masks is None else {"object_masks": object_masks}
-            data.update(self.image_processor(images, augmented=augmented, return_tensors=return_tensors, **masks))
+            data.update(self.image_processor(images, augmented=augmented, **masks, **options["images_kwargs"]))
         if classes is not None:
-            data.update(self._tokenize(classes, return_tensors))
+            data.update(self._tokenize(classes, **{"return_tensors": "pt", **options["text_kwargs"]}))
         return BatchFeature(data)
 
-    def _tokenize(self, classes: Sequence[str], return_tensors: str) -> dict[str, Any]:
+    def _tokenize(self, classes: Sequence[str], return_tensors: str | None, **options: Any) -> BatchEncoding:
         if (
             isinstance(classes, str)
             or not classes
@@ -152,13 +118,14 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
             )
         classes = [straight(name) for name in classes]
         if self.prompt_lengths is not None:
-            return dict(tokenize_prompts(self.tokenizer, classes, *self.prompt_lengths))
+            tokens = BatchEncoding(tokenize_prompts(self.tokenizer, classes, *self.prompt_lengths))
+            return tokens.convert_to_tensors(return_tensors)
         names = classes if self.possessive else [name.replace("'s", "") for name in classes]
         prompts = [template.replace("{}", name) for name in names for template in self.templates or ("{}",)]
-        tokens = self.tokenizer(prompts, padding="longest")
-        limit, longest = self.tokenizer.model_max_length, len(tokens["input_ids"][0])
+        tokens = self.tokenizer(prompts, **{"padding": "longest", **options})
+        limit, longest = self.tokenizer.model_max_length, max(map(len, tokens["input_ids"]))
         if longest > limit:
-            lengths = [sum(mask) for mask in tokens["attention_mask"]]
+            lengths = [len(ids) for ids in self.tokenizer(prompts)["input_ids"]]
             prompt = prompts[lengths.index(max(lengths))]
             raise OVPartsError(
                 f"Class {prompt[:80]!r} has {longest} tokens; the text encoder takes at most {limit}. Shorten it."
@@ -168,7 +135,7 @@ class PartSegmentationProcessor(AutoMapped, LabelMaps, ProcessorMixin):
             tokens = BatchEncoding(
                 {key: [rows[i : i + count] for i in range(0, len(rows), count)] for key, rows in tokens.items()}
             )
-        return dict(tokens.convert_to_tensors(return_tensors))
+        return tokens.convert_to_tensors(return_tensors)
 
 
 def _are_templates(templates: Any) -> bool:
@@ -180,7 +147,7 @@ def _are_templates(templates: Any) -> bool:
     )
 
 
-class ClosedVocabularyProcessor(AutoMapped, LabelMaps, ProcessorMixin):
+class ClosedVocabularyProcessor(_Processor):
     """Image processor of a model that knows its classes by number, and the way back to label maps.
 
     Args:
@@ -194,6 +161,7 @@ class ClosedVocabularyProcessor(AutoMapped, LabelMaps, ProcessorMixin):
         self.scores = scores
         super().__init__(image_processor, **kwargs)
 
-    def __call__(self, images: Any, augmented: bool = False, return_tensors: str = "pt") -> BatchFeature:
+    def __call__(self, images: Any, augmented: bool | None = None, **kwargs: Unpack[ProcessingKwargs]) -> BatchFeature:
         """Prepares images, see `PartSegmentationProcessor`."""
-        return self.image_processor(images, augmented=augmented, return_tensors=return_tensors)
+        options = self._merge_kwargs(ProcessingKwargs, **kwargs)["images_kwargs"]
+        return self.image_processor(images, augmented=augmented, **options)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Literal
 
 from ..errors import ConfigurationError
 from .part_taxonomy import PartTaxonomy
 
 
-class Setting(str, Enum):
+class Setting(StrEnum):
     """What is given about the objects of a test image."""
 
     ORACLE_OBJ = "oracle_obj"

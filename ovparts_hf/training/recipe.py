@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import yaml
 
 from ..errors import ConfigurationError
 from ..utils.files import user_path
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # A number type with its minimum.
 NonNegativeInt = Annotated[int, 0]

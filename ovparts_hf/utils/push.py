@@ -159,7 +159,7 @@ def _space_sdk(folder: Path) -> str | None:
 def _check_name(repo_id: str) -> None:
     try:
         validate_repo_id(repo_id)
-        valid = "/" in repo_id
+        valid = "/" in repo_id and repo_id.isascii()  # which older versions do not look at
     except HFValidationError:
         valid = False
     if not valid:

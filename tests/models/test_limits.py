@@ -120,3 +120,9 @@ def test_a_tokenizer_of_another_model_is_refused(family, saved, tmp_path):
     (folder / "tokenizer.json").write_text(json.dumps(settings))
     with pytest.raises(OVPartsError, match="The tokenizer gives the token 10.*do not belong together"):
         load_model(folder)[0].encode_class_names(load_model(folder)[1], ["dog's ear", "cat's tail"])
+
+
+@pytest.mark.parametrize("value", [0, 2, -2, "a", float("nan")])
+def test_a_scale_of_colours_is_at_most_one(value, saved, tmp_path):
+    shutil.copytree(saved / "catseg", tmp_path / "model")
+    refused(tmp_path / "model", "processor_config.json", ("image_processor", "rescale_factor"), value)

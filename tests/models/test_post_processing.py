@@ -134,6 +134,11 @@ def test_semantic_maps_in_bands_are_those_at_once(scores, monkeypatch):
         by_ids = label_map(logits[number], size, none_logits=none[number], scores=scores)
         assert torch.equal(expected, torch.where(by_ids < 0, 4, by_ids))
         assert (found == expected).float().mean() > 0.995
+    with_scores = semantic_maps(outputs, sizes, return_segmentation_scores=True)
+    for size, expected, found in zip(sizes, whole, with_scores, strict=True):
+        assert found.segmentation_scores.shape == (5, *size)
+        assert torch.equal(found.segmentation, found.segmentation_scores.argmax(0))
+        assert (found.segmentation == expected).float().mean() > 0.995
     assert [tuple(each.shape) for each in semantic_maps(outputs)] == [(9, 7)] * 2
     with pytest.raises(OVPartsError, match="1 target_sizes were given for 2 images"):
         semantic_maps(outputs, sizes[:1])

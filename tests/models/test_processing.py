@@ -78,6 +78,32 @@ def test_refuses_nothing_and_too_much(processor):
         processor(classes=["dog's ear", "dog's " + "ear " * 100])
 
 
+def test_text_is_another_name_of_classes(processor):
+    expected = processor(classes=["dog's ear", "cat's tail"])
+    found = processor(text=["dog's ear", "cat's tail"])
+    assert expected.keys() == found.keys() != set()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert torch.equal(processor(text="dog's ear")["input_ids"], processor(classes=["dog's ear"])["input_ids"])
+    with pytest.raises(OVPartsError, match="both given"):
+        processor(classes=["dog's ear"], text=["dog's ear"])
+
+
+@pytest.mark.parametrize("settings", [{}, {"templates": ["{}", "a {}."]}, {"prompt_lengths": [2, 1, 0]}])
+def test_text_becomes_arrays_or_tensors(settings, processor):
+    processor = PartSegmentationProcessor(processor.image_processor, processor.tokenizer, **settings)
+    tensors, arrays = (processor(classes=["dog's ear"], return_tensors=kind) for kind in ("pt", "np"))
+    assert {type(value) for value in arrays.values()} == {np.ndarray}
+    assert np.array_equal(tensors["input_ids"], arrays["input_ids"])
+
+
+def test_options_reach_the_tokenizer_and_the_image_processor(processor):
+    options = {"text_kwargs": {"padding": "max_length", "max_length": 20}, "do_normalize": False}
+    inputs = processor(images=INPUTS["eval.image_u8"], classes=["dog's ear"], **options)
+    assert inputs["input_ids"].shape == (1, 20)
+    expected = processor.image_processor(INPUTS["eval.image_u8"], do_normalize=False)
+    assert torch.equal(inputs["pixel_values"], expected["pixel_values"])
+
+
 def scores(*levels):
     """Logits (classes, 2, 2) with one level per class."""
     return torch.tensor(levels, dtype=torch.float32)[:, None, None].expand(-1, 2, 2).clone()

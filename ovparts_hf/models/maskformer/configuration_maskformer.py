@@ -1,15 +1,12 @@
 """Configuration of mask classification models, and of MaskFormer for parts."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 from ..configuration_utils import PartResNetConfig, PartSegmentationConfig, map_auto_classes
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 @strict
@@ -87,7 +84,7 @@ class MaskFormerPartConfig(MaskClassificationConfig):
     auto_classes = map_auto_classes("MaskFormerPartConfig", "MaskFormerForPartSegmentation")
 
     @classmethod
-    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> "Self":
+    def from_base_config(cls, base: PreTrainedConfig, **fields: Any) -> Self:
         """See `PartSegmentationConfig.from_base_config`; the base is the backbone."""
         names = ("embedding_size", "hidden_sizes", "depths", "downsample_in_bottleneck")
         return cls(**{"backbone_config": {name: getattr(base, name) for name in names}, **fields})

@@ -6,21 +6,17 @@ from typing import Any
 
 import numpy as np
 from transformers import BatchFeature
-from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, SizeDict
-from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from ...errors import OVPartsError
-from ...utils.resize import resize_nearest, shortest_edge_size
-from ..configuration_utils import AutoMapped
-from ..limits import check_image_settings
-from ..post_processing import SemanticLabelMaps
-from ..processing import as_images
+from ...utils.resize import resize_nearest
+from ..image_processing import PartSegmentationImageProcessor
 
 BENCHMARK_SIZE = {"shortest_edge": 512, "longest_edge": 2048}
 """In pixels, of the original's MaskFormer at test time, and of ZSseg, built on it. ZSseg+ has a lower limit."""
 
 
-class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImageProcessorPil):
+class MaskClassificationImageProcessor(PartSegmentationImageProcessor):
     """Scales an image by its short side with Pillow, rescales and normalises it; its shape is kept.
 
     `size` has "shortest_edge", the length of the short side, and "longest_edge", which the long side may not exceed;
@@ -34,12 +30,13 @@ class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImagePr
     size = {"shortest_edge": 512, "longest_edge": 768}
     do_convert_rgb = True
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs)
-        check_image_settings(self)
-
     def __call__(
-        self, images: Any, object_masks: Any = None, augmented: bool = False, return_tensors: str = "pt", **kwargs: Any
+        self,
+        images: Any,
+        object_masks: Any = None,
+        augmented: bool | None = None,
+        return_tensors: str | None = "pt",
+        **kwargs: Any,
     ) -> BatchFeature:
         """Prepares images that get the same size, see `PartSegmentationProcessor.__call__`.
 
@@ -50,8 +47,9 @@ class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImagePr
         Raises:
             OVPartsError: The images get different sizes.
         """
-        kwargs.setdefault("do_resize", not augmented)
-        images = super().__call__(as_images(images), **kwargs)["pixel_values"]
+        if augmented:
+            kwargs.setdefault("do_resize", False)
+        images = super().__call__(images, return_tensors=None, **kwargs)["pixel_values"]
         sizes = {image.shape[-2:] for image in images}
         if len(sizes) > 1:
             raise OVPartsError(f"The images get different sizes {sorted(sizes)}; prepare them one by one.")
@@ -60,8 +58,3 @@ class MaskClassificationImageProcessor(AutoMapped, SemanticLabelMaps, ViTImagePr
             masks = np.asarray(object_masks, dtype=bool)
             data["object_masks"] = resize_nearest(masks, *sizes, precision=np.float32).astype(np.float32)
         return BatchFeature(data, tensor_type=return_tensors)
-
-    def resize(self, image: np.ndarray, size: SizeDict, **kwargs: Any) -> np.ndarray:
-        """Resizes an image (channels, height, width)."""
-        height, width = shortest_edge_size(*image.shape[-2:], size.shortest_edge, size.longest_edge)
-        return super().resize(image, SizeDict(height=max(height, 1), width=max(width, 1)), **kwargs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -38,9 +38,6 @@ from .modules import (
     pad_to_multiple,
     sum_of_queries,
 )
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 class MaskFormerForPartSegmentation(PartSegmentationModel):

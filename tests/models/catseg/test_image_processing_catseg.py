@@ -24,7 +24,8 @@ def image(width, height):
     ("size", "scaled"), [((500, 375), (768, 576)), ((375, 500), (576, 768)), ((40, 30), (768, 576))]
 )
 def test_images_are_scaled_as_by_the_benchmark(size, scaled):
-    assert CATSegImageProcessor()._scale(image(*size)).size == scaled
+    array = np.array(image(*size)).transpose(2, 0, 1)
+    assert CATSegImageProcessor()._scale(array).shape == (3, *scaled[::-1])
 
 
 def test_the_mask_is_full_where_sides_need_no_padding():
@@ -69,6 +70,8 @@ def test_what_is_no_image_is_refused(images):
 def test_a_canvas_must_be_covered_by_windows():
     with pytest.raises(OVPartsError, match="windows of 384 fit 384 plus a multiple of 256"):
         CATSegImageProcessor(canvas_size=700)
+    with pytest.raises(OVPartsError, match="canvas_size is 640; windows of 320 fit"):
+        CATSegImageProcessor(sliding_window=True)(image(50, 40), size={"height": 320, "width": 320})
 
 
 def test_windows_cover_the_canvas_and_merging_undoes_cutting():
