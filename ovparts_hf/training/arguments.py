@@ -34,7 +34,8 @@ class LoopArguments(Recipe):
         warmup_steps: Steps over which the learning rate first rises linearly.
         warmup_factor: Factor on the learning rate during these steps, which then does not rise; None for the rise.
         max_grad_norm: Gradients are clipped to this norm, over the whole model; 0 for no clipping.
-        mixed_precision: "no", "bf16" or "fp16".
+        mixed_precision: "no", "bf16" or "fp16". "fp16" needs a GPU. A CPU without bf16 instructions computes in float32
+            instead of "bf16", which would be slower there.
         workers: Data loading processes per training process; 0 loads in the process itself.
         seed: Seed of everything random.
         log_every: Steps between lines of the log.

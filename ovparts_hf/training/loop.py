@@ -22,6 +22,7 @@ from ..data.training_set import ResumableBatchSampler, TrainingSet
 from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
+from ..utils.precision import usable_precision
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
 from .optim import build_optimizer
@@ -54,7 +55,8 @@ def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callab
     """
     folder = CheckpointManager(arguments.output)
     _check_tracker(arguments.log_with)
-    accelerator = Accelerator(mixed_precision=arguments.mixed_precision, log_with=arguments.log_with)
+    precision = usable_precision(arguments.mixed_precision)
+    accelerator = Accelerator(mixed_precision=precision, log_with=arguments.log_with)
     with folder.lock() if accelerator.is_main_process else nullcontext():
         checkpoint = folder.check(arguments)
         set_seed(arguments.seed)
