@@ -36,6 +36,8 @@ class LoopArguments(Recipe):
         max_grad_norm: Gradients are clipped to this norm, over the whole model; 0 for no clipping.
         mixed_precision: "no", "bf16" or "fp16". "fp16" needs a GPU. A CPU without bf16 instructions computes in float32
             instead of "bf16", which would be slower there.
+        threads: CPU threads that each process computes with; None for PyTorch's choice, one for each core. Small models
+            are best trained with 1, see docs/training.md.
         workers: Data loading processes per training process; 0 loads in the process itself.
         seed: Seed of everything random.
         log_every: Steps between lines of the log.
@@ -67,6 +69,7 @@ class LoopArguments(Recipe):
     warmup_factor: NonNegativeFloat | None = None
     max_grad_norm: NonNegativeFloat = 0.01
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    threads: PositiveInt | None = None
     workers: NonNegativeInt = 2
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 50

@@ -29,6 +29,7 @@ from .optim import build_optimizer
 from .restore import restore
 from .setup import Setup, TrainingSetup
 from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worker, signals_held
+from .threads import cpu_threads
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callab
     _check_tracker(arguments.log_with)
     precision = usable_precision(arguments.mixed_precision)
     accelerator = Accelerator(mixed_precision=precision, log_with=arguments.log_with)
-    with folder.lock() if accelerator.is_main_process else nullcontext():
+    lock = folder.lock() if accelerator.is_main_process else nullcontext()
+    with lock, cpu_threads(arguments.threads):
         checkpoint = folder.check(arguments)
         set_seed(arguments.seed)
         run = _Run(arguments, setup or TrainingSetup.load(arguments), accelerator, folder, evaluate)
