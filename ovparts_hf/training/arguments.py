@@ -102,6 +102,8 @@ class TrainArguments(LoopArguments):
         trainable: What is fine-tuned, see the model's `set_trainable`.
         few_shot_list: File of `ovparts few-shot` with the images of task "few_shot"; None for those of the release.
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
+        gradient_checkpointing: Compute again in the backward pass what the forward pass does not keep: less memory, the
+            same gradients. CLIPSeg decodes a few classes at once then.
         classes_per_image: Score only this many classes per image: the parts of its labelled objects, all of them, and
             random others (faster, and less memory). None scores the whole vocabulary.
         level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.
@@ -129,6 +131,7 @@ class TrainArguments(LoopArguments):
     few_shot_list: str | None = None
     trainable: str = "VA+L+F+D"
     loss: Literal["bce", "ce_dice"] | None = None
+    gradient_checkpointing: bool = False
     classes_per_image: PositiveInt | None = None
     level: Literal["image", "object"] | None = None
     object_map: Literal["correct", "ov_parts"] = "correct"

@@ -21,7 +21,7 @@ from ..processing import PartSegmentationImageProcessor, PartSegmentationProcess
 from .configuration_clipseg import CLIPSegPartConfig
 
 PAIRS_AT_ONCE = {"cpu": 4, "cuda": 64}
-"""(image, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
+"""(image, class) pairs decoded together where memory counts: what fits a CPU's cache, or keeps a GPU busy."""
 
 
 class VisualAdapter(nn.Module):
@@ -41,6 +41,8 @@ class VisualAdapter(nn.Module):
 
 class PartDecoder(CLIPSegDecoder):
     """CLIPSeg's decoder for (image, class) pairs; what does not depend on the class is computed once per image."""
+
+    gradient_checkpointing = False  # its layers are checkpointed with it
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -71,7 +73,7 @@ class PartDecoder(CLIPSegDecoder):
             patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
             return self.transposed_convolution(patches).squeeze(1)
 
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and not self.gradient_checkpointing:
             return decode(images, classes)
         count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
         return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])
