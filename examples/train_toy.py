@@ -42,6 +42,7 @@ def main() -> None:
             "output": Path(work) / "run",
             "steps": options.steps,
             "seed": options.seed,
+            "batch_size": 8,
             "threads": 2,
         }
         given = [f"{name}={value}" for name, value in settings.items()]
