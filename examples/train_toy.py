@@ -5,7 +5,8 @@ weights come from
 
     python examples/train_toy.py --output-dir ovparts_hf/toy/trained
 
-which takes about ten minutes on two CPU cores and is deterministic on one machine with a fixed number of threads.
+which takes about ten minutes on two CPU cores and is deterministic on one machine with a fixed number of threads, two
+here.
 """
 
 from __future__ import annotations
@@ -36,7 +37,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         data = write_repository(ToyWorld(), Path(work) / "data")
-        given = [f"data={data}", f"output={Path(work) / 'run'}", f"steps={options.steps}", f"seed={options.seed}"]
+        settings = {
+            "data": data,
+            "output": Path(work) / "run",
+            "steps": options.steps,
+            "seed": options.seed,
+            "batch_size": 8,
+            "threads": 2,
+        }
+        given = [f"{name}={value}" for name, value in settings.items()]
         run = train(TrainArguments.from_recipe(RECIPES["clipseg"], given))
         save_half(*load_model(run / "last"), options.output_dir)
         print(evaluate_model(*load_model(options.output_dir), PartDataset.load(data)).table())

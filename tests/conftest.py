@@ -7,8 +7,7 @@ from pathlib import Path
 
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="ovparts-tests-")  # read when `datasets` is imported
 os.environ["HF_HUB_OFFLINE"] = "1"
-if "PYTEST_XDIST_WORKER" in os.environ:  # one thread for each worker: two that wait for each other are ten times slower
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads that wait for each other on a busy machine lose more
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
 
 import pytest  # noqa: E402

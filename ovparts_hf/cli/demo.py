@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..app.limits import Limits
 from ..errors import ConfigurationError
@@ -19,6 +19,7 @@ from .failures import check_writable
 
 if TYPE_CHECKING:
     from ..evaluation.results import BenchmarkResult
+    from ..training import PromptTuningArguments, TrainArguments
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptco
 
 
 @command(
-    "draw the toy world, train on it, evaluate and report (other arguments override the recipe, key=value); with "
-    "--app, serve a web page instead, for images and words of your own",
+    "draw the toy world, train on it, evaluate and report (other arguments override the recipes of models and prompts, "
+    "key=value); with --app, serve a web page instead, for images and words of your own",
     "ovparts demo --out outputs/demo",
     argument("--model", choices=RECIPES, nargs="+", default=["clipseg"], help="one or more models (default: clipseg)"),
     argument("--out", type=user_path, default=Path("outputs/demo"), help="folder"),
@@ -49,12 +50,7 @@ def _demo(options: Namespace) -> None:
     if options.app:
         return _serve(options)
     check_writable(options.out)
-    from dataset_builders import ToyWorld
-
-    from ..data.preparation.repository import write_repository
-
-    data = write_repository(ToyWorld(), options.out / "data", overwrite=True)
-    results = run_demo(data, options.out, options.model, options.seed, options.overrides)
+    results = run_demo(options.out, options.model, options.seed, options.overrides)
     print(demo_table(results))
     print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
 
@@ -72,34 +68,44 @@ def _serve(options: Namespace) -> None:
     launch_app(segmenter, limits, options.concurrency, host="127.0.0.1", port=options.port)
 
 
-def run_demo(
-    data: Path, out: Path, models: Sequence[str], seed: int, overrides: Sequence[str]
-) -> dict[str, BenchmarkResult]:
-    """Trains small models on the parts of seen objects; each is scored on seen and unseen ones before and after.
+def run_demo(out: Path, models: Sequence[str], seed: int, overrides: Sequence[str]) -> dict[str, BenchmarkResult]:
+    """Draws the world and trains small models on the parts of seen objects; scores them before and after.
 
-    Writes `report/index.html`, `examples.png` (unseen objects, by the first model) and, for each model in a folder of
-    its name (in `out` itself if there is only one), the training run (`run`), `result.json` and `classes.csv`.
+    Writes `data`, `report/index.html`, `examples.png` (unseen objects, by the first model) and, for each model in a
+    folder of its name (in `out` itself if there is only one), the training run (`run`), `result.json` and
+    `classes.csv`.
     """
+    from dataset_builders import ToyWorld
+
     from ..data.part_dataset import PartDataset
+    from ..data.preparation.repository import write_repository
     from ..evaluation.predictor import Predictor
     from ..models.loading import load_model
     from ..reporting.gallery import build_galleries, contact_sheet
     from ..reporting.report import write_report
+    from ..training.threads import cpu_threads
 
+    data = out / "data"
     folders = {name: out if len(models) == 1 else out / name for name in models}
+    runs = demo_arguments(data, folders, seed, overrides)
+    write_repository(ToyWorld(), data, overwrite=True)
     results: dict[str, BenchmarkResult] = {}
     root = Path(public_name(str(out)))  # of the commands that the report shows
     commands = [f"ovparts prepare toy-world {root / data.name}"]
-    for name, folder in folders.items():
-        before, after = train_and_score(name, data, folder, seed, overrides)
+    for name, (prompts, arguments) in runs.items():
+        before, after = train_and_score(name, prompts, arguments)
+        after.to_json(folders[name] / "result.json")
+        after.to_csv(folders[name] / "classes.csv")
         results |= {f"{name}, untrained": before, name: after}
-        run = root / folder.relative_to(out) / "run"
+        run = root / folders[name].relative_to(out) / "run"
         recipe = f"examples/recipes/toy-world/{after.task}/{name}.yaml"
         commands.append(f"ovparts train --recipe {recipe} data={root / data.name} output={run} seed={seed}")
         commands.append(f"ovparts evaluate {run}/last {root / data.name} --task {after.task}")
 
-    model, processor = load_model(folders[models[0]] / "run" / "last")
-    galleries = build_galleries(Predictor(model, processor, PartDataset.load(data)), results[models[0]].task)
+    first = runs[models[0]][1]
+    with cpu_threads(first.threads):
+        model, processor = load_model(Path(first.output) / "last")
+        galleries = build_galleries(Predictor(model, processor, PartDataset.load(data)), first.task)
     with atomic_write(out / "examples.png") as temporary:
         contact_sheet(galleries[0]).save(temporary)
     page, title = out / "report" / "index.html", "Parts of objects never seen in training"
@@ -107,8 +113,36 @@ def run_demo(
     return results
 
 
+def demo_arguments(
+    data: Path, folders: Mapping[str, Path], seed: int, overrides: Sequence[str]
+) -> dict[str, tuple[PromptTuningArguments | None, TrainArguments]]:
+    """Model -> settings of its prompt tuning, if it needs any, and of its training; each takes the overrides it has."""
+    from ..training import PromptTuningArguments, TrainArguments
+    from ..training.recipe import parse_overrides, read_mapping, with_current_names
+
+    changes = with_current_names(parse_overrides(overrides))
+    chosen = sorted(changes.keys() & {"data", "output", "prompts", "cache"})
+    if chosen:
+        raise ConfigurationError(f"{chosen} cannot be overridden in the demo; choose its folder by --out.")
+    of_prompts, of_models = ({field.name for field in fields(kind)} for kind in (PromptTuningArguments, TrainArguments))
+    prompt_changes = {key: value for key, value in changes.items() if key in of_prompts}
+    if PROMPT_RECIPES.keys() & folders.keys():
+        changes = {key: value for key, value in changes.items() if key in of_models or key not in of_prompts}
+    shared: dict[str, Any] = {"data": data, "seed": seed, "overwrite": True}
+    runs = {}
+    for name, folder in folders.items():
+        prompts, settings = None, {**read_mapping(RECIPES[name]), **shared, "output": folder / "run", **changes}
+        if name in PROMPT_RECIPES:
+            settings["prompts"] = folder / "prompts" / "last"
+            places = {"output": folder / "prompts", "cache": data.parent / "features"}
+            recipe = read_mapping(PROMPT_RECIPES[name])
+            prompts = PromptTuningArguments.from_dict({**recipe, **shared, **places, **prompt_changes})
+        runs[name] = prompts, TrainArguments.from_dict(settings)
+    return runs
+
+
 def train_and_score(
-    name: str, data: Path, out: Path, seed: int, overrides: Sequence[str]
+    name: str, prompts: PromptTuningArguments | None, arguments: TrainArguments
 ) -> tuple[BenchmarkResult, BenchmarkResult]:
     """Trains one toy model; the results of what it starts from, and of the trained model."""
     from accelerate.utils import set_seed
@@ -116,28 +150,21 @@ def train_and_score(
     from ..data.part_dataset import PartDataset
     from ..evaluation.evaluator import evaluate_model
     from ..models.loading import load_model
-    from ..training import PromptTuningArguments, TrainArguments, train, tune_prompts
+    from ..training import train, tune_prompts
     from ..training.setup import TrainingSetup
+    from ..training.threads import cpu_threads
 
-    shared = [f"data={data}", f"seed={seed}", "overwrite=true"]
-    changes = [f"output={out / 'run'}", *shared, *overrides]
-    if name in PROMPT_RECIPES:
-        folders = [f"output={out / 'prompts'}", f"cache={data.parent / 'features'}"]
-        tuned = tune_prompts(PromptTuningArguments.from_recipe(PROMPT_RECIPES[name], [*folders, *shared]))
-        changes.append(f"prompts={tuned / 'last'}")
-    arguments = TrainArguments.from_recipe(RECIPES[name], changes)
-    dataset = PartDataset.load(data)
-    set_seed(seed)
-    setup = TrainingSetup.load(arguments)
-    before = evaluate_model(setup.model, setup.processor, dataset, arguments.task, seed=seed)
-    logger.info("%s before training: hIoU %.1f", name, before.metrics["hIoU"])
-
-    train(arguments)
-    model, processor = load_model(out / "run" / "last")
-    after = evaluate_model(model, processor, dataset, arguments.task, seed=seed)
-    logger.info("%s after training: hIoU %.1f", name, after.metrics["hIoU"])
-    after.to_json(out / "result.json")
-    after.to_csv(out / "classes.csv")
+    if prompts is not None:
+        tune_prompts(prompts)
+    dataset, task, seed = PartDataset.load(arguments.data), arguments.task, arguments.seed
+    with cpu_threads(arguments.threads):
+        set_seed(seed)
+        setup = TrainingSetup.load(arguments)
+        before = evaluate_model(setup.model, setup.processor, dataset, task, seed=seed)
+        logger.info("%s before training: hIoU %.1f", name, before.metrics["hIoU"])
+        train(arguments)
+        after = evaluate_model(*load_model(Path(arguments.output) / "last"), dataset, task, seed=seed)
+        logger.info("%s after training: hIoU %.1f", name, after.metrics["hIoU"])
     return before, after
 
 

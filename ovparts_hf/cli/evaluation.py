@@ -61,6 +61,7 @@ def _evaluate(options: Namespace) -> None:
     from ..models.loading import load_config, load_model
     from ..reporting.gallery import build_galleries
     from ..reporting.report import write_report
+    from ..utils.precision import usable_precision
     from .results import check_replaceable, write_result
 
     task = get_task(options.task)
@@ -69,7 +70,9 @@ def _evaluate(options: Namespace) -> None:
     if options.out is not None:
         check_writable(options.out)
         check_replaceable(options.out, options.overwrite)
-    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=options.mixed_precision)
+    on_cpu = options.device == "cpu"
+    precision = usable_precision(options.mixed_precision, cpu=on_cpu)
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     config = load_config(options.model)  # a wrong name is noticed before the data are read
     dataset = PartDataset.load(options.data)
     if options.few_shot_list is not None:

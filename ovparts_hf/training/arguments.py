@@ -36,7 +36,10 @@ class LoopArguments(Recipe):
         warmup_steps: Steps over which the learning rate first rises linearly.
         warmup_factor: Factor on the learning rate during these steps, which then does not rise; None for the rise.
         max_grad_norm: Gradients are clipped to this norm, over the whole model; 0 for no clipping.
-        mixed_precision: "no", "bf16" or "fp16".
+        mixed_precision: "no", "bf16" or "fp16". "fp16" needs a GPU. A CPU without bf16 instructions computes in float32
+            instead of "bf16", which would be slower there.
+        threads: CPU threads that each process computes with; None for PyTorch's choice, one for each core. Small models
+            are best trained with 1, see docs/training.md.
         workers: Data loading processes per training process; 0 loads in the process itself.
         seed: Seed of everything random.
         log_every: Steps between lines of the log.
@@ -68,6 +71,7 @@ class LoopArguments(Recipe):
     warmup_factor: NonNegativeFloat | None = None
     max_grad_norm: NonNegativeFloat = 0.01
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    threads: PositiveInt | None = None
     workers: NonNegativeInt = 2
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 50
@@ -105,6 +109,8 @@ class TrainArguments(LoopArguments):
         trainable: What is fine-tuned, see the model's `set_trainable`.
         few_shot_list: File of `ovparts few-shot` with the images of task "few_shot"; None for those of the release.
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
+        gradient_checkpointing: Compute again in the backward pass what the forward pass does not keep: less memory, the
+            same gradients. CLIPSeg decodes a few classes at once then.
         classes_per_image: Score only this many classes per image: the parts of its labelled objects, all of them, and
             random others (faster, and less memory). None scores the whole vocabulary.
         level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.
@@ -132,6 +138,7 @@ class TrainArguments(LoopArguments):
     few_shot_list: str | None = None
     trainable: str = "VA+L+F+D"
     loss: Literal["bce", "ce_dice"] | None = None
+    gradient_checkpointing: bool = False
     classes_per_image: PositiveInt | None = None
     level: Literal["image", "object"] | None = None
     object_map: Literal["correct", "ov_parts"] = "correct"

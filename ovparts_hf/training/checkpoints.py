@@ -25,7 +25,7 @@ from .restore import PROGRESS_FILE
 logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = {
-    *("output", "micro_batch_size", "workers", "cache", "eval_batch_size"),
+    *("output", "micro_batch_size", "gradient_checkpointing", "threads", "workers", "cache", "eval_batch_size"),
     *("log_every", "save_every", "log_with", "resume", "overwrite"),
 }
 """Arguments that do not change what is learned, beyond the order of floating-point sums."""

@@ -23,12 +23,14 @@ from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
 from ..utils.files import public_name
+from ..utils.precision import usable_precision
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
 from .optim import build_optimizer
 from .restore import restore
 from .setup import Setup, TrainingSetup
 from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worker, signals_held
+from .threads import cpu_threads
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +57,10 @@ def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callab
     """
     folder = CheckpointManager(arguments.output)
     _check_tracker(arguments.log_with)
-    accelerator = Accelerator(mixed_precision=arguments.mixed_precision, log_with=arguments.log_with)
-    with folder.lock() if accelerator.is_main_process else nullcontext():
+    precision = usable_precision(arguments.mixed_precision)
+    accelerator = Accelerator(mixed_precision=precision, log_with=arguments.log_with)
+    lock = folder.lock() if accelerator.is_main_process else nullcontext()
+    with lock, cpu_threads(arguments.threads):
         checkpoint = folder.check(arguments)
         set_seed(arguments.seed)
         run = _Run(arguments, setup or TrainingSetup.load(arguments), accelerator, folder, evaluate)

@@ -137,6 +137,8 @@ def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.M
         load_tuned_prompts(model.prompts, arguments.prompts)
         model.forget_vocabulary()  # it was encoded with other prompts
     model.set_trainable(arguments.trainable)
+    if arguments.gradient_checkpointing:
+        model.activation_checkpointing_enable()
     return model, processor
 
 

@@ -1,6 +1,7 @@
 """The demo from the command to its files, on a world of a few images and in two steps."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -8,7 +9,6 @@ from PIL import Image
 
 from ovparts_hf import BenchmarkResult, PartSegmenter
 from ovparts_hf.cli import main
-from ovparts_hf.cli.demo import PROMPT_RECIPES
 from ovparts_hf.toy.world import TOY_WORLD
 
 SMALL = ["steps=2", "batch_size=2", "workers=0", "warmup_steps=0"]
@@ -49,11 +49,9 @@ def test_the_demo_writes_what_it_promises(small_world, tmp_path, capsys):
     assert segmenter(out / "examples.png", {"truck": ["wheel"]}).classes == ("truck's wheel",)
 
 
-def test_several_models_share_a_table_and_have_folders_of_their_own(small_world, tmp_path, capsys, monkeypatch):
-    recipe = yaml.safe_load(PROMPT_RECIPES["zsseg+"].read_text()) | {"steps": 2, "samples_per_class": 1, "workers": 0}
-    (tmp_path / "prompts.yaml").write_text(yaml.safe_dump(recipe))
-    monkeypatch.setitem(PROMPT_RECIPES, "zsseg+", tmp_path / "prompts.yaml")
-    assert main(["demo", "--model", "maskformer", "zsseg+", "--out", str(tmp_path / "demo"), *SMALL]) == 0
+def test_several_models_share_a_table_and_have_folders_of_their_own(small_world, tmp_path, capsys):
+    changes = [*SMALL, "samples_per_class=1"]
+    assert main(["demo", "--model", "maskformer", "zsseg+", "--out", str(tmp_path / "demo"), *changes]) == 0
     printed = capsys.readouterr().out
     out = tmp_path / "demo"
     for name in ("maskformer", "zsseg+"):
@@ -63,6 +61,24 @@ def test_several_models_share_a_table_and_have_folders_of_their_own(small_world,
     assert yaml.safe_load((out / "zsseg+" / "run" / "arguments.yaml").read_text())["prompts"] == str(
         out / "zsseg+" / "prompts" / "last"
     )
+    tuned = yaml.safe_load((out / "zsseg+" / "prompts" / "arguments.yaml").read_text())
+    assert (tuned["steps"], tuned["samples_per_class"], tuned["batch_size"]) == (2, 1, 2)
     assert (out / "zsseg+" / "prompts" / "last" / "model.safetensors").exists() and list((out / "features").iterdir())
     assert (out / "report" / "index.html").exists() and (out / "examples.png").exists()
     assert not (out / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["lerning_rate=1"], r"Unknown training arguments \['lerning_rate'\]"),
+        (["samples_per_class=1"], r"Unknown training arguments \['samples_per_class'\]"),
+        (["--model", "clipseg", "zsseg+", "--lerning_rate=1"], r"Unknown training arguments \['lerning_rate'\]"),
+        (["--model", "zsseg+", "--steps=0"], "steps is 0; it must be at least 1"),
+        (["output=elsewhere"], r"\['output'\] cannot be overridden in the demo; choose its folder by --out"),
+    ],
+)
+def test_overrides_that_do_not_fit_are_refused_before_anything_is_drawn(words, message, tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "demo"), *words]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "demo").exists()

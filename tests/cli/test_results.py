@@ -11,6 +11,7 @@ from ovparts_hf.data.few_shot import FewShotList
 from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.taxonomy.tasks import TASKS
+from ovparts_hf.utils import precision
 
 from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
 
@@ -85,6 +86,15 @@ def test_evaluate_whole_images(saved, pascal_folder, tmp_path, capsys):
     assert (result.setting, result.dataset["num_records"]) == ("pred_all", 3)
     assert main(["evaluate", str(saved), str(pascal_folder), "--setting", "pred_all", "--device", "cpu"]) == 1
     assert "'ov_parts' does not define scores for pred_all" in capsys.readouterr().err
+
+
+def test_precision_is_one_that_the_cpu_has(saved, pascal_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: False)
+    result = evaluate(saved, pascal_folder, tmp_path / "out", "--mixed-precision", "bf16")
+    assert result.config["mixed_precision"] == "no"
+    wrong = ["--mixed-precision", "fp16", "--device", "cpu", "--out", str(tmp_path / "other")]
+    assert main(["evaluate", str(saved), str(pascal_folder), *wrong]) == 1
+    assert '"fp16" needs a GPU' in capsys.readouterr().err
 
 
 def test_few_shot_list(saved, pascal_folder, tmp_path, capsys):

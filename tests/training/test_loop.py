@@ -21,6 +21,7 @@ from torch import nn
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.training import TrainingInterrupted, loop, signals, train
+from ovparts_hf.utils import precision
 
 from .tiny import (
     Evaluator,
@@ -302,6 +303,14 @@ def test_nothing_is_written_when_something_does_not_fit(tmp_path: Path) -> None:
 def test_half_precision_trains(tmp_path: Path) -> None:
     folder = train(arguments(tmp_path / "run", steps=2, mixed_precision="bf16"), tiny_setup())
     assert weights(folder)["pixels.weight"].dtype is torch.float32
+
+
+def test_a_cpu_without_bf16_trains_in_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: False)
+    folders = [
+        train(arguments(tmp_path / name, steps=2, mixed_precision=name), tiny_setup()) for name in ("no", "bf16")
+    ]
+    assert_same_weights(*folders)
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:

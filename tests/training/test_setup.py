@@ -16,13 +16,14 @@ from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.training_set import EpochIndex
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.evaluation import evaluator
+from ovparts_hf.models.clipseg import modeling_clipseg
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.setup import TrainingSetup, build_transform
 
 from ..models.clipseg.goldens import FACTS, golden_processor
-from .tiny import log_lines
+from .tiny import assert_same_weights, log_lines
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,27 @@ def test_resuming_the_real_model_is_exact(pretrained: Path, pascal_folder: Path,
     expected = load_model(whole / "last")[0].state_dict()
     for name, tensor in load_model(resumed / "last")[0].state_dict().items():
         assert torch.equal(tensor, expected[name]), name
+
+
+def test_gradient_checkpointing_learns_the_same(
+    pretrained: Path, pascal_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(modeling_clipseg.PAIRS_AT_ONCE, "cpu", 5)
+    folders = []
+    for checkpointing in (False, True):
+        given = arguments(
+            pascal_folder,
+            pretrained,
+            tmp_path / str(checkpointing),
+            gradient_checkpointing=checkpointing,
+            optimizer="sgd",
+            learning_rate=1.0,
+        )
+        torch.manual_seed(0)
+        loaded = TrainingSetup.load(given)
+        assert loaded.model.decoder.gradient_checkpointing is checkpointing
+        folders.append(train(given, loaded))
+    assert_same_weights(*folders, tolerance=1e-5)
 
 
 def test_pixels_and_labels_of_the_benchmark_recipe(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:

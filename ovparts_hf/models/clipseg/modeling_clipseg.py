@@ -36,7 +36,7 @@ from ..processing import PartSegmentationImageProcessor, PartSegmentationProcess
 from .configuration_clipseg import CLIPSegPartConfig
 
 PAIRS_AT_ONCE = {"cpu": 4, "cuda": 64}
-"""(image, class) pairs decoded together without gradient: what fits a CPU's cache, or keeps a GPU busy."""
+"""(image, class) pairs decoded together where memory counts: what fits a CPU's cache, or keeps a GPU busy."""
 
 
 class VisualAdapter(nn.Module):
@@ -58,6 +58,7 @@ class PartDecoder(CLIPSegDecoder):
     """CLIPSeg's decoder for (image, class) pairs; what does not depend on the class is computed once per image."""
 
     _can_record_outputs = None  # its layers see pairs, some at a time
+    gradient_checkpointing = False  # its layers are checkpointed with it
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -88,7 +89,8 @@ class PartDecoder(CLIPSegDecoder):
             patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
             return self.transposed_convolution(patches).squeeze(1)
 
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        whole = torch.is_grad_enabled() and not self.gradient_checkpointing
+        if whole or torch.compiler.is_compiling():
             return decode(images, classes)
         count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
         return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])

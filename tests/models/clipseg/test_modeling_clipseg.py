@@ -31,6 +31,24 @@ class TestCLIPSeg(PartModelTester):
         monkeypatch.setitem(modeling_clipseg.PAIRS_AT_ONCE, "cpu", 100)
         assert_close(model(**inputs).logits, whole, atol=1e-6, rtol=0)
 
+    def test_chunks_of_pairs_have_the_same_gradients(self, model, inputs, labels, monkeypatch):
+        monkeypatch.setitem(modeling_clipseg.PAIRS_AT_ONCE, "cpu", 3)
+        model.train()
+        pairs, gradients = [], []
+        model.decoder.layers[0].mlp.register_forward_hook(lambda _, inputs, __: pairs.append(len(inputs[0])))
+        for checkpointing in (False, True):
+            if checkpointing:
+                model.activation_checkpointing_enable()
+            model.zero_grad()
+            model(**inputs, labels=labels).loss.backward()
+            gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+        whole, *chunks = pairs
+        assert whole == 2 * (self.num_classes + 1) and set(chunks) == {whole % 3 or 3, 3}
+        assert sum(chunks) == 2 * whole  # computed again in the backward pass
+        assert gradients[0].keys() == gradients[1].keys() and gradients[0]
+        for name, gradient in gradients[0].items():
+            assert_close(gradients[1][name], gradient, atol=1e-6, rtol=1e-4, msg=name)
+
     def test_starts_from_stock_weights(self, inputs, tmp_path):
         stock = CLIPSegForImageSegmentation(golden_config())
         stock.save_pretrained(tmp_path)

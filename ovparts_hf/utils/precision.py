@@ -1,0 +1,45 @@
+"""The precision to compute in, on a device that may lack what it needs."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+import torch
+from accelerate import PartialState
+
+from ..errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+_BF16_FLAGS = ("amx_bf16", "avx512_bf16", "bf16")  # the last one is ARM's
+
+
+def usable_precision(mixed_precision: str, *, cpu: bool = False) -> str:
+    """This precision; on a CPU without bf16 instructions "no" instead of "bf16", with a warning.
+
+    Raises:
+        ConfigurationError: "fp16" was requested on a CPU.
+    """
+    state = PartialState(cpu=cpu)
+    if state.device.type != "cpu" or mixed_precision == "no":
+        return mixed_precision
+    if mixed_precision == "fp16":
+        raise ConfigurationError('The mixed precision "fp16" needs a GPU; on a CPU choose "no" or "bf16".')
+    if cpu_has_bf16():
+        return mixed_precision
+    if state.is_main_process:
+        _warn_once()
+    return "no"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices by instructions of its own (AMX, AVX-512 or ARM's)."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return any(torch.cpu.get_capabilities().get(flag, False) for flag in _BF16_FLAGS)
+    return torch.cpu._is_avx512_bf16_supported()  # older versions of torch know no other
+
+
+@cache
+def _warn_once() -> None:
+    logger.warning("This CPU has no bf16 instructions, so that bf16 would be slower; float32 is used.")
