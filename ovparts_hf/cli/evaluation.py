@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..taxonomy.tasks import get_task
-from .base import BOUNDARY, DATA, METRICS, SETTING, TASK, argument, command
+from .base import BOUNDARY, DATA, METRICS, SEGMENTER, SETTING, TASK, argument, command
 from .failures import check_writable
 
 
@@ -24,6 +24,7 @@ from .failures import check_writable
         help='for pred_obj: "model", "column:NAME", a folder of object maps, or a segmentation model (folder, Hub id)',
     ),
     argument("--object-names", type=Path, help="JSON file that maps the segmentation model's classes to objects"),
+    *SEGMENTER,
     argument("--out", type=Path, help="folder for result.json, classes.csv and report/index.html"),
     argument("--overwrite", action="store_true", help="replace the complete result that OUT holds"),
     argument("--batch-size", type=int, default=8, help="images in a forward pass"),
@@ -54,9 +55,9 @@ def _evaluate(options: Namespace) -> None:
     from ..evaluation.predictor import Predictor
     from ..evaluation.provenance import objection
     from ..evaluation.ranking import RecordScore
+    from ..inference.adapters.loading import load_segmenter, trained_on
     from ..inference.tta import TestTimeAugmentation
     from ..metrics import ImageCounts
-    from ..models.loading import load_config, load_model
     from ..reporting.gallery import build_galleries
     from ..reporting.report import write_report
     from .results import check_replaceable, write_result
@@ -68,14 +69,15 @@ def _evaluate(options: Namespace) -> None:
         check_writable(options.out)
         check_replaceable(options.out, options.overwrite)
     accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision=options.mixed_precision)
-    config = load_config(options.model)  # a wrong name is noticed before the data are read
+    training = trained_on(options.model)  # a wrong name is noticed before the data are read
     dataset = PartDataset.load(options.data)
     if options.few_shot_list is not None:
         FewShotList.from_json(options.few_shot_list).apply(dataset)
-    wrong = objection(config.trained_on, dataset.taxonomy, task)
+    wrong = objection(training, dataset.taxonomy, task)
     if wrong is not None:
         raise ConfigurationError(wrong)
-    model, processor = load_model(options.model)
+    class_names = None if options.class_names is None else read_names(options.class_names)
+    model, processor = load_segmenter(options.model, options.prompt, options.refiner, class_names)
     model.to(accelerator.device)
     model.store_vocabulary(processor, dataset.taxonomy.part_classes)
     names = None if options.object_names is None else read_names(options.object_names)

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from ..errors import ConfigurationError, ImageError
 from ..taxonomy import PartTaxonomy
 from ..utils.files import user_path
-from .base import argument, command
+from .base import SEGMENTER, argument, command
 
 if TYPE_CHECKING:
     from ..inference.result import PartSegmentation
@@ -38,12 +38,14 @@ if TYPE_CHECKING:
     argument("--threshold", type=float, help="score that a part must exceed, from 0 to 1"),
     argument("--top-k", type=int, help="how many parts may be found"),
     argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id"),
+    *SEGMENTER,
     argument("--device", help="where the model runs (default: the accelerator, if there is one)"),
     argument("--skip-existing", action="store_true", help="skip images whose results exist already"),
 )
 def _predict(options: Namespace) -> int:
     from tqdm import tqdm
 
+    from ..evaluation.objects import read_names
     from ..inference.segmenter import PartSegmenter
 
     folders = result_folders(list(find_images(options.images, options.out)), options.out)
@@ -53,7 +55,14 @@ def _predict(options: Namespace) -> int:
             image: folder for image, folder in folders.items() if not all((folder / file).is_file() for file in files)
         }
     parts = _read_parts(options.parts)
-    segmenter = PartSegmenter.from_pretrained(options.model, options.device, object_segmenter=options.objects)
+    segmenter = PartSegmenter.from_pretrained(
+        options.model,
+        options.device,
+        object_segmenter=options.objects,
+        prompt=options.prompt,
+        refiner=options.refiner,
+        class_names=None if options.class_names is None else read_names(options.class_names),
+    )
     segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
     _check_writable(options.out)
     failed = 0

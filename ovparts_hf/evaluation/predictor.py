@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record, by_image
 from ..errors import ConfigurationError
+from ..inference.adapters.base import SegmenterAdapter
 from ..inference.engine import check_whole_images
 from ..inference.tta import NO_TTA, TestTimeAugmentation, View, mean_scores, takes_any_size
 from ..metrics.flavours import FlavourName
@@ -107,6 +108,7 @@ class Predictor:
             "sliding_window": self.sliding_window,
             "tta": views if self.test_time.tta else "off",
             "crf": self.test_time.crf,
+            **(self.model.describe(self.processor) if isinstance(self.model, SegmenterAdapter) else {}),
         }
 
     def _predictions(self, groups: list[list[Record]], progress: bool) -> Iterator[Prediction]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +22,8 @@ from ..taxonomy.vocabulary import Vocabulary, VocabularyInput
 from ..utils.arguments import check_positive
 from ..utils.files import first_line
 from ..utils.images import ImageInput, load_image
+from .adapters.base import SegmenterAdapter
+from .adapters.loading import load_segmenter
 from .engine import Request, predict_scores, prepare_image
 from .objects import (
     Boxes,
@@ -82,24 +84,34 @@ class PartSegmenter:
         device: Any = None,
         dtype: torch.dtype | str | None = None,
         object_segmenter: str | Path | ObjectSegmenter | PartSegmenter | None = None,
+        *,
+        prompt: str | None = None,
+        refiner: str | Path | None = None,
+        class_names: Mapping[str, str] | None = None,
     ) -> PartSegmenter:
         """Loads a model.
 
         Args:
             name_or_path: A folder or Hub repository that this library wrote, a stock model (an untrained beginning), or
-                one of `TOY_MODELS`; by default the toy model, which knows drawn objects only.
+                one of `TOY_MODELS`; by default the toy model, which knows drawn objects only. Or a segmenter or
+                detector of transformers, such as SAM 3 (docs/segmenters.md).
             device: Where it runs; None for the accelerator, if there is one.
             dtype: Of the weights, such as `torch.bfloat16` or "bfloat16"; None for float32.
             object_segmenter: As for `PartSegmenter`, or the name of a model: of this library, whose classes are then
                 the names of the objects, or a segmentation model of transformers that knows these names.
+            prompt: How a model of transformers is asked for a part: "possessive" ("dog's ear", also None), "of" ("ear
+                of a dog") or "part" ("ear").
+            refiner: A SAM 2 or SAM 3 model that makes masks of a detector's boxes; None: they are filled.
+            class_names: From the classes of a model of transformers that knows no others to those that are looked for,
+                such as `{"Hair": "person's hair"}`; None: to those that are spelled alike.
 
         Raises:
-            ConfigurationError: There is no such model, or no such device or precision.
+            ConfigurationError: There is no such model, or no such device or precision, or an option is not for it.
         """
         device, dtype = _usable_device(device), _floating(dtype)
         source = ModelSource(name_or_path)
-        model, processor = source.load()
-        if source.is_base_model:
+        model, processor = load_segmenter(source, prompt, refiner, class_names)
+        if source.is_base_model and not isinstance(model, SegmenterAdapter):
             logger.warning(
                 "%s was not trained for parts: some of its weights are random, and so are its results.", name_or_path
             )

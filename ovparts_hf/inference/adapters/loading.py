@@ -1,0 +1,111 @@
+"""Any segmenter by its name: a model of this library, or an adapter for one of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import AutoProcessor
+
+from ...errors import ConfigurationError
+from ...models.auto import FAMILIES, config_class
+from ...models.loading import ModelSource, hub_errors
+from ...models.pretrained import load_pretrained
+from .base import AdapterImageProcessor, AdapterProcessor, SegmenterAdapter
+from .prompts import DEFAULT_PROMPT, check_prompt
+from .refiner import Refiner
+from .sam3 import Sam3Segmenter
+
+ADAPTERS: tuple[type[SegmenterAdapter], ...] = (Sam3Segmenter,)
+
+
+def load_segmenter(
+    name_or_path: str | Path | ModelSource,
+    prompt: str | None = None,
+    refiner: str | Path | None = None,
+    class_names: Mapping[str, str] | None = None,
+) -> tuple[Any, Any]:
+    """Loads a model that finds parts, in evaluation mode, and its processor.
+
+    Args:
+        name_or_path: As for `load_model`, or a segmenter or detector of transformers (docs/segmenters.md).
+        prompt: The wording of parts, one of `PROMPTS`; None for "possessive". Models of this library have their own.
+        refiner: A SAM 2 or SAM 3 model that turns the boxes of a detector into masks; without one they are filled.
+        class_names: From the classes of a model with a closed vocabulary to the names that are looked for.
+
+    Raises:
+        ConfigurationError: There is no such model, it is of an unknown kind, or an option is not for it.
+    """
+    source = name_or_path if isinstance(name_or_path, ModelSource) else ModelSource(name_or_path)
+    name_or_path = source.name
+    adapter = adapter_for(source)
+    if adapter is None:
+        _refuse(name_or_path, "is a model of this library", prompt=prompt, class_names=class_names, refiner=refiner)
+        return source.load()
+    if not adapter.takes_refiner:
+        _refuse(name_or_path, "makes masks itself", refiner=refiner)
+    prompt = check_prompt(prompt or DEFAULT_PROMPT)
+    sharpen, refiner_images = (None, None) if refiner is None else load_refiner(refiner)
+    config = source.stored_config
+    model = _load(name_or_path, adapter.kinds[config.model_type])
+    stock = _load_processor(name_or_path)
+    images = AdapterImageProcessor(getattr(stock, "image_processor", stock), refiner_images, adapter.image_options)
+    wrapped = adapter(model, sharpen)
+    wrapped.set_up(stock, class_names)
+    return wrapped.eval(), AdapterProcessor(images, getattr(stock, "tokenizer", None), prompt)
+
+
+def trained_on(name_or_path: str | Path) -> dict[str, Any] | None:
+    """What the configuration of a model of this library says of its training; of another nothing is known."""
+    source = ModelSource(name_or_path)
+    return source.config().trained_on if adapter_for(source) is None else None
+
+
+def adapter_for(source: ModelSource) -> type[SegmenterAdapter] | None:
+    """The adapter that a model needs; None for a model of this library, or one that it builds on.
+
+    Raises:
+        ConfigurationError: Neither knows the model.
+    """
+    config = source.stored_config
+    if config is None:
+        return None
+    own = {kind for family in FAMILIES for kind in (f"ovparts_{family}", config_class(family).base_model_type)}
+    if config.model_type in own:
+        return None
+    for adapter in ADAPTERS:
+        if config.model_type in adapter.kinds:
+            return adapter
+    known = sorted(own | {kind for adapter in ADAPTERS for kind in adapter.kinds})
+    raise ConfigurationError(f"{str(source.name)!r} is a {config.model_type!r} model; known are {known}.")
+
+
+def load_refiner(name_or_path: str | Path) -> tuple[Refiner, Any]:
+    """A refiner, and the image processor that prepares images for it."""
+    kind = ModelSource(name_or_path).stored_config.model_type
+    if kind not in Refiner.kinds:
+        raise ConfigurationError(
+            f"{str(name_or_path)!r} is a {kind!r} model; a refiner is one of {sorted(Refiner.kinds)}."
+        )
+    stock = _load_processor(name_or_path)
+    return Refiner(_load(name_or_path, Refiner.kinds[kind])).eval(), getattr(stock, "image_processor", stock)
+
+
+def _load(name_or_path: str | Path, class_name: str) -> Any:
+    """A model of transformers of which every weight is there."""
+    with hub_errors(name_or_path, "weights"):
+        model, _ = load_pretrained(getattr(transformers, class_name).from_pretrained, name_or_path, (), dtype="float32")
+    return model
+
+
+def _load_processor(name_or_path: str | Path) -> Any:
+    with hub_errors(name_or_path, "processor"):
+        return AutoProcessor.from_pretrained(name_or_path, trust_remote_code=False)
+
+
+def _refuse(name_or_path: str | Path, reason: str, **options: Any) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigurationError(f"{str(name_or_path)!r} {reason}; leave out {given}.")

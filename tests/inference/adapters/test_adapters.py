@@ -1,0 +1,91 @@
+"""What holds for every kind of adapter, through everything that people call."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ovparts_hf.cli import main
+from ovparts_hf.errors import OVPartsError
+from ovparts_hf.evaluation.evaluator import evaluate_model
+from ovparts_hf.inference.adapters.loading import load_segmenter
+from ovparts_hf.inference.engine import Request, predict_scores, prepare_image
+from ovparts_hf.inference.segmenter import PartSegmenter
+
+PARTS = {"dog": ["head", "ear"], "cat": ["head", "tail"]}
+
+
+@pytest.fixture
+def segmenter(folder):
+    return PartSegmenter.from_pretrained(folder, "cpu")
+
+
+def test_a_batch_gives_what_its_images_give(segmenter, image):
+    images = [image, image[::-1], image[:, :50]]
+    together = segmenter(images, PARTS)
+    for single, result in zip(images, together, strict=True):
+        expected = segmenter(single, PARTS)
+        assert result.label_map.shape == single.shape[:2]
+        assert (result.label_map == expected.label_map).all()
+        assert 0 <= result.scores.min() and result.scores.max() <= 1
+
+
+def test_every_pixel_of_a_mask_gets_a_part_of_its_object(segmenter, image):
+    mask = np.zeros(image.shape[:2], dtype=bool)
+    mask[10:40, 20:60] = True
+    result = segmenter(image, PARTS, object_masks={"cat": mask})
+    assert np.isin(result.label_map[mask], [2, 3]).all()
+    assert (result.label_map[~mask] == -1).all()
+
+
+def test_nothing_is_found_above_the_highest_score(segmenter, image):
+    result = segmenter(image, PARTS, threshold=1.0)
+    assert not result.found and (result.label_map == -1).all()
+
+
+def test_no_object_gives_no_part(segmenter, image):
+    result = segmenter(image, PARTS, object_masks={"cat": []})
+    assert not result.found
+
+
+def test_classes_are_scored_alike_among_others(segmenter, image):
+    """Many names do not change the scores of one; detectors whose names compete are told of the candidates only."""
+    names = [f"dog's part {i}" for i in range(40)]
+    inputs = segmenter.model.encode_vocabulary(segmenter.processor, names)
+    request = Request(prepare_image(segmenter.processor, Image.fromarray(image)), [[3, 30]])
+    [[maps]] = predict_scores(segmenter.model, inputs, [request])
+    few = {name: rows[[3, 30]] for name, rows in inputs.items()}
+    [[expected]] = predict_scores(segmenter.model, few, [request._replace(candidates=[[0, 1]])])
+    assert maps.logits.shape == (2, *expected.logits.shape[1:])
+    torch.testing.assert_close(maps.logits, expected.logits)
+
+
+def test_a_name_that_is_too_long_is_refused(segmenter, image):
+    with pytest.raises(OVPartsError, match="Shorten it"):
+        segmenter(image, ["x" * 5000])
+
+
+def test_predict(folder, image, tmp_path):
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    command = ["predict", str(tmp_path / "photo.png"), "--parts", "dog: head, ear", "--json", "--device", "cpu"]
+    assert main([*command, "--model", str(folder), "--prompt", "of", "--out", str(tmp_path / "out")]) == 0
+    written = np.asarray(Image.open(tmp_path / "out" / "photo" / "label_map.png"))
+    expected = PartSegmenter.from_pretrained(folder, "cpu", prompt="of")(image, {"dog": ["head", "ear"]})
+    assert (written == np.asarray(expected.label_image())).all()
+
+
+def test_every_kind_is_evaluated(folder, pascal):
+    model, processor = load_segmenter(folder, prompt="part")
+    result = evaluate_model(model, processor, pascal, max_images=1, intervals=False, progress=False)
+    assert result.config["prompt"] == "part" and result.config["threshold_of_none"] == model.threshold
+    assert result.model["type"] == model.config.model_type and result.model["fingerprint"].startswith("sha256-")
+    assert 0 <= result.metrics["strict"]["mIoU"] <= 100
+
+
+def test_evaluate_on_the_command_line(segmenter_folder, pascal_folder, tmp_path):
+    command = ["evaluate", str(segmenter_folder("sam3")), str(pascal_folder), "--prompt", "of", "--device", "cpu"]
+    assert main([*command, "--max-images", "1", "--out", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / "result.json").read_text())["config"]["prompt"] == "of"
+    assert "prompt" in (tmp_path / "report" / "index.html").read_text()
