@@ -14,11 +14,13 @@ from ...models.auto import FAMILIES, config_class
 from ...models.loading import ModelSource, hub_errors
 from ...models.pretrained import load_pretrained
 from .base import AdapterImageProcessor, AdapterProcessor, SegmenterAdapter
+from .grounding_dino import GroundingDinoDetector
+from .owl import OwlDetector
 from .prompts import DEFAULT_PROMPT, check_prompt
 from .refiner import Refiner
 from .sam3 import Sam3Segmenter
 
-ADAPTERS: tuple[type[SegmenterAdapter], ...] = (Sam3Segmenter,)
+ADAPTERS: tuple[type[SegmenterAdapter], ...] = (Sam3Segmenter, GroundingDinoDetector, OwlDetector)
 
 
 def load_segmenter(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-PROMPTS_AT_ONCE = 32
+MASKS_AT_ONCE = 32
 
 
 class Refiner(nn.Module):
-    """Masks from boxes and points, by a model that is asked with them."""
+    """Makes masks of boxes and points, by a model of transformers that is prompted with them."""
 
     kinds: ClassVar[Mapping[str, str]] = {
         "sam2": "Sam2Model",
@@ -35,25 +35,22 @@ class Refiner(nn.Module):
         path = Path(self.model.name_or_path)
         return path.name if path.is_absolute() else str(path)
 
-    @torch.no_grad()
-    def masks(
-        self, pixel_values: torch.Tensor, boxes: torch.Tensor, points: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """(n, h, w) probabilities for boxes (n, 4), and points (n, 2) inside, in shares of width and height."""
-        if not len(boxes):
-            return pixel_values.new_zeros(0, *self._mask_size(pixel_values))
-        scale = torch.tensor([pixel_values.shape[-1], pixel_values.shape[-2]], device=boxes.device)
-        embeddings = self.model.get_image_embeddings(pixel_values)
+    def embed(self, pixel_values: torch.Tensor) -> Any:
+        """What `masks` needs of one image, (1, 3, height, width)."""
+        return self.model.get_image_embeddings(pixel_values)
+
+    def masks(self, image: Any, boxes: torch.Tensor, points: torch.Tensor | None = None) -> torch.Tensor:
+        """Probabilities (n, h, w) for at least one box (n, 4), (left, top, right, bottom), and a point (n, 2) inside.
+
+        Coordinates are shares of the image's width and height.
+        """
+        side = self.model.prompt_encoder.input_image_size
         masks = []
-        for start in range(0, len(boxes), PROMPTS_AT_ONCE):
-            chunk = slice(start, start + PROMPTS_AT_ONCE)
-            prompts = {"input_boxes": (boxes[chunk] * scale.repeat(2))[None].to(pixel_values.dtype)}
+        for start in range(0, len(boxes), MASKS_AT_ONCE):
+            chunk = slice(start, start + MASKS_AT_ONCE)
+            prompts = {"input_boxes": (boxes[chunk] * side)[None].to(image[-1].dtype)}
             if points is not None:
-                prompts["input_points"] = (points[chunk] * scale)[None, :, None].to(pixel_values.dtype)
-            outputs = self.model(image_embeddings=embeddings, multimask_output=False, **prompts)
+                prompts["input_points"] = (points[chunk] * side)[None, :, None].to(image[-1].dtype)
+            outputs = self.model(image_embeddings=image, multimask_output=False, **prompts)
             masks.append(outputs.pred_masks[0, :, 0].float().sigmoid())
         return torch.cat(masks)
-
-    @staticmethod
-    def _mask_size(pixel_values: torch.Tensor) -> tuple[int, int]:
-        return pixel_values.shape[-2] // 4, pixel_values.shape[-1] // 4

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from .tiny import SAVERS
+from .tiny import REFINERS, SAVERS
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def segmenter_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
     def save(kind: str) -> Path:
         if kind not in folders:
             torch.manual_seed(0)
-            folders[kind] = SAVERS[kind](tmp_path_factory.mktemp(kind.replace("/", "-")))
+            folders[kind] = {**SAVERS, **REFINERS}[kind](tmp_path_factory.mktemp(kind.replace("/", "-")))
         return folders[kind]
 
     return save

@@ -5,13 +5,37 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    BertConfig,
+    BertTokenizer,
     CLIPTokenizer,
+    GroundingDinoConfig,
+    GroundingDinoForObjectDetection,
+    GroundingDinoImageProcessor,
+    GroundingDinoProcessor,
+    MMGroundingDinoConfig,
+    MMGroundingDinoForObjectDetection,
+    Owlv2Config,
+    Owlv2ForObjectDetection,
+    Owlv2ImageProcessor,
+    Owlv2Processor,
+    OwlViTConfig,
+    OwlViTForObjectDetection,
+    OwlViTImageProcessor,
+    OwlViTProcessor,
+    Sam2Config,
+    Sam2ImageProcessor,
+    Sam2Model,
+    Sam2Processor,
     Sam3Config,
     Sam3ImageProcessor,
     Sam3LiteTextConfig,
     Sam3LiteTextModel,
     Sam3Model,
     Sam3Processor,
+    Sam3TrackerConfig,
+    Sam3TrackerModel,
+    Sam3TrackerProcessor,
+    SwinConfig,
 )
 
 from ovparts_hf.models.loading import TOY_FOLDER
@@ -48,19 +72,120 @@ def _sam3_parts() -> dict:
 
 def save_sam3(folder: Path) -> Path:
     tokenizer = clip_tokenizer(32)
-    config = Sam3Config(text_config={"model_type": "clip_text_model", **_text(tokenizer)}, **_sam3_parts())
+    config = Sam3Config(
+        text_config={"model_type": "clip_text_model", **_text(tokenizer)}, initializer_range=0.3, **_sam3_parts()
+    )
     return _save(folder, Sam3Model(config), _sam3_processor(tokenizer))
 
 
 def save_sam3_lite_text(folder: Path) -> Path:
     tokenizer = clip_tokenizer(32)
     text = {**_text(tokenizer), "use_repmixer_blocks": False}
-    config = Sam3LiteTextConfig(text_config=text, **_sam3_parts())
+    config = Sam3LiteTextConfig(text_config=text, initializer_range=0.3, **_sam3_parts())
     return _save(folder, Sam3LiteTextModel(config), _sam3_processor(tokenizer))
 
 
 def _sam3_processor(tokenizer: CLIPTokenizer) -> Sam3Processor:
     return Sam3Processor(Sam3ImageProcessor(size={"height": SIDE, "width": SIDE}), tokenizer)
+
+
+def _bert_tokenizer(folder: Path) -> BertTokenizer:
+    """Knows letters, and has the special tokens where Grounding DINO expects them."""
+    words = [f"[unused{i}]" for i in range(1100)]
+    words[0], words[100:104] = "[PAD]", ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words[1012], words[1029] = ".", "?"
+    letters = [*"abcdefghijklmnopqrstuvwxyz0123456789'", "dog", "cat", "head", "ear", "tail"]
+    words[200 : 200 + len(letters)] = letters
+    words[300:336] = [f"##{letter}" for letter in letters[:36]]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(words))
+    return BertTokenizer(str(folder / "vocab.txt"))
+
+
+def _grounding_dino_sizes() -> dict:
+    backbone = SwinConfig(
+        image_size=64, patch_size=4, embed_dim=8, depths=[1, 1, 1], num_heads=[1, 1, 1], window_size=2,
+        out_features=["stage2", "stage3"], hidden_act="relu",
+    )  # fmt: skip
+    text = BertConfig(
+        vocab_size=1100, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+    )  # fmt: skip
+    layers = {f"{part}_{name}": n for part in ("encoder", "decoder") for name, n in _LAYERS.items()}
+    return {
+        "backbone_config": backbone, "text_config": text, "d_model": 32, "num_queries": 5, "max_text_len": 64,
+        "num_feature_levels": 3, "encoder_n_points": 2, "decoder_n_points": 2, **layers,
+    }  # fmt: skip
+
+
+_LAYERS = {"layers": 2, "attention_heads": 2, "ffn_dim": 16}
+
+
+def save_grounding_dino(folder: Path) -> Path:
+    model = GroundingDinoForObjectDetection(GroundingDinoConfig(**_grounding_dino_sizes()))
+    return _save(folder, model, _grounding_dino_processor(folder))
+
+
+def save_mm_grounding_dino(folder: Path) -> Path:
+    model = MMGroundingDinoForObjectDetection(MMGroundingDinoConfig(**_grounding_dino_sizes()))
+    return _save(folder, model, _grounding_dino_processor(folder))
+
+
+def _grounding_dino_processor(folder: Path) -> GroundingDinoProcessor:
+    images = GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
+    return GroundingDinoProcessor(images, _bert_tokenizer(folder))
+
+
+def _owl_sizes(tokenizer: CLIPTokenizer) -> dict:
+    sizes = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 1, "num_attention_heads": 2}
+    return {
+        "text_config": {**_text(tokenizer, 16), "pad_token_id": 0},
+        "vision_config": {"image_size": 64, "patch_size": 16, **sizes},
+        "projection_dim": 32,
+    }
+
+
+def save_owlv2(folder: Path) -> Path:
+    tokenizer = clip_tokenizer(16)
+    images = Owlv2ImageProcessor(size={"height": 64, "width": 64})
+    return _save(
+        folder, Owlv2ForObjectDetection(Owlv2Config(**_owl_sizes(tokenizer))), Owlv2Processor(images, tokenizer)
+    )
+
+
+def save_owlvit(folder: Path) -> Path:
+    tokenizer = clip_tokenizer(16)
+    images = OwlViTImageProcessor(size={"height": 64, "width": 64})
+    model = OwlViTForObjectDetection(OwlViTConfig(**_owl_sizes(tokenizer)))
+    return _save(folder, model, OwlViTProcessor(images, tokenizer))
+
+
+def save_sam2(folder: Path) -> Path:
+    """A refiner, for images of 128 pixels."""
+    backbone = {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 12, "embed_dim_per_stage": [12, 24, 48, 96],
+        "num_attention_heads_per_stage": [1, 2, 4, 8], "blocks_per_stage": [1, 1, 2, 1], "image_size": [128, 128],
+        "window_size_per_stage": [8, 4, 8, 4], "global_attention_blocks": [3],
+        "window_positional_embedding_background_size": [7, 7],
+    }  # fmt: skip
+    vision = {
+        "backbone_config": backbone, "backbone_channel_list": [96, 48, 24, 12], "fpn_hidden_size": 32,
+        "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+    }  # fmt: skip
+    prompts = {"hidden_size": 32, "image_size": 128, "patch_size": 16, "mask_input_channels": 8}
+    decoder = {"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32}
+    config = Sam2Config(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
+    return _save(folder, Sam2Model(config), Sam2Processor(Sam2ImageProcessor(size={"height": 128, "width": 128})))
+
+
+def save_sam3_tracker(folder: Path) -> Path:
+    """A refiner, for images of `SIDE` pixels."""
+    config = Sam3TrackerConfig(
+        vision_config=_sam3_parts()["vision_config"],
+        prompt_encoder_config={"hidden_size": 32, "image_size": SIDE, "patch_size": 14, "mask_input_channels": 8},
+        mask_decoder_config={"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
+    )
+    images = Sam3ImageProcessor(size={"height": SIDE, "width": SIDE})
+    return _save(folder, Sam3TrackerModel(config), Sam3TrackerProcessor(images))
 
 
 def _save(folder: Path, model: torch.nn.Module, processor: object) -> Path:
@@ -69,5 +194,13 @@ def _save(folder: Path, model: torch.nn.Module, processor: object) -> Path:
     return folder
 
 
-SAVERS: dict[str, Callable[[Path], Path]] = {"sam3": save_sam3, "sam3_lite_text": save_sam3_lite_text}
+SAVERS: dict[str, Callable[[Path], Path]] = {
+    "sam3": save_sam3,
+    "sam3_lite_text": save_sam3_lite_text,
+    "grounding-dino": save_grounding_dino,
+    "mm-grounding-dino": save_mm_grounding_dino,
+    "owlv2": save_owlv2,
+    "owlvit": save_owlvit,
+}
 """Kind -> what makes a folder of it."""
+REFINERS: dict[str, Callable[[Path], Path]] = {"sam2": save_sam2, "sam3_tracker": save_sam3_tracker}
