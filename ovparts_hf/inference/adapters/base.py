@@ -50,7 +50,7 @@ class AdapterImageProcessor:
         if "pixel_mask" in prepared:  # where padding is none
             mask = prepared["pixel_mask"][0].bool()
             return mask.any(1).float().mean().item(), mask.any(0).float().mean().item()
-        if getattr(self.processor, "do_pad", False) and "height" in self.size:  # to a square, as OWLv2 and EoMT do
+        if self.options.get("do_pad", getattr(self.processor, "do_pad", False)):  # to a square, as OWLv2 and EoMT do
             longest = max(image.size)
             return image.height / longest, image.width / longest
         return 1.0, 1.0
@@ -94,7 +94,7 @@ class SegmenterAdapter(PartSegmentationModel):
     _supports_sdpa = True  # whichever the wrapped model uses
     kinds: ClassVar[Mapping[str, str]]  # model_type -> name of the class in transformers
     threshold: ClassVar[float] = 0.25
-    image_options: ClassVar[Mapping[str, Any]] = {}
+    image_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # model_type -> options of its image processor
     takes_refiner: ClassVar[bool] = False
 
     def __init__(self, model: PreTrainedModel, refiner: Refiner | None = None) -> None:

@@ -14,13 +14,20 @@ from ...models.auto import FAMILIES, config_class
 from ...models.loading import ModelSource, hub_errors
 from ...models.pretrained import load_pretrained
 from .base import AdapterImageProcessor, AdapterProcessor, SegmenterAdapter
+from .closed_vocabulary import ClosedVocabularyAdapter, SemanticSegmenter, UniversalSegmenter
 from .grounding_dino import GroundingDinoDetector
 from .owl import OwlDetector
 from .prompts import DEFAULT_PROMPT, check_prompt
 from .refiner import Refiner
 from .sam3 import Sam3Segmenter
 
-ADAPTERS: tuple[type[SegmenterAdapter], ...] = (Sam3Segmenter, GroundingDinoDetector, OwlDetector)
+ADAPTERS: tuple[type[SegmenterAdapter], ...] = (
+    Sam3Segmenter,
+    GroundingDinoDetector,
+    OwlDetector,
+    SemanticSegmenter,
+    UniversalSegmenter,
+)
 
 
 def load_segmenter(
@@ -46,6 +53,8 @@ def load_segmenter(
     if adapter is None:
         _refuse(name_or_path, "is a model of this library", prompt=prompt, class_names=class_names, refiner=refiner)
         return source.load()
+    if not issubclass(adapter, ClosedVocabularyAdapter):
+        _refuse(name_or_path, "takes any name", class_names=class_names)
     if not adapter.takes_refiner:
         _refuse(name_or_path, "makes masks itself", refiner=refiner)
     prompt = check_prompt(prompt or DEFAULT_PROMPT)
@@ -53,7 +62,8 @@ def load_segmenter(
     config = source.stored_config
     model = _load(name_or_path, adapter.kinds[config.model_type])
     stock = _load_processor(name_or_path)
-    images = AdapterImageProcessor(getattr(stock, "image_processor", stock), refiner_images, adapter.image_options)
+    options = adapter.image_options.get(config.model_type, {})
+    images = AdapterImageProcessor(getattr(stock, "image_processor", stock), refiner_images, options)
     wrapped = adapter(model, sharpen)
     wrapped.set_up(stock, class_names)
     return wrapped.eval(), AdapterProcessor(images, getattr(stock, "tokenizer", None), prompt)

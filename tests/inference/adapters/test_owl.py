@@ -19,7 +19,7 @@ def test_boxes_are_those_of_transformers(segmenter_folder, image, kind):
     found, scores = model.detect(inputs, model.encode_vocabulary(processor, ["dog's ear", "a cat"]))
     found = found / torch.tensor([width, height, width, height]) * torch.tensor([90, 60, 90, 60])
     stock_processor = AutoProcessor.from_pretrained(folder)
-    tokens = stock_processor(images=photo, text=[["dog's ear", "a cat"]], return_tensors="pt", max_length=16)
+    tokens = stock_processor(images=photo, text=[["dog's ear", "a cat"]], return_tensors="pt", max_length=24)
     outputs = AutoModelForZeroShotObjectDetection.from_pretrained(folder)(**tokens)
     [expected] = stock_processor.post_process_grounded_object_detection(outputs, -1.0, [(60, 90)])
     torch.testing.assert_close(scores.max(1).values, expected["scores"])

@@ -8,12 +8,22 @@ from transformers import (
     BertConfig,
     BertTokenizer,
     CLIPTokenizer,
+    EomtConfig,
+    EomtForUniversalSegmentation,
+    EomtImageProcessor,
     GroundingDinoConfig,
     GroundingDinoForObjectDetection,
     GroundingDinoImageProcessor,
     GroundingDinoProcessor,
+    Mask2FormerConfig,
+    Mask2FormerForUniversalSegmentation,
+    Mask2FormerImageProcessor,
     MMGroundingDinoConfig,
     MMGroundingDinoForObjectDetection,
+    OneFormerConfig,
+    OneFormerForUniversalSegmentation,
+    OneFormerImageProcessor,
+    OneFormerProcessor,
     Owlv2Config,
     Owlv2ForObjectDetection,
     Owlv2ImageProcessor,
@@ -35,6 +45,12 @@ from transformers import (
     Sam3TrackerConfig,
     Sam3TrackerModel,
     Sam3TrackerProcessor,
+    Sapiens2Config,
+    Sapiens2ForSemanticSegmentation,
+    Sapiens2ImageProcessor,
+    SegformerConfig,
+    SegformerForSemanticSegmentation,
+    SegformerImageProcessor,
     SwinConfig,
 )
 
@@ -138,14 +154,14 @@ def _grounding_dino_processor(folder: Path) -> GroundingDinoProcessor:
 def _owl_sizes(tokenizer: CLIPTokenizer) -> dict:
     sizes = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 1, "num_attention_heads": 2}
     return {
-        "text_config": {**_text(tokenizer, 16), "pad_token_id": 0},
+        "text_config": {**_text(tokenizer, 24), "pad_token_id": 0},
         "vision_config": {"image_size": 64, "patch_size": 16, **sizes},
         "projection_dim": 32,
     }
 
 
 def save_owlv2(folder: Path) -> Path:
-    tokenizer = clip_tokenizer(16)
+    tokenizer = clip_tokenizer(24)
     images = Owlv2ImageProcessor(size={"height": 64, "width": 64})
     return _save(
         folder, Owlv2ForObjectDetection(Owlv2Config(**_owl_sizes(tokenizer))), Owlv2Processor(images, tokenizer)
@@ -153,7 +169,7 @@ def save_owlv2(folder: Path) -> Path:
 
 
 def save_owlvit(folder: Path) -> Path:
-    tokenizer = clip_tokenizer(16)
+    tokenizer = clip_tokenizer(24)
     images = OwlViTImageProcessor(size={"height": 64, "width": 64})
     model = OwlViTForObjectDetection(OwlViTConfig(**_owl_sizes(tokenizer)))
     return _save(folder, model, OwlViTProcessor(images, tokenizer))
@@ -188,6 +204,64 @@ def save_sam3_tracker(folder: Path) -> Path:
     return _save(folder, Sam3TrackerModel(config), Sam3TrackerProcessor(images))
 
 
+LABELS = ("background", "Dog_Head", "dog's ear, an ear", "cat's head", "grass")
+"""Of the models with a closed vocabulary."""
+_NAMES = {"id2label": dict(enumerate(LABELS)), "label2id": {label: i for i, label in enumerate(LABELS)}}
+
+
+def save_segformer(folder: Path) -> Path:
+    sizes = {"hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 1, 1]}
+    model = SegformerForSemanticSegmentation(SegformerConfig(**sizes, decoder_hidden_size=8, **_NAMES))
+    return _save(folder, model, SegformerImageProcessor(size={"height": 64, "width": 64}))
+
+
+def save_sapiens2(folder: Path) -> Path:
+    config = Sapiens2Config(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, patch_size=16,
+        image_size=[64, 48], num_key_value_attention_heads=2, num_first_full_attention_layers=1,
+        num_last_full_attention_layers=1, head_config={"upsample_out_channels": [8, 8], "conv_out_channels": [8]},
+        **_NAMES,
+    )  # fmt: skip
+    model = Sapiens2ForSemanticSegmentation(config)
+    return _save(folder, model, Sapiens2ImageProcessor(size={"height": 64, "width": 48}))
+
+
+def _swin() -> SwinConfig:
+    return SwinConfig(
+        image_size=64, patch_size=4, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1], window_size=2,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )  # fmt: skip
+
+
+def save_mask2former(folder: Path) -> Path:
+    config = Mask2FormerConfig(
+        backbone_config=_swin(), feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=32,
+        encoder_layers=1, decoder_layers=2, num_attention_heads=2, dim_feedforward=32, num_queries=5, **_NAMES,
+    )  # fmt: skip
+    images = Mask2FormerImageProcessor(size={"shortest_edge": 64, "longest_edge": 128}, size_divisor=32)
+    return _save(folder, Mask2FormerForUniversalSegmentation(config), images)
+
+
+def save_oneformer(folder: Path) -> Path:
+    tokenizer = clip_tokenizer(77)
+    config = OneFormerConfig(
+        backbone_config=_swin(), num_queries=5, text_encoder_width=8, text_encoder_num_layers=1, conv_dim=32,
+        text_encoder_vocab_size=len(tokenizer), mask_dim=32, hidden_dim=32, encoder_feedforward_dim=32,
+        encoder_layers=1, decoder_layers=3, num_attention_heads=2, dim_feedforward=32, text_encoder_n_ctx=0, **_NAMES,
+    )  # fmt: skip
+    images = OneFormerImageProcessor(size={"shortest_edge": 64, "longest_edge": 128})
+    return _save(folder, OneFormerForUniversalSegmentation(config), OneFormerProcessor(images, tokenizer))
+
+
+def save_eomt(folder: Path) -> Path:
+    config = EomtConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=64, num_blocks=1, num_queries=5,
+        num_upscale_blocks=1, **_NAMES,
+    )  # fmt: skip
+    images = EomtImageProcessor(size={"shortest_edge": 64, "longest_edge": 64})
+    return _save(folder, EomtForUniversalSegmentation(config), images)
+
+
 def _save(folder: Path, model: torch.nn.Module, processor: object) -> Path:
     model.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -201,6 +275,11 @@ SAVERS: dict[str, Callable[[Path], Path]] = {
     "mm-grounding-dino": save_mm_grounding_dino,
     "owlv2": save_owlv2,
     "owlvit": save_owlvit,
+    "segformer": save_segformer,
+    "sapiens2": save_sapiens2,
+    "mask2former": save_mask2former,
+    "oneformer": save_oneformer,
+    "eomt": save_eomt,
 }
 """Kind -> what makes a folder of it."""
 REFINERS: dict[str, Callable[[Path], Path]] = {"sam2": save_sam2, "sam3_tracker": save_sam3_tracker}
