@@ -62,7 +62,7 @@ VISIBILITY = (
     argument("--i-have-the-rights", action="store_true", help="everybody may be shown the photographs of the dataset"),
 )
 SEGMENTER = (
-    argument("--prompt", choices=PROMPTS, help="wording of parts for a model of transformers (default: possessive)"),
-    argument("--refiner", help="SAM 2 or SAM 3 model that makes masks of a detector's boxes: folder or Hub id"),
+    argument("--prompt", choices=PROMPTS, help="wording of parts (default: that of training, or possessive)"),
+    argument("--refiner", help="SAM 2 or SAM 3 model that sharpens masks, or makes them of a detector's boxes"),
     argument("--class-names", type=Path, help="JSON file that maps the classes of a model of transformers to parts"),
 )

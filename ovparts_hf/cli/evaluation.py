@@ -55,7 +55,8 @@ def _evaluate(options: Namespace) -> None:
     from ..evaluation.predictor import Predictor
     from ..evaluation.provenance import objection
     from ..evaluation.ranking import RecordScore
-    from ..inference.adapters.loading import load_segmenter, trained_on
+    from ..inference.adapters.loading import trained_on
+    from ..inference.refinement import load_with_refiner
     from ..inference.tta import TestTimeAugmentation
     from ..metrics import ImageCounts
     from ..reporting.gallery import build_galleries
@@ -77,7 +78,9 @@ def _evaluate(options: Namespace) -> None:
     if wrong is not None:
         raise ConfigurationError(wrong)
     class_names = None if options.class_names is None else read_names(options.class_names)
-    model, processor = load_segmenter(options.model, options.prompt, options.refiner, class_names)
+    model, processor, refiner = load_with_refiner(
+        options.model, options.prompt, options.refiner, class_names, accelerator.device
+    )
     model.to(accelerator.device)
     model.store_vocabulary(processor, dataset.taxonomy.part_classes)
     names = None if options.object_names is None else read_names(options.object_names)
@@ -94,6 +97,7 @@ def _evaluate(options: Namespace) -> None:
         sliding_window=options.sliding_window,
         batch_size=options.batch_size,
         workers=options.workers,
+        refiner=refiner,
     )
     images = ImageCounts(len(dataset.taxonomy.part_classes))
     scores: list[RecordScore] = []

@@ -108,10 +108,10 @@ class SegmenterAdapter(PartSegmentationModel):
     def set_up(self, processor: Any, class_names: Mapping[str, str] | None) -> None:
         """What an adapter reads of transformers' processor, and of names that a user gives."""
 
-    def describe(self, processor: AdapterProcessor) -> dict[str, Any]:
-        """What a result says of the options that its scores depend on."""
-        refiner = None if self.refiner is None else self.refiner.name
-        return {"prompt": processor.prompt, "refiner": refiner, "threshold_of_none": self.threshold}
+    def describe(self) -> dict[str, Any]:
+        """What a result says of the options that its scores depend on, besides the wording."""
+        facts = {"threshold_of_none": self.threshold}
+        return facts if self.refiner is None else {**facts, "refiner": self.refiner.name}
 
     def encode_vocabulary(
         self, processor: AdapterProcessor, class_names: Sequence[str], progress: bool = False

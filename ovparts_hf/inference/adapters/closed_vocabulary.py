@@ -56,9 +56,9 @@ class ClosedVocabularyAdapter(SegmenterAdapter):
         names = self._labels if self.class_names is None else self.class_names.values()
         return [name for name in dict.fromkeys(names) if name.lower() != _BACKGROUND]
 
-    def describe(self, processor: AdapterProcessor) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """See `SegmenterAdapter.describe`."""
-        return {"prompt": processor.prompt, "class_names": self.class_names and dict(self.class_names)}
+        return {"class_names": self.class_names and dict(self.class_names)}
 
     def encode_vocabulary(
         self, processor: AdapterProcessor, class_names: Sequence[str], progress: bool = False

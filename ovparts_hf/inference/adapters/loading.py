@@ -17,6 +17,7 @@ from .base import AdapterImageProcessor, AdapterProcessor, SegmenterAdapter
 from .closed_vocabulary import ClosedVocabularyAdapter, SemanticSegmenter, UniversalSegmenter
 from .grounding_dino import GroundingDinoDetector
 from .owl import OwlDetector
+from .phrased import with_prompt
 from .prompts import DEFAULT_PROMPT, check_prompt
 from .refiner import Refiner
 from .sam3 import Sam3Segmenter
@@ -40,7 +41,8 @@ def load_segmenter(
 
     Args:
         name_or_path: As for `load_model`, or a segmenter or detector of transformers (docs/segmenters.md).
-        prompt: The wording of parts, one of `PROMPTS`; None for "possessive". Models of this library have their own.
+        prompt: The wording of parts, one of `PROMPTS`; None for "possessive", and for the wording that a model of this
+            library was trained with.
         refiner: A SAM 2 or SAM 3 model that turns the boxes of a detector into masks; without one they are filled.
         class_names: From the classes of a model with a closed vocabulary to the names that are looked for.
 
@@ -51,8 +53,9 @@ def load_segmenter(
     name_or_path = source.name
     adapter = adapter_for(source)
     if adapter is None:
-        _refuse(name_or_path, "is a model of this library", prompt=prompt, class_names=class_names, refiner=refiner)
-        return source.load()
+        _refuse(name_or_path, "is a model of this library", class_names=class_names, refiner=refiner)
+        model, processor = source.load()
+        return model, processor if prompt is None else with_prompt(model, processor, prompt)
     if not issubclass(adapter, ClosedVocabularyAdapter):
         _refuse(name_or_path, "takes any name", class_names=class_names)
     if not adapter.takes_refiner:
@@ -92,6 +95,21 @@ def adapter_for(source: ModelSource) -> type[SegmenterAdapter] | None:
             return adapter
     known = sorted(own | {kind for adapter in ADAPTERS for kind in adapter.kinds})
     raise ConfigurationError(f"{str(source.name)!r} is a {config.model_type!r} model; known are {known}.")
+
+
+def has_own_classes(name_or_path: str | Path) -> bool:
+    """Whether this is a model of transformers that knows its own classes only."""
+    adapter = adapter_for(ModelSource(name_or_path))
+    return adapter is not None and issubclass(adapter, ClosedVocabularyAdapter)
+
+
+def takes_any_name(name_or_path: str | Path) -> bool:
+    """Whether this is a model of transformers that is asked by text."""
+    try:
+        adapter = adapter_for(ModelSource(name_or_path))
+    except ConfigurationError:  # there may be other ways to load it
+        return False
+    return adapter is not None and not issubclass(adapter, ClosedVocabularyAdapter)
 
 
 def load_refiner(name_or_path: str | Path) -> tuple[Refiner, Any]:

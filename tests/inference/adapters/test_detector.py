@@ -78,7 +78,7 @@ def test_detector_and_refiner_in_one(segmenter_folder, image, detector, kind):
     refined = segmenter(images, parts)
     assert [result.label_map.shape for result in refined] == [(60, 90), (60, 60)]
     assert any((a.label_map != b.label_map).any() for a, b in zip(refined, alone(images, parts), strict=True))
-    assert segmenter.model.describe(segmenter.processor)["refiner"] == segmenter_folder(kind).name
+    assert segmenter.model.describe()["refiner"] == segmenter_folder(kind).name
 
 
 @pytest.mark.parametrize(("kind", "side"), [("sam2", 128), ("sam3_tracker", 112)])
