@@ -96,6 +96,7 @@ class SegmenterAdapter(PartSegmentationModel):
     threshold: ClassVar[float] = 0.25
     image_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # model_type -> options of its image processor
     takes_refiner: ClassVar[bool] = False
+    stock_processor: ClassVar[str] = "AutoProcessor"  # name of the class in transformers
 
     def __init__(self, model: PreTrainedModel, refiner: Refiner | None = None) -> None:
         config = copy.deepcopy(model.config)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from transformers import AutoProcessor
 
 from ...errors import ConfigurationError
 from ...models.auto import FAMILIES, config_class
@@ -63,8 +62,8 @@ def load_segmenter(
     prompt = check_prompt(prompt or DEFAULT_PROMPT)
     sharpen, refiner_images = (None, None) if refiner is None else load_refiner(refiner)
     config = source.stored_config
-    model = _load(name_or_path, adapter.kinds[config.model_type])
-    stock = _load_processor(name_or_path)
+    model = _load(source, adapter.kinds[config.model_type])
+    stock = _load_processor(source, adapter.stock_processor)
     options = adapter.image_options.get(config.model_type, {})
     images = AdapterImageProcessor(getattr(stock, "image_processor", stock), refiner_images, options)
     wrapped = adapter(model, sharpen)
@@ -114,25 +113,27 @@ def takes_any_name(name_or_path: str | Path) -> bool:
 
 def load_refiner(name_or_path: str | Path) -> tuple[Refiner, Any]:
     """A refiner, and the image processor that prepares images for it."""
-    kind = ModelSource(name_or_path).stored_config.model_type
+    source = ModelSource(name_or_path)
+    kind = source.stored_config.model_type
     if kind not in Refiner.kinds:
         raise ConfigurationError(
             f"{str(name_or_path)!r} is a {kind!r} model; a refiner is one of {sorted(Refiner.kinds)}."
         )
-    stock = _load_processor(name_or_path)
-    return Refiner(_load(name_or_path, Refiner.kinds[kind])).eval(), getattr(stock, "image_processor", stock)
+    return Refiner(_load(source, Refiner.kinds[kind])).eval(), _load_processor(source, "AutoImageProcessor")
 
 
-def _load(name_or_path: str | Path, class_name: str) -> Any:
+def _load(source: ModelSource, class_name: str) -> Any:
     """A model of transformers of which every weight is there."""
-    with hub_errors(name_or_path, "weights"):
-        model, _ = load_pretrained(getattr(transformers, class_name).from_pretrained, name_or_path, (), dtype="float32")
+    with hub_errors(source.name, "weights"):
+        kind = getattr(transformers, class_name)
+        model, _ = load_pretrained(kind.from_pretrained, source.location, (), dtype="float32")
+    model.name_or_path = model.config.name_or_path = source.location  # of a model that is part of another, too
     return model
 
 
-def _load_processor(name_or_path: str | Path) -> Any:
-    with hub_errors(name_or_path, "processor"):
-        return AutoProcessor.from_pretrained(name_or_path, trust_remote_code=False)
+def _load_processor(source: ModelSource, class_name: str) -> Any:
+    with hub_errors(source.name, "processor"):
+        return getattr(transformers, class_name).from_pretrained(source.location, trust_remote_code=False)
 
 
 def _refuse(name_or_path: str | Path, reason: str, **options: Any) -> None:

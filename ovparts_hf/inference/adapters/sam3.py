@@ -19,6 +19,7 @@ class Sam3Segmenter(SegmenterAdapter):
     """A class scores as the best of its masks does; every class is looked for on its own."""
 
     kinds = {"sam3": "Sam3Model", "sam3_video": "Sam3Model", "sam3_lite_text": "Sam3LiteTextModel"}
+    stock_processor = "Sam3Processor"  # also where the model is published with that for videos
     threshold = 0.3  # of transformers' `post_process_instance_segmentation`
 
     @torch.no_grad()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig,
     BertTokenizer,
@@ -36,6 +37,7 @@ from transformers import (
     Sam2ImageProcessor,
     Sam2Model,
     Sam2Processor,
+    Sam2VideoVideoProcessor,
     Sam3Config,
     Sam3ImageProcessor,
     Sam3LiteTextConfig,
@@ -45,6 +47,9 @@ from transformers import (
     Sam3TrackerConfig,
     Sam3TrackerModel,
     Sam3TrackerProcessor,
+    Sam3VideoConfig,
+    Sam3VideoModel,
+    Sam3VideoProcessor,
     Sapiens2Config,
     Sapiens2ForSemanticSegmentation,
     Sapiens2ImageProcessor,
@@ -103,6 +108,31 @@ def save_sam3_lite_text(folder: Path) -> Path:
 
 def _sam3_processor(tokenizer: CLIPTokenizer) -> Sam3Processor:
     return Sam3Processor(Sam3ImageProcessor(size={"height": SIDE, "width": SIDE}), tokenizer)
+
+
+def save_sam3_video(folder: Path) -> Path:
+    """SAM 3 as it is published: detector and tracker in one."""
+    tokenizer = clip_tokenizer(32)
+    memory = {"hidden_size": 32, "num_layers": 1, "num_attention_heads": 1, "feed_forward_hidden_size": 32}
+    tracker = {
+        "image_size": SIDE,
+        "vision_config": _sam3_parts()["vision_config"],
+        **_tracker_parts(),
+        **{f"memory_attention_{name}": value for name, value in memory.items()},
+        "memory_encoder_hidden_size": 32,
+        "memory_encoder_output_channels": 16, "mask_downsampler_embed_dim": 32, "memory_fuser_embed_dim": 32,
+        "memory_fuser_intermediate_dim": 32, "memory_fuser_num_layers": 1,
+    }  # fmt: skip
+    detector = {"text_config": {"model_type": "clip_text_model", **_text(tokenizer)}, **_sam3_parts()}
+    model = Sam3VideoModel(Sam3VideoConfig(detector_config=detector, tracker_config=tracker))
+    images = Sam3ImageProcessor(size={"height": SIDE, "width": SIDE})
+    videos = Sam2VideoVideoProcessor(size={"height": SIDE, "width": SIDE})
+    _save(folder, model, Sam3VideoProcessor(images, videos, tokenizer))
+    weights = load_file(folder / "model.safetensors")  # where transformers writes the prefix of the tracker twice
+    prefix = "tracker_model."
+    weights = {name.replace(2 * prefix, prefix): tensor for name, tensor in weights.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
 def _bert_tokenizer(folder: Path) -> BertTokenizer:
@@ -193,12 +223,18 @@ def save_sam2(folder: Path) -> Path:
     return _save(folder, Sam2Model(config), Sam2Processor(Sam2ImageProcessor(size={"height": 128, "width": 128})))
 
 
+def _tracker_parts() -> dict:
+    return {
+        "prompt_encoder_config": {"hidden_size": 32, "image_size": SIDE, "patch_size": 14, "mask_input_channels": 8},
+        "mask_decoder_config": {"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
+    }
+
+
 def save_sam3_tracker(folder: Path) -> Path:
     """A refiner, for images of `SIDE` pixels."""
     config = Sam3TrackerConfig(
         vision_config=_sam3_parts()["vision_config"],
-        prompt_encoder_config={"hidden_size": 32, "image_size": SIDE, "patch_size": 14, "mask_input_channels": 8},
-        mask_decoder_config={"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
+        **_tracker_parts(),
     )
     images = Sam3ImageProcessor(size={"height": SIDE, "width": SIDE})
     return _save(folder, Sam3TrackerModel(config), Sam3TrackerProcessor(images))
@@ -271,6 +307,7 @@ def _save(folder: Path, model: torch.nn.Module, processor: object) -> Path:
 SAVERS: dict[str, Callable[[Path], Path]] = {
     "sam3": save_sam3,
     "sam3_lite_text": save_sam3_lite_text,
+    "sam3_video": save_sam3_video,
     "grounding-dino": save_grounding_dino,
     "mm-grounding-dino": save_mm_grounding_dino,
     "owlv2": save_owlv2,
