@@ -90,3 +90,12 @@ def test_evaluate_on_the_command_line(segmenter_folder, pascal_folder, tmp_path)
     assert main([*command, "--max-images", "1", "--out", str(tmp_path)]) == 0
     assert json.loads((tmp_path / "result.json").read_text())["config"]["prompt"] == "of"
     assert "prompt" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_photographs(segmenter):
+    data = pytest.importorskip("skimage.data", reason="needs scikit-image's photographs")
+    photographs = [data.chelsea(), data.coffee(), data.rocket()]
+    results = segmenter(photographs, PARTS)
+    for photograph, result in zip(photographs, results, strict=True):
+        assert result.label_map.shape == photograph.shape[:2]
+        assert result.overlay(legend=False).size == photograph.shape[1::-1]
