@@ -65,10 +65,11 @@ class PretrainedRefiner:
 
     def _embed(self, image: Image.Image, device: Any) -> Any:
         """What the refiner makes of the image, which is the same for all classes in it."""
-        if image is not self._latest[0]:
+        latest = self._latest  # of which another thread may replace the whole
+        if image is not latest[0]:
             pixels = self.image_processor(images=[image], return_tensors="pt")["pixel_values"]
-            self._latest = image, self.refiner.embed(pixels.to(device))
-        return self._latest[1]
+            latest = self._latest = (image, self.refiner.embed(pixels.to(device)))
+        return latest[1]
 
 
 def sharpen(

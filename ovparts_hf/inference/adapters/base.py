@@ -31,8 +31,17 @@ class AdapterImageProcessor:
 
     @property
     def size(self) -> dict[str, int]:
-        """The processor's, as a plain mapping."""
-        return {name: value for name, value in dict(self.processor.size).items() if value is not None}
+        """The processor's, as a plain mapping; for images that are padded to a square that of the square."""
+        size = {name: value for name, value in dict(self.processor.size).items() if value is not None}
+        if self._pads_to_square and "longest_edge" in size:
+            return dict.fromkeys(("height", "width"), size["longest_edge"])
+        return size
+
+    @property
+    def _pads_to_square(self) -> bool:
+        """As OWLv2's and EoMT's, whereas others pad to a multiple of some length and say so by a `pixel_mask`."""
+        pads = self.options.get("do_pad", getattr(self.processor, "do_pad", False))
+        return bool(pads) and "pixel_mask" not in self.processor.model_input_names
 
     def __call__(
         self, images: Sequence[Image.Image], return_tensors: str = "pt", **options: Any
@@ -50,7 +59,7 @@ class AdapterImageProcessor:
         if "pixel_mask" in prepared:  # where padding is none
             mask = prepared["pixel_mask"][0].bool()
             return mask.any(1).float().mean().item(), mask.any(0).float().mean().item()
-        if self.options.get("do_pad", getattr(self.processor, "do_pad", False)):  # to a square, as OWLv2 and EoMT do
+        if self._pads_to_square:
             longest = max(image.size)
             return image.height / longest, image.width / longest
         return 1.0, 1.0

@@ -88,9 +88,10 @@ class _Remembering(nn.Module):
         self.latest: tuple[Any, list[Any], list[Any]] = (None, [], [])
 
     def forward(self, pixel_values: torch.Tensor, pixel_mask: torch.Tensor) -> tuple[list[Any], list[Any]]:
-        if pixel_values is not self.latest[0]:
-            self.latest = (pixel_values, *self.backbone(pixel_values, pixel_mask))
-        _, features, positions = self.latest
+        latest = self.latest  # of which another thread may replace the whole
+        if pixel_values is not latest[0]:
+            latest = self.latest = (pixel_values, *self.backbone(pixel_values, pixel_mask))
+        _, features, positions = latest
         return list(features), list(positions)
 
     def position_embedding(self, *inputs: torch.Tensor) -> torch.Tensor:

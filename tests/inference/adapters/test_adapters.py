@@ -13,6 +13,7 @@ from ovparts_hf.evaluation.evaluator import evaluate_model
 from ovparts_hf.inference.adapters.loading import load_segmenter
 from ovparts_hf.inference.engine import Request, predict_scores, prepare_image
 from ovparts_hf.inference.segmenter import PartSegmenter
+from ovparts_hf.inference.tta import TestTimeAugmentation
 
 PARTS = {"dog": ["head", "ear"], "cat": ["head", "tail"]}
 
@@ -83,6 +84,17 @@ def test_every_kind_is_evaluated(folder, pascal):
     assert result.config["prompt"] == "possessive"
     assert result.model["type"] == model.config.model_type and result.model["fingerprint"].startswith("sha256-")
     assert 0 <= result.metrics["strict"]["mIoU"] <= 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "views"),
+    [("sam3", "flip"), ("owlv2", "flip"), ("eomt", "flip"), ("mask2former", "scales and flip")],
+)
+def test_views_of_an_image_are_averaged(segmenter_folder, pascal, kind, views):
+    model, processor = load_segmenter(segmenter_folder(kind))
+    options = {"max_images": 1, "intervals": False, "progress": False}
+    result = evaluate_model(model, processor, pascal, test_time=TestTimeAugmentation(tta=True), **options)
+    assert result.config["tta"] == views
 
 
 def test_evaluate_on_the_command_line(segmenter_folder, pascal_folder, tmp_path):
