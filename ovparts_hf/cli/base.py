@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from ..inference.adapters.prompts import PROMPTS
 from ..metrics.flavours import FLAVOURS
 from ..taxonomy.tasks import TASKS, Setting
 
@@ -59,4 +61,9 @@ NUM_PROC = argument("--num-proc", type=int, default=1, help="processes")
 VISIBILITY = (
     argument("--public", action="store_true", help="let everybody see a repository that has to be made"),
     argument("--i-have-the-rights", action="store_true", help="everybody may be shown the photographs of the dataset"),
+)
+SEGMENTER = (
+    argument("--prompt", choices=PROMPTS, help="wording of parts (default: that of training, or possessive)"),
+    argument("--refiner", help="SAM 2 or SAM 3 model that sharpens masks, or makes them of a detector's boxes"),
+    argument("--class-names", type=Path, help="JSON file that maps the classes of a model of transformers to parts"),
 )

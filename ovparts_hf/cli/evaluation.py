@@ -7,7 +7,7 @@ from argparse import SUPPRESS, Namespace
 from ..errors import ConfigurationError
 from ..taxonomy.tasks import get_task
 from ..utils.files import user_path
-from .base import BOUNDARY, DATA, METRICS, OVERWRITE, SETTING, TASK, argument, command
+from .base import BOUNDARY, DATA, METRICS, OVERWRITE, SEGMENTER, SETTING, TASK, argument, command
 from .failures import check_writable
 
 
@@ -26,6 +26,7 @@ from .failures import check_writable
         help='for pred_obj: "model", "column:NAME", a folder of object maps, or a segmentation model (folder, Hub id)',
     ),
     argument("--object-names", type=user_path, help="JSON file that maps the segmentation model's classes to objects"),
+    *SEGMENTER,
     argument("--out", type=user_path, help="folder for result.json, classes.csv and report/index.html"),
     OVERWRITE,
     argument("--batch-size", type=int, default=8, help="images in a forward pass"),
@@ -56,9 +57,10 @@ def _evaluate(options: Namespace) -> None:
     from ..evaluation.predictor import Predictor
     from ..evaluation.provenance import objection
     from ..evaluation.ranking import RecordScore
+    from ..inference.adapters.loading import trained_on
+    from ..inference.refinement import load_with_refiner
     from ..inference.tta import TestTimeAugmentation
     from ..metrics import ImageCounts
-    from ..models.loading import load_config, load_model
     from ..reporting.gallery import build_galleries
     from ..reporting.report import write_report
     from ..utils.precision import usable_precision
@@ -73,14 +75,17 @@ def _evaluate(options: Namespace) -> None:
     on_cpu = options.device == "cpu"
     precision = usable_precision(options.mixed_precision, cpu=on_cpu)
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
-    config = load_config(options.model)  # a wrong name is noticed before the data are read
+    training = trained_on(options.model)  # a wrong name is noticed before the data are read
     dataset = PartDataset.load(options.data)
     if options.few_shot_list is not None:
         FewShotList.from_json(options.few_shot_list).apply(dataset)
-    wrong = objection(config.trained_on, dataset.taxonomy, task)
+    wrong = objection(training, dataset.taxonomy, task)
     if wrong is not None:
         raise ConfigurationError(wrong)
-    model, processor = load_model(options.model)
+    class_names = None if options.class_names is None else read_names(options.class_names)
+    model, processor, refiner = load_with_refiner(
+        options.model, options.prompt, options.refiner, class_names, accelerator.device
+    )
     model.to(accelerator.device)
     model.store_vocabulary(processor, dataset.taxonomy.part_classes)
     names = None if options.object_names is None else read_names(options.object_names)
@@ -97,6 +102,7 @@ def _evaluate(options: Namespace) -> None:
         sliding_window=options.sliding_window,
         batch_size=options.batch_size,
         workers=options.workers,
+        refiner=refiner,
     )
     images = ImageCounts(len(dataset.taxonomy.part_classes))
     scores: list[RecordScore] = []

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError, ImageError
 from ..utils.files import user_path
-from .base import argument, command
+from .base import SEGMENTER, argument, command
 from .failures import check_writable
 
 if TYPE_CHECKING:
@@ -39,12 +39,14 @@ if TYPE_CHECKING:
     argument("--threshold", type=float, help="score that a part must exceed, from 0 to 1"),
     argument("--top-k", type=int, help="how many parts may be found"),
     argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id"),
+    *SEGMENTER,
     argument("--device", help="where the model runs (default: the accelerator, if there is one)"),
     argument("--skip-existing", action="store_true", help="skip images whose results exist already"),
 )
 def _predict(options: Namespace) -> int:
     from tqdm import tqdm
 
+    from ..evaluation.objects import read_names
     from ..inference.segmenter import PartSegmenter
 
     folders = result_folders(list(find_images(options.images, options.out)), options.out)
@@ -55,7 +57,14 @@ def _predict(options: Namespace) -> int:
         }
     parts = _read_parts(options.parts)
     check_writable(options.out)
-    segmenter = PartSegmenter.from_pretrained(options.model, options.device, object_segmenter=options.objects)
+    segmenter = PartSegmenter.from_pretrained(
+        options.model,
+        options.device,
+        object_segmenter=options.objects,
+        prompt=options.prompt,
+        refiner=options.refiner,
+        class_names=None if options.class_names is None else read_names(options.class_names),
+    )
     segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
     failed = 0
     for image, folder in tqdm(folders.items(), desc="Segmenting", unit="image"):

@@ -22,6 +22,7 @@ from ..data.masks import LabelMap
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record, by_image
 from ..errors import ConfigurationError, DatasetError
+from ..inference.refinement import MaskRefiner
 from ..inference.tta import NO_TTA, TestTimeAugmentation
 from ..metrics import ImageCounts, PartSegmentationMetric
 from ..metrics.flavours import FlavourName
@@ -124,6 +125,7 @@ def evaluate_model(
     objects: ObjectSource | None = None,
     test_time: TestTimeAugmentation = NO_TTA,
     metrics: FlavourName = "ov_parts",
+    refiner: MaskRefiner | None = None,
     **options: Any,
 ) -> BenchmarkResult:
     """Scores a model.
@@ -148,6 +150,7 @@ def evaluate_model(
         objects: Where the objects of "pred_obj" come from.
         test_time: Views of an image to average, and refinement of scores; nothing of that in the benchmark.
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
+        refiner: Makes the label maps sharper before they are scored (`inference.refinement`); not in the benchmark.
         **options: `max_images`: score only the first so many. `boundary`: score borders too. `image_counts`, `scores`:
             an `ImageCounts` and a list that are given what was counted in each record, and its score. `intervals`:
             False saves the seconds that confidence intervals take. `seed`: only noted in the result, as nothing here is
@@ -165,7 +168,8 @@ def evaluate_model(
             warnings.warn(f"{old} is now called {new}.", FutureWarning, stacklevel=2)
             options[new] = options.pop(old)
     predictor = Predictor(
-        model, processor, dataset, setting, metrics, compat, objects, test_time, sliding_window, batch_size, workers
+        *(model, processor, dataset, setting, metrics, compat, objects, test_time, sliding_window, batch_size, workers),
+        refiner=refiner,
     )
     return evaluate(predictor, task, **options)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from datasets import Dataset
 from datasets import Image as ImageFeature
 from transformers import PreTrainedModel
@@ -17,6 +18,7 @@ from transformers import PreTrainedModel
 from ..data.masks import LabelMap
 from ..data.part_dataset import PartDataset, PartSample
 from ..errors import ConfigurationError, DatasetError
+from ..inference.adapters.loading import takes_any_name
 from ..inference.objects import (
     ObjectSegmenter,
     OpenVocabularyObjectSegmenter,
@@ -146,9 +148,21 @@ def get_objects(
     elif folder.is_dir() and not (folder / "config.json").is_file():
         return FolderObjects(folder, taxonomy)
     else:
-        segmenter = PretrainedObjectSegmenter.load(source, names, model.device)
-        segmenter.match(taxonomy.object_classes)
+        segmenter = _named_segmenter(source, model.device, names, taxonomy)
     return SegmentedObjects(segmenter, taxonomy)
+
+
+def _named_segmenter(
+    name_or_path: str, device: torch.device, names: Mapping[str, str] | None, taxonomy: PartTaxonomy
+) -> ObjectSegmenter:
+    """A model that is asked for the objects' names if it takes any, or one whose own classes are objects."""
+    if names is None and takes_any_name(name_or_path):
+        part_segmenter = PartSegmenter.from_pretrained(name_or_path, device)
+        part_segmenter.prepare(taxonomy.object_classes)
+        return OpenVocabularyObjectSegmenter(part_segmenter)
+    segmenter = PretrainedObjectSegmenter.load(name_or_path, names, device)
+    segmenter.match(taxonomy.object_classes)
+    return segmenter
 
 
 def read_names(path: str | Path) -> dict[str, str]:

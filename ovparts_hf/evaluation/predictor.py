@@ -16,7 +16,9 @@ from transformers import PreTrainedModel
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record, by_image
 from ..errors import ConfigurationError
+from ..inference.adapters.base import SegmenterAdapter
 from ..inference.engine import check_whole_images
+from ..inference.refinement import MaskRefiner, sharpen
 from ..inference.tta import NO_TTA, TestTimeAugmentation, View, mean_scores, takes_any_size
 from ..metrics.flavours import FlavourName
 from ..models.post_processing import best_class
@@ -60,6 +62,7 @@ class Predictor:
     sliding_window: bool = False
     batch_size: int = 8
     workers: int = 0
+    refiner: MaskRefiner | None = None
     _class_inputs: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
     _object_inputs: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
 
@@ -113,7 +116,14 @@ class Predictor:
             "sliding_window": self.sliding_window,
             "tta": views if self.test_time.tta else "off",
             "crf": self.test_time.crf,
+            **self._describe_additions(),
         }
+
+    def _describe_additions(self) -> dict[str, Any]:
+        """What only some models or runs have: their results alone say it."""
+        facts = self.model.describe() if isinstance(self.model, SegmenterAdapter) else {}
+        additions = {"prompt": getattr(self.processor, "prompt", None), "refiner": self.refiner and str(self.refiner)}
+        return {**facts, **{name: value for name, value in additions.items() if value is not None}}
 
     def _predictions(self, groups: list[list[Record]], progress: bool) -> Iterator[Prediction]:
         self.model.eval()
@@ -139,9 +149,23 @@ class Predictor:
                 if self._scores_none:
                     ids = (*ids, -1)
                 label_map = best_class(self.test_time.refine(maps, sample.image), ids).cpu().numpy()
+                if self.refiner is not None:
+                    label_map = self._refine(label_map, maps, ids, sample)
                 if self.objects is not None:
                     label_map = np.where(sample.object_map != self.dataset.taxonomy.ignore_index, label_map, -1)
                 yield Prediction(record, sample, label_map)
+
+    def _refine(
+        self, label_map: np.ndarray, scores: torch.Tensor, ids: Sequence[int], sample: PartSample
+    ) -> np.ndarray:
+        """Sharpens the parts inside the object, or with `pred_all` everywhere."""
+        inside = np.ones(label_map.shape, dtype=bool)
+        if self.setting is not Setting.PRED_ALL:
+            inside = sample.object_map != self.dataset.taxonomy.ignore_index
+        label_map = np.where(inside, label_map, -1)
+        best = scores.amax(0).cpu().numpy() if len(scores) else None
+        means = {i: float(best[label_map == i].mean()) for i in np.unique(label_map).tolist() if i >= 0}
+        return sharpen(sample.image, label_map, means, self.refiner, not self._scores_none, dict.fromkeys(ids, inside))
 
     def _candidates(self, record: Record) -> Sequence[int]:
         taxonomy = self.dataset.taxonomy

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, repeat
 from numbers import Real
 from pathlib import Path
@@ -23,6 +24,8 @@ from ..taxonomy.vocabulary import Vocabulary, VocabularyInput
 from ..utils.arguments import check_positive
 from ..utils.files import first_line
 from ..utils.images import ImageInput, load_image
+from .adapters.base import SegmenterAdapter
+from .adapters.loading import has_own_classes
 from .engine import Request, predict_scores, prepare_image
 from .objects import (
     Boxes,
@@ -35,6 +38,7 @@ from .objects import (
     given_objects,
     validate_object_masks,
 )
+from .refinement import MaskRefiner, load_with_refiner, regions_of, sharpen
 from .result import PartSegmentation
 
 logger = logging.getLogger(__name__)
@@ -56,6 +60,8 @@ class PartSegmenter:
         object_segmenter: Finds the objects of the vocabulary, if no masks or boxes of them are given; parts are then
             only looked for inside their objects. A model that requires object masks (ZSseg+) needs it. A function (see
             `ObjectSegmenter`), or another `PartSegmenter`, whose classes are then the names of the objects.
+        refiner: Makes the parts that were found sharper (see `MaskRefiner`); None: they stay as the model found them.
+            Where sharper parts overlap, the one with the higher score wins.
 
     Example:
         >>> segmenter = PartSegmenter.from_pretrained("models/clipseg-pascal")
@@ -68,12 +74,14 @@ class PartSegmenter:
         model: PreTrainedModel,
         processor: PartSegmentationProcessor | ClosedVocabularyProcessor,
         object_segmenter: ObjectSegmenter | PartSegmenter | None = None,
+        refiner: MaskRefiner | None = None,
     ) -> None:
         if isinstance(object_segmenter, PartSegmenter):
             object_segmenter = OpenVocabularyObjectSegmenter(object_segmenter)
         self.model = model.eval()
         self.processor = processor
         self.object_segmenter = object_segmenter
+        self.refiner = refiner
         self._class_inputs: OrderedDict[tuple[str, ...], dict[str, torch.Tensor]] = OrderedDict()
 
     @classmethod
@@ -83,30 +91,41 @@ class PartSegmenter:
         device: Any = None,
         dtype: torch.dtype | str | None = None,
         object_segmenter: str | Path | ObjectSegmenter | PartSegmenter | None = None,
+        *,
+        prompt: str | None = None,
+        refiner: str | Path | MaskRefiner | None = None,
+        class_names: Mapping[str, str] | None = None,
     ) -> PartSegmenter:
         """Loads a model.
 
         Args:
             name_or_path: A folder or Hub repository that this library wrote, a stock model (an untrained beginning), or
-                one of `TOY_MODELS`; by default the toy model, which knows drawn objects only.
+                one of `TOY_MODELS`; by default the toy model, which knows drawn objects only. Or a segmenter or
+                detector of transformers, such as SAM 3 (docs/segmenters.md).
             device: Where it runs; None for the accelerator, if there is one.
             dtype: Of the weights, such as `torch.bfloat16` or "bfloat16"; None for float32.
             object_segmenter: As for `PartSegmenter`, or the name of a model: of this library, whose classes are then
                 the names of the objects, or a segmentation model of transformers that knows these names.
+            prompt: How a part is put into words: "possessive" ("dog's ear"), "of" ("ear of a dog") or "part" ("ear");
+                None for the wording of training, and "possessive" for models of transformers.
+            refiner: As for `PartSegmenter`, or the name of a SAM 2 or SAM 3 model, shown where each part is. For a
+                detector it makes masks of the boxes, which are filled without it.
+            class_names: From the classes of a model of transformers that knows no others to those that are looked for,
+                such as `{"Hair": "person's hair"}`; None: to those that are spelled alike.
 
         Raises:
-            ConfigurationError: There is no such model, or no such device or precision.
+            ConfigurationError: There is no such model, or no such device or precision, or an option is not for it.
         """
         device, dtype = _usable_device(device), _floating(dtype)
         source = ModelSource(name_or_path)
-        model, processor = source.load()
-        if source.is_base_model:
+        model, processor, refiner = load_with_refiner(source, prompt, refiner, class_names, device)
+        if source.is_base_model and not isinstance(model, SegmenterAdapter):
             logger.warning(
                 "%s was not trained for parts: some of its weights are random, and so are its results.", name_or_path
             )
         if isinstance(object_segmenter, str | Path):
             object_segmenter = _load_object_segmenter(str(object_segmenter), device)
-        return cls(model.to(device, dtype), processor, object_segmenter)
+        return cls(model.to(device, dtype), processor, object_segmenter, refiner)
 
     def __call__(
         self,
@@ -171,13 +190,31 @@ class PartSegmenter:
         )
         while batch := list(islice(prepared, batch_size)):
             scores = predict_scores(self.model, class_inputs, [request for *_, request in batch])
-            for (image, objects, _), maps in zip(batch, scores):
+            for (image, objects, request), maps in zip(batch, scores):
                 if objects is not None:
                     maps = [of_object._replace(region=mask) for of_object, (_, mask) in zip(maps, objects)]
                 label_map, mean_scores = merge_score_maps(
                     maps, image.size[::-1], len(vocabulary.classes), self.processor.scores, threshold, top_k
                 )
-                yield PartSegmentation(image, label_map, vocabulary.classes, mean_scores)
+                result = PartSegmentation(image, label_map, vocabulary.classes, mean_scores)
+                keep = not request.include_none and threshold is None
+                yield result if self.refiner is None else self._refine(result, objects, request.candidates, keep)
+
+    def _refine(
+        self,
+        result: PartSegmentation,
+        objects: list[ObjectMask] | None,
+        candidates: Sequence[Sequence[int]],
+        keep: bool,
+    ) -> PartSegmentation:
+        """The same parts with sharper borders, inside their objects; scores stay as they are."""
+        allowed = None
+        if objects is not None:
+            allowed = regions_of([(ids, mask) for ids, (_, mask) in zip(candidates, objects)])
+        scores = dict(enumerate(result.scores.tolist()))
+        label_map = sharpen(result.image, result.label_map, scores, self.refiner, keep, allowed)
+        left = np.isin(np.arange(len(result.classes)), label_map)
+        return replace(result, label_map=label_map, scores=np.where(left, result.scores, np.float32(0)))
 
     def prepare(
         self,
@@ -301,7 +338,9 @@ def _floating(dtype: torch.dtype | str | None) -> torch.dtype | None:
 
 def _load_object_segmenter(name_or_path: str, device: Any) -> ObjectSegmenter:
     try:
-        segmenter = PartSegmenter.from_pretrained(name_or_path, device)
-    except ConfigurationError:  # none of this library
+        segmenter = None if has_own_classes(name_or_path) else PartSegmenter.from_pretrained(name_or_path, device)
+    except ConfigurationError:  # unknown to this library
+        segmenter = None
+    if segmenter is None:
         return PretrainedObjectSegmenter.load(name_or_path, device=device)
     return OpenVocabularyObjectSegmenter(segmenter)

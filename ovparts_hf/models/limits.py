@@ -14,7 +14,8 @@ from ..errors import ConfigurationError
 MAX_PARAMETERS = 2**30  # about twice the largest model that the families are built on
 _MOST = 65_536  # of what is counted, and the largest width
 _MOST_BY_NAME = {"layers": 1024, "depths": 1024, "ignore_index": 2**31, "vocab": 2**20, "token_id": 2**20}
-_SIGNED = ("ignore_index", "token_id", "layers", "indices")  # the last two may count from the end
+_SIGNED = ("ignore_index", "token_id", "layers", "indices", "in_index", "keep_alive", "frame_num")
+"""May be negative: some count from the end, and -1 stands for no limit."""
 _LONGEST_SIDE = 16_384  # pixels
 _SIDES = (
     *("size", "backbone_size", "crop_size", "pad_size", "shortest_edge", "longest_edge", "size_divisor"),

@@ -68,7 +68,7 @@ class ModelSource:
         """The configuration as it is stored; None without a location."""
         if self.location is None:
             return None
-        with _hub_errors(self.name, "model configuration"):
+        with hub_errors(self.name, "model configuration"):
             if not Path(self.location).exists():
                 check_readable(self.location, "model", "config.json")
             check_numbers(PreTrainedConfig.get_config_dict(self.location)[0])
@@ -98,7 +98,7 @@ class ModelSource:
         """See `load_model`."""
         config = self.config(**overrides)
         kind = model_class(_family_of(config))
-        with _hub_errors(self.name, "weights"):
+        with hub_errors(self.name, "weights"):
             if self.is_base_model:
                 model = kind.from_base_model(self.location, config)
             else:
@@ -115,7 +115,7 @@ class ModelSource:
         kind = model_class(_family_of(config))
         if self.is_base_model:
             return kind.default_processor(self.location, config, self.processor_settings)
-        with _hub_errors(self.name, "processor"):
+        with hub_errors(self.name, "processor"):
             return kind.processor_class.from_pretrained(self.location, trust_remote_code=False)
 
     def _family_for(self, base: PreTrainedConfig) -> str:
@@ -199,7 +199,7 @@ def _check_field(config: PreTrainedConfig, key: str) -> None:
 
 
 @contextmanager
-def _hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
+def hub_errors(name_or_path: str | Path | None, what: str) -> Iterator[None]:
     """Turns what transformers raises when it cannot read something, from a folder or from the Hub, into one line."""
     try:
         yield

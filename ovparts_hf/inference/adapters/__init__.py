@@ -1,0 +1,1 @@
+"""Segmenters of transformers, used as if they were models of this library: one file for each kind."""
