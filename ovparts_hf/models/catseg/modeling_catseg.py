@@ -51,6 +51,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     classes_interact = True
     scores_none = True
     substring_candidates = True
+    exports_batches = False
     new_parts = ("backbone.", "aggregator.", "none_embedding")
     # Backbone, aggregator with decoder ("B+D" in OV-PARTS, table 5), and CLIP's vision tower.
     trainable_groups = {"B": ("backbone.",), "D": ("aggregator.",), "C": ("clip.vision_model.",)}
@@ -131,7 +132,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
             backbone_pixel_values = pixel_values
         none = F.normalize(self.none_embedding, dim=-1)[:, None].expand(-1, class_features.shape[1], -1)
         rows = torch.cat([class_features, none.to(class_features)])
-        decoded = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
+        decoded = rows.new_ones(pixel_values.shape[0], rows.shape[0], dtype=torch.bool)
         decoded[:, -1] = include_none
         if class_mask is not None:
             decoded[:, :-1] = class_mask
@@ -140,7 +141,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
             scores = self._score_windows(pixel_values, backbone_pixel_values, rows, decoded)
         else:
             scores = self._score(pixel_values, self._for_backbone(backbone_pixel_values, pixel_mask), rows, decoded)
-        logits, none_logits = scores.split([len(class_features), 1], dim=1)
+        logits, none_logits = scores[:, :-1], scores[:, -1:]
         loss = None
         if labels is not None:
             full = F.interpolate(scores.clamp(min=-1e4), size=labels.shape[-2:], mode="bilinear", align_corners=False)
@@ -192,7 +193,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     def _score_image(
         self, features: torch.Tensor, stages: Sequence[torch.Tensor], rows: torch.Tensor, decoded: torch.Tensor
     ) -> torch.Tensor:
-        if decoded.all():
+        if torch.compiler.is_exporting() or decoded.all():
             return self.aggregator(features, rows, stages)
         ids = decoded.nonzero()[:, 0]
         scores = self.aggregator(features, rows, stages, ids)

@@ -71,7 +71,7 @@ class PartDecoder(CLIPSegDecoder):
             patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
             return self.transposed_convolution(patches).squeeze(1)
 
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or torch.compiler.is_exporting():
             return decode(images, classes)
         count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
         return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])
@@ -147,10 +147,14 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         """
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
-        selected = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
-        if class_mask is not None:
-            selected[:, : len(class_features)] = class_mask
-        images, classes = selected.nonzero(as_tuple=True)
+        batch, count = pixel_values.shape[0], rows.shape[0]  # not len, which an export would take for constants
+        if class_mask is None:
+            images = torch.arange(batch, device=rows.device).repeat_interleave(count)
+            classes = torch.arange(count, device=rows.device).repeat(batch)
+        else:
+            selected = rows.new_ones(batch, count, dtype=torch.bool)
+            selected[:, : class_features.shape[0]] = class_mask
+            images, classes = selected.nonzero(as_tuple=True)
 
         activations = self.encode_images(pixel_values)
         height, width = pixel_values.shape[-2:]
@@ -158,11 +162,11 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         decoded = self.decoder(activations, rows, images, classes, (height // patch, width // patch))
 
         if class_mask is None:
-            scores = decoded.unflatten(0, selected.shape)
+            scores = decoded.unflatten(0, (batch, count))
         else:
-            scores = decoded.new_full((*selected.shape, *decoded.shape[-2:]), -math.inf)
+            scores = decoded.new_full((batch, count, *decoded.shape[-2:]), -math.inf)
             scores[images, classes] = decoded
-        logits, none_logits = scores.split([len(class_features), len(rows) - len(class_features)], dim=1)
+        logits, none_logits = scores.tensor_split([class_features.shape[0]], dim=1)
         loss = None
         if labels is not None:
             loss = part_segmentation_loss(
