@@ -14,7 +14,7 @@ from torch import nn
 from tqdm import tqdm
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, TransformersKwargs
 
 from ..errors import ConfigurationError, OVPartsError
 from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
@@ -40,12 +40,18 @@ class PartSegmentationOutput(ModelOutput):
         none_logits: (batch, 1, height, width), the score of "no part"; only with `include_none`.
         class_features: (classes, dim), the encoded class names, ready to be passed in again; None for those that
             the model keeps itself.
+        hidden_states: With `output_hidden_states`, what enters the first layer of the image transformer and what leaves
+            each of its layers that are needed, (batch, tokens, hidden size); the class says which transformer that is.
+        attentions: With `output_attentions` and attn_implementation="eager", the weights of its self-attention,
+            (batch, heads, tokens, tokens) for each layer.
     """
 
     loss: torch.FloatTensor | None = None
     logits: torch.FloatTensor | None = None
     none_logits: torch.FloatTensor | None = None
     class_features: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
 
 
 class PartSegmentationModel(PreTrainedModel):
@@ -68,6 +74,8 @@ class PartSegmentationModel(PreTrainedModel):
 
     config: PartSegmentationConfig
     main_input_name = "pixel_values"
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # of transformers' Trainer: a loss is a mean over the images that it is given
     classes_interact: ClassVar[bool] = False
     scores_none: ClassVar[bool] = False
     substring_candidates: ClassVar[bool] = False
@@ -97,22 +105,25 @@ class PartSegmentationModel(PreTrainedModel):
         ignore_mismatched_sizes: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """See transformers. Of a pretrained model only `new_parts` may be missing, of a saved one nothing.
+        """See transformers. Of a pretrained model only `new_parts` may be missing, of a saved one nothing, of None all.
 
         Raises:
             CheckpointError: Weights are missing, unexpected, of another shape or not finite, or cannot be read.
         """
-        name_or_path, is_base = pretrained_model_name_or_path, False
-        if name_or_path is not None:
+        name_or_path, new_parts = pretrained_model_name_or_path, None
+        if name_or_path is None:
+            new_parts = ("",)
+        else:
             hub = {key: value for key, value in kwargs.items() if key not in ("config", "trust_remote_code")}
             stored, _ = PreTrainedConfig.get_config_dict(name_or_path, **hub)
             architectures = stored.get("architectures") or [cls.__name__]
-            is_base = stored.get("model_type") == cls.config_class.base_model_type
-            is_base = is_base or not {each.__name__ for each in cls.__mro__}.intersection(architectures)
+            of_base_type = stored.get("model_type") == cls.config_class.base_model_type
+            if of_base_type or not {each.__name__ for each in cls.__mro__}.intersection(architectures):
+                new_parts = cls.new_parts
         model, info = load_pretrained(
             super().from_pretrained,
             name_or_path,
-            cls.new_parts if is_base else None,
+            new_parts,
             ignore_mismatched_sizes,
             **kwargs,
         )
@@ -142,9 +153,11 @@ class PartSegmentationModel(PreTrainedModel):
             class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
             labels: (batch, height', width') class ids, of any size; other values mean "none".
             include_none: Whether to score "none" too.
+            **kwargs: `output_hidden_states`, `output_attentions` and `return_dict`, as in transformers.
 
         Raises:
             ConfigurationError: Class names or other inputs are missing, shapes do not fit, or "none" has no score.
+            TypeError: There is no such argument.
         """
         raise NotImplementedError
 
@@ -214,10 +227,18 @@ class OpenVocabularyModel(PartSegmentationModel):
         """
         raise NotImplementedError
 
+    def get_input_embeddings(self) -> nn.Module:
+        """The token embeddings of the text encoder."""
+        return self.clip.text_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replaces the token embeddings of the text encoder."""
+        self.clip.text_model.set_input_embeddings(value)
+
     def _make_class_features(self, *shape: int) -> None:
         """Makes room for features of the shape that `encode_classes` gives each class."""
         names = self.config.class_names
-        self.register_buffer("class_features", None if names is None else torch.empty(len(names), *shape))
+        self.register_buffer("class_features", None if names is None else torch.zeros(len(names), *shape))
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -305,6 +326,13 @@ class OpenVocabularyModel(PartSegmentationModel):
     def unless_stored(self, class_features: torch.Tensor) -> torch.Tensor | None:
         """What `forward` returns to be passed in again: nothing for the features that the model keeps itself."""
         return None if class_features is self.class_features else class_features
+
+
+def check_keywords(keywords: Mapping[str, Any]) -> None:
+    """Refuses what `forward` takes by `**kwargs` and neither it nor transformers knows, such as a misspelt argument."""
+    unknown = sorted(keywords.keys() - TransformersKwargs.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"forward() got unexpected keyword arguments {unknown}; see help(model.forward) for its own.")
 
 
 def init_like_torch(module: nn.Module) -> None:

@@ -43,6 +43,8 @@ def load_pretrained(
     except (OVPartsError, OSError):
         raise
     except Exception as error:  # transformers and safetensors raise many kinds on files that are damaged or do not fit
+        if torch.empty(0).is_meta:  # nothing can be loaded where no tensor has values; the error says so
+            raise
         raise CheckpointError(f"The weights of {str(name_or_path)!r} cannot be loaded: {first_line(error)}") from error
     counters = "num_batches_tracked"  # of batch norm, whose values nothing reads
     missing = [key for key in info["missing_keys"] if not key.endswith(counters)]

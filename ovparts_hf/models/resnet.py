@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import ResNetBackbone, ResNetModel
-from transformers.models.resnet.modeling_resnet import ResNetConvLayer
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.models.resnet.modeling_resnet import ResNetBottleNeckLayer, ResNetConvLayer
 
 from ..errors import CheckpointError
 from .checkpoints import read_checkpoint
@@ -37,6 +38,10 @@ class FrozenBatchNorm2d(nn.Module):
         return F.batch_norm(features, self.running_mean, self.running_var, self.weight, self.bias, eps=_BATCH_NORM_EPS)
 
 
+class CheckpointingBottleneck(GradientCheckpointingLayer, ResNetBottleNeckLayer):
+    """A residual block that is computed anew in the backward pass, if gradient checkpointing is on."""
+
+
 class PartResNet(ResNetBackbone):
     """The feature maps of each stage, finest first (detectron2's res2, res3, ...)."""
 
@@ -54,6 +59,9 @@ class PartResNet(ResNetBackbone):
             for layer, dilation in zip(self.encoder.stages[-1].layers, config.last_dilations):
                 convolution = layer.layer[1].convolution
                 convolution.dilation = convolution.padding = (dilation, dilation)
+        for module in self.modules():
+            if type(module) is ResNetBottleNeckLayer:
+                module.__class__ = CheckpointingBottleneck
         _freeze_batch_norm(self)
 
 

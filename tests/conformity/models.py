@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,53 +11,77 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from .suite import load
 
 Inputs = dict[str, Any]
+NAMES = ["dog's ear", "dog's leg", "bus's wheel"]
+BACKBONE = {"embedding_size": 8, "hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1]}
 
 
 class ModelTester:
-    """A family's configuration and inputs, with the names that `ModelTesterMixin` reads.
+    """A family's small configuration and its inputs, under the names that transformers' tests read.
 
-    Attributes:
+    Args:
+        config: The configuration.
+        image_size: Height and width of the images.
         num_hidden_layers: Layers whose attentions `forward` returns.
-        expected_num_hidden_layers: States that it returns, with those before the first layer.
+        states: The hidden states that it returns.
+        seq_length: Tokens of each.
+        hidden_size: Their width.
+        num_attention_heads: Heads of each layer.
     """
 
     batch_size = 2
-    num_classes = 3
     is_training = True
 
-    def __init__(self, make_config: Callable[[], PreTrainedConfig], image_size: int) -> None:
-        self.make_config, self.image_size = make_config, image_size
+    def __init__(
+        self,
+        config: PreTrainedConfig,
+        image_size: int,
+        num_hidden_layers: int,
+        states: int,
+        seq_length: int,
+        hidden_size: int,
+        num_attention_heads: int,
+    ) -> None:
+        self.config, self.image_size = config, image_size
+        self.num_hidden_layers, self.expected_num_hidden_layers = num_hidden_layers, states
+        self.seq_length, self.hidden_size, self.num_attention_heads = seq_length, hidden_size, num_attention_heads
 
     def get_config(self) -> PreTrainedConfig:
-        return self.make_config()
-
-    def pixel_values(self, batch_size: int | None = None) -> torch.Tensor:
-        return torch.randn(batch_size or self.batch_size, 3, self.image_size, self.image_size)
+        return type(self.config).from_dict(self.config.to_dict())
 
     def prepare_config_and_inputs_for_common(self) -> tuple[PreTrainedConfig, Inputs]:
-        return self.get_config(), {"pixel_values": self.pixel_values()}
+        images = torch.randn(self.batch_size, 3, self.image_size, self.image_size)
+        return self.get_config(), {"pixel_values": images}
 
 
 class OpenVocabularyTester(ModelTester):
-    """Adds class features, of the shape that the family's `encode_classes` gives."""
+    """Adds the words of a vocabulary, and the masks of objects if the model requires them."""
 
     def prepare_config_and_inputs_for_common(self) -> tuple[PreTrainedConfig, Inputs]:
         config, inputs = super().prepare_config_and_inputs_for_common()
-        return config, inputs | {"class_features": self.class_features(config)}
+        text = config.text_config
+        shape = (len(NAMES), config.num_templates, 5) if hasattr(config, "num_templates") else (len(NAMES), 5)
+        ids = torch.randint(2, min(text.bos_token_id, text.eos_token_id), shape)
+        ids[..., 0], ids[..., -1] = text.bos_token_id, text.eos_token_id
+        inputs |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if getattr(config, "object_mask_prompt", False):
+            masks = torch.zeros(self.batch_size, self.image_size, self.image_size)
+            masks[:, 8:40, 16:48] = 1
+            inputs["object_masks"] = masks
+        return config, inputs
 
-    def class_features(self, config: PreTrainedConfig) -> torch.Tensor:
-        return torch.randn(self.num_classes, config.projection_dim)
 
-
-def model_tests(tester: ModelTester, model_class: type[PreTrainedModel]) -> type:
+def model_tests(model_class: type[PreTrainedModel], tester: ModelTester) -> type:
     """transformers' tests of one model class, to inherit from beside `unittest.TestCase`."""
 
     class Tests(load("test_modeling_common").ModelTesterMixin):
         all_model_classes = (model_class,)
         model_tester = tester
+        additional_model_inputs = ("input_ids", "object_masks")
         test_can_init_all_missing_weights_before_2023 = True
+        # No loss reaches what CLIP needs only to compare whole images with texts.
+        test_all_params_have_gradient = False
 
-        def _prepare_for_class(self, inputs: Inputs, model_class: type, return_labels: bool = False) -> Inputs:
+        def _prepare_for_class(self, inputs: Mapping, model_class: type, return_labels: bool = False) -> Inputs:
             inputs = super()._prepare_for_class(inputs, model_class)
             if return_labels:
                 size = inputs["pixel_values"].shape[-2:]

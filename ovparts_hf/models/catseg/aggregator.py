@@ -151,8 +151,8 @@ class GuidedWindowAttention(nn.Module):
     def __init__(self, width: int, guidance_width: int, num_heads: int):
         super().__init__()
         self.num_heads = num_heads
-        self.query = nn.Linear(width + guidance_width, width)
-        self.key = nn.Linear(width + guidance_width, width)
+        self.query = GuidedLinear(width + guidance_width, width)
+        self.key = GuidedLinear(width + guidance_width, width)
         self.value = nn.Linear(width, width)
         self.projection = nn.Linear(width, width)
 
@@ -160,8 +160,8 @@ class GuidedWindowAttention(nn.Module):
         self, windows: torch.Tensor, guidance: torch.Tensor, window_tokens: int, mask: torch.Tensor | None
     ) -> torch.Tensor:
         """(classes, tokens, C) and (1, tokens, G), window after window, and `shift_mask` -> (classes, tokens, C)."""
-        query = self._heads(guided_linear(self.query, windows, guidance), window_tokens)
-        key = self._heads(guided_linear(self.key, windows, guidance), window_tokens)
+        query = self._heads(self.query(windows, guidance), window_tokens)
+        key = self._heads(self.key(windows, guidance), window_tokens)
         value = self._heads(self.value(windows), window_tokens)
         if mask is not None:
             mask = mask.to(query.dtype).repeat(windows.shape[0], 1, 1, 1)
@@ -218,15 +218,15 @@ class GuidedLinearAttention(nn.Module):
     def __init__(self, width: int, guidance_width: int, num_heads: int):
         super().__init__()
         self.num_heads = num_heads
-        self.query = nn.Linear(width + guidance_width, width)
-        self.key = nn.Linear(width + guidance_width, width)
+        self.query = GuidedLinear(width + guidance_width, width)
+        self.key = GuidedLinear(width + guidance_width, width)
         self.value = nn.Linear(width, width)
 
     def forward(self, volume: torch.Tensor, guidance: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
         """Attention of the n decoded classes to all: (classes, tokens, C), (classes, 1, G) -> (n, tokens, C)."""
         of_query = volume.index_select(0, decoded), guidance.index_select(0, decoded)
-        query = F.elu(self._heads(guided_linear(self.query, *of_query))) + 1
-        key = F.elu(self._heads(guided_linear(self.key, volume, guidance))) + 1
+        query = F.elu(self._heads(self.query(*of_query))) + 1
+        key = F.elu(self._heads(self.key(volume, guidance))) + 1
         value = self._heads(self.value(volume))
         # Means instead of sums over classes: the same quotient, with numbers that stay small.
         context = torch.einsum("tphk,tphv->phkv", key, value / volume.shape[0])
@@ -305,10 +305,13 @@ def class_groups(volume: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return volume.split(max(1, limit // volume.shape[1:].numel()))
 
 
-def guided_linear(layer: nn.Linear, features: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
-    """`layer` of features (rows, tokens, C) next to guidance that broadcasts to them, whose share is computed once."""
-    width = features.shape[-1]
-    return F.linear(features, layer.weight[:, :width]) + F.linear(guidance, layer.weight[:, width:], layer.bias)
+class GuidedLinear(nn.Linear):
+    """A linear layer of features next to guidance that broadcasts to them, whose share is computed once."""
+
+    def forward(self, features: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
+        """(rows, tokens, C) and (rows or 1, tokens or 1, G) -> (rows, tokens, width)."""
+        width = features.shape[-1]
+        return F.linear(features, self.weight[:, :width]) + F.linear(guidance, self.weight[:, width:], self.bias)
 
 
 def to_maps(volume: torch.Tensor, grid: int) -> torch.Tensor:

@@ -16,11 +16,20 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import AutoTokenizer, CLIPModel
 from transformers import initialization as init
-from transformers.models.clip.modeling_clip import CLIPPreTrainedModel
+from transformers.models.clip.modeling_clip import CLIPAttention, CLIPEncoderLayer, CLIPPreTrainedModel
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from ...errors import ConfigurationError
 from ..clip import dense_features, text_features
-from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch, part_segmentation_loss
+from ..modeling_utils import (
+    OpenVocabularyModel,
+    PartSegmentationOutput,
+    check_keywords,
+    init_like_torch,
+    part_segmentation_loss,
+)
 from ..processing import PartSegmentationProcessor
 from ..resnet import PartResNet
 from .aggregator import Aggregator
@@ -40,6 +49,9 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     in groups that fit the memory (`aggregator.NUMBERS_AT_ONCE`); the volume of all classes and the attention across
     them are held at once, about 2 MB for each class at full size.
 
+    `hidden_states` and `attentions` are those of CLIP's image encoder but for its last layer, whose attention only maps
+    values; for windows image after image.
+
     Also loads stock CLIP weights (`openai/clip-vit-base-patch16`); the rest then starts at random.
     """
 
@@ -52,6 +64,10 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     scores_none = True
     substring_candidates = True
     exports_batches = False
+    _can_record_outputs = {
+        "hidden_states": OutputRecorder(CLIPEncoderLayer, num_hidden_layers_key="attending_layers"),
+        "attentions": CLIPAttention,
+    }
     new_parts = ("backbone.", "aggregator.", "none_embedding")
     # Backbone, aggregator with decoder ("B+D" in OV-PARTS, table 5), and CLIP's vision tower.
     trainable_groups = {"B": ("backbone.",), "D": ("aggregator.",), "C": ("clip.vision_model.",)}
@@ -101,6 +117,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         features = text_features(self.clip, input_ids.flatten(0, 1), mask, half)
         return F.normalize(features, dim=-1).unflatten(0, input_ids.shape[:2])
 
+    @capture_outputs(tie_last_hidden_states=False)
     def forward(
         self,
         pixel_values: torch.Tensor,
@@ -112,6 +129,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         labels: torch.Tensor | None = None,
         include_none: bool = True,
         backbone_pixel_values: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> PartSegmentationOutput:
         """See `PartSegmentationModel.forward`; logits have a quarter of the size that the ResNet sees, for windows that
         of the canvas.
@@ -125,6 +143,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
             backbone_pixel_values: The same images or windows at the size for the ResNet, also normalised for CLIP; None
                 where it sees `pixel_values`, see `CATSegConfig.backbone_image_size`.
         """
+        check_keywords(kwargs)
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         self._check_classes(class_features)
         self._check_images(pixel_values, backbone_pixel_values)

@@ -13,10 +13,25 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import initialization as init
-from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder, CLIPSegModel, CLIPSegPreTrainedModel
+from transformers.models.clipseg.modeling_clipseg import (
+    CLIPSegAttention,
+    CLIPSegDecoder,
+    CLIPSegEncoderLayer,
+    CLIPSegModel,
+    CLIPSegPreTrainedModel,
+)
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs
+from transformers.utils.output_capturing import capture_outputs
 
 from ..clip import image_activations, text_features
-from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch, part_segmentation_loss
+from ..modeling_utils import (
+    OpenVocabularyModel,
+    PartSegmentationOutput,
+    check_keywords,
+    init_like_torch,
+    part_segmentation_loss,
+)
 from ..processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 from .configuration_clipseg import CLIPSegPartConfig
 
@@ -41,6 +56,8 @@ class VisualAdapter(nn.Module):
 
 class PartDecoder(CLIPSegDecoder):
     """CLIPSeg's decoder for (image, class) pairs; what does not depend on the class is computed once per image."""
+
+    _can_record_outputs = None  # its layers see pairs, some at a time
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -80,6 +97,8 @@ class PartDecoder(CLIPSegDecoder):
 class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     """CLIPSeg with a visual adapter and a "none" row, for open-vocabulary part segmentation.
 
+    `hidden_states` and `attentions` are those of CLIP's image encoder, up to the last layer that the decoder reads.
+
     Also loads stock CLIPSeg weights (`CIDAS/clipseg-rd64-refined`); adapter and "none" row then start at random, as the
     benchmark's do.
     """
@@ -89,6 +108,7 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     processor_class = PartSegmentationProcessor
     config_class = CLIPSegPartConfig
     scores_none = True
+    _can_record_outputs = {"hidden_states": CLIPSegEncoderLayer, "attentions": CLIPSegAttention}
     new_parts = ("visual_adapter.", "none_embedding")
     # Visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5); the benchmark's are VA+L+F and VA+L+F+D.
     trainable_groups = {
@@ -130,6 +150,7 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         activations = image_activations(self.clip.vision_model, pixel_values, self.config.extract_layers)
         return tuple(self.visual_adapter(states) for states in activations)
 
+    @capture_outputs(tie_last_hidden_states=False)
     def forward(
         self,
         pixel_values: torch.Tensor,
@@ -139,12 +160,14 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         class_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         include_none: bool = True,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> PartSegmentationOutput:
         """See `PartSegmentationModel.forward`; height and width are multiples of the patch size. Training needs "none".
 
         Logits have the size of `pixel_values` (for patches of 16 pixels; the complex decoder enlarges its grid by
         (patch size // 4) squared).
         """
+        check_keywords(kwargs)
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
         batch, count = pixel_values.shape[0], rows.shape[0]  # not len, which an export would take for constants

@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPredictionHead
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs
+from transformers.utils.generic import can_return_tuple
+from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
-from ..modeling_utils import PartSegmentationModel, PartSegmentationOutput
+from ..modeling_utils import PartSegmentationModel, PartSegmentationOutput, check_keywords
 from ..processing import ClosedVocabularyProcessor
 from ..resnet import load_backbone
 from .configuration_maskformer import MaskFormerPartConfig
 from .image_processing_maskformer import BENCHMARK_SIZE, MaskClassificationImageProcessor
 from .losses import mask_classification_loss, masks_from_labels
 from .modules import (
+    RECORDED,
     PixelFeatures,
     PixelLevelModule,
     Proposals,
@@ -39,7 +44,10 @@ if TYPE_CHECKING:
 
 
 class MaskFormerForPartSegmentation(PartSegmentationModel):
-    """MaskFormer with a ResNet whose batch norm is frozen, whatever is trained."""
+    """MaskFormer with a ResNet whose batch norm is frozen, whatever is trained.
+
+    `hidden_states` (without the first, which are zero) and `attentions` are those of the queries in the decoder.
+    """
 
     config: MaskFormerPartConfig
     image_processor_class = MaskClassificationImageProcessor
@@ -49,6 +57,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
     convert_options = frozenset({"backbone"})
     exports_any_size = True
     _supports_sdpa = True
+    _can_record_outputs = RECORDED
 
     def __init__(self, config: MaskFormerPartConfig):
         super().__init__(config)
@@ -104,12 +113,14 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
             )
         return torch.tensor([known[name] for name in names], device=self.device)
 
-    def propose(self, features: PixelFeatures) -> Proposals:
+    @capture_outputs
+    def propose(self, features: PixelFeatures, **kwargs: Unpack[TransformersKwargs]) -> Proposals:
         """Lets the queries propose masks and classes."""
         states = self.query_decoder(features.deepest)
         masks = torch.einsum("lbqc,bchw->lbqhw", self.mask_head(states), features.mask_features)
         return Proposals(self.class_head(states), masks)
 
+    @can_return_tuple
     def forward(
         self,
         pixel_values: torch.Tensor,
@@ -117,6 +128,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         class_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         include_none: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> PartSegmentationOutput:
         """See `PartSegmentationModel.forward`; images are extended by zeros to a multiple of 32, and "none" has no
         score.
@@ -129,22 +141,25 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
             `logits` at the size of `pixel_values`: sums of probabilities, not below zero. With `labels`, the loss; in
                 training mode then nothing else.
         """
+        check_keywords(kwargs)
         num_classes = self.config.num_labels if class_features is None else class_features.shape[0]
         check_request(pixel_values.shape[0], num_classes, class_mask, labels, include_none)
         size = pixel_values.shape[-2:]
         padded = pad_to_multiple(pixel_values)
-        proposals = self.propose(self.pixel_level_module(padded))
+        proposals = self.propose(self.pixel_level_module(padded), return_dict=True, **kwargs)
+        states = {"hidden_states": proposals.hidden_states, "attentions": proposals.attentions}
         loss = None
         if labels is not None:
             masks, ids = masks_from_labels(labels, size, num_classes)
             if class_features is not None:
                 ids = [class_features[each] for each in ids]
-            loss = sum(mask_classification_loss(*proposals, (masks, ids), self.config, self.training).values())
+            layers = proposals.class_logits, proposals.mask_logits
+            loss = sum(mask_classification_loss(*layers, (masks, ids), self.config, self.training).values())
             if self.training:
-                return PartSegmentationOutput(loss=loss)
+                return PartSegmentationOutput(loss=loss, **states)
         masks = mask_probabilities(proposals.mask_logits[-1], padded.shape[-2:], size)
         scores = class_probabilities(proposals.class_logits[-1])
         logits = sum_of_queries(scores if class_features is None else scores[..., class_features], masks)
         if class_mask is not None:
             logits = logits.masked_fill(~class_mask[:, :, None, None], -math.inf)
-        return PartSegmentationOutput(loss=loss, logits=logits)
+        return PartSegmentationOutput(loss=loss, logits=logits, **states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -10,9 +11,12 @@ from torch import nn
 from transformers import initialization as init
 from transformers.models.maskformer.modeling_maskformer import (
     MaskFormerDetrDecoderLayer,
+    MaskFormerDetrSelfAttention,
     MaskFormerPixelDecoder,
     MaskFormerSinePositionEmbedding,
 )
+from transformers.utils import ModelOutput
+from transformers.utils.output_capturing import OutputRecorder
 
 from ...errors import ConfigurationError
 from ..resnet import PartResNet
@@ -90,13 +94,8 @@ class QueryDecoder(nn.Module):
         queries = self.queries.weight.expand(features.shape[0], -1, -1)
         states, collected = torch.zeros_like(queries), []
         for layer in self.layers:
-            states = layer(
-                states,
-                spatial_position_embeddings=positions,
-                object_queries_position_embeddings=queries,
-                encoder_hidden_states=memory,
-                encoder_attention_mask=attention_bias,
-            )
+            # By position: gradient checkpointing loses the gradient of keyword arguments with use_reentrant=True.
+            states = layer(states, None, positions, queries, memory, attention_bias)
             collected.append(self.layernorm(states))
         return torch.stack(collected)
 
@@ -126,13 +125,26 @@ def init_mask_classification_layer(module: nn.Module) -> None:
         init.normal_(module.weight)
 
 
-class Proposals(NamedTuple):
+@dataclass
+class Proposals(ModelOutput):
     """What the queries of every decoder layer propose: `class_logits` (layers, batch, queries, classes + 1), the last
-    column being "no object", and `mask_logits` (layers, batch, queries, H / 4, W / 4).
+    column being "no object", and `mask_logits` (layers, batch, queries, H / 4, W / 4); the states (batch, queries,
+    hidden size) that leave each layer, and its self-attention, if they were asked for.
     """
 
-    class_logits: torch.Tensor
-    mask_logits: torch.Tensor
+    class_logits: torch.FloatTensor | None = None
+    mask_logits: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+RECORDED = {
+    "hidden_states": OutputRecorder(
+        MaskFormerDetrDecoderLayer, capture_initial_hidden_state=False, num_hidden_layers_key="decoder_layers"
+    ),
+    "attentions": MaskFormerDetrSelfAttention,
+}
+"""What `capture_outputs` adds to `Proposals`."""
 
 
 def mask_probabilities(mask_logits: torch.Tensor, padded: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:

@@ -16,6 +16,10 @@ from torch import nn
 from transformers import AutoTokenizer, CLIPModel
 from transformers import initialization as init
 from transformers.models.maskformer.modeling_maskformer import MaskformerMLPPredictionHead
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs
+from transformers.utils.generic import can_return_tuple
+from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
 from ..clip import text_features
@@ -23,6 +27,7 @@ from ..clip_regions import clip_normalized
 from ..maskformer.image_processing_maskformer import BENCHMARK_SIZE, MaskClassificationImageProcessor
 from ..maskformer.losses import mask_classification_loss, masks_from_labels
 from ..maskformer.modules import (
+    RECORDED,
     SIZE_DIVISOR,
     PixelFeatures,
     PixelLevelModule,
@@ -35,7 +40,7 @@ from ..maskformer.modules import (
     pad_to_multiple,
     sum_of_queries,
 )
-from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, check_keywords
 from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
 from . import stages
@@ -64,6 +69,8 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     Classes influence each other: the queries choose among the whole vocabulary. `class_mask` only says which of them
     may be answered.
 
+    `hidden_states` (without the first, which are zero) and `attentions` are those of the queries in the decoder.
+
     Also loads stock CLIP weights (`openai/clip-vit-base-patch16`); the rest then starts at random.
     """
 
@@ -78,6 +85,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     new_parts = (*_SEGMENTER, "prompts.")
     convert_options = frozenset({"trained_on", "backbone", "prompts"})
     _supports_sdpa = True
+    _can_record_outputs = RECORDED
 
     def __init__(self, config: ZSSegConfig):
         super().__init__(config)
@@ -166,8 +174,13 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         features = F.normalize(features, dim=-1).reshape(len(input_ids), -1, self.config.projection_dim)
         return F.normalize(features.mean(1), dim=-1)
 
+    @capture_outputs
     def propose(
-        self, features: PixelFeatures, class_features: torch.Tensor, object_masks: torch.Tensor | None = None
+        self,
+        features: PixelFeatures,
+        class_features: torch.Tensor,
+        object_masks: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> Proposals:
         """Lets the queries propose masks and classes, on objects (objects, height, width) bool if given."""
         if object_masks is None:
@@ -182,6 +195,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         masks = torch.einsum("lbqc,bchw->lbqhw", self.mask_head(states), features.mask_features)
         return Proposals(class_logits, masks)
 
+    @can_return_tuple
     def forward(
         self,
         pixel_values: torch.Tensor,
@@ -193,6 +207,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         seen_classes: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         include_none: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> PartSegmentationOutput:
         """See `PartSegmentationModel.forward`; for each object (ZSseg+) or each image (plain ZSseg), and without
         "none".
@@ -215,6 +230,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
                 known, as for a part that does not touch the object. With `labels`, the loss; in training mode then
                 nothing else.
         """
+        check_keywords(kwargs)
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         if self.config.image_conditioned_prompts and input_ids is None and not self.training:
             raise ConfigurationError(
@@ -228,13 +244,15 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         if object_masks is not None:
             object_masks = object_masks > 0.5
             pixel_values, features = pixel_values.expand(rows, -1, -1, -1), features.expand(rows)
-        proposals = self.propose(features, class_features, object_masks)
-        loss = None
+        proposals = self.propose(features, class_features, object_masks, return_dict=True, **kwargs)
+        states = {"hidden_states": proposals.hidden_states, "attentions": proposals.attentions}
+        own, loss = self.unless_stored(class_features), None
         if labels is not None:
             targets = masks_from_labels(labels, pixel_values.shape[-2:], len(class_features))
-            loss = sum(mask_classification_loss(*proposals, targets, self.config, self.training).values())
+            layers = proposals.class_logits, proposals.mask_logits
+            loss = sum(mask_classification_loss(*layers, targets, self.config, self.training).values())
             if self.training:
-                return PartSegmentationOutput(loss=loss, class_features=self.unless_stored(class_features))
+                return PartSegmentationOutput(loss=loss, class_features=own, **states)
 
         class_inputs = ClassInputs(
             class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask
@@ -242,7 +260,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         if class_mask is None:
             class_mask = torch.ones(rows, len(class_features), dtype=torch.bool, device=self.device)
         logits = self._class_maps(pixel_values, object_masks, proposals, class_inputs, class_mask)
-        return PartSegmentationOutput(loss=loss, logits=logits, class_features=self.unless_stored(class_features))
+        return PartSegmentationOutput(loss=loss, logits=logits, class_features=own, **states)
 
     def _class_maps(
         self,

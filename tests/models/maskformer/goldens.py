@@ -83,7 +83,7 @@ class Golden(golden_folder.Golden):
 
         monkeypatch.setattr(modeling_maskformer, "linear_sum_assignment", spy)
         targets = self.targets()
-        losses = mask_classification_loss(*proposals, targets, config)
+        losses = mask_classification_loss(proposals.class_logits, proposals.mask_logits, targets, config)
         layers = [f"aux{i}" for i in range(len(proposals.class_logits) - 1)] + ["final"]
         names = [f"match.{layer}.img{i}" for layer in layers for i in range(len(targets[0]))]
         for name, cost, (query_ids, target_ids) in zip(names, costs, pairs, strict=True):
