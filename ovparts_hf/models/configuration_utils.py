@@ -61,7 +61,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
             as in the benchmark; otherwise no mask is trained for them.
         eval_label_size: (short edge, longest edge) in pixels to which the benchmark brings label maps before it scores
             this model, or None to score at the labels' own size.
-        export_format: What exported graphs in the folder are for, "onnx" or "openvino" (`ovparts export`); None for weights.
+        export_format: "onnx" or "openvino", what the files in an exported model's folder are (`ovparts export`).
         trained_on: What training writes: `task`, `dataset` and `seen_classes`, the part classes whose labels were used,
             also by a model that it started from. None: unknown.
 

@@ -19,7 +19,6 @@ from ..errors import CheckpointError, ConfigurationError
 from ..utils.hub import check_readable, first_line, format_hub_error
 from .auto import FAMILIES, config_class, model_class
 from .configuration_utils import PartSegmentationConfig
-from .export.exported import load_exported
 from .limits import check_numbers
 from .modeling_utils import PartSegmentationModel
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
@@ -99,6 +98,8 @@ class ModelSource:
         kind = model_class(_family_of(config))
         with _hub_errors(self.name, "weights"):
             if config.export_format is not None:
+                from .export.loading import load_exported  # imports every family
+
                 model = load_exported(self.location, config)
             elif self.is_base_model:
                 model = kind.from_base_model(self.location, config)

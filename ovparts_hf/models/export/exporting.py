@@ -14,9 +14,8 @@ from tqdm import tqdm
 from ...errors import ConfigurationError
 from ...utils.files import atomic_folder, first_line
 from ..modeling_utils import PartSegmentationModel
-from .exported import MANIFEST, TENSORS, tensors_to_keep
-from .formats import check_format
-from .graphs import Example, examples
+from .formats import MANIFEST, TENSORS, check_format
+from .graphs import Example, Tensors, examples
 from .weights import onnx_quantizer, onnx_to_float16, openvino_to_int8
 
 
@@ -60,7 +59,7 @@ def export_model(
     with atomic_folder(Path(out)) as folder:
         ExportedModel(components, export_format, config).save_pretrained(folder)
         processor.save_pretrained(folder)
-        save_file(tensors_to_keep(model), folder / TENSORS)
+        save_file(_tensors_to_keep(model), folder / TENSORS)
 
 
 def check_export_folder(out: str | Path, overwrite: bool = False) -> None:
@@ -72,6 +71,12 @@ def check_export_folder(out: str | Path, overwrite: bool = False) -> None:
         raise ConfigurationError(f"{out} exists and is no exported model; name another folder.")
     if not overwrite:
         raise ConfigurationError(f"{out} holds an exported model; name another folder, or say --overwrite.")
+
+
+def _tensors_to_keep(model: PartSegmentationModel) -> Tensors:
+    kept = {"class_features": getattr(model, "class_features", None)}
+    kept |= {name: tensor for name, tensor in model.state_dict().items() if name.startswith("prompts.")}
+    return {name: tensor.contiguous() for name, tensor in kept.items() if tensor is not None}
 
 
 def _export(example: Example, export_format: str, int8: bool, fp16: bool) -> Any:

@@ -12,6 +12,11 @@ from ...errors import ConfigurationError
 FORMATS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}
 """Each format, which is also the name of an extra of this package -> the packages that it needs."""
 
+MANIFEST = "export.json"
+"""transformers' file that says what is in the folder of an export."""
+TENSORS = "tensors.safetensors"
+"""What a model has besides its graphs: features of its own vocabulary, and ZSseg's prompts."""
+
 
 def check_format(export_format: str) -> None:
     """Raises a ConfigurationError if there is no such format, or a package that it needs is missing."""
