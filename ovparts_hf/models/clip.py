@@ -32,7 +32,7 @@ def text_features(
     order = lengths.argsort(stable=True) if many else torch.arange(len(lengths), device=lengths.device)
     rows = []
     for part in order.split(TEXTS_AT_ONCE):
-        longest = int(lengths[part].max())
+        longest = input_ids.shape[1] if torch.compiler.is_compiling() else int(lengths[part].max())
         ids, mask = input_ids[part, :longest], attention_mask[part, :longest]
         rows.append(clip.get_text_features(input_ids=ids, attention_mask=mask).pooler_output)
     return torch.cat(rows).to(dtype).index_select(0, order.argsort())

@@ -12,6 +12,13 @@ from .suite import ALL
 
 HERE = Path(__file__).parent
 MARKERS = ("accelerate_tests", "flash_attn_test", "flash_attn_3_test", "flash_attn_4_test", "torch_compile_test")
+LONG = (
+    "*::test_bc_torch_dtype",
+    "*_matches_sdpa_inference_*fp16_*",
+    "*_matches_sdpa_inference_*bf16_*",
+    "*_use_reentrant_*",
+)
+"""What the normal suite leaves out, for its time."""
 SKIPS = [
     line.split(maxsplit=1)
     for line in (HERE / "skips.txt").read_text(encoding="utf-8").splitlines()
@@ -24,6 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     unused = {pattern for pattern, _ in SKIPS}
     for item in here:
         name = "::".join(item.nodeid.split("::")[1:])
+        if ALL not in os.environ and any(fnmatch(name, pattern) for pattern in LONG):
+            item.add_marker(pytest.mark.skip(reason="takes long; `python -m tests.conformity` runs it"))
         for pattern, reason in SKIPS:
             if fnmatch(name, pattern):
                 unused.discard(pattern)

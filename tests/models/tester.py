@@ -126,6 +126,47 @@ class PartModelTester:
             losses.append(loss.item())
         assert losses[-1] < 0.95 * losses[0]
 
+    def test_gradient_checkpointing_changes_nothing(self, model, inputs, labels):
+        model.train()
+        losses, gradients = [], []
+        for checkpointing in (False, True):
+            if checkpointing:
+                model.activation_checkpointing_enable()
+            model.zero_grad()
+            torch.manual_seed(0)
+            loss = model(**inputs, labels=labels).loss
+            loss.backward()
+            losses.append(loss.detach())
+            gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+        torch.testing.assert_close(losses[1], losses[0])
+        assert gradients[0]
+        torch.testing.assert_close(gradients[1], gradients[0])
+
+    @torch.no_grad()
+    @pytest.mark.parametrize("masked", [False, True])
+    def test_compiles_to_one_graph(self, model, inputs, masked):
+        """Which scores the same, though it decodes what the eager model leaves out."""
+        mask = torch.tensor([[True, False, True, True], [True, True, True, False]]) if masked else None
+        expected = model(**inputs, class_mask=mask).logits
+        torch.compiler.reset()
+        logits = torch.compile(model, fullgraph=True, backend="eager")(**inputs, class_mask=mask).logits
+        torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
+
+    @torch.no_grad()
+    def test_hidden_states_and_attentions_on_request(self, model, inputs):
+        model.set_attn_implementation("eager")
+        plain = model(**inputs)
+        assert plain.hidden_states is None and plain.attentions is None
+        full = model(**inputs, output_hidden_states=True, output_attentions=True)
+        assert full.hidden_states and full.attentions
+        assert all(torch.isfinite(states).all() for states in full.hidden_states)
+        assert torch.equal(full.logits, plain.logits)
+        assert torch.equal(model(**inputs, return_dict=False)[0], plain.logits)
+
+    def test_refuses_arguments_that_there_are_not(self, model, inputs):
+        with pytest.raises(TypeError, match="clas_mask"):
+            model(**inputs, clas_mask=None)
+
     @torch.no_grad()
     def test_save_and_load_keep_every_bit(self, model, inputs, tmp_path):
         model.save_pretrained(tmp_path)

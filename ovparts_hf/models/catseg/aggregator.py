@@ -298,8 +298,8 @@ class GuidedUpsampling(nn.Module):
 
 
 def class_groups(volume: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """(classes, ...) cut into groups of classes that are computed together."""
-    if torch.compiler.is_exporting():  # a graph has a fixed number of steps
+    """(classes, ...) cut into groups of classes that are computed together; in a compiled graph all of them are."""
+    if torch.compiler.is_compiling():
         return (volume,)
     limit = NUMBERS_AT_ONCE.get(volume.device.type, NUMBERS_AT_ONCE["cuda"])
     return volume.split(max(1, limit // volume.shape[1:].numel()))

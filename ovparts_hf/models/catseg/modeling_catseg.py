@@ -212,7 +212,9 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     def _score_image(
         self, features: torch.Tensor, stages: Sequence[torch.Tensor], rows: torch.Tensor, decoded: torch.Tensor
     ) -> torch.Tensor:
-        if torch.compiler.is_exporting() or decoded.all():
+        if torch.compiler.is_compiling():  # no shape may depend on the values of a mask: every class is decoded
+            return self.aggregator(features, rows, stages).masked_fill(~decoded[:, None, None], -math.inf)
+        if decoded.all():
             return self.aggregator(features, rows, stages)
         ids = decoded.nonzero()[:, 0]
         scores = self.aggregator(features, rows, stages, ids)

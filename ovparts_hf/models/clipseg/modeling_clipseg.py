@@ -88,10 +88,17 @@ class PartDecoder(CLIPSegDecoder):
             patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
             return self.transposed_convolution(patches).squeeze(1)
 
-        if torch.is_grad_enabled() or torch.compiler.is_exporting():
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return decode(images, classes)
         count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
         return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])
+
+
+def all_pairs(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Row and column of every entry of a table, row by row."""
+    height, width = table.shape  # not len, which an export would take for constants
+    rows, columns = (torch.arange(size, device=table.device) for size in (height, width))
+    return rows.repeat_interleave(width), columns.repeat(height)
 
 
 class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
@@ -170,24 +177,23 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         check_keywords(kwargs)
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
-        batch, count = pixel_values.shape[0], rows.shape[0]  # not len, which an export would take for constants
-        if class_mask is None:
-            images = torch.arange(batch, device=rows.device).repeat_interleave(count)
-            classes = torch.arange(count, device=rows.device).repeat(batch)
-        else:
-            selected = rows.new_ones(batch, count, dtype=torch.bool)
+        # In a compiled graph no shape may depend on the values of a mask: every pair is decoded there.
+        dense = class_mask is None or torch.compiler.is_compiling()
+        selected = rows.new_ones(pixel_values.shape[0], rows.shape[0], dtype=torch.bool)
+        if class_mask is not None:
             selected[:, : class_features.shape[0]] = class_mask
-            images, classes = selected.nonzero(as_tuple=True)
+        images, classes = all_pairs(selected) if dense else selected.nonzero(as_tuple=True)
 
         activations = self.encode_images(pixel_values)
         height, width = pixel_values.shape[-2:]
         patch = self.config.vision_config.patch_size
         decoded = self.decoder(activations, rows, images, classes, (height // patch, width // patch))
 
-        if class_mask is None:
-            scores = decoded.unflatten(0, (batch, count))
+        if dense:
+            scores = decoded.unflatten(0, tuple(selected.shape))
+            scores = scores if class_mask is None else scores.masked_fill(~selected[..., None, None], -math.inf)
         else:
-            scores = decoded.new_full((batch, count, *decoded.shape[-2:]), -math.inf)
+            scores = decoded.new_full((*selected.shape, *decoded.shape[-2:]), -math.inf)
             scores[images, classes] = decoded
         logits, none_logits = scores.tensor_split([class_features.shape[0]], dim=1)
         loss = None

@@ -69,6 +69,9 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     Classes influence each other: the queries choose among the whole vocabulary. `class_mask` only says which of them
     may be answered.
 
+    `torch.compile` makes one graph of the first stage, whatever the classes; the second, in which CLIP looks at the box
+    of each object or proposal, runs as it is.
+
     `hidden_states` (without the first, which are zero) and `attentions` are those of the queries in the decoder.
 
     Also loads stock CLIP weights (`openai/clip-vit-base-patch16`); the rest then starts at random.
@@ -285,6 +288,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         logits = self._class_maps(pixel_values, object_masks, proposals, class_inputs, class_mask)
         return PartSegmentationOutput(loss=loss, logits=logits, class_features=own, **states)
 
+    @torch.compiler.disable(reason="The second stage cuts out boxes, whose sizes depend on the masks.")
     def _class_maps(
         self,
         pixel_values: torch.Tensor,

@@ -70,7 +70,8 @@ def attention_bias(object_masks: torch.Tensor, size: tuple[int, int]) -> torch.T
 
 def object_mask_features(mask_features: torch.Tensor, object_masks: torch.Tensor) -> torch.Tensor:
     """Sum (objects, dim) of features (objects, dim, H / 4, W / 4) over masks (objects, H, W), per pixel."""
-    share = F.avg_pool2d(object_masks, object_masks.shape[-1] // mask_features.shape[-1])
+    stride = object_masks.shape[-1] // mask_features.shape[-1]
+    share = F.avg_pool2d(object_masks, (stride, stride))
     return torch.einsum("nchw,nhw->nc", mask_features, share) / (share.shape[-2] * share.shape[-1])
 
 

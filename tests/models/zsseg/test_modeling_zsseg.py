@@ -23,6 +23,15 @@ class ZSSegTester(PartModelTester):
     model_class = ZSSegForPartSegmentation
     golden = PLUS
     test_classes_left_out_do_not_weigh_in_the_loss = None  # the class mask is about the answer
+    test_compiles_to_one_graph = None
+
+    @torch.no_grad()
+    def test_first_stage_compiles_to_one_graph(self, model, inputs):
+        torch.compiler.reset()
+        explanation = torch._dynamo.explain(model)(**inputs)
+        assert explanation.graph_count == len(explanation.break_reasons) == 1
+        torch.compiler.reset()
+        assert_close(torch.compile(model, backend="eager")(**inputs).logits, model(**inputs).logits, atol=1e-5, rtol=0)
 
     @pytest.fixture
     def model(self):
