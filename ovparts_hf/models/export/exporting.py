@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
-from contextlib import redirect_stdout
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -44,15 +47,13 @@ def export_model(
         ConfigurationError: There is no such format, packages are missing, options exclude each other, `out` holds
             something, or the model cannot be exported.
     """
-    check_format(export_format)
-    check_export_folder(out, overwrite)
-    if int8 and fp16:
-        raise ConfigurationError("int8 and fp16 exclude each other; choose one.")
+    check_export(out, export_format, int8=int8, fp16=fp16, overwrite=overwrite)
     if model.config.export_format is not None:
         raise ConfigurationError("This model is an export itself; export the one that it was made from.")
     from transformers.exporters import ExportedModel
 
-    graphs = tqdm(examples(model.eval(), processor).items(), desc="Exporting", unit="graph")
+    found = examples(model.eval(), processor)
+    graphs = tqdm(found.items(), desc="Exporting", unit="graph")
     components = {name: _export(example, export_format, int8, fp16) for name, example in graphs}
     config = copy.deepcopy(model.config)
     config.export_format = export_format
@@ -62,8 +63,11 @@ def export_model(
         save_file(_tensors_to_keep(model), folder / TENSORS)
 
 
-def check_export_folder(out: str | Path, overwrite: bool = False) -> None:
-    """Raises a ConfigurationError if a folder holds anything but an export that may be replaced."""
+def check_export(out: str | Path, export_format: str, *, int8: bool, fp16: bool, overwrite: bool) -> None:
+    """Raises the errors of `export_model` that do not depend on the model."""
+    check_format(export_format)
+    if int8 and fp16:
+        raise ConfigurationError("int8 and fp16 exclude each other; choose one.")
     out = Path(out)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
@@ -71,6 +75,19 @@ def check_export_folder(out: str | Path, overwrite: bool = False) -> None:
         raise ConfigurationError(f"{out} exists and is no exported model; name another folder.")
     if not overwrite:
         raise ConfigurationError(f"{out} holds an exported model; name another folder, or say --overwrite.")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Exporters print their steps, and log and warn of what nobody can change."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
 
 
 def _tensors_to_keep(model: PartSegmentationModel) -> Tensors:
@@ -89,7 +106,7 @@ def _export(example: Example, export_format: str, int8: bool, fp16: bool) -> Any
     else:
         exporter, config = OpenVINOExporter(), OpenVINOConfig(dynamic_shapes=dynamic_shapes, compress_to_fp16=fp16)
     try:
-        with redirect_stdout(StringIO()):  # torch's exporter prints its steps
+        with quiet():
             component = exporter.export(example.graph, example.inputs, config).components["model"]
     except Exception as error:  # exporters raise many kinds
         raise ConfigurationError(f"This model cannot be exported to {export_format}: {first_line(error)}") from error
