@@ -102,12 +102,12 @@ def _export(example: Example, export_format: str, int8: bool, fp16: bool) -> Any
     dynamic_shapes = example.dynamic_shapes
     if export_format == "onnx":
         quantizer = onnx_quantizer() if int8 else None
-        exporter, config = OnnxExporter(), OnnxConfig(dynamic_shapes=dynamic_shapes, quantizer=quantizer)
+        kind, config = OnnxExporter, OnnxConfig(dynamic_shapes=dynamic_shapes, quantizer=quantizer)
     else:
-        exporter, config = OpenVINOExporter(), OpenVINOConfig(dynamic_shapes=dynamic_shapes, compress_to_fp16=fp16)
+        kind, config = OpenVINOExporter, OpenVINOConfig(dynamic_shapes=dynamic_shapes, compress_to_fp16=fp16)
     try:
         with quiet():
-            component = exporter.export(example.graph, example.inputs, config).components["model"]
+            component = kind().export(example.graph, example.inputs, config).components["model"]
     except Exception as error:  # exporters raise many kinds
         raise ConfigurationError(f"This model cannot be exported to {export_format}: {first_line(error)}") from error
     if fp16 and export_format == "onnx":

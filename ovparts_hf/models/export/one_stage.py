@@ -41,7 +41,8 @@ class OneStage(ExportedMixin):
             scores = [self._score(row, class_features, mask) for row, mask in zip(rows, masks)]
         outputs = {name: torch.cat([each[name] for each in scores]) for name in scores[0]}
         none_logits = outputs["none_logits"] if include_none else None
-        return PartSegmentationOutput(logits=outputs["logits"], none_logits=none_logits, class_features=class_features)
+        given = None if self.config.has_closed_vocabulary else self.unless_stored(class_features)
+        return PartSegmentationOutput(logits=outputs["logits"], none_logits=none_logits, class_features=given)
 
     def _classes(
         self, class_features: torch.Tensor | None, input_ids: torch.Tensor | None, mask: torch.Tensor | None
