@@ -36,6 +36,7 @@ from .predictor import Compat, Prediction, Predictor
 from .provenance import describe_model, objection
 from .ranking import RecordScore, score_record
 from .results import BenchmarkResult, describe_breakdowns, describe_classes
+from .sharding import whole_parameters
 from .submission import read_manifest
 
 logger = logging.getLogger(__name__)
@@ -199,7 +200,7 @@ def evaluate(
     start = time.perf_counter()
     share = itertools.chain.from_iterable(images[accelerator.process_index :: accelerator.num_processes])
     predictions = predictor.predict(list(share), progress and accelerator.is_main_process)
-    with accelerator.autocast():
+    with whole_parameters(model), accelerator.autocast():
         for prediction in predictions:
             evaluator.add(prediction)
     evaluator.gather(accelerator)

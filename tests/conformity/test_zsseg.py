@@ -10,7 +10,7 @@ from .models import BACKBONE, NAMES, OpenVocabularyTester, model_tests
 SMALL = {"backbone_config": BACKBONE, "num_queries": 5, "decoder_layers": 2}
 
 
-def tester(config):
+def make_tester(config):
     sizes = config.num_queries, config.hidden_size, config.decoder_attention_heads
     return OpenVocabularyTester(config, 64, config.decoder_layers, config.decoder_layers, *sizes)
 
@@ -19,9 +19,9 @@ PLUS_CONFIG = golden_config(PLUS, **SMALL, region_size=32)
 PLAIN_CONFIG = golden_config(PLAIN, **SMALL, region_size=32, class_names=NAMES)
 
 
-class ZSSegPlusTest(model_tests(ZSSegForPartSegmentation, tester(PLUS_CONFIG)), unittest.TestCase):
+class ZSSegPlusTest(model_tests(ZSSegForPartSegmentation, make_tester(PLUS_CONFIG)), unittest.TestCase):
     pass
 
 
-class ZSSegTest(model_tests(ZSSegForPartSegmentation, tester(PLAIN_CONFIG)), unittest.TestCase):
+class ZSSegTest(model_tests(ZSSegForPartSegmentation, make_tester(PLAIN_CONFIG)), unittest.TestCase):
     pass
