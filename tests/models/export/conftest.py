@@ -14,12 +14,20 @@ from ovparts_hf.models.loading import load_model
 
 _TEXT = {"num_hidden_layers": 1}
 _CLIP = {"text_config": _TEXT, "vision_config": {"num_hidden_layers": 2}}
+_RESNET = {
+    "hidden_sizes": [32, 64],
+    "depths": [1, 1],
+    "stage_names": ["stem", "stage1", "stage2"],
+    "out_features": ["stage1", "stage2"],
+    "out_indices": [1, 2],
+}
+_QUERIES = {"backbone_config": _RESNET, "decoder_layers": 1}
 MODELS = {
     "clipseg": ("toy", {"text_config": _TEXT, "extract_layers": [0, 1, 2]}),
     "catseg": ("toy-catseg", {**_CLIP, "num_hidden_layers": 1}),
-    "maskformer": ("toy-maskformer", {"num_labels": 4, "decoder_layers": 1}),
-    "zsseg+": ("toy-zsseg", {**_CLIP, "decoder_layers": 1, "image_conditioned_prompts": True}),
-    "zsseg": ("toy-zsseg", {**_CLIP, "decoder_layers": 1, "object_mask_prompt": False, "prompt_lengths": None}),
+    "maskformer": ("toy-maskformer", {**_QUERIES, "num_labels": 4}),
+    "zsseg+": ("toy-zsseg", {**_CLIP, **_QUERIES, "image_conditioned_prompts": True}),
+    "zsseg": ("toy-zsseg", {**_CLIP, **_QUERIES, "object_mask_prompt": False, "prompt_lengths": None}),
 }
 
 
