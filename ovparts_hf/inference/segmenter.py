@@ -101,20 +101,20 @@ class PartSegmenter:
         Raises:
             ConfigurationError: There is no such model, device or precision, or `runtime` does not run this model.
         """
+        best_device, dtype = _usable_device(device), _floating(dtype)
         source = ModelSource(name_or_path)
         made_for = source.config().export_format or "torch"
         if runtime not in (None, made_for):
             raise ConfigurationError(_wrong_runtime(name_or_path, made_for, runtime))
-        device = "cpu" if device is None and made_for != "torch" else _usable_device(device)
-        dtype = _floating(dtype)
+        own_device = "cpu" if device is None and made_for != "torch" else best_device
         model, processor = source.load()
         if source.is_base_model:
             logger.warning(
                 "%s was not trained for parts: some of its weights are random, and so are its results.", name_or_path
             )
         if isinstance(object_segmenter, str | Path):
-            object_segmenter = _load_object_segmenter(str(object_segmenter), device)
-        return cls(model.to(device, dtype), processor, object_segmenter)
+            object_segmenter = _load_object_segmenter(str(object_segmenter), best_device)
+        return cls(model.to(own_device, dtype), processor, object_segmenter)
 
     def __call__(
         self,
