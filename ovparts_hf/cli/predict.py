@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     argument("--top-k", type=int, help="how many parts may be found"),
     argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id"),
     argument("--device", help="where the model runs (default: the accelerator, if there is one)"),
+    argument(
+        "--runtime",
+        choices=["torch", "onnx", "openvino"],
+        help="what runs the model; other than torch for a folder of `ovparts export` (default: what it is made for)",
+    ),
     argument("--skip-existing", action="store_true", help="skip images whose results exist already"),
 )
 def _predict(options: Namespace) -> int:
@@ -55,7 +60,9 @@ def _predict(options: Namespace) -> int:
         }
     parts = _read_parts(options.parts)
     check_writable(options.out)
-    segmenter = PartSegmenter.from_pretrained(options.model, options.device, object_segmenter=options.objects)
+    segmenter = PartSegmenter.from_pretrained(
+        options.model, options.device, object_segmenter=options.objects, runtime=options.runtime
+    )
     segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
     failed = 0
     for image, folder in tqdm(folders.items(), desc="Segmenting", unit="image"):

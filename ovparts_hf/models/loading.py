@@ -99,7 +99,11 @@ class ModelSource:
         config = self.config(**overrides)
         kind = model_class(_family_of(config))
         with _hub_errors(self.name, "weights"):
-            if self.is_base_model:
+            if config.export_format is not None:
+                from .export.loading import load_exported  # imports every family
+
+                model = load_exported(self.location, config)
+            elif self.is_base_model:
                 model = kind.from_base_model(self.location, config)
             else:
                 model = kind.from_pretrained(self.location, config=config, dtype="float32", trust_remote_code=False)
