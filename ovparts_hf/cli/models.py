@@ -30,6 +30,28 @@ def _train(options: Namespace) -> None:
         print(folder)
 
 
+@command(
+    "write a model for ONNX Runtime or OpenVINO; the folder then serves predict and evaluate",
+    "ovparts export onnx models/clipseg-pascal models/clipseg-pascal-onnx --int8",
+    argument("format", choices=["onnx", "openvino"], help="what is to run it (pip install 'ovparts_hf[FORMAT]')"),
+    argument("model", help="folder or Hub id"),
+    argument("out", type=Path, help="folder to make"),
+    argument("--int8", action="store_true", help="linear layers in 8 bits: smaller, and scores change"),
+    argument("--fp16", action="store_true", help="weights stored in 16 bits, computed with in 32"),
+    argument("--overwrite", action="store_true", help="replace an export that OUT holds"),
+)
+def _export(options: Namespace) -> None:
+    from ..models.export.exporting import check_export, export_model
+    from ..models.loading import load_model
+
+    check_writable(options.out)
+    how = {"int8": options.int8, "fp16": options.fp16, "overwrite": options.overwrite}
+    check_export(options.out, options.format, **how)  # before a model is loaded
+    model, processor = load_model(options.model)
+    export_model(model, processor, options.out, options.format, **how)
+    print(options.out)
+
+
 RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
 
 

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id"),
     *SEGMENTER,
     argument("--device", help="where the model runs (default: the accelerator, if there is one)"),
+    argument(
+        "--runtime",
+        choices=["torch", "onnx", "openvino"],
+        help="what runs the model; other than torch for a folder of `ovparts export` (default: what it is made for)",
+    ),
     argument("--skip-existing", action="store_true", help="skip images whose results exist already"),
 )
 def _predict(options: Namespace) -> int:
@@ -64,6 +69,7 @@ def _predict(options: Namespace) -> int:
         prompt=options.prompt,
         refiner=options.refiner,
         class_names=None if options.class_names is None else read_names(options.class_names),
+        runtime=options.runtime,
     )
     segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
     failed = 0

@@ -43,6 +43,8 @@ from .result import PartSegmentation
 
 logger = logging.getLogger(__name__)
 
+RUNTIMES = ("torch", "onnx", "openvino")
+"""What can run a model."""
 _VOCABULARIES_KEPT = 16
 
 _Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, Request]
@@ -95,6 +97,7 @@ class PartSegmenter:
         prompt: str | None = None,
         refiner: str | Path | MaskRefiner | None = None,
         class_names: Mapping[str, str] | None = None,
+        runtime: str | None = None,
     ) -> PartSegmenter:
         """Loads a model.
 
@@ -112,20 +115,27 @@ class PartSegmenter:
                 detector it makes masks of the boxes, which are filled without it.
             class_names: From the classes of a model of transformers that knows no others to those that are looked for,
                 such as `{"Hair": "person's hair"}`; None: to those that are spelled alike.
+            runtime: What must run it: "torch", or "onnx" or "openvino" for a folder that `ovparts export` wrote; None
+                for what the folder is made for. An export runs on the CPU unless `device` names another.
 
         Raises:
-            ConfigurationError: There is no such model, or no such device or precision, or an option is not for it.
+            ConfigurationError: There is no such model, device or precision, an option is not for this model, or
+                `runtime` does not run it.
         """
-        device, dtype = _usable_device(device), _floating(dtype)
+        best_device, dtype = _usable_device(device), _floating(dtype)
         source = ModelSource(name_or_path)
-        model, processor, refiner = load_with_refiner(source, prompt, refiner, class_names, device)
+        made_for = source.runtime
+        if runtime not in (None, made_for):
+            raise ConfigurationError(_wrong_runtime(name_or_path, made_for, runtime))
+        own_device = "cpu" if device is None and made_for != "torch" else best_device
+        model, processor, refiner = load_with_refiner(source, prompt, refiner, class_names, own_device)
         if source.is_base_model and not isinstance(model, SegmenterAdapter):
             logger.warning(
                 "%s was not trained for parts: some of its weights are random, and so are its results.", name_or_path
             )
         if isinstance(object_segmenter, str | Path):
-            object_segmenter = _load_object_segmenter(str(object_segmenter), device)
-        return cls(model.to(device, dtype), processor, object_segmenter, refiner)
+            object_segmenter = _load_object_segmenter(str(object_segmenter), best_device)
+        return cls(model.to(own_device, dtype), processor, object_segmenter, refiner)
 
     def __call__(
         self,
@@ -314,6 +324,19 @@ def _with_regions(
                 "There are more images than object_masks or boxes; give one for each image."
             ) from None
         yield image, *regions
+
+
+def _wrong_runtime(name_or_path: str | Path, made_for: str, runtime: str) -> str:
+    if runtime not in RUNTIMES:
+        return f"The runtime is {runtime!r}; choose one of {list(RUNTIMES)}."
+    if runtime == "torch":
+        return (
+            f"{name_or_path} is an export for {made_for}; give the model that it was made from, or leave runtime out."
+        )
+    made_for = "an export for " + made_for if made_for != "torch" else "a model of torch"
+    return (
+        f"{name_or_path} is {made_for}; write one for {runtime} by `ovparts export {runtime} MODEL OUT`, and load OUT."
+    )
 
 
 def _usable_device(device: Any) -> Any:

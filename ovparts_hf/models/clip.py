@@ -22,6 +22,8 @@ def text_features(
     """
     if attention_mask is None:
         attention_mask = torch.ones_like(input_ids)
+    if torch.compiler.is_exporting():  # a graph has a fixed number of steps
+        return clip.get_text_features(input_ids=input_ids, attention_mask=attention_mask).pooler_output
     dtype = clip.dtype
     if half:
         clip = _with_half_precision_text(clip)

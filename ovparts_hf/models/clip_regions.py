@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from .clip import dense_features
 _EMPTY = 1e-6  # keeps the mean over no patch at zero
 
 Box = tuple[int, int, int, int]
+EncodeRegions = Callable[[torch.Tensor], torch.Tensor]
+"""Regions (regions, 3, side, side) that are normalised for CLIP -> what it sees in them."""
 
 
 def mask_box(mask: torch.Tensor) -> Box:
@@ -83,17 +86,20 @@ def masked_means(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def object_and_part_features(
-    clip: nn.Module,
+    encode: EncodeRegions,
     pixel_values: torch.Tensor,
     object_mask: torch.Tensor,
     part_masks: torch.Tensor,
     ratio: float = 1.2,
     region_size: int = 384,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """CLIP's features of an object (1, dim) and its parts (parts, dim) by one look (OV-PARTS, section 4.1)."""
+    """CLIP's features of an object (1, dim) and its parts (parts, dim) by one look (OV-PARTS, section 4.1).
+
+    `encode` gives features of the patches of a region, see `patch_features`.
+    """
     image, *masks = object_region(pixel_values, object_mask, part_masks, ratio, region_size)
-    features = patch_features(clip, image[None])[0]
-    patch_size = clip.vision_model.config.patch_size
+    features = encode(image[None])[0]
+    patch_size = region_size // math.isqrt(len(features))
     object_patches, part_patches = (patch_masks(each, patch_size) for each in masks)
     return masked_means(features, object_patches), masked_means(features, part_patches)
 

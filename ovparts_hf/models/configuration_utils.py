@@ -60,6 +60,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
             as in the benchmark; otherwise no mask is trained for them.
         eval_label_size: (short edge, longest edge) in pixels to which the benchmark brings label maps before it scores
             this model, or None to score at the labels' own size.
+        export_format: "onnx" or "openvino", what the files in an exported model's folder are (`ovparts export`).
         trained_on: What training writes: `task`, `dataset` and `seen_classes`, the part classes whose labels were used,
             also by a model that it started from. None: unknown.
 
@@ -78,6 +79,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)
     trained_on: dict[str, Any] | None = None
+    export_format: str | None = None
 
     def validate_trained_on(self) -> None:
         """Checks what a stored configuration says of the training."""

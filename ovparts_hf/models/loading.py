@@ -79,6 +79,12 @@ class ModelSource:
         """Whether this is a model to start training from: it was not trained for parts, and some of it is random."""
         return not isinstance(self.stored_config, PartSegmentationConfig)
 
+    @property
+    def runtime(self) -> str:
+        """What runs this model: "torch", or "onnx" or "openvino" for a folder that `ovparts export` wrote."""
+        stored = self.stored_config
+        return (stored.export_format if isinstance(stored, PartSegmentationConfig) else None) or "torch"
+
     def config(self, **overrides: Any) -> PartSegmentationConfig:
         """See `load_config`."""
         stored = self.stored_config
@@ -99,7 +105,11 @@ class ModelSource:
         config = self.config(**overrides)
         kind = model_class(_family_of(config))
         with hub_errors(self.name, "weights"):
-            if self.is_base_model:
+            if config.export_format is not None:
+                from .export.loading import load_exported  # imports every family
+
+                model = load_exported(self.location, config)
+            elif self.is_base_model:
                 model = kind.from_base_model(self.location, config)
             else:
                 model = kind.from_pretrained(self.location, config=config, dtype="float32", trust_remote_code=False)

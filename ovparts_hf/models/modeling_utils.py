@@ -65,6 +65,8 @@ class PartSegmentationModel(PreTrainedModel):
         trainable_groups: Name of each group of parameters that can be trained -> beginnings of their names.
         image_processor_class: What prepares its images.
         processor_class: What puts images and class names together.
+        exports_batches: Whether an export (`models.export`) takes several images at once.
+        exports_any_size: Whether it takes images of any size.
         convert_options: Options of `convert` for the original's checkpoints that only some families have.
     """
 
@@ -80,6 +82,8 @@ class PartSegmentationModel(PreTrainedModel):
     image_processor_class: ClassVar[type]
     processor_class: ClassVar[type]
     convert_options: ClassVar[frozenset[str]] = frozenset()
+    exports_batches: ClassVar[bool] = True
+    exports_any_size: ClassVar[bool] = False
 
     @property
     def requires_object_masks(self) -> bool:

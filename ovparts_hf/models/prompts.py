@@ -198,7 +198,7 @@ def embedded_text_features(clip: nn.Module, embeddings: torch.Tensor, ends: torc
     states = text.embeddings(inputs_embeds=embeddings)
     mask = create_causal_mask(text.config, states, None, None)  # neither padding nor a cache
     states = text.encoder(inputs_embeds=states, attention_mask=mask, is_causal=True).last_hidden_state
-    last = torch.take_along_dim(states, ends[:, None, None], dim=1).squeeze(1)
+    last = states.gather(1, ends[:, None, None].expand(-1, 1, states.shape[-1])).squeeze(1)
     return clip.text_projection(text.final_layer_norm(last))
 
 

@@ -64,7 +64,19 @@ def test_help_has_an_example_that_parses(command, capsys):
 
 def test_every_command_is_listed(capsys):
     assert [
-        *("predict", "prepare", "check", "few-shot", "train", "convert", "demo", "evaluate", "report", "compare"),
+        *(
+            "predict",
+            "prepare",
+            "check",
+            "few-shot",
+            "train",
+            "export",
+            "convert",
+            "demo",
+            "evaluate",
+            "report",
+            "compare",
+        ),
         *("submit-format", "score", "card", "push"),
     ] == list(COMMANDS)
     with pytest.raises(SystemExit):

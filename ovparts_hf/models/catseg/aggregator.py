@@ -49,7 +49,7 @@ class Aggregator(nn.Module):
         """(D, grid, grid), (classes, templates, D), (1, channels, h, w) of stages -> (`decoded` classes, height,
         width).
         """
-        all_classes = torch.arange(len(class_features), device=class_features.device)
+        all_classes = torch.arange(class_features.shape[0], device=class_features.device)
         decoded = all_classes if decoded is None else decoded
         *finer, coarsest = backbone_features
         image_guidance = self.image_guidance(coarsest).relu().flatten(2).transpose(1, 2)
@@ -164,7 +164,7 @@ class GuidedWindowAttention(nn.Module):
         key = self._heads(self.key(windows, guidance), window_tokens)
         value = self._heads(self.value(windows), window_tokens)
         if mask is not None:
-            mask = mask.to(query.dtype).repeat(len(windows), 1, 1, 1)
+            mask = mask.to(query.dtype).repeat(windows.shape[0], 1, 1, 1)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.projection(attended.transpose(1, 2).reshape(windows.shape))
 
@@ -229,9 +229,9 @@ class GuidedLinearAttention(nn.Module):
         key = F.elu(self._heads(self.key(volume, guidance))) + 1
         value = self._heads(self.value(volume))
         # Means instead of sums over classes: the same quotient, with numbers that stay small.
-        context = torch.einsum("tphk,tphv->phkv", key, value / len(volume))
+        context = torch.einsum("tphk,tphv->phkv", key, value / volume.shape[0])
         norm = torch.einsum("tphk,phk->tph", query, key.sum(0)) + _EPS
-        attended = torch.einsum("tphk,phkv->tphv", query, context) * (len(volume) / norm[..., None])
+        attended = torch.einsum("tphk,phkv->tphv", query, context) * (volume.shape[0] / norm[..., None])
         return attended.flatten(2)
 
     def _heads(self, states: torch.Tensor) -> torch.Tensor:
@@ -288,7 +288,8 @@ class GuidedUpsampling(nn.Module):
 
     def forward(self, maps: torch.Tensor, kernel: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
         """(classes, channels in, h, w), and what `prepare` made -> (classes, channels out, 2 h, 2 w)."""
-        maps = F.conv_transpose2d(maps, kernel, stride=2, padding=1) + offset
+        maps = F.conv_transpose2d(maps, kernel, stride=2, padding=1)
+        maps = (maps.flatten(2) + offset.flatten(2)).view_as(maps)  # OpenVINO 2026 fuses a plain sum, and then fails
         maps = self.norm1(maps).relu()
         return self.norm2(self.convolution_2(maps)).relu()
 

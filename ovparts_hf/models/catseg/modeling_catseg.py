@@ -63,6 +63,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     classes_interact = True
     scores_none = True
     substring_candidates = True
+    exports_batches = False
     _can_record_outputs = {
         "hidden_states": OutputRecorder(CLIPEncoderLayer, num_hidden_layers_key="attending_layers"),
         "attentions": CLIPAttention,
@@ -150,7 +151,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
             backbone_pixel_values = pixel_values
         none = F.normalize(self.none_embedding, dim=-1)[:, None].expand(-1, class_features.shape[1], -1)
         rows = torch.cat([class_features, none.to(class_features)])
-        decoded = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
+        decoded = rows.new_ones(pixel_values.shape[0], rows.shape[0], dtype=torch.bool)
         decoded[:, -1] = include_none
         if class_mask is not None:
             decoded[:, :-1] = class_mask
@@ -159,7 +160,7 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
             scores = self._score_windows(pixel_values, backbone_pixel_values, rows, decoded)
         else:
             scores = self._score(pixel_values, self._for_backbone(backbone_pixel_values, pixel_mask), rows, decoded)
-        logits, none_logits = scores.split([len(class_features), 1], dim=1)
+        logits, none_logits = scores[:, :-1], scores[:, -1:]
         loss = None
         if labels is not None:
             full = F.interpolate(scores.clamp(min=-1e4), size=labels.shape[-2:], mode="bilinear", align_corners=False)

@@ -98,8 +98,9 @@ class PartDecoder(CLIPSegDecoder):
 
 def all_pairs(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Row and column of every entry of a table, row by row."""
-    rows, columns = (torch.arange(size, device=table.device) for size in table.shape)
-    return rows.repeat_interleave(len(columns)), columns.repeat(len(rows))
+    height, width = table.shape  # not len, which an export would take for constants
+    rows, columns = (torch.arange(size, device=table.device) for size in (height, width))
+    return rows.repeat_interleave(width), columns.repeat(height)
 
 
 class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
@@ -180,9 +181,9 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
         # In a compiled graph no shape may depend on the values of a mask: every pair is decoded there.
         dense = class_mask is None or torch.compiler.is_compiling()
-        selected = rows.new_ones(len(pixel_values), len(rows), dtype=torch.bool)
+        selected = rows.new_ones(pixel_values.shape[0], rows.shape[0], dtype=torch.bool)
         if class_mask is not None:
-            selected[:, : len(class_features)] = class_mask
+            selected[:, : class_features.shape[0]] = class_mask
         images, classes = all_pairs(selected) if dense else selected.nonzero(as_tuple=True)
 
         activations = self.encode_images(pixel_values)
@@ -191,12 +192,12 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         decoded = self.decoder(activations, rows, images, classes, (height // patch, width // patch))
 
         if dense:
-            scores = decoded.unflatten(0, selected.shape)
+            scores = decoded.unflatten(0, tuple(selected.shape))
             scores = scores if class_mask is None else scores.masked_fill(~selected[..., None, None], -math.inf)
         else:
             scores = decoded.new_full((*selected.shape, *decoded.shape[-2:]), -math.inf)
             scores[images, classes] = decoded
-        logits, none_logits = scores.split([len(class_features), len(rows) - len(class_features)], dim=1)
+        logits, none_logits = scores.tensor_split([class_features.shape[0]], dim=1)
         loss = None
         if labels is not None:
             loss = part_segmentation_loss(

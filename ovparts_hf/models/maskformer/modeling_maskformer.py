@@ -52,6 +52,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
     config_class = MaskFormerPartConfig
     trainable_groups = {"all": ("",)}
     convert_options = frozenset({"backbone"})
+    exports_any_size = True
     _supports_sdpa = True
     _can_record_outputs = RECORDED
 
@@ -138,8 +139,8 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
                 training mode then nothing else.
         """
         check_keywords(kwargs)
-        num_classes = self.config.num_labels if class_features is None else len(class_features)
-        check_request(len(pixel_values), num_classes, class_mask, labels, include_none)
+        num_classes = self.config.num_labels if class_features is None else class_features.shape[0]
+        check_request(pixel_values.shape[0], num_classes, class_mask, labels, include_none)
         size = pixel_values.shape[-2:]
         padded = pad_to_multiple(pixel_values)
         proposals = self.propose(self.pixel_level_module(padded), return_dict=True, **kwargs)

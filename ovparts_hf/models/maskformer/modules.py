@@ -91,7 +91,7 @@ class QueryDecoder(nn.Module):
         memory = self.input_projection(features)
         positions = self.position_embedder(memory.shape, memory.device, memory.dtype)
         memory, positions = (each.flatten(2).transpose(1, 2) for each in (memory, positions))
-        queries = self.queries.weight.expand(len(features), -1, -1)
+        queries = self.queries.weight.expand(features.shape[0], -1, -1)
         states, collected = torch.zeros_like(queries), []
         for layer in self.layers:
             # By position: gradient checkpointing loses the gradient of keyword arguments with use_reentrant=True.

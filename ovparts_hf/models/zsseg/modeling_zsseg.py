@@ -23,7 +23,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
 from ..clip import text_features
-from ..clip_regions import clip_normalized
+from ..clip_regions import clip_normalized, patch_features
 from ..maskformer.image_processing_maskformer import BENCHMARK_SIZE, MaskClassificationImageProcessor
 from ..maskformer.losses import mask_classification_loss, masks_from_labels
 from ..maskformer.modules import (
@@ -85,6 +85,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     classes_interact = True
     substring_candidates = True
     trainable_groups = {"segmenter": _SEGMENTER}
+    exports_any_size = True
     new_parts = (*_SEGMENTER, "prompts.")
     convert_options = frozenset({"trained_on", "backbone", "prompts"})
     _supports_sdpa = True
@@ -172,9 +173,9 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         if self.prompts is None:
             features = text_features(self.clip, rows, mask)
         else:
-            object_features = None if object_feature is None else object_feature.expand(len(rows), -1)
+            object_features = None if object_feature is None else object_feature.expand(rows.shape[0], -1)
             features = prompt_features(self.clip, self.prompts, rows, mask, object_features)
-        features = F.normalize(features, dim=-1).reshape(len(input_ids), -1, self.config.projection_dim)
+        features = F.normalize(features, dim=-1).reshape(input_ids.shape[0], -1, self.config.projection_dim)
         return F.normalize(features.mean(1), dim=-1)
 
     @capture_outputs
@@ -197,6 +198,30 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         class_logits = self.config.temperature * F.normalize(self.class_head(described), dim=-1) @ text.T
         masks = torch.einsum("lbqc,bchw->lbqhw", self.mask_head(states), features.mask_features)
         return Proposals(class_logits, masks)
+
+    def propose_in(
+        self,
+        pixel_values: torch.Tensor,
+        class_features: torch.Tensor,
+        object_masks: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> Proposals:
+        """The first stage: encodes images, a single one for all objects on it, and lets the queries propose."""
+        features = self.pixel_level_module(pad_to_multiple(pixel_values))
+        if object_masks is not None:
+            features = features.expand(object_masks.shape[0])
+        return self.propose(features, class_features, object_masks, return_dict=True, **kwargs)
+
+    def encode_regions(self, regions: torch.Tensor) -> torch.Tensor:
+        """What CLIP sees in regions (regions, 3, side, side): unit features (regions, projection dim), and for ZSseg+
+        those of patches (regions, patches, projection dim).
+        """
+        if self.config.object_mask_prompt:
+            return patch_features(self.clip, regions)
+        resized = self.config.region_size != self.config.vision_config.image_size
+        return F.normalize(
+            self.clip.get_image_features(regions, interpolate_pos_encoding=resized).pooler_output, dim=-1
+        )
 
     @can_return_tuple
     def forward(
@@ -243,11 +268,9 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         stages.check_object_masks(object_masks, pixel_values, self.config.object_mask_prompt)
         rows = len(pixel_values if object_masks is None else object_masks)
         check_request(rows, len(class_features), class_mask, labels, include_none)
-        features = self.pixel_level_module(pad_to_multiple(pixel_values))
-        if object_masks is not None:
-            object_masks = object_masks > 0.5
-            pixel_values, features = pixel_values.expand(rows, -1, -1, -1), features.expand(rows)
-        proposals = self.propose(features, class_features, object_masks, return_dict=True, **kwargs)
+        object_masks = None if object_masks is None else object_masks > 0.5
+        proposals = self.propose_in(pixel_values, class_features, object_masks, **kwargs)
+        pixel_values = pixel_values.expand(rows, -1, -1, -1)
         states = {"hidden_states": proposals.hidden_states, "attentions": proposals.attentions}
         own, loss = self.unless_stored(class_features), None
         if labels is not None:
@@ -286,7 +309,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
             candidates = allowed.nonzero()[:, 0]
             if object_masks is None:
                 clip_scores = stages.clip_proposal_scores(
-                    self.clip, config, images[row], masks, class_inputs.class_features
+                    self.encode_regions, config, images[row], masks, class_inputs.class_features
                 )
                 scores = stages.ensemble(scores, clip_scores, class_inputs.exponents)[:, candidates]
                 maps = sum_of_queries(scores[None], masks[None])[0]
@@ -319,7 +342,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         if len(candidates) == 0 or not object_mask.any():
             return torch.zeros_like(query_maps[candidates])
         predicted = query_maps.argmax(0)
-        present, *features = stages.clip_part_features(self.clip, self.config, image, object_mask, predicted)
+        present, *features = stages.clip_part_features(self.encode_regions, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
         table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1).to(table)
         clip_maps = table.T[:, predicted]

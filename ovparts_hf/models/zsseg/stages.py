@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from ...errors import ConfigurationError
-from ..clip_regions import masked_crops, object_and_part_features
+from ..clip_regions import EncodeRegions, masked_crops, object_and_part_features
 from .configuration_zsseg import ZSSegConfig
 
 CROPS_AT_ONCE = 32
@@ -20,7 +19,11 @@ def ensemble(query_scores: torch.Tensor, clip_scores: torch.Tensor, exponents: t
 
 
 def clip_proposal_scores(
-    clip: nn.Module, config: ZSSegConfig, pixel_values: torch.Tensor, masks: torch.Tensor, class_features: torch.Tensor
+    encode: EncodeRegions,
+    config: ZSSegConfig,
+    pixel_values: torch.Tensor,
+    masks: torch.Tensor,
+    class_features: torch.Tensor,
 ) -> torch.Tensor:
     """Plain ZSseg: CLIP looks at each proposal (queries, h, w) in an image (3, h, w), cut out and blanked around.
 
@@ -31,13 +34,17 @@ def clip_proposal_scores(
     scores = class_features.new_ones(len(masks), len(class_features))
     if found.any():
         crops = masked_crops(pixel_values, masks[found], config.crop_ratio, config.region_size)
-        features = torch.cat([_image_features(clip, config, some) for some in crops.split(CROPS_AT_ONCE)])
+        features = torch.cat([encode(some) for some in crops.split(CROPS_AT_ONCE)])
         scores[found] = (config.temperature * features @ class_features.T).softmax(-1).to(scores)
     return scores
 
 
 def clip_part_features(
-    clip: nn.Module, config: ZSSegConfig, pixel_values: torch.Tensor, object_mask: torch.Tensor, predicted: torch.Tensor
+    encode: EncodeRegions,
+    config: ZSSegConfig,
+    pixel_values: torch.Tensor,
+    object_mask: torch.Tensor,
+    predicted: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """ZSseg+: CLIP looks once at an object (h, w), and at its parts as the queries see them.
 
@@ -47,14 +54,9 @@ def clip_part_features(
     present = predicted[object_mask].unique()
     part_masks = (predicted == present[:, None, None]) & object_mask
     features = object_and_part_features(
-        clip, pixel_values, object_mask, part_masks, config.crop_ratio, config.region_size
+        encode, pixel_values, object_mask, part_masks, config.crop_ratio, config.region_size
     )
     return present, *features
-
-
-def _image_features(clip: nn.Module, config: ZSSegConfig, crops: torch.Tensor) -> torch.Tensor:
-    resized = config.region_size != config.vision_config.image_size
-    return F.normalize(clip.get_image_features(crops, interpolate_pos_encoding=resized).pooler_output, dim=-1)
 
 
 def attention_bias(object_masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -63,12 +65,15 @@ def attention_bias(object_masks: torch.Tensor, size: tuple[int, int]) -> torch.T
     It adds 1 outside the object and 0 inside: the original means to hide the surroundings, but hands a float mask over,
     which is added. Trained weights depend on it. A cell belongs to the object if one of its pixels does.
     """
-    return 1 - F.adaptive_max_pool2d(object_masks[:, None], size).flatten(2)[:, None]
+    height, width = size
+    blocks = object_masks.unflatten(2, (width, -1)).unflatten(1, (height, -1))
+    return 1 - blocks.amax((2, 4)).flatten(1)[:, None, None]
 
 
 def object_mask_features(mask_features: torch.Tensor, object_masks: torch.Tensor) -> torch.Tensor:
     """Sum (objects, dim) of features (objects, dim, H / 4, W / 4) over masks (objects, H, W), per pixel."""
-    share = F.avg_pool2d(object_masks, object_masks.shape[-1] // mask_features.shape[-1])
+    stride = object_masks.shape[-1] // mask_features.shape[-1]
+    share = F.avg_pool2d(object_masks, (stride, stride))
     return torch.einsum("nchw,nhw->nc", mask_features, share) / (share.shape[-2] * share.shape[-1])
 
 

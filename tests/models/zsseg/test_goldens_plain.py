@@ -81,7 +81,7 @@ def test_second_stage_and_class_maps_agree(model, class_features):
     rows = torch.cat([class_features, F.normalize(model.no_object_embedding, dim=-1)])
     PLAIN.check("clip.sim_logits", config.temperature * features @ rows.T)
     exponents = model._exponents(class_features, seen(PLAIN))
-    clip_scores = clip_proposal_scores(model.clip, config, image, masks, class_features)
+    clip_scores = clip_proposal_scores(model.encode_regions, config, image, masks, class_features)
     assert (clip_scores[~found] == 1).all()
     scores = ensemble(class_probabilities(proposals.class_logits[-1])[0], clip_scores, exponents)
     PLAIN.check("mask_cls_ensembled", scores)

@@ -153,7 +153,7 @@ def test_second_stage_agrees(model, class_features, proposals, object_mask):
 
     assert list(expand_box(mask_box(mask), config.crop_ratio, size)) == facts["crop_box_ltrb"]
     image = clip_normalized(PLUS.pixel_values("eval.image")[0], config.image_mean, config.image_std)
-    present, object_feature, part_features = clip_part_features(model.clip, config, image, mask, predicted)
+    present, object_feature, part_features = clip_part_features(model.encode_regions, config, image, mask, predicted)
     assert present.tolist() == PLUS.outputs["valid_flag"].nonzero()[:, 0].tolist()
     PLUS.check("clip.part_feat", part_features)
     PLUS.check("clip.obj_feat", object_feature.expand_as(part_features))

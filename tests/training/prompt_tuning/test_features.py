@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from ovparts_hf.data.part_dataset import PartDataset
-from ovparts_hf.models.clip_regions import object_and_part_features
+from ovparts_hf.models.clip_regions import object_and_part_features, patch_features
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.training import StockCLIP
 from ovparts_hf.training.prompt_tuning import features
@@ -55,7 +56,8 @@ def test_features_are_those_of_the_model(name: str, tiny_clip: Path, request: py
     object_mask = torch.from_numpy(sample.object_map == record.object_id)
     part_masks = torch.stack([torch.from_numpy(sample.part_map == part) for part in parts])
     with torch.no_grad():
-        whole, of_parts = object_and_part_features(clip.model, pixels, object_mask, part_masks, 1.2, 32)
+        encode = partial(patch_features, clip.model)
+        whole, of_parts = object_and_part_features(encode, pixels, object_mask, part_masks, 1.2, 32)
     samples = [(record, part) for part in parts]
     rows = FeatureCache(None, clip, dataset, region_size=32).rows(samples)
     torch.testing.assert_close(rows.part_features, of_parts, rtol=1e-5, atol=1e-5)

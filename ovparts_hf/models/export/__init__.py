@@ -1,0 +1,1 @@
+"""Models as files for ONNX Runtime and OpenVINO, written and run."""

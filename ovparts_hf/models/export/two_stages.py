@@ -1,0 +1,64 @@
+"""Running an export of ZSseg: graphs propose masks and look at regions, which are cut out between them as ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..maskformer.modules import Proposals
+from ..prompts import LearnedPrompts
+from ..zsseg.configuration_zsseg import ZSSegConfig
+from .exported import ExportedMixin
+from .graphs import IMAGE, OBJECT_TEXT, REGIONS, Tensors
+
+if TYPE_CHECKING:
+    from transformers.exporters import ExportedModel
+
+_PROMPTS = "prompts."
+
+
+class TwoStages(ExportedMixin):
+    """Leaves `forward` as it is; the computations in it that have weights are graphs."""
+
+    config: ZSSegConfig
+
+    def __init__(self, config: ZSSegConfig, graphs: ExportedModel, tensors: Tensors) -> None:
+        super().__init__(config, graphs, tensors)
+        self.prompts = None
+        if config.prompt_lengths is not None:
+            feature_dim = config.projection_dim if config.image_conditioned_prompts else None
+            self.prompts = LearnedPrompts(config.text_config.hidden_size, *config.prompt_lengths, feature_dim)
+            own = {name: tensor for name, tensor in tensors.items() if name.startswith(_PROMPTS)}
+            self.prompts.load_state_dict({name.removeprefix(_PROMPTS): tensor for name, tensor in own.items()})
+
+    @torch.no_grad()
+    def encode_classes(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        object_feature: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """See `ZSSegForPartSegmentation.encode_classes`."""
+        if object_feature is None:
+            return super().encode_classes(input_ids, attention_mask)
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        inputs = {"input_ids": input_ids, "attention_mask": mask, "object_feature": object_feature}
+        return self.run(OBJECT_TEXT, **inputs)["class_features"]
+
+    def propose_in(
+        self,
+        pixel_values: torch.Tensor,
+        class_features: torch.Tensor,
+        object_masks: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Proposals:
+        """See `ZSSegForPartSegmentation.propose_in`; what the last layer proposes."""
+        inputs = {"pixel_values": pixel_values, "class_features": class_features}
+        if object_masks is not None:
+            inputs["object_masks"] = object_masks.float()
+        return Proposals(**{name: tensor[None] for name, tensor in self.run(IMAGE, **inputs).items()})
+
+    def encode_regions(self, regions: torch.Tensor) -> torch.Tensor:
+        """See `ZSSegForPartSegmentation.encode_regions`."""
+        return self.run(REGIONS, regions=regions)["features"]

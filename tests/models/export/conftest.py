@@ -1,0 +1,64 @@
+"""Small models as they are, and as exported; each is exported once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+from ovparts_hf.models.export.exporting import export_model
+from ovparts_hf.models.loading import load_model
+
+_TEXT = {"num_hidden_layers": 1}
+_CLIP = {"text_config": _TEXT, "vision_config": {"num_hidden_layers": 2}}
+_RESNET = {
+    "hidden_sizes": [32, 64],
+    "depths": [1, 1],
+    "stage_names": ["stem", "stage1", "stage2"],
+    "out_features": ["stage1", "stage2"],
+    "out_indices": [1, 2],
+}
+_QUERIES = {"backbone_config": _RESNET, "decoder_layers": 1}
+MODELS = {
+    "clipseg": ("toy", {"text_config": _TEXT, "extract_layers": [0, 1, 2]}),
+    "catseg": ("toy-catseg", {**_CLIP, "num_hidden_layers": 1}),
+    "maskformer": ("toy-maskformer", {**_QUERIES, "num_labels": 4}),
+    "zsseg+": ("toy-zsseg", {**_CLIP, **_QUERIES, "image_conditioned_prompts": True}),
+    "zsseg": ("toy-zsseg", {**_CLIP, **_QUERIES, "object_mask_prompt": False, "prompt_lengths": None}),
+}
+
+
+class Pair(NamedTuple):
+    """A model, what was exported of it, and the processor of either."""
+
+    model: Any
+    processor: Any
+    exported: Any
+    exported_processor: Any
+    folder: Path
+
+
+def make_model(name: str) -> tuple[Any, Any]:
+    torch.manual_seed(0)
+    source, overrides = MODELS[name]
+    return load_model(source, **overrides)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Pair]:
+    """A model of a family, and its export to a format."""
+    made: dict[tuple[str, str], Pair] = {}
+
+    def make(name: str, export_format: str, **options: bool) -> Pair:
+        key = (name, export_format, *options)
+        if key not in made:
+            model, processor = make_model(name)
+            folder = tmp_path_factory.mktemp("exports") / "-".join(key)
+            export_model(model, processor, folder, export_format, **options)
+            made[key] = Pair(model, processor, *load_model(folder), folder)
+        return made[key]
+
+    return make
