@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 from ..errors import ConfigurationError
 from ..taxonomy.part_taxonomy import straight
 from ..utils.files import atomic_write, user_path
 from ..utils.resize import resize_nearest
 from . import visualization
+from .instances import PartInstance, find_instances
+from .interchange.coco import CocoFile, coco_annotation
+from .interchange.detections import to_detections
+
+if TYPE_CHECKING:
+    from supervision import Detections
+
+    from .objects import ObjectMask
 
 NONE = -1
 """Label of the pixels that are none of the classes."""
 OVERLAY_EDGE = 2048
 """Longest side of an overlay by default, in pixels."""
+_NOTEBOOK_EDGE = 1024
+_NAMED = 5
 _AT_ONCE = 2**22
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PartSegmentation:
     """Where the parts are in an image.
 
@@ -37,12 +47,29 @@ class PartSegmentation:
         classes: The names that were looked for, such as "dog's head".
         scores: (classes,) float32 from 0 to 1, the mean score of a class over its pixels; 0 where it has none. Scores
             of different models mean different things.
+        objects: (name, mask) of each object that was given, or that an object segmenter told apart; None: `instances`
+            takes for an object what its parts form together.
     """
 
     image: Image.Image
     label_map: np.ndarray
     classes: tuple[str, ...]
     scores: np.ndarray
+    objects: tuple[ObjectMask, ...] | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        parts = sorted(((area, name) for name, area in self.areas().items() if area), reverse=True)
+        shares = [f"{name} {100 * area / self.label_map.size:.1f} %" for area, name in parts[:_NAMED]]
+        found = f"{len(parts)} of {len(self.classes)} parts found"
+        dots = ", ..." if len(parts) > _NAMED else ""
+        size = f"{self.image.width} x {self.image.height}"
+        return f"PartSegmentation({size}, {found}{': ' if shares else ''}{', '.join(shares)}{dots})"
+
+    def _repr_png_(self) -> bytes:
+        """The overlay, which a notebook shows."""
+        png = io.BytesIO()
+        self.overlay(longest_edge=_NOTEBOOK_EDGE).save(png, format="PNG")
+        return png.getvalue()
 
     @cached_property
     def _counts(self) -> np.ndarray:
@@ -74,32 +101,55 @@ class PartSegmentation:
         """`mask` of each class that was found."""
         return {name: self.mask(name) for name in self.found}
 
-    def to_coco(self, image_id: int = 1, first_id: int = 1) -> list[dict[str, Any]]:
+    def instances(self, by: str = "component", min_area: int = 1) -> list[PartInstance]:
+        """The parts one by one: of two dogs in the image, two heads.
+
+        Args:
+            by: "component": pixels of a class that touch, corners included, and belong to one object, are one instance.
+                "object": all pixels of a class that belong to one object, so both ears of a dog together. "class": all
+                pixels of a class. Objects are `objects`, or without them what the parts of an object form where they
+                touch; free text belongs to none.
+            min_area: Instances of fewer pixels are left out.
+
+        Returns:
+            Ordered by class, object and place.
+
+        Raises:
+            ConfigurationError: There is no such grouping, or min_area is below 1.
+        """
+        return find_instances(self.label_map, self.classes, self.scores, self.objects, by, min_area)
+
+    def to_coco(
+        self, image_id: int = 1, first_id: int = 1, by: str = "component", min_area: int = 1
+    ) -> list[dict[str, Any]]:
         """Annotations in COCO's format, JSON-ready; `coco_dataset` makes a whole file of several results.
 
         Args:
             image_id: Written into each annotation.
             first_id: `id` of the first annotation; the others count on. No two of a file may have the same.
+            by: As for `instances`; "class" makes one annotation for each class that was found.
+            min_area: As for `instances`.
 
         Returns:
-            One for each class that was found: `segmentation` is run-length encoded (compressed, as pycocotools reads
-            it), `category_id` is the index of the class plus 1, as 0 is no category to readers of COCO, `bbox` is
-            (left, top, width, height) in pixels.
+            One for each instance: `segmentation` is run-length encoded (compressed, as pycocotools reads it),
+            `category_id` is the index of the class plus 1, as 0 is no category to readers of COCO, `bbox` is (left,
+            top, width, height) in pixels, `object_id` says which object of the image it is a part of, if that is known.
         """
-        return [
-            {
-                "id": number,
-                "image_id": image_id,
-                "category_id": category + 1,
-                "category": self.classes[category],
-                "segmentation": {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")},
-                "area": int(self._counts[category]),
-                "bbox": coco_mask.toBbox(encoded).tolist(),
-                "iscrowd": 0,
-                "score": round(float(self.scores[category]), 6),
-            }
-            for number, (category, encoded) in enumerate(self._run_lengths().items(), start=first_id)
-        ]
+        instances = self.instances(by, min_area)
+        return [coco_annotation(instance, number, image_id) for number, instance in enumerate(instances, first_id)]
+
+    def to_geojson(self, by: str = "component", min_area: int = 1) -> dict[str, Any]:
+        """A collection of features of GeoJSON, one for each of the `instances`, whose coordinates are pixels."""
+        features = [instance.to_geojson() for instance in self.instances(by, min_area)]
+        return {"type": "FeatureCollection", "features": features}
+
+    def to_supervision(self, by: str = "component", min_area: int = 1) -> Detections:
+        """The `instances` as `supervision.Detections`, with class_name and object_id (-1: none) in its `data`.
+
+        Raises:
+            ConfigurationError: supervision is not installed.
+        """
+        return to_detections(self.instances(by, min_area))
 
     def coco_image(self, image_id: int = 1, file_name: str = "") -> dict[str, Any]:
         """The entry of `images` that `to_coco` refers to."""
@@ -109,23 +159,11 @@ class PartSegmentation:
         """The entries of `categories`, of all classes, that `to_coco` refers to."""
         return [{"id": number, "name": name} for number, name in enumerate(self.classes, start=1)]
 
-    def _run_lengths(self) -> dict[int, dict[str, Any]]:
-        """Each class that was found, encoded as pycocotools does it; the label map is read only once."""
-        columns = np.ascontiguousarray(self.label_map.T).ravel()
-        starts = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1])
-        ends = np.append(starts[1:], columns.size)
-        labels = columns[starts]
-        encoded = {}
-        for category in np.flatnonzero(self._counts).tolist():
-            runs = labels == category
-            bounds = np.stack([starts[runs], ends[runs]], axis=1).ravel()
-            counts = np.diff(bounds, prepend=0, append=columns.size)
-            uncompressed = {"size": list(self.label_map.shape), "counts": counts[: -1 if counts[-1] == 0 else None]}
-            encoded[category] = coco_mask.frPyObjects(uncompressed, *self.label_map.shape)
-        return encoded
-
     def to_json(self) -> dict[str, Any]:
-        """All but the image, JSON-ready: its size, every class with score, area and color, and a file of COCO."""
+        """All but the image, JSON-ready: its size, every class with score, area and color, and a file of COCO.
+
+        The file of COCO has one annotation for each class.
+        """
         colors = visualization.hex_colors(self.classes)
         return {
             "height": self.image.height,
@@ -142,7 +180,7 @@ class PartSegmentation:
                 }
                 for number, name in enumerate(self.classes)
             ],
-            "annotations": self.to_coco(),
+            "annotations": self.to_coco(by="class"),
         }
 
     def label_image(self) -> Image.Image:
@@ -187,7 +225,10 @@ class PartSegmentation:
             return self
         size = max(1, round(self.image.width * scale)), max(1, round(self.image.height * scale))
         image = self.image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-        return replace(self, image=image, label_map=resize_nearest(self.label_map, size[::-1]))
+        objects = self.objects
+        if objects is not None:
+            objects = tuple(each._replace(mask=resize_nearest(each.mask, size[::-1])) for each in objects)
+        return replace(self, image=image, label_map=resize_nearest(self.label_map, size[::-1]), objects=objects)
 
     def save(self, folder: str | Path, overlay: bool = True, details: bool = True) -> Path:
         """Writes `label_map.png` (see `label_image`), `overlay.png` and `parts.json` (see `to_json`).
@@ -215,21 +256,28 @@ class PartSegmentation:
         return folder
 
 
-def coco_dataset(results: Iterable[PartSegmentation], file_names: Iterable[str] | None = None) -> dict[str, Any]:
+def coco_dataset(
+    results: Iterable[PartSegmentation],
+    file_names: Iterable[str] | None = None,
+    by: str = "component",
+    min_area: int = 1,
+) -> dict[str, Any]:
     """The results of several images as one file of COCO: `images`, `annotations` and `categories`, with ids from 1.
+
+    Args:
+        results: Of the same classes.
+        file_names: Of the images.
+        by: As for `PartSegmentation.instances`.
+        min_area: Likewise.
 
     Raises:
         ConfigurationError: The results are of different classes, or there are not as many names as results.
     """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    categories: list[dict[str, Any]] = []
+    file = CocoFile()
     names = repeat("") if file_names is None else iter(file_names)
     for number, result in enumerate(results, start=1):
         name = next(names, None)
-        if name is None or (categories and result.coco_categories() != categories):
-            raise ConfigurationError(f"Result {number} has no file name, or other classes than those before.")
-        categories = result.coco_categories()
-        images.append(result.coco_image(number, name))
-        annotations += result.to_coco(number, first_id=len(annotations) + 1)
-    return {"images": images, "annotations": annotations, "categories": categories}
+        if name is None:
+            raise ConfigurationError(f"Result {number} has no file name; give one for each.")
+        file.add(result, name, result.instances(by, min_area))
+    return file.dataset

@@ -41,8 +41,9 @@ logger = logging.getLogger(__name__)
 
 _VOCABULARIES_KEPT = 16
 
-_Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, Request]
-"""An image, RGB and upright; the objects in it, or None for any; and what the model is run with."""
+_Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, tuple[ObjectMask, ...] | None, Request]
+"""An image, RGB and upright; the objects in it, or None for any; the same if each stands for one object only; and what
+the model is run with."""
 
 
 class PartSegmenter:
@@ -160,7 +161,7 @@ class PartSegmenter:
         batch_size: int = 1,
     ) -> Iterator[PartSegmentation]:
         """As calling the object with a list, for any number of images: results come one after the other."""
-        if isinstance(images, str | Path | Image.Image | np.ndarray):
+        if isinstance(images, str | Path | Image.Image | np.ndarray | torch.Tensor):
             raise ConfigurationError("Several images are streamed: give a list or a generator; of one, make a list.")
         vocabulary = self._vocabulary(parts)
         self._check(background, threshold, top_k, batch_size)
@@ -171,13 +172,13 @@ class PartSegmenter:
         )
         while batch := list(islice(prepared, batch_size)):
             scores = predict_scores(self.model, class_inputs, [request for *_, request in batch])
-            for (image, objects, _), maps in zip(batch, scores):
+            for (image, objects, single_objects, _), maps in zip(batch, scores):
                 if objects is not None:
                     maps = [of_object._replace(region=mask) for of_object, (_, mask) in zip(maps, objects)]
                 label_map, mean_scores = merge_score_maps(
                     maps, image.size[::-1], len(vocabulary.classes), self.processor.scores, threshold, top_k
                 )
-                yield PartSegmentation(image, label_map, vocabulary.classes, mean_scores)
+                yield PartSegmentation(image, label_map, vocabulary.classes, mean_scores, objects=single_objects)
 
     def prepare(
         self,
@@ -244,8 +245,10 @@ class PartSegmenter:
         image = load_image(image)
         size = (image.height, image.width)
         objects = given_objects(masks, boxes, vocabulary, size)
+        single = objects is not None
         if objects is None and self.object_segmenter is not None:
             objects = validate_object_masks(self.object_segmenter(image, vocabulary), vocabulary, size)
+            single = len({name for name, _ in objects}) < len(objects)  # or a mask may be all objects of a kind
         required_masks = None
         if self.model.requires_object_masks:
             if objects is None:
@@ -260,7 +263,12 @@ class PartSegmenter:
         if background is None:
             background = objects is None or boxes is not None
         inputs = prepare_image(self.processor, image, required_masks)
-        return image, objects, Request(inputs, candidates, background and self.model.scores_none)
+        return (
+            image,
+            objects,
+            tuple(objects) if single else None,
+            Request(inputs, candidates, background and self.model.scores_none),
+        )
 
 
 def _with_regions(
