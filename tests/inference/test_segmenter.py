@@ -228,7 +228,8 @@ def test_sources_of_all_kinds(segmenter, image, tmp_path):
     expected = segmenter(image, BENCH).label_map
     image.save(tmp_path / "image.png")
     image.convert("RGBA").save(tmp_path / "clear.png")
-    for source in (np.asarray(image), tmp_path / "image.png", str(tmp_path / "clear.png")):
+    tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    for source in (np.asarray(image), tensor, tensor / 255, tmp_path / "image.png", str(tmp_path / "clear.png")):
         assert (segmenter(source, BENCH).label_map == expected).all()
     assert segmenter([], BENCH) == []
 
