@@ -195,28 +195,30 @@ class PartSegmentation:
         legend: bool = True,
         only: Sequence[str] | None = None,
         longest_edge: int | None = OVERLAY_EDGE,
+        labels: bool = False,
     ) -> Image.Image:
-        """Paints the parts over the image; a class has the same color in every image.
+        """Paints the parts over the image; every class has a color of its own, the same in all images of a vocabulary.
 
         Args:
             alpha: Opacity of the paint, 0 to 1.
-            legend: Whether the classes are listed below.
+            legend: Whether the classes are listed below. Those with too few pixels to be seen are marked.
             only: Classes to paint; None for all.
             longest_edge: A larger image is shrunk to this many pixels first; None paints it at its size.
+            labels: Whether the names are written on the regions.
 
         Raises:
             ConfigurationError: There is no such class, or alpha is out of range.
         """
+        unknown = [name for name in only or () if name not in self.classes]
+        if unknown:
+            raise ConfigurationError(f"{unknown} are no classes of this result; its classes are {list(self.classes)}.")
         small = self if longest_edge is None else self.shrunk(longest_edge)
-        labels = small.label_map
+        label_map, found = small.label_map, np.flatnonzero(self._counts).tolist()
         if only is not None:
-            unknown = [name for name in only if name not in self.classes]
-            if unknown:
-                raise ConfigurationError(
-                    f"{unknown} are no classes of this result; its classes are {list(self.classes)}."
-                )
-            labels = np.where(np.isin(labels, [self.classes.index(name) for name in only]), labels, NONE)
-        return visualization.overlay(small.image, labels, self.classes, alpha, legend)
+            shown = {self.classes.index(name) for name in only}
+            label_map = np.where(np.isin(label_map, list(shown)), label_map, NONE)
+            found = [class_id for class_id in found if class_id in shown]
+        return visualization.overlay(small.image, label_map, self.classes, alpha, legend, labels, found)
 
     def shrunk(self, longest_edge: int) -> PartSegmentation:
         """The same with image and label map shrunk to a longer side of `longest_edge` pixels, if they are larger."""
@@ -230,7 +232,7 @@ class PartSegmentation:
             objects = tuple(each._replace(mask=resize_nearest(each.mask, size[::-1])) for each in objects)
         return replace(self, image=image, label_map=resize_nearest(self.label_map, size[::-1]), objects=objects)
 
-    def save(self, folder: str | Path, overlay: bool = True, details: bool = True) -> Path:
+    def save(self, folder: str | Path, overlay: bool = True, details: bool = True, labels: bool = False) -> Path:
         """Writes `label_map.png` (see `label_image`), `overlay.png` and `parts.json` (see `to_json`).
 
         Args:
@@ -238,6 +240,7 @@ class PartSegmentation:
                 written now: they belong to an earlier result.
             overlay: Whether to write the overlay.
             details: Whether to write the JSON file.
+            labels: Whether names are written on the regions of the overlay.
 
         Returns:
             The folder.
@@ -249,7 +252,7 @@ class PartSegmentation:
             self.label_image().save(temporary)
         if overlay:
             with atomic_write(folder / "overlay.png") as temporary:
-                self.overlay().save(temporary)
+                self.overlay(labels=labels).save(temporary)
         if details:
             with atomic_write(folder / "parts.json") as temporary:
                 temporary.write_text(json.dumps(self.to_json(), indent=1), encoding="utf-8")

@@ -152,6 +152,17 @@ def test_overlays_of_large_images_are_shrunk():
     assert result.overlay(legend=False, longest_edge=None).size == (900, 600)
 
 
+def test_classes_that_shrinking_removes_stay_in_the_legend():
+    label_map = np.zeros((600, 900), dtype=int)
+    label_map[1, 1] = 2
+    result = segmentation(label_map)
+    assert result.shrunk(90).found == ("dog's head",)
+    heights = [result.overlay(longest_edge=90, only=only).height for only in (None, ["dog's head"], [])]
+    assert heights[0] >= heights[1] > heights[2]
+    listed = np.asarray(result.overlay(longest_edge=90))[240:].reshape(-1, 3).tolist()
+    assert class_colors(CLASSES)[2].tolist() in listed
+
+
 def test_shrinking_keeps_labels_and_small_images():
     label_map = np.full((10, 4096), 0)
     label_map[:, 2048:] = -1
@@ -179,7 +190,7 @@ def test_files_of_two_results_never_lie_together(tmp_path, monkeypatch):
     segmentation([[0]]).save(tmp_path, overlay=False)
     assert {path.name for path in tmp_path.iterdir()} == {"label_map.png", "parts.json"}
     assert json.loads((tmp_path / "parts.json").read_text())["classes"][0]["area"] == 1
-    monkeypatch.setattr(PartSegmentation, "overlay", lambda self: 1 / 0)  # an interruption
+    monkeypatch.setattr(PartSegmentation, "overlay", lambda self, **options: 1 / 0)  # an interruption
     with pytest.raises(ZeroDivisionError):
         segmentation().save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"label_map.png"}
