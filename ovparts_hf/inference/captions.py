@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -17,6 +17,9 @@ _NARROWEST_LEGEND = 200
 _SWATCH = 12
 _SMALLEST_LABELLED = 120
 """A region with fewer pixels in the drawing gets no name."""
+
+Box: TypeAlias = "tuple[float, float, float, float]"
+"""Left, top, right and bottom in pixels."""
 
 
 class Entry(NamedTuple):
@@ -67,15 +70,16 @@ def write_labels(image: Image.Image, ids: np.ndarray, names: Sequence[str]) -> N
     The largest regions come first; a name that finds no free place near the middle of its region is left out.
     """
     draw = ImageDraw.Draw(image)
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[Box] = []
     for _, x, y, class_id in sorted(_regions(ids), reverse=True):
         text = shorten(names[class_id], image.width)
         half = font().getlength(text) / 2 + 2
         x = min(max(x, half), max(image.width - half, half))
-        for line in (0, -1, 1, -2, 2):
+        for line in (0, -1, 1):
             middle = min(max(y + line * LINE, LINE / 2), max(image.height - LINE / 2, LINE / 2))
             box = (x - half, middle - LINE / 2, x + half, middle + LINE / 2)
-            if not any(_overlap(box, other) for other in taken):
+            stays = line == 0 or ids[int(middle), int(x)] == class_id
+            if stays and not any(_overlap(box, other) for other in taken):
                 draw.text((x, middle), text, fill=INK, font=font(), anchor="mm", stroke_width=2, stroke_fill=PAPER)
                 taken.append(box)
                 break
@@ -97,5 +101,5 @@ def _regions(ids: np.ndarray) -> Iterator[tuple[int, float, float, int]]:
                 yield area, float(left + column - 1), float(top + row - 1), class_id
 
 
-def _overlap(box: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _overlap(box: Box, other: Box) -> bool:
     return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
