@@ -26,11 +26,11 @@ _DISTINCT = 0.18  # distance in OKLab beyond which two colors are told apart at 
 
 
 def class_colors(class_names: Sequence[str]) -> np.ndarray:
-    """A color for each class, uint8 (K, 3) RGB, that no other has and that depends on the set of the names only.
+    """A color for each class, uint8 (K, 3) RGB, that depends on the set of names only and that no other class has.
 
-    The hue follows the part name, so "ear" alone or among few looks alike everywhere, unless a color would be hard to
-    tell from one that is taken; then it moves on. Where there are too many classes for that, colors are as far apart as
-    they can be, parts of one object twice as far as others.
+    The hue follows the part name, unless the color would be hard to tell from one that is taken; then it moves on.
+    Where there are too many classes for that, colors are as far apart as they can be, those of one object's parts twice
+    as far. Beyond 2,800 classes, colors repeat.
     """
     return _class_colors(tuple(class_names)).copy()
 
@@ -117,6 +117,12 @@ def comparison_panels(
 def hex_colors(class_names: Sequence[str]) -> list[str]:
     """`class_colors` as "#rrggbb"."""
     return ["#" + bytes(color).hex() for color in class_colors(class_names).tolist()]
+
+
+def all_classes_legend(class_names: Sequence[str], width: int) -> Image.Image:
+    """The legend of all classes, which is the same for every image."""
+    colors = class_colors(class_names).tolist()
+    return draw_legend([Entry(name, tuple(color)) for name, color in zip(class_names, colors)], width)
 
 
 def stack(images: Sequence[Image.Image]) -> Image.Image:
