@@ -44,7 +44,7 @@ _GROUPINGS = ("component", "object", "class")
         "--overlay",
         action=BooleanOptionalAction,
         default=True,
-        help="write overlay.png (overlay.mp4) beside the labels",
+        help="write overlay.png, of a video overlay.mp4",
     ),
     argument("--labels", action="store_true", help="write the names on the regions of the overlay"),
     argument("--json", action="store_true", help="write parts.json: scores, areas, masks as COCO's RLE"),
