@@ -17,6 +17,7 @@ from .polygons import trace_polygons
 
 if TYPE_CHECKING:
     from .objects import ObjectMask
+    from .result import PartSegmentation
 
 GROUPINGS = ("component", "object", "class")
 _EIGHT_NEIGHBORS = np.ones((3, 3))
@@ -29,7 +30,7 @@ class PartInstance:
     Attributes:
         label: The class, such as "dog's head".
         class_id: Its index in the result's `classes`.
-        score: From 0 to 1, the mean score of the class in the whole image.
+        score: From 0 to 1, the mean over its pixels, or that of the class in the image if only this is known.
         box: (left, top, right, bottom) in pixels; right and bottom are the first without the part.
         object_name: What it is a part of, "dog"; None for free text.
         object_id: Which of the objects of the image, from 0; None for free text, or if objects are not told apart.
@@ -74,34 +75,37 @@ class PartInstance:
         return {"type": "Feature", "geometry": self.polygon, "properties": properties | {"box": list(self.box)}}
 
 
-def find_instances(
-    label_map: np.ndarray,
-    classes: Sequence[str],
-    scores: Sequence[float] | np.ndarray,
-    objects: Sequence[ObjectMask] | None = None,
-    by: str = "component",
-    min_area: int = 1,
-) -> list[PartInstance]:
+def find_instances(result: PartSegmentation, by: str = "component", min_area: int = 1) -> list[PartInstance]:
     """See `PartSegmentation.instances`; ordered by class, object and place."""
     if by not in GROUPINGS:
         raise ConfigurationError(f"by is {by!r}; parts are grouped by one of {list(GROUPINGS)}.")
     check_positive(min_area=min_area)
-    parents = [_object_name(name) for name in classes]
-    owners = None if by == "class" else _owners(label_map, parents, objects)
+    label_map = result.label_map
+    parents = [_object_name(name) for name in result.classes]
+    owners = None if by == "class" else _owners(label_map, parents, result.objects)
+    score_map = None if by == "class" else result.score_map
     instances = []
     for class_id, where in enumerate(ndimage.find_objects(label_map.astype(np.int32) + 1)):
         if where is None:
             continue
         for owner, group in _by_owner(label_map[where] == class_id, None if owners is None else owners[where]):
             for rows, columns, crop in _pieces(group, by == "component"):
-                if np.count_nonzero(crop) >= min_area:
-                    top, left = where[0].start + rows.start, where[1].start + columns.start
-                    box = left, top, left + crop.shape[1], top + crop.shape[0]
-                    score, parent = float(scores[class_id]), parents[class_id]
-                    instances.append(
-                        PartInstance(classes[class_id], class_id, score, box, parent, owner, label_map.shape, crop)
+                if np.count_nonzero(crop) < min_area:
+                    continue
+                top, left = where[0].start + rows.start, where[1].start + columns.start
+                box = left, top, left + crop.shape[1], top + crop.shape[0]
+                score = result.scores[class_id] if score_map is None else _mean(score_map, crop, left, top)
+                of_object = parents[class_id], owner
+                instances.append(
+                    PartInstance(
+                        result.classes[class_id], class_id, float(score), box, *of_object, label_map.shape, crop
                     )
+                )
     return instances
+
+
+def _mean(values: np.ndarray, crop: np.ndarray, left: int, top: int) -> np.floating:
+    return values[top : top + crop.shape[0], left : left + crop.shape[1]][crop].mean(dtype=np.float64)
 
 
 def _object_name(class_name: str) -> str | None:

@@ -49,6 +49,7 @@ class PartSegmentation:
             of different models mean different things.
         objects: (name, mask) of each object that was given, or that an object segmenter told apart; None: `instances`
             takes for an object what its parts form together.
+        score_map: (H, W) float16 from 0 to 1, the score of each pixel's class, 0 for none; None if it is not known.
     """
 
     image: Image.Image
@@ -56,6 +57,7 @@ class PartSegmentation:
     classes: tuple[str, ...]
     scores: np.ndarray
     objects: tuple[ObjectMask, ...] | None = field(default=None, kw_only=True)
+    score_map: np.ndarray | None = field(default=None, kw_only=True)
 
     def __repr__(self) -> str:
         parts = sorted(((area, name) for name, area in self.areas().items() if area), reverse=True)
@@ -117,7 +119,7 @@ class PartSegmentation:
         Raises:
             ConfigurationError: There is no such grouping, or min_area is below 1.
         """
-        return find_instances(self.label_map, self.classes, self.scores, self.objects, by, min_area)
+        return find_instances(self, by, min_area)
 
     def to_coco(
         self, image_id: int = 1, first_id: int = 1, by: str = "component", min_area: int = 1
@@ -230,7 +232,9 @@ class PartSegmentation:
         objects = self.objects
         if objects is not None:
             objects = tuple(each._replace(mask=resize_nearest(each.mask, size[::-1])) for each in objects)
-        return replace(self, image=image, label_map=resize_nearest(self.label_map, size[::-1]), objects=objects)
+        label_map = resize_nearest(self.label_map, size[::-1])
+        score_map = None if self.score_map is None else resize_nearest(self.score_map, size[::-1])
+        return replace(self, image=image, label_map=label_map, objects=objects, score_map=score_map)
 
     def save(self, folder: str | Path, overlay: bool = True, details: bool = True, labels: bool = False) -> Path:
         """Writes `label_map.png` (see `label_image`), `overlay.png` and `parts.json` (see `to_json`).

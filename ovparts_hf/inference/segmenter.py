@@ -175,10 +175,14 @@ class PartSegmenter:
             for (image, objects, single_objects, _), maps in zip(batch, scores):
                 if objects is not None:
                     maps = [of_object._replace(region=mask) for of_object, (_, mask) in zip(maps, objects)]
+                size, count = image.size[::-1], len(vocabulary.classes)
+                score_map = np.empty(size, dtype=np.float16)
                 label_map, mean_scores = merge_score_maps(
-                    maps, image.size[::-1], len(vocabulary.classes), self.processor.scores, threshold, top_k
+                    maps, size, count, self.processor.scores, threshold, top_k, score_map
                 )
-                yield PartSegmentation(image, label_map, vocabulary.classes, mean_scores, objects=single_objects)
+                yield PartSegmentation(
+                    image, label_map, vocabulary.classes, mean_scores, objects=single_objects, score_map=score_map
+                )
 
     def prepare(
         self,

@@ -1,6 +1,7 @@
 """Parts one by one."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,15 @@ def test_two_dogs_are_two_dogs():
         ("dog's body", "dog", 1, (5, 2, 8, 3), 3),
     ]
     assert [each.score for each in found] == pytest.approx([0.9, 0.9, 0.8, 0.8])
+
+
+def test_each_instance_has_a_score_of_its_own_where_pixels_have():
+    score_map = np.zeros((3, 8), dtype=np.float16)
+    score_map[0, :2], score_map[1, 5:7] = (0.5, 1.0), 0.25
+    result = replace(segmentation(TWO_DOGS), score_map=score_map)
+    assert [each.score for each in result.instances() if each.label == "dog's head"] == [0.75, 0.25]
+    assert [each["score"] for each in result.to_coco(by="class")] == pytest.approx([0.9, 0.8])
+    assert result.shrunk(4).score_map.shape == result.shrunk(4).label_map.shape
 
 
 def test_masks_tell_dogs_apart_that_touch():

@@ -80,6 +80,9 @@ def test_the_label_map_is_that_of_model_and_processor(name, models, image):
     assert result.scores.min() >= 0 and result.scores.max() <= 1
     areas = list(result.areas().values())
     assert [score > 0 for score in result.scores] == [area > 0 for area in areas]
+    means = [result.score_map[mask].mean(dtype=float) for mask in result.masks().values()]
+    np.testing.assert_allclose(means, result.scores[result.scores > 0], atol=2e-3)
+    assert not result.score_map[result.label_map < 0].any()
 
 
 @pytest.mark.parametrize("name", MODELS)
