@@ -85,7 +85,7 @@ def find_instances(result: PartSegmentation, by: str = "component", min_area: in
     owners = None if by == "class" else _owners(label_map, parents, result.objects)
     score_map = None if by == "class" else result.score_map
     instances = []
-    for class_id, where in enumerate(ndimage.find_objects(label_map.astype(np.int32) + 1)):
+    for class_id, where in enumerate(ndimage.find_objects(label_map + 1)):
         if where is None:
             continue
         for owner, group in _by_owner(label_map[where] == class_id, None if owners is None else owners[where]):
@@ -122,7 +122,7 @@ def _owners(label_map: np.ndarray, parents: Sequence[str | None], objects: Seque
     where they touch.
     """
     names = list(dict.fromkeys(name for name in parents if name is not None))
-    kinds = np.array([*(-1 if name is None else names.index(name) for name in parents), -1])[label_map]
+    kinds = np.array([*(-1 if name is None else names.index(name) for name in parents), -1], dtype=np.int16)[label_map]
     owners = np.full(label_map.shape, -1, dtype=np.int32)
     if objects is not None:
         for number, (name, mask) in enumerate(objects):
