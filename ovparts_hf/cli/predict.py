@@ -40,12 +40,7 @@ _GROUPINGS = ("component", "object", "class")
     ),
     argument("--model", default="toy-trained", help="folder or Hub id; the default knows drawn objects only"),
     argument("--out", type=user_path, default=Path("outputs/predict"), help="folder"),
-    argument(
-        "--overlay",
-        action=BooleanOptionalAction,
-        default=True,
-        help="write overlay.png, of a video overlay.mp4",
-    ),
+    argument("--overlay", action=BooleanOptionalAction, default=True, help="write overlay.png, of a video overlay.mp4"),
     argument("--labels", action="store_true", help="write the names on the regions of the overlay"),
     argument("--json", action="store_true", help="write parts.json: scores, areas, masks as COCO's RLE"),
     argument("--format", choices=_FORMATS, help="write one file of all images for this labelling tool into --out"),

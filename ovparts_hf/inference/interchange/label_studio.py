@@ -39,7 +39,8 @@ class LabelStudioFile:
             "score": float(np.mean(scores)) if scores else 0.0,
             "result": [_brush(instance, number) for number, instance in enumerate(instances, start=1)],
         }
-        self._tasks.append({"data": {"image": _LOCAL_FILES + quote(file_name)}, "predictions": [prediction]})
+        path = quote(file_name, errors="surrogateescape")  # whatever bytes a name has
+        self._tasks.append({"data": {"image": _LOCAL_FILES + path}, "predictions": [prediction]})
         self._colors = dict(zip(result.classes, hex_colors(result.classes)))
 
     def files(self) -> dict[str, str]:

@@ -140,6 +140,13 @@ def test_label_studio_gets_tasks_and_an_interface():
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_names_of_files_need_not_be_text(name):
+    file = FORMATS[name]()
+    file.add(PIECES, "\udcff 犬.png", PIECES.instances())
+    assert all(text.encode("utf-8") for text in file.files().values()) and file.files()
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_run_that_found_nothing_is_a_whole_file_too(name):
     nothing = segmentation([[-1, -1]])
     file = FORMATS[name]()
