@@ -1,31 +1,37 @@
-"""The command that segments a user's own images."""
+"""The command that segments a user's own images and videos."""
 
 from __future__ import annotations
 
-import glob
-import os
 import sys
-from argparse import Namespace
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from argparse import BooleanOptionalAction, Namespace
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError, ImageError
-from ..utils.files import user_path
+from ..utils.arguments import check_positive
+from ..utils.files import atomic_write, user_path
 from .base import SEGMENTER, argument, command
 from .failures import check_writable
+from .sources import find_images, is_video, result_folders
+from .totals import Totals, describe_parts
 
 if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..inference.interchange.formats import AnnotationFile
     from ..inference.result import PartSegmentation
     from ..taxonomy.vocabulary import VocabularyInput
 
+_FORMATS = ("coco", "cvat", "labelstudio")
+_GROUPINGS = ("component", "object", "class")
+
 
 @command(
-    "find parts in images",
-    'ovparts predict photo.jpg --parts "dog: head, ear, tail" --out outputs --overlay --json',
-    argument("images", nargs="+", help="files, folders, globs or URLs"),
+    "find parts in images and videos",
+    'ovparts predict photo.jpg --parts "dog: head, ear, tail" --out outputs --labels --json',
+    argument("images", nargs="+", help="files, folders, globs or URLs of images; files or globs of videos"),
     argument(
         "--parts",
         help='what to look for: "dog: head, ear; bus: wheel", or a JSON file like {"dog": ["head", "ear"]} '
@@ -34,8 +40,12 @@ if TYPE_CHECKING:
     ),
     argument("--model", default="toy-trained", help="folder or Hub id; the default knows drawn objects only"),
     argument("--out", type=user_path, default=Path("outputs/predict"), help="folder"),
-    argument("--overlay", action="store_true", help="write overlay.png beside label_map.png"),
+    argument("--overlay", action=BooleanOptionalAction, default=True, help="write overlay.png, of a video overlay.mp4"),
+    argument("--labels", action="store_true", help="write the names on the regions of the overlay"),
     argument("--json", action="store_true", help="write parts.json: scores, areas, masks as COCO's RLE"),
+    argument("--format", choices=_FORMATS, help="write one file of all images for this labelling tool into --out"),
+    argument("--instances", choices=_GROUPINGS, default="component", help="what makes one annotation in that file"),
+    argument("--min-area", type=int, default=1, help="pixels that an annotation in that file has at least"),
     argument("--threshold", type=float, help="score that a part must exceed, from 0 to 1"),
     argument("--top-k", type=int, help="how many parts may be found"),
     argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id"),
@@ -52,14 +62,14 @@ def _predict(options: Namespace) -> int:
     from tqdm import tqdm
 
     from ..evaluation.objects import read_names
+    from ..inference.interchange.formats import FORMATS
     from ..inference.segmenter import PartSegmenter
 
-    folders = result_folders(list(find_images(options.images, options.out)), options.out)
+    sources = list(find_images(options.images, options.out))
+    folders = result_folders(sources, options.out)
+    _check(options, folders)
     if options.skip_existing:
-        files = ["label_map.png", *["overlay.png"] * options.overlay, *["parts.json"] * options.json]
-        folders = {
-            image: folder for image, folder in folders.items() if not all((folder / file).is_file() for file in files)
-        }
+        folders = {source: folder for source, folder in folders.items() if not _exists(source, folder, options)}
     parts = _read_parts(options.parts)
     check_writable(options.out)
     segmenter = PartSegmenter.from_pretrained(
@@ -72,75 +82,78 @@ def _predict(options: Namespace) -> int:
         runtime=options.runtime,
     )
     segmenter.prepare(parts, threshold=options.threshold, top_k=options.top_k)
-    failed = 0
-    for image, folder in tqdm(folders.items(), desc="Segmenting", unit="image"):
+    segment = partial(segmenter, parts=parts, threshold=options.threshold, top_k=options.top_k)
+    annotations = FORMATS[options.format]() if options.format else None
+    names, totals, failed = dict(reversed(sources)), Totals(), 0
+    for source, folder in tqdm(folders.items(), desc="Segmenting", unit="image"):
         try:
-            result = segmenter(image, parts, threshold=options.threshold, top_k=options.top_k)
-            result.save(folder, options.overlay, options.json)
+            if is_video(source):
+                described = _segment_video(segment, Path(source), folder, options, totals)
+            else:
+                result = segment(source)
+                result.save(folder, options.overlay, options.json, options.labels)
+                _add(annotations, result, names[source], options)
+                totals.add(result)
+                described = describe_parts(result)
         except (ImageError, OSError, MemoryError) as error:
             tqdm.write(f"ovparts: {error or f'{folder.name} needs too much memory.'}", file=sys.stderr)
             failed += 1
         else:
-            tqdm.write(f"{folder}: {summary(result)}", file=sys.stdout)
+            tqdm.write(f"{folder}: {described}", file=sys.stdout)
+    for name, text in ({} if annotations is None else annotations.files()).items():
+        with atomic_write(options.out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    print(totals.table())
     if failed:
         print(f"ovparts: {failed} of {len(folders)} images failed, see above.", file=sys.stderr)
     return 1 if failed else 0
 
 
-def summary(result: PartSegmentation) -> str:
-    """The parts that were found, largest first, with their shares of the image."""
-    areas = sorted(((area, name) for name, area in result.areas().items() if area), reverse=True)
-    found = [f"{name} {100 * area / result.label_map.size:.1f} %" for area, name in areas]
-    return ", ".join(found) or "none of the parts"
+def _check(options: Namespace, folders: Mapping[str, Path]) -> None:
+    """Refuses options that do not go together, before the work."""
+    check_positive(min_area=options.min_area)
+    videos = [source for source in folders if is_video(source)]
+    if videos:
+        from ..inference.video import check_installed
+
+        check_installed()
+    if options.format and videos:
+        raise ConfigurationError(f"--format is for images, and {videos[0]} is a video. Leave one of them out.")
+    if options.format and options.skip_existing:
+        raise ConfigurationError(
+            "The file of --format would lack the images that --skip-existing skips. Leave one of them out."
+        )
 
 
-def find_images(sources: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]:
-    """The images of files, folders, globs and URLs, except in `out`, each with a path to name its results by."""
-    for source in sources:
-        path = user_path(source)
-        if source.lower().startswith(("http://", "https://")):
-            name = Path(unquote(urlsplit(source).path)).name
-            yield source, Path(name if name.strip(".") else "image")
-        elif os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
-            files = [(str(file), file.relative_to(path)) for file in _images_below(path, out)]
-            if not files:
-                raise ConfigurationError(f"There is no image in {source}.")
-            yield from files
-        elif os.path.exists(path) or not glob.has_magic(source):  # noqa: PTH110
-            yield str(path), Path(path.name)
-        else:
-            matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207  may be absolute
-            matches = [file for file in matches if file.is_file()]
-            if not matches:
-                raise ConfigurationError(f"Nothing matches {source!r}.")
-            yield from ((str(file), Path(file.name)) for file in matches)
+def _exists(source: str, folder: Path, options: Namespace) -> bool:
+    if is_video(source):
+        files = ["label_maps", *["overlay.mp4"] * options.overlay, *["parts.jsonl"] * options.json]
+    else:
+        files = ["label_map.png", *["overlay.png"] * options.overlay, *["parts.json"] * options.json]
+    return all((folder / file).exists() for file in files)
 
 
-def result_folders(images: Sequence[tuple[str, Path]], out: Path) -> dict[str, Path]:
-    """Gives each image a folder of its own: its name without the suffix if that is unique, or else with it."""
-    names = dict(reversed(images))  # the first name of an image that is listed twice
-    stems = Counter(name.with_suffix("") for name in names.values())
-    folders: dict[str, Path] = {}
-    used: set[Path] = set()
-    for image in dict.fromkeys(image for image, _ in images):
-        name, stem = names[image], names[image].with_suffix("")
-        folder = preferred = stem if stems[stem] == 1 else name
-        number = 1
-        while folder in used:
-            number += 1
-            folder = preferred.with_name(f"{preferred.name}-{number}")
-        used.add(folder)
-        folders[image] = out / folder
-    return folders
+def _add(annotations: AnnotationFile | None, result: PartSegmentation, name: Path, options: Namespace) -> None:
+    if annotations is not None:
+        annotations.add(result, name.as_posix(), result.instances(options.instances, options.min_area))
 
 
-def _images_below(folder: Path, out: Path) -> list[Path]:
-    from ..utils.images import image_suffixes
+def _segment_video(
+    segment: Callable[[Image.Image], PartSegmentation], source: Path, folder: Path, options: Namespace, totals: Totals
+) -> str:
+    from tqdm import tqdm
 
-    suffixes = image_suffixes()
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-    visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    return sorted(path for path in visible if out.resolve() not in path.resolve().parents)
+    from ..inference.video import VideoResult, frame_count, read_frames
+
+    frames = tqdm(read_frames(source), desc=source.name, total=frame_count(source), unit="frame", leave=False)
+    count = 0
+    with VideoResult(folder, options.overlay, options.json, options.labels) as written:
+        for image, seconds in frames:
+            result = segment(image)
+            written.add(result, seconds)
+            totals.add(result)
+            count += 1
+    return f"{count} frames"
 
 
 def _read_parts(text: str | None) -> VocabularyInput | None:

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 from ..errors import ConfigurationError
 from ..taxonomy.part_taxonomy import straight
 from ..utils.files import atomic_write, user_path
 from ..utils.resize import resize_nearest
 from . import visualization
+from .instances import PartInstance, find_instances
+from .interchange.coco import CocoFile, coco_annotation
+from .interchange.detections import to_detections
+
+if TYPE_CHECKING:
+    from supervision import Detections
+
+    from .objects import ObjectMask
 
 NONE = -1
 """Label of the pixels that are none of the classes."""
 OVERLAY_EDGE = 2048
 """Longest side of an overlay by default, in pixels."""
+_NOTEBOOK_EDGE = 1024
+_NAMED = 5
 _AT_ONCE = 2**22
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PartSegmentation:
     """Where the parts are in an image.
 
@@ -37,12 +47,31 @@ class PartSegmentation:
         classes: The names that were looked for, such as "dog's head".
         scores: (classes,) float32 from 0 to 1, the mean score of a class over its pixels; 0 where it has none. Scores
             of different models mean different things.
+        objects: (name, mask) of each object that was given, or that an object segmenter told apart; None: `instances`
+            takes for an object what its parts form together.
+        score_map: (H, W) float16 from 0 to 1, the score of each pixel's class, 0 for none; None if it is not known.
     """
 
     image: Image.Image
     label_map: np.ndarray
     classes: tuple[str, ...]
     scores: np.ndarray
+    objects: tuple[ObjectMask, ...] | None = field(default=None, kw_only=True)
+    score_map: np.ndarray | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        parts = sorted(((area, name) for name, area in self.areas().items() if area), reverse=True)
+        shares = [f"{name} {100 * area / self.label_map.size:.1f} %" for area, name in parts[:_NAMED]]
+        found = f"{len(parts)} of {len(self.classes)} parts found"
+        dots = ", ..." if len(parts) > _NAMED else ""
+        size = f"{self.image.width} x {self.image.height}"
+        return f"PartSegmentation({size}, {found}{': ' if shares else ''}{', '.join(shares)}{dots})"
+
+    def _repr_png_(self) -> bytes:
+        """The overlay, which a notebook shows."""
+        png = io.BytesIO()
+        self.overlay(longest_edge=_NOTEBOOK_EDGE).save(png, format="PNG")
+        return png.getvalue()
 
     @cached_property
     def _counts(self) -> np.ndarray:
@@ -74,32 +103,55 @@ class PartSegmentation:
         """`mask` of each class that was found."""
         return {name: self.mask(name) for name in self.found}
 
-    def to_coco(self, image_id: int = 1, first_id: int = 1) -> list[dict[str, Any]]:
+    def instances(self, by: str = "component", min_area: int = 1) -> list[PartInstance]:
+        """The parts one by one: of two dogs in the image, two heads.
+
+        Args:
+            by: "component": pixels of a class that touch, corners included, and belong to one object, are one instance.
+                "object": all pixels of a class that belong to one object, so both ears of a dog together. "class": all
+                pixels of a class. Objects are `objects`, or without them what the parts of an object form where they
+                touch; free text belongs to none.
+            min_area: Instances of fewer pixels are left out.
+
+        Returns:
+            Ordered by class, object and place.
+
+        Raises:
+            ConfigurationError: There is no such grouping, or min_area is below 1.
+        """
+        return find_instances(self, by, min_area)
+
+    def to_coco(
+        self, image_id: int = 1, first_id: int = 1, by: str = "component", min_area: int = 1
+    ) -> list[dict[str, Any]]:
         """Annotations in COCO's format, JSON-ready; `coco_dataset` makes a whole file of several results.
 
         Args:
             image_id: Written into each annotation.
             first_id: `id` of the first annotation; the others count on. No two of a file may have the same.
+            by: As for `instances`; "class" makes one annotation for each class that was found.
+            min_area: As for `instances`.
 
         Returns:
-            One for each class that was found: `segmentation` is run-length encoded (compressed, as pycocotools reads
-            it), `category_id` is the index of the class plus 1, as 0 is no category to readers of COCO, `bbox` is
-            (left, top, width, height) in pixels.
+            One for each instance: `segmentation` is run-length encoded (compressed, as pycocotools reads it),
+            `category_id` is the index of the class plus 1, as 0 is no category to readers of COCO, `bbox` is (left,
+            top, width, height) in pixels, `object_id` says which object of the image it is a part of, if that is known.
         """
-        return [
-            {
-                "id": number,
-                "image_id": image_id,
-                "category_id": category + 1,
-                "category": self.classes[category],
-                "segmentation": {"size": list(encoded["size"]), "counts": encoded["counts"].decode("ascii")},
-                "area": int(self._counts[category]),
-                "bbox": coco_mask.toBbox(encoded).tolist(),
-                "iscrowd": 0,
-                "score": round(float(self.scores[category]), 6),
-            }
-            for number, (category, encoded) in enumerate(self._run_lengths().items(), start=first_id)
-        ]
+        instances = self.instances(by, min_area)
+        return [coco_annotation(instance, number, image_id) for number, instance in enumerate(instances, first_id)]
+
+    def to_geojson(self, by: str = "component", min_area: int = 1) -> dict[str, Any]:
+        """A collection of features of GeoJSON, one for each of the `instances`, whose coordinates are pixels."""
+        features = [instance.to_geojson() for instance in self.instances(by, min_area)]
+        return {"type": "FeatureCollection", "features": features}
+
+    def to_supervision(self, by: str = "component", min_area: int = 1) -> Detections:
+        """The `instances` as `supervision.Detections`, with class_name and object_id (-1: none) in its `data`.
+
+        Raises:
+            ConfigurationError: supervision is not installed.
+        """
+        return to_detections(self.instances(by, min_area))
 
     def coco_image(self, image_id: int = 1, file_name: str = "") -> dict[str, Any]:
         """The entry of `images` that `to_coco` refers to."""
@@ -109,23 +161,11 @@ class PartSegmentation:
         """The entries of `categories`, of all classes, that `to_coco` refers to."""
         return [{"id": number, "name": name} for number, name in enumerate(self.classes, start=1)]
 
-    def _run_lengths(self) -> dict[int, dict[str, Any]]:
-        """Each class that was found, encoded as pycocotools does it; the label map is read only once."""
-        columns = np.ascontiguousarray(self.label_map.T).ravel()
-        starts = np.concatenate([[0], np.flatnonzero(columns[1:] != columns[:-1]) + 1])
-        ends = np.append(starts[1:], columns.size)
-        labels = columns[starts]
-        encoded = {}
-        for category in np.flatnonzero(self._counts).tolist():
-            runs = labels == category
-            bounds = np.stack([starts[runs], ends[runs]], axis=1).ravel()
-            counts = np.diff(bounds, prepend=0, append=columns.size)
-            uncompressed = {"size": list(self.label_map.shape), "counts": counts[: -1 if counts[-1] == 0 else None]}
-            encoded[category] = coco_mask.frPyObjects(uncompressed, *self.label_map.shape)
-        return encoded
-
     def to_json(self) -> dict[str, Any]:
-        """All but the image, JSON-ready: its size, every class with score, area and color, and a file of COCO."""
+        """All but the image, JSON-ready: its size, every class with score, area and color, and a file of COCO.
+
+        The file of COCO has one annotation for each class.
+        """
         colors = visualization.hex_colors(self.classes)
         return {
             "height": self.image.height,
@@ -142,7 +182,7 @@ class PartSegmentation:
                 }
                 for number, name in enumerate(self.classes)
             ],
-            "annotations": self.to_coco(),
+            "annotations": self.to_coco(by="class"),
         }
 
     def label_image(self) -> Image.Image:
@@ -157,28 +197,30 @@ class PartSegmentation:
         legend: bool = True,
         only: Sequence[str] | None = None,
         longest_edge: int | None = OVERLAY_EDGE,
+        labels: bool = False,
     ) -> Image.Image:
-        """Paints the parts over the image; a class has the same color in every image.
+        """Paints the parts over the image; every class has a color of its own, the same in all images of a vocabulary.
 
         Args:
             alpha: Opacity of the paint, 0 to 1.
-            legend: Whether the classes are listed below.
+            legend: Whether the classes are listed below. Those with too few pixels to be seen are marked.
             only: Classes to paint; None for all.
             longest_edge: A larger image is shrunk to this many pixels first; None paints it at its size.
+            labels: Whether the names are written on the regions.
 
         Raises:
             ConfigurationError: There is no such class, or alpha is out of range.
         """
+        unknown = [name for name in only or () if name not in self.classes]
+        if unknown:
+            raise ConfigurationError(f"{unknown} are no classes of this result; its classes are {list(self.classes)}.")
         small = self if longest_edge is None else self.shrunk(longest_edge)
-        labels = small.label_map
+        label_map, found = small.label_map, np.flatnonzero(self._counts).tolist()
         if only is not None:
-            unknown = [name for name in only if name not in self.classes]
-            if unknown:
-                raise ConfigurationError(
-                    f"{unknown} are no classes of this result; its classes are {list(self.classes)}."
-                )
-            labels = np.where(np.isin(labels, [self.classes.index(name) for name in only]), labels, NONE)
-        return visualization.overlay(small.image, labels, self.classes, alpha, legend)
+            shown = {self.classes.index(name) for name in only}
+            label_map = np.where(np.isin(label_map, list(shown)), label_map, NONE)
+            found = [class_id for class_id in found if class_id in shown]
+        return visualization.overlay(small.image, label_map, self.classes, alpha, legend, labels, found)
 
     def shrunk(self, longest_edge: int) -> PartSegmentation:
         """The same with image and label map shrunk to a longer side of `longest_edge` pixels, if they are larger."""
@@ -187,9 +229,14 @@ class PartSegmentation:
             return self
         size = max(1, round(self.image.width * scale)), max(1, round(self.image.height * scale))
         image = self.image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-        return replace(self, image=image, label_map=resize_nearest(self.label_map, size[::-1]))
+        objects = self.objects
+        if objects is not None:
+            objects = tuple(each._replace(mask=resize_nearest(each.mask, size[::-1])) for each in objects)
+        label_map = resize_nearest(self.label_map, size[::-1])
+        score_map = None if self.score_map is None else resize_nearest(self.score_map, size[::-1])
+        return replace(self, image=image, label_map=label_map, objects=objects, score_map=score_map)
 
-    def save(self, folder: str | Path, overlay: bool = True, details: bool = True) -> Path:
+    def save(self, folder: str | Path, overlay: bool = True, details: bool = True, labels: bool = False) -> Path:
         """Writes `label_map.png` (see `label_image`), `overlay.png` and `parts.json` (see `to_json`).
 
         Args:
@@ -197,6 +244,7 @@ class PartSegmentation:
                 written now: they belong to an earlier result.
             overlay: Whether to write the overlay.
             details: Whether to write the JSON file.
+            labels: Whether names are written on the regions of the overlay.
 
         Returns:
             The folder.
@@ -208,28 +256,35 @@ class PartSegmentation:
             self.label_image().save(temporary)
         if overlay:
             with atomic_write(folder / "overlay.png") as temporary:
-                self.overlay().save(temporary)
+                self.overlay(labels=labels).save(temporary)
         if details:
             with atomic_write(folder / "parts.json") as temporary:
                 temporary.write_text(json.dumps(self.to_json(), indent=1), encoding="utf-8")
         return folder
 
 
-def coco_dataset(results: Iterable[PartSegmentation], file_names: Iterable[str] | None = None) -> dict[str, Any]:
+def coco_dataset(
+    results: Iterable[PartSegmentation],
+    file_names: Iterable[str] | None = None,
+    by: str = "component",
+    min_area: int = 1,
+) -> dict[str, Any]:
     """The results of several images as one file of COCO: `images`, `annotations` and `categories`, with ids from 1.
+
+    Args:
+        results: Of the same classes.
+        file_names: Of the images.
+        by: As for `PartSegmentation.instances`.
+        min_area: Likewise.
 
     Raises:
         ConfigurationError: The results are of different classes, or there are not as many names as results.
     """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    categories: list[dict[str, Any]] = []
+    file = CocoFile()
     names = repeat("") if file_names is None else iter(file_names)
     for number, result in enumerate(results, start=1):
         name = next(names, None)
-        if name is None or (categories and result.coco_categories() != categories):
-            raise ConfigurationError(f"Result {number} has no file name, or other classes than those before.")
-        categories = result.coco_categories()
-        images.append(result.coco_image(number, name))
-        annotations += result.to_coco(number, first_id=len(annotations) + 1)
-    return {"images": images, "annotations": annotations, "categories": categories}
+        if name is None:
+            raise ConfigurationError(f"Result {number} has no file name; give one for each.")
+        file.add(result, name, result.instances(by, min_area))
+    return file.dataset

@@ -47,8 +47,9 @@ RUNTIMES = ("torch", "onnx", "openvino")
 """What can run a model."""
 _VOCABULARIES_KEPT = 16
 
-_Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, Request]
-"""An image, RGB and upright; the objects in it, or None for any; and what the model is run with."""
+_Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, tuple[ObjectMask, ...] | None, Request]
+"""An image, RGB and upright; the objects in it, or None for any; the same if each stands for one object only; and what
+the model is run with."""
 
 
 class PartSegmenter:
@@ -189,7 +190,7 @@ class PartSegmenter:
         batch_size: int = 1,
     ) -> Iterator[PartSegmentation]:
         """As calling the object with a list, for any number of images: results come one after the other."""
-        if isinstance(images, str | Path | Image.Image | np.ndarray):
+        if isinstance(images, str | Path | Image.Image | np.ndarray | torch.Tensor):
             raise ConfigurationError("Several images are streamed: give a list or a generator; of one, make a list.")
         vocabulary = self._vocabulary(parts)
         self._check(background, threshold, top_k, batch_size)
@@ -200,13 +201,17 @@ class PartSegmenter:
         )
         while batch := list(islice(prepared, batch_size)):
             scores = predict_scores(self.model, class_inputs, [request for *_, request in batch])
-            for (image, objects, request), maps in zip(batch, scores):
+            for (image, objects, single_objects, request), maps in zip(batch, scores):
                 if objects is not None:
                     maps = [of_object._replace(region=mask) for of_object, (_, mask) in zip(maps, objects)]
+                size, count = image.size[::-1], len(vocabulary.classes)
+                score_map = np.empty(size, dtype=np.float16)
                 label_map, mean_scores = merge_score_maps(
-                    maps, image.size[::-1], len(vocabulary.classes), self.processor.scores, threshold, top_k
+                    maps, size, count, self.processor.scores, threshold, top_k, score_map
                 )
-                result = PartSegmentation(image, label_map, vocabulary.classes, mean_scores)
+                result = PartSegmentation(
+                    image, label_map, vocabulary.classes, mean_scores, objects=single_objects, score_map=score_map
+                )
                 keep = not request.include_none and threshold is None
                 yield result if self.refiner is None else self._refine(result, objects, request.candidates, keep)
 
@@ -224,7 +229,7 @@ class PartSegmenter:
         scores = dict(enumerate(result.scores.tolist()))
         label_map = sharpen(result.image, result.label_map, scores, self.refiner, keep, allowed)
         left = np.isin(np.arange(len(result.classes)), label_map)
-        return replace(result, label_map=label_map, scores=np.where(left, result.scores, np.float32(0)))
+        return replace(result, label_map=label_map, scores=np.where(left, result.scores, np.float32(0)), score_map=None)
 
     def prepare(
         self,
@@ -291,8 +296,10 @@ class PartSegmenter:
         image = load_image(image)
         size = (image.height, image.width)
         objects = given_objects(masks, boxes, vocabulary, size)
+        single = objects is not None
         if objects is None and self.object_segmenter is not None:
             objects = validate_object_masks(self.object_segmenter(image, vocabulary), vocabulary, size)
+            single = len({name for name, _ in objects}) < len(objects)  # or a mask may be all objects of a kind
         required_masks = None
         if self.model.requires_object_masks:
             if objects is None:
@@ -307,7 +314,12 @@ class PartSegmenter:
         if background is None:
             background = objects is None or boxes is not None
         inputs = prepare_image(self.processor, image, required_masks)
-        return image, objects, Request(inputs, candidates, background and self.model.scores_none)
+        return (
+            image,
+            objects,
+            tuple(objects) if single else None,
+            Request(inputs, candidates, background and self.model.scores_none),
+        )
 
 
 def _with_regions(

@@ -105,11 +105,13 @@ def merge_score_maps(
     scores: str = "logits",
     threshold: float | None = None,
     top_k: int | None = None,
+    score_map: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gives each pixel the class that scores best there, in bounded memory; where regions overlap, the best of all.
 
     A class must score more than `threshold`; `top_k` keeps the classes with the highest mean scores. Returns the label
-    map, `size` int16 with -1 for none, and the mean score of each class over its pixels, (num_classes,) float32.
+    map, `size` int16 with -1 for none, and the mean score of each class over its pixels, (num_classes,) float32. A
+    `score_map` of this size is filled with the score of each pixel's class, from 0 to 1; 0 for none.
     """
     labels = np.full(size, -1, dtype=np.int16)
     sums, counts = np.zeros((2, num_classes + 1))
@@ -124,6 +126,8 @@ def merge_score_maps(
             if region is not None:
                 wins &= region[rows]
             band[wins], best[wins] = candidates[wins], values[wins]
+        if score_map is not None:
+            score_map[rows] = np.where(band >= 0, best.clip(0, 1), 0)
         shifted = band.ravel().astype(np.int64) + 1  # none is 0
         sums += np.bincount(shifted, np.maximum(best, 0).ravel(), num_classes + 1)
         counts += np.bincount(shifted, minlength=num_classes + 1)
@@ -132,7 +136,7 @@ def merge_score_maps(
         return labels, means
     kept = set(np.argsort(-means, kind="stable")[:top_k].tolist())
     remaining = [group for group in (group.only(kept) for group in maps) if group.ids]
-    return merge_score_maps(remaining, size, num_classes, scores, threshold)
+    return merge_score_maps(remaining, size, num_classes, scores, threshold, score_map=score_map)
 
 
 class SemanticLabelMaps:

@@ -8,6 +8,7 @@ HEAD = 512  # bytes that `recognise` looks at
 _AGAIN = "download it again, in a browser if the server asks something"
 _UNPACK = "unpack it, and give the folder"
 _CONVERTED = "original annotations; give the converted release, whose masks are PNG files"
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _KINDS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch that with `git lfs pull`"),
     (b"<!doctype html", f"a web page: {_AGAIN}"),
@@ -35,6 +36,8 @@ def recognise(data: bytes) -> str | None:
     """What begins with these bytes and what to do about it, to follow "it is"; None if unknown."""
     if data[257:262] == b"ustar":
         return f"a plain tar archive: {_UNPACK}"
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return 'a HEIF image: pip install "ovparts_hf[heif]" reads it, or save it as JPEG'
     start = data[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
     return next((kind for magic, kind in _KINDS if start.lower().startswith(magic.lower())), None)
 

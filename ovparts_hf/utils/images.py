@@ -7,10 +7,12 @@ import io
 import logging
 import os
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -20,8 +22,12 @@ from .content import recognise, recognise_file
 from .download import download, without_secrets
 from .files import first_line, user_path
 
-ImageInput: TypeAlias = "Image.Image | np.ndarray | str | Path"
-"""A PIL image; an array (height, width), (height, width, 3 or 4); a path; or a URL."""
+if TYPE_CHECKING:
+    import torch
+
+ImageInput: TypeAlias = "Image.Image | np.ndarray | torch.Tensor | str | Path"
+"""A PIL image; an array (height, width) or (height, width, 3 or 4); a tensor (height, width) or (3 or 4, height,
+width); a path; or a URL."""
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +39,7 @@ NO_IMAGES = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # without pixels, or
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, struct.error, Image.DecompressionBombError)
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap height and width
-_STILLS_OF_SEVERAL = ("MPO",)  # a photograph with its preview, or from two lenses: the first one counts
+_STILLS_OF_SEVERAL = ("MPO", "HEIF")  # a photograph with its preview, or from two lenses: the first one counts
 _WHITE = (255, 255, 255, 255)
 
 
@@ -42,7 +48,8 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
     Args:
         source: PIL; a uint8 or uint16 array (height, width) or (height, width, 3 or 4), RGB; a path; or an http(s) URL.
-            Grey, palette, CMYK and 16-bit images are converted; what is transparent becomes white.
+            Grey, palette, CMYK and 16-bit images are converted; what is transparent becomes white. Or a tensor as torch
+            has them, (height, width) or (3 or 4, height, width), of uint8, uint16, or floating point from 0 to 1.
         max_pixels: Limit of height times width; it is checked before anything is decoded.
 
     Returns:
@@ -50,11 +57,13 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
     Raises:
         ImageError: There is no such file, it is not a whole image, animated, of several pages or too large, or the
-            array is of another shape or type.
+            array or tensor is of another shape, type or range.
     """
     with contextlib.ExitStack() as opened:  # only what is opened here is closed here
         if isinstance(source, np.ndarray):
             image, name = _from_array(source), "The array"
+        elif is_tensor(source):
+            image, name = _from_array(_from_tensor(source)), "The tensor"
         elif isinstance(source, Image.Image):
             image, name = source, "The image"
         elif isinstance(source, str) and source.lower().startswith(("http://", "https://")):
@@ -64,7 +73,7 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
             image, name = _identify(_existing(Path(source)), str(source), opened), str(source)
         else:
             given = type(source).__name__
-            raise ImageError(f"An image is a PIL image, a numpy array, a path or a URL; a {given} was given.")
+            raise ImageError(f"An image is a PIL image, a numpy array, a tensor, a path or a URL; a {given} was given.")
         with reading(ImageError, name, "Save or download it again."):
             _check(image, name, max_pixels)
             return _upright_rgb(image)
@@ -99,14 +108,14 @@ def reading(
 
 def decode_image(data: bytes) -> Image.Image:
     """Decodes an image file of a dataset: RGB, upright; no limit on its size, and Pillow's errors if it is broken."""
-    with Image.open(io.BytesIO(data)) as image:
+    with _open(io.BytesIO(data)) as image:
         return _upright_rgb(image)
 
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
     """Upright (height, width) of an image file of a dataset, called `name` in errors, after seeing that it is whole."""
     advice = "Unpack or download it again."
-    with reading(DatasetError, name, advice, data=data), Image.open(io.BytesIO(data)) as image:
+    with reading(DatasetError, name, advice, data=data), _open(io.BytesIO(data)) as image:
         width, height = image.size
         sideways = _orientation(image) in _SIDEWAYS
         image.draft("L", (1, 1))  # the cheapest decoding that still reads all of a JPEG
@@ -116,6 +125,7 @@ def image_size(data: bytes, name: str) -> tuple[int, int]:
 
 def image_suffixes() -> set[str]:
     """Suffixes of files that can be opened, in lower case: ".jpg", ".png", ..."""
+    _can_read_heif()
     suffixes = Image.registered_extensions().items()  # which also registers what can be opened
     return {suffix for suffix, kind in suffixes if kind in Image.OPEN and kind not in NO_IMAGES}
 
@@ -133,6 +143,29 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(bits[..., 0] if array.ndim == 3 and channels == 1 else bits))
 
 
+def is_tensor(value: Any) -> bool:
+    """Whether this is a tensor of torch, which is not imported for that."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _from_tensor(tensor: torch.Tensor) -> np.ndarray:
+    """An array for `_from_array`: channels last, and the numbers from 0 to 1 as 8 bits."""
+    if tensor.ndim not in (2, 3) or (tensor.ndim == 3 and tensor.shape[0] not in (1, 3, 4)):
+        raise ImageError(
+            "A tensor must be of shape (height, width), (3, height, width) or (4, height, width); given was "
+            f"{tuple(tensor.shape)}. Move channels to the front with tensor.permute(2, 0, 1); of a batch, make a list."
+        )
+    values = tensor.detach().cpu()
+    if values.is_floating_point():
+        values = values.float()
+        if not ((values >= 0) & (values <= 1)).all():
+            raise ImageError("A tensor of floating point numbers must lie between 0 and 1. Divide or clamp it.")
+        values = (values * 255).round().byte()
+    array = values.numpy()
+    return np.moveaxis(array, 0, -1) if array.ndim == 3 else array
+
+
 def _existing(path: Path) -> Path:
     path = user_path(path)
     if os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
@@ -142,13 +175,35 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _open(file: BinaryIO) -> Image.Image:
+    """`Image.open`, which knows HEIF once that is needed."""
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError:
+        if not _can_read_heif():
+            raise
+        file.seek(0)
+        return Image.open(file)
+
+
+@lru_cache(maxsize=1)
+def _can_read_heif() -> bool:
+    """Whether pillow-heif is installed; Pillow then reads HEIC, the format of many telephones."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
 def _identify(file: Path | io.BytesIO, name: str, opened: contextlib.ExitStack) -> Image.Image:
     try:
         # Pillow would map a file that it opens by name into memory, which scrambles turned grey TIFF files.
         stream = opened.enter_context(file.open("rb")) if isinstance(file, Path) else file
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
-            return opened.enter_context(Image.open(stream))
+            return opened.enter_context(_open(stream))
     except UnidentifiedImageError as error:
         kind = recognise(file.getvalue()) if isinstance(file, io.BytesIO) else recognise_file(file)
         advice = f"It is {kind}." if kind else "Save it as JPEG or PNG."

@@ -8,23 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovparts_hf.cli import main
-from ovparts_hf.cli.predict import find_images, result_folders
+from ovparts_hf.cli import main, predict
+from ovparts_hf.inference.instances import GROUPINGS
+from ovparts_hf.inference.interchange.formats import FORMATS
 from ovparts_hf.inference.segmenter import PartSegmenter
-from ovparts_hf.toy.world import draw
+
+from ..inference.clips import write_clip
 
 PARTS = ["--parts", "bench: seat, back"]
-
-
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    (folder / "sub").mkdir(parents=True)
-    draw("validation", 8).image.save(folder / "first.png")
-    draw("validation", 3).image.save(folder / "sub" / "second.jpg")
-    (folder / "notes.txt").write_text("no image")
-    (folder / ".hidden.png").write_text("no image")
-    return folder
+ALONE = [*PARTS, "--no-overlay"]  # label maps only
 
 
 def written(folder):
@@ -40,13 +32,26 @@ def test_a_folder_becomes_a_folder_of_results(photos, tmp_path, capsys):
     assert (np.asarray(Image.open(out / "first" / "label_map.png")) == np.asarray(expected.label_image())).all()
     assert json.loads((out / "first" / "parts.json").read_text()) == expected.to_json()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and lines[0].startswith(f"{out / 'first'}: bench's ")
+    assert lines[0].startswith(f"{out / 'first'}: bench's ") and lines[1].startswith(f"{out / 'sub' / 'second'}: ")
+    assert lines[2].split() == ["part", "images", "mean", "area", "mean", "score"] and "of 2" in lines[3]
 
 
-def test_only_the_label_map_is_written_unless_more_is_asked_for(photos, tmp_path):
-    out = tmp_path / "out"
-    assert main(["predict", str(photos / "first.png"), *PARTS, "--out", str(out)]) == 0
-    assert written(out) == ["first/label_map.png"]
+def test_the_overlay_is_written_unless_it_is_declined(photos, tmp_path):
+    for options, kinds in (
+        ([], ["label_map.png", "overlay.png"]),
+        (["--overlay"], ["label_map.png", "overlay.png"]),
+        (["--no-overlay"], ["label_map.png"]),
+    ):
+        assert main(["predict", str(photos / "first.png"), *PARTS, "--out", str(tmp_path / "out"), *options]) == 0
+        assert written(tmp_path / "out") == [f"first/{kind}" for kind in kinds]
+
+
+def test_names_are_written_on_the_overlay_if_they_are_wanted(photos, tmp_path):
+    overlays = []
+    for options in ([], ["--labels"]):
+        assert main(["predict", str(photos / "first.png"), *PARTS, "--out", str(tmp_path / "out"), *options]) == 0
+        overlays.append((tmp_path / "out" / "first" / "overlay.png").read_bytes())
+    assert overlays[0] != overlays[1]
 
 
 @pytest.mark.parametrize("error", [IndexError, RuntimeError, TypeError, MemoryError])
@@ -56,7 +61,7 @@ def test_what_an_image_plugin_raises_does_not_stop_the_others(error, photos, tmp
 
     Image.new("RGB", (8, 8)).save(photos / "broken.bmp")
     monkeypatch.setattr("PIL.BmpImagePlugin.BmpImageFile.load", fail)
-    assert main(["predict", str(photos), *PARTS, "--out", str(tmp_path / "out")]) == 1
+    assert main(["predict", str(photos), *ALONE, "--out", str(tmp_path / "out")]) == 1
     assert written(tmp_path / "out") == ["first/label_map.png", "sub/second/label_map.png"]
     assert f"broken.bmp cannot be read: {error.__name__}: in a plugin" in capsys.readouterr().err
 
@@ -64,7 +69,7 @@ def test_what_an_image_plugin_raises_does_not_stop_the_others(error, photos, tmp
 def test_failed_images_do_not_stop_the_others(photos, tmp_path, capsys):
     (photos / "broken.png").write_text("no image")
     out = tmp_path / "out"
-    assert main(["predict", str(photos / "*.png"), str(photos / "gone.jpg"), *PARTS, "--out", str(out)]) == 1
+    assert main(["predict", str(photos / "*.png"), str(photos / "gone.jpg"), *ALONE, "--out", str(out)]) == 1
     assert written(out) == ["first/label_map.png"]
     errors = capsys.readouterr().err
     assert "broken.png is in no format" in errors
@@ -74,7 +79,7 @@ def test_failed_images_do_not_stop_the_others(photos, tmp_path, capsys):
 
 def test_what_was_done_before_can_be_skipped(photos, tmp_path):
     out = tmp_path / "out"
-    command = ["predict", str(photos), *PARTS, "--out", str(out), "--skip-existing"]
+    command = ["predict", str(photos), *ALONE, "--out", str(out), "--skip-existing"]
     assert main(command) == 0
     (photos / "first.png").write_text("no image any more")
     (out / "sub" / "second" / "label_map.png").unlink()
@@ -135,37 +140,6 @@ def test_names_that_stand_for_no_image_are_refused(name, message, tmp_path, caps
     assert message in capsys.readouterr().err
 
 
-def test_every_image_gets_a_place_of_its_own(photos, tmp_path):
-    (photos / "first.jpg").touch()
-    (photos / "sub" / "first.png").touch()
-    found = find_images(
-        [str(photos), str(photos / "sub" / "first.png"), "http://host/a%20b.png?size=2"], tmp_path / "x"
-    )
-    targets = result_folders(list(found), tmp_path / "out")
-    assert {str(path.relative_to(tmp_path / "out")) for path in targets.values()} == {
-        "first.jpg",
-        "first.png",
-        "sub/second",
-        "sub/first",
-        "a b",
-    }
-    twice = [("one/a.png", photos / "a.png"), ("two/a.png", photos / "a.png")]
-    assert len(set(result_folders(twice, tmp_path).values())) == 2
-
-
-def test_earlier_results_are_no_images(photos):
-    (photos / "out" / "first").mkdir(parents=True)
-    (photos / "out" / "first" / "overlay.png").touch()
-    names = [str(name) for _, name in find_images([str(photos)], photos / "out")]
-    assert names == ["first.png", "sub/second.jpg"]
-
-
-def test_brackets_in_a_name_are_no_pattern(tmp_path):
-    path = tmp_path / "photo[1].png"
-    path.touch()
-    assert [source for source, _ in find_images([str(path)], tmp_path / "out")] == [str(path)]
-
-
 @pytest.mark.parametrize("place", ["taken", "taken/below"])
 def test_a_place_that_cannot_be_written_is_said_once_and_first(place, photos, tmp_path, capsys, monkeypatch):
     (tmp_path / "taken").write_text("a file")
@@ -184,22 +158,16 @@ def test_of_folders_only_what_can_be_opened_counts(photos, tmp_path):
 
 def test_names_that_are_too_long_for_a_file(photos, tmp_path, capsys):
     names = ["long" * 2000, str(photos / "first.png")]
-    assert main(["predict", *names, *PARTS, "--out", str(tmp_path / "out")]) == 1
+    assert main(["predict", *names, *ALONE, "--out", str(tmp_path / "out")]) == 1
     assert "1 of 2 images failed" in capsys.readouterr().err
     assert written(tmp_path / "out") == ["first/label_map.png"]
-
-
-@pytest.mark.parametrize("path", ["", "/", "/a/..", "/a/%2e%2e", "/..%2f.."])
-def test_results_of_urls_stay_below_the_folder(path, tmp_path):
-    [(_, name)] = find_images([f"http://host{path}"], tmp_path)
-    assert name.parts and name.parts[0] not in ("..", "/")
 
 
 def test_names_that_a_terminal_cannot_show(photos, tmp_path, monkeypatch):
     (photos / "first.png").rename(photos / "\udcff 犬.png")
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
     monkeypatch.setattr(sys, "stdout", terminal)
-    assert main(["predict", str(photos), *PARTS, "--out", str(tmp_path / "out")]) == 0
+    assert main(["predict", str(photos), *ALONE, "--out", str(tmp_path / "out")]) == 0
     terminal.flush()
     assert b"out/\\udcff \\u72ac: bench's " in terminal.buffer.getvalue()
     assert len(written(tmp_path / "out")) == 2
@@ -208,7 +176,7 @@ def test_names_that_a_terminal_cannot_show(photos, tmp_path, monkeypatch):
 def test_thresholds_and_top_k_count(photos, tmp_path):
     for options in ([], ["--threshold", "1"], ["--top-k", "1"]):
         out = tmp_path / "-".join(["out", *options])
-        assert main(["predict", str(photos / "first.png"), *PARTS, "--out", str(out), *options]) == 0
+        assert main(["predict", str(photos / "first.png"), *ALONE, "--out", str(out), *options]) == 0
     found = {path.parent.parent.name: set(np.unique(Image.open(path))) for path in tmp_path.glob("out*/first/*.png")}
     assert found["out"] == {0, 1, 255}
     assert found["out---threshold-1"] == {255}
@@ -219,6 +187,94 @@ def test_a_place_that_is_taken_does_not_stop_the_others(photos, tmp_path, capsys
     out = tmp_path / "out"
     out.mkdir()
     (out / "first").write_text("a file")
-    assert main(["predict", str(photos), *PARTS, "--out", str(out)]) == 1
+    assert main(["predict", str(photos), *ALONE, "--out", str(out)]) == 1
     assert "1 of 2 images failed" in capsys.readouterr().err
     assert written(out) == ["first", "sub/second/label_map.png"]
+
+
+def test_one_file_of_coco_for_a_run(photos, tmp_path):
+    out = tmp_path / "out"
+    assert main(["predict", str(photos), *ALONE, "--out", str(out), "--format", "coco"]) == 0
+    data = json.loads((out / "coco.json").read_text())
+    assert [image["file_name"] for image in data["images"]] == ["first.png", "sub/second.jpg"]
+    assert [annotation["id"] for annotation in data["annotations"]] == list(range(1, len(data["annotations"]) + 1))
+    found = [[each["segmentation"] for each in data["annotations"] if each["image_id"] == image] for image in (1, 2)]
+    segmenter = PartSegmenter.from_pretrained()
+    for name, masks in zip(("first.png", "sub/second.jpg"), found):
+        result = segmenter(photos / name, "bench: seat, back")
+        assert masks == [each["segmentation"] for each in result.to_coco()] != []
+
+
+def test_what_makes_an_annotation_can_be_chosen(photos, tmp_path):
+    counts = {}
+    for options in ([], ["--instances", "class"], ["--min-area", "100000"]):
+        command = ["predict", str(photos / "first.png"), *ALONE, "--format", "coco", "--out", str(tmp_path / "out")]
+        assert main([*command, *options]) == 0
+        counts[tuple(options)] = len(json.loads((tmp_path / "out" / "coco.json").read_text())["annotations"])
+    assert counts[()] > counts["--instances", "class"] == 2 > counts["--min-area", "100000"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [("cvat", {"cvat.xml", "cvat_labels.json"}), ("labelstudio", {"labelstudio.json", "labelstudio_interface.xml"})],
+)
+def test_files_of_labelling_tools_lie_beside_the_results(name, files, photos, tmp_path):
+    (photos / "broken.png").write_text("no image")
+    out = tmp_path / "out"
+    assert main(["predict", str(photos), *ALONE, "--out", str(out), "--format", name]) == 1
+    assert {path.name for path in out.iterdir() if path.is_file()} == files
+    text = "".join((out / file).read_text() for file in files)
+    assert "first.png" in text and "sub/second.jpg" in text and "broken" not in text and str(photos) not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "coco", "--skip-existing"], "would lack the images that --skip-existing skips"),
+        (["--format", "coco", "--min-area", "0"], "min_area is 0; it must be at least 1"),
+        (["clip.mp4", "--format", "coco"], "--format is for images, and clip.mp4 is a video"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_first(options, message, photos, tmp_path, capsys):
+    assert main(["predict", str(photos), *options, *PARTS, "--out", str(tmp_path / "out")]) == 1
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_the_options_are_those_of_the_library():
+    assert set(predict._FORMATS) == set(FORMATS) and set(predict._GROUPINGS) == set(GROUPINGS)
+
+
+@pytest.fixture
+def clip(tmp_path, photos):
+    pytest.importorskip("av")
+    return write_clip(tmp_path / "clip.mp4", [Image.open(photos / "first.png")] * 3)
+
+
+def test_a_video_becomes_label_maps_and_an_overlay(clip, photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["predict", str(clip), str(photos / "first.png"), *PARTS, "--json", "--out", str(out)]) == 0
+    maps = [f"label_maps/{number:06d}.png" for number in range(3)]
+    assert written(out / "clip") == [*maps, "overlay.mp4", "parts.jsonl"]
+    said = capsys.readouterr().out
+    assert f"{out / 'clip'}: 3 frames" in said and "of 4" in said
+    lines = [json.loads(line) for line in (out / "clip" / "parts.jsonl").read_text().splitlines()]
+    assert [line["frame"] for line in lines] == [0, 1, 2] and lines[0]["classes"][0]["name"] == "bench's seat"
+    assert main(["predict", str(clip), *ALONE, "--out", str(out)]) == 0
+    assert written(out / "clip") == maps
+
+
+def test_videos_that_exist_are_skipped_and_broken_ones_named(clip, tmp_path, capsys):
+    command = ["predict", str(clip), *PARTS, "--skip-existing", "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    clip.write_bytes(b"no video any more")
+    assert main(command) == 0
+    (tmp_path / "out" / "clip" / "overlay.mp4").unlink()
+    assert main(command) == 1
+    assert "clip.mp4 is not a whole video" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "clip" / "overlay.mp4").exists()
+
+
+def test_videos_need_an_extra(clip, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("ovparts_hf.inference.video.find_spec", lambda name: None)
+    assert main(["predict", str(clip), *PARTS, "--out", str(tmp_path / "out")]) == 1
+    assert 'pip install "ovparts_hf[video]"' in capsys.readouterr().err and not (tmp_path / "out").exists()

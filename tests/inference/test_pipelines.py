@@ -145,7 +145,8 @@ def test_takes_datasets_generators_files_and_instances(folders, drawn, tmp_path)
     drawn.save(tmp_path / "drawn.png")
     expected = [each["label"] for each in pipe(drawn)]
     rows = Dataset.from_dict({"image": [str(tmp_path / "drawn.png")] * 2})
-    for inputs in (KeyDataset(rows, "image"), (np.asarray(drawn) for _ in range(2)), [tmp_path / "drawn.png"] * 2):
+    arrays, tensor = (np.asarray(drawn) for _ in range(2)), torch.from_numpy(np.array(drawn)).permute(2, 0, 1)
+    for inputs in (KeyDataset(rows, "image"), arrays, [tensor] * 2, [tmp_path / "drawn.png"] * 2):
         assert [[each["label"] for each in one] for one in pipe(inputs)] == [expected] * 2
 
 

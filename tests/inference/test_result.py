@@ -1,5 +1,6 @@
 """What can be done with the parts of an image."""
 
+import io
 import json
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_an_unknown_class_is_refused():
 @given(arrays(np.int16, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(-1, 2)))
 def test_run_lengths_are_those_of_pycocotools(label_map):
     result = segmentation(label_map)
-    annotations = result.to_coco(image_id=7, first_id=30)
+    annotations = result.to_coco(image_id=7, first_id=30, by="class")
     assert [each["id"] for each in annotations] == list(range(30, 30 + len(annotations)))
     assert [each["category"] for each in annotations] == list(result.found)
     for each in annotations:
@@ -80,6 +81,15 @@ def test_several_results_make_one_file_of_coco():
             np.testing.assert_array_equal(reader.annToMask(annotation), result.mask(name))
 
 
+def test_ids_of_annotations_stay_apart_when_classes_are_in_pieces():
+    pieces = segmentation([[0, -1, 0], [-1, -1, -1], [1, -1, 2]])
+    dataset = coco_dataset([pieces, pieces], ["a.jpg", "b.jpg"])
+    assert [each["id"] for each in dataset["annotations"]] == list(range(1, 9))
+    assert [each["image_id"] for each in dataset["annotations"]] == [1] * 4 + [2] * 4
+    by_class = coco_dataset([pieces, pieces], ["a.jpg", "b.jpg"], by="class")
+    assert [each["category"] for each in by_class["annotations"]] == [*CLASSES, *CLASSES]
+
+
 def test_the_json_of_a_result_is_a_file_of_coco():
     result = segmentation()
     reader = read_coco(result.to_json())
@@ -92,7 +102,7 @@ def test_the_json_of_a_result_is_a_file_of_coco():
     ("results", "names"), [([segmentation(), segmentation(classes=CLASSES[::-1])], None), ([segmentation()], [])]
 )
 def test_what_makes_no_file_of_coco_is_refused(results, names):
-    with pytest.raises(ConfigurationError, match="has no file name, or other classes"):
+    with pytest.raises(ConfigurationError, match="has no file name|has other classes"):
         coco_dataset(results, names)
 
 
@@ -142,6 +152,17 @@ def test_overlays_of_large_images_are_shrunk():
     assert result.overlay(legend=False, longest_edge=None).size == (900, 600)
 
 
+def test_classes_that_shrinking_removes_stay_in_the_legend():
+    label_map = np.zeros((600, 900), dtype=int)
+    label_map[1, 1] = 2
+    result = segmentation(label_map)
+    assert result.shrunk(90).found == ("dog's head",)
+    heights = [result.overlay(longest_edge=90, only=only).height for only in (None, ["dog's head"], [])]
+    assert heights[0] >= heights[1] > heights[2]
+    listed = np.asarray(result.overlay(longest_edge=90))[240:].reshape(-1, 3).tolist()
+    assert class_colors(CLASSES)[2].tolist() in listed
+
+
 def test_shrinking_keeps_labels_and_small_images():
     label_map = np.full((10, 4096), 0)
     label_map[:, 2048:] = -1
@@ -169,10 +190,22 @@ def test_files_of_two_results_never_lie_together(tmp_path, monkeypatch):
     segmentation([[0]]).save(tmp_path, overlay=False)
     assert {path.name for path in tmp_path.iterdir()} == {"label_map.png", "parts.json"}
     assert json.loads((tmp_path / "parts.json").read_text())["classes"][0]["area"] == 1
-    monkeypatch.setattr(PartSegmentation, "overlay", lambda self: 1 / 0)  # an interruption
+    monkeypatch.setattr(PartSegmentation, "overlay", lambda self, **options: 1 / 0)  # an interruption
     with pytest.raises(ZeroDivisionError):
         segmentation().save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"label_map.png"}
+
+
+def test_a_result_says_in_a_line_what_was_found():
+    assert repr(segmentation()) == ("PartSegmentation(8 x 6, 2 of 3 parts found: dog's head 12.5 %, dog's tail 2.1 %)")
+    assert repr(segmentation(np.full((2, 2), -1))) == "PartSegmentation(2 x 2, 0 of 3 parts found)"
+    many = segmentation([range(7)], [f"thing's part {i}" for i in range(7)])
+    assert repr(many).endswith(", ...)") and len(repr(many)) < 200
+
+
+def test_notebooks_show_the_overlay():
+    shown = Image.open(io.BytesIO(segmentation()._repr_png_()))
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(segmentation().overlay()))
 
 
 @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])

@@ -80,6 +80,9 @@ def test_the_label_map_is_that_of_model_and_processor(name, models, image):
     assert result.scores.min() >= 0 and result.scores.max() <= 1
     areas = list(result.areas().values())
     assert [score > 0 for score in result.scores] == [area > 0 for area in areas]
+    means = [result.score_map[mask].mean(dtype=float) for mask in result.masks().values()]
+    np.testing.assert_allclose(means, result.scores[result.scores > 0], atol=2e-3)
+    assert not result.score_map[result.label_map < 0].any()
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -228,7 +231,8 @@ def test_sources_of_all_kinds(segmenter, image, tmp_path):
     expected = segmenter(image, BENCH).label_map
     image.save(tmp_path / "image.png")
     image.convert("RGBA").save(tmp_path / "clear.png")
-    for source in (np.asarray(image), tmp_path / "image.png", str(tmp_path / "clear.png")):
+    tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    for source in (np.asarray(image), tensor, tensor / 255, tmp_path / "image.png", str(tmp_path / "clear.png")):
         assert (segmenter(source, BENCH).label_map == expected).all()
     assert segmenter([], BENCH) == []
 

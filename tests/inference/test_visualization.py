@@ -1,10 +1,13 @@
 from itertools import combinations
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.inference import visualization
+from ovparts_hf.inference.captions import Entry, draw_legend
 from ovparts_hf.inference.visualization import SMALLEST_SIDE, class_colors, comparison, overlay
 from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116
 
@@ -15,27 +18,37 @@ def make_image(height=400, width=500, color=(200, 30, 30)):
     return Image.new("RGB", (width, height), color)
 
 
+def differences(colors):
+    return [np.abs(color - other).sum() for color, other in combinations(colors.astype(int), 2)]
+
+
 @pytest.mark.parametrize("taxonomy", [PASCAL_PART_116, ADE20K_PART_234], ids=lambda taxonomy: taxonomy.name)
-def test_parts_of_one_object_never_share_a_color(taxonomy):
+def test_no_two_classes_share_a_color_and_parts_of_one_object_differ_most(taxonomy):
     colors = class_colors(taxonomy.part_classes)
-    differences = []
-    for object_id in range(len(taxonomy.object_classes)):
-        parts = colors[list(taxonomy.parts_of(object_id))].astype(int)
-        differences += [np.abs(color - other).sum() for color, other in combinations(parts, 2)]
-    assert min(differences) > 30
+    assert min(differences(colors)) > 15
+    siblings = [taxonomy.parts_of(object_id) for object_id in range(len(taxonomy.object_classes))]
+    assert min(difference for ids in siblings for difference in differences(colors[list(ids)])) > 60
 
 
-def test_an_object_has_the_same_colors_in_every_vocabulary():
-    everything, seen = PASCAL_PART_116, PASCAL_PART_116.seen()
-    colors = dict(zip(everything.part_classes, class_colors(everything.part_classes).tolist()))
-    assert dict(zip(seen.part_classes, class_colors(seen.part_classes).tolist())).items() <= colors.items()
-    backwards = everything.part_classes[::-1]
-    assert dict(zip(backwards, class_colors(backwards).tolist())) == colors
+def test_few_classes_differ_at_a_glance():
+    doors = class_colors(["bus's door", "house's door", "car's door", "bus's wheel", "car's wheel", "door"])
+    assert min(differences(doors)) > 70
+    thousand = class_colors([f"thing's part {number}" for number in range(1000)])
+    assert len(np.unique(thousand, axis=0)) == 1000
 
 
-def test_equal_part_names_look_alike_and_free_words_are_welcome():
+def test_colors_depend_on_the_names_alone():
+    names = PASCAL_PART_116.part_classes
+    colors = dict(zip(names, class_colors(names).tolist()))
+    assert dict(zip(names[::-1], class_colors(names[::-1]).tolist())) == colors
+    changed = class_colors(names)
+    changed[:] = 0  # somebody writes into them
+    assert dict(zip(names, class_colors(names).tolist())) == colors
+
+
+def test_names_that_are_repeated_and_free_words_are_welcome():
     ear, other_ear, repeated, word = class_colors(["cat's ear", "dog's ear", "cat's ear", "screw"])
-    assert ear.tolist() == other_ear.tolist() == repeated.tolist()
+    assert ear.tolist() == repeated.tolist() != other_ear.tolist()
     assert word.dtype == np.uint8
     assert class_colors([]).shape == (0, 3)
 
@@ -74,6 +87,57 @@ def test_the_legend_lists_only_what_is_there():
         legend = np.asarray(drawn)[400:].reshape(-1, 3)
         for i in range(3):
             assert (legend == label[i]).all(axis=1).any() == (i in present)
+
+
+def test_classes_too_small_to_see_are_marked():
+    label_map = np.zeros((400, 500), dtype=int)
+    label_map[200:203, 200:203] = 1
+    with patch.object(visualization, "draw_legend", wraps=draw_legend) as drawn:
+        for found in ((), (2,)):  # the third has no pixel left
+            overlay(make_image(), label_map, NAMES, found=found)
+    marked = [[(entry.name, entry.is_faint) for entry in call.args[0]] for call in drawn.call_args_list]
+    assert marked[0] == [("cat's ear", False), ("cat's head", True)]
+    assert marked[1] == [*marked[0], ("cat's tail", True)]
+
+
+def test_marked_classes_look_different_in_the_legend():
+    plain, marked = (draw_legend([Entry("cat's ear", (9, 9, 200), is_faint)], 400) for is_faint in (False, True))
+    assert plain.size == marked.size and (np.asarray(plain) != np.asarray(marked)).any()
+
+
+def inked(names, label_map):
+    """Where labels change the drawing: (top, left, bottom, right)."""
+    image = make_image(*label_map.shape)
+    plain, labelled = (overlay(image, label_map, names, legend=False, labels=labels) for labels in (False, True))
+    rows, columns = np.nonzero((np.asarray(plain) != np.asarray(labelled)).any(axis=-1))
+    return (rows.min(), columns.min(), rows.max(), columns.max()) if len(rows) else None
+
+
+def test_names_are_written_on_their_regions():
+    label_map = np.full((400, 500), -1)
+    label_map[250:350, 300:480] = 1
+    top, left, bottom, right = inked(NAMES, label_map)
+    assert top >= 250 and bottom < 350 and left >= 300 and right < 480
+    label_map[:] = -1
+    label_map[:8, :8] = 1
+    assert inked(NAMES, label_map) is None  # too small for a name
+
+
+def test_each_region_gets_its_name_and_no_two_names_overlap():
+    two = np.full((100, 500), -1)
+    two[:, :200] = two[:, 300:] = 0
+    _, left, _, right = inked(NAMES, two)
+    assert left < 200 and right > 300
+    stripes = np.repeat(np.arange(100) % 3, 4)[:, None] * np.ones((1, 500), dtype=int)
+    with patch.object(ImageDraw.ImageDraw, "text", autospec=True) as text:
+        overlay(make_image(400, 500), stripes, NAMES, legend=False, labels=True)
+    places = [call.args[1][1] for call in text.call_args_list]
+    assert len(places) >= 10 and min(np.diff(sorted(places))) >= 20
+
+
+def test_a_long_name_stays_inside_of_the_image():
+    label_map = np.zeros((400, 500), dtype=int)
+    assert inked(["a name that is far too long " * 9], label_map) is not None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (3, 2), (37, 411)])

@@ -63,6 +63,16 @@ def test_scores_are_means_over_the_pixels_of_a_class(monkeypatch):
         assert scores.tolist() == pytest.approx([0.7, 1.0, 0.0])  # sums of probabilities can exceed 1
 
 
+@pytest.mark.parametrize("band", [post_processing.BAND, 1])
+def test_each_pixel_keeps_the_score_of_its_class(band, monkeypatch):
+    monkeypatch.setattr(post_processing, "BAND", band)
+    maps = score_maps([[0.5, 0.9], [0.1, 1.7]], [[0.75, 0.1], [0.2, 0.0]])
+    for options, expected in (({}, [[0.75, 0.9], [0.2, 1]]), ({"threshold": 0.5, "top_k": 1}, [[0, 0.9], [0, 1]])):
+        score_map = np.full((2, 2), np.nan, dtype=np.float16)
+        merge([maps], (2, 2), 2, score_map=score_map, **options)
+        np.testing.assert_allclose(score_map, expected, atol=1e-3)
+
+
 def test_a_class_must_exceed_the_threshold():
     labels, scores = merge([score_maps([[0.5, 0.9, 0.1]])], (1, 3), 1, threshold=0.5)
     assert labels.tolist() == [[-1, 0, -1]]

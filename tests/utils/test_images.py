@@ -5,6 +5,7 @@ import gc
 import io
 import re
 import struct
+import sys
 import threading
 import time
 import warnings
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from ovparts_hf.errors import DatasetError, ImageError
@@ -386,3 +388,57 @@ def test_16_bits_that_hold_fewer_are_said(largest, said, caplog):
     load_image(np.stack([values] * 3, axis=-1))
     matching = [record for record in caplog.records if re.search(said or "bits", record.getMessage())]
     assert len(matching) == len(caplog.records) == (0 if said is None else 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_tensors_are_read_as_torch_has_them(mode, dtype):
+    array = np.asarray(make_image(mode))
+    tensor = torch.from_numpy(array.copy())
+    tensor = tensor if mode == "L" else tensor.permute(2, 0, 1)
+    given = tensor if dtype == torch.uint8 else (tensor / 255).to(dtype).requires_grad_()
+    found, expected = (np.asarray(load_image(image)).astype(int) for image in (given, array))
+    assert found.shape == expected.shape and abs(found - expected).max() <= (dtype == torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.zeros(20, 30, 3, dtype=torch.uint8), r"given was \(20, 30, 3\). Move channels to the front"),
+        (torch.zeros(1, 3, 20, 30), "of a batch, make a list"),
+        (torch.full((3, 2, 2), 255.0), "must lie between 0 and 1"),
+        (torch.full((3, 2, 2), torch.nan), "must lie between 0 and 1"),
+        (torch.zeros(3, 2, 2, dtype=torch.int64), "given was int64"),
+        (torch.zeros(3, 0, 2), "has no pixels"),
+    ],
+)
+def test_other_tensors_are_refused(tensor, message):
+    with pytest.raises(ImageError, match=message):
+        load_image(tensor)
+
+
+@pytest.fixture
+def heic(tmp_path, monkeypatch):
+    """A file in HEIC, a format that Pillow does not know yet."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "telephone.heic"
+    pillow_heif.from_pillow(make_image()).save(path)
+    monkeypatch.setattr(Image, "OPEN", {name: opener for name, opener in Image.OPEN.items() if name != "HEIF"})
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    monkeypatch.setattr(Image, "EXTENSION", {end: name for end, name in Image.EXTENSION.items() if name != "HEIF"})
+    images._can_read_heif.cache_clear()
+    yield path
+    images._can_read_heif.cache_clear()
+
+
+def test_heic_is_read_once_pillow_heif_is_installed(heic):
+    assert load_image(heic).size == (30, 20) and not any(bright(load_image(heic)))
+    assert decode_image(heic.read_bytes()).size == (30, 20)
+    assert ".heic" in images.image_suffixes()
+
+
+def test_without_pillow_heif_the_error_names_the_extra(heic, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r'It is a HEIF image: pip install "ovparts_hf\[heif\]" reads it'):
+        load_image(heic)
+    assert ".heic" not in images.image_suffixes()
