@@ -31,6 +31,9 @@ def plan_shards(accelerator: Accelerator, model: nn.Module) -> None:
         raise ConfigurationError(f"FSDP makes no shards of single numbers such as {trained[0]}: train without FSDP.")
     plugin = accelerator.state.fsdp_plugin
     plugin.ignored_modules = [nn.ParameterList(numbers.values()).to(accelerator.device)]
+    if plugin.transformer_cls_names_to_wrap is None:  # accelerate shards the token embeddings by themselves
+        layers = getattr(model, "_no_split_modules", None) or ()
+        plugin.transformer_cls_names_to_wrap = [name for name in layers if not name.endswith("Embeddings")]
     plugin.cpu_ram_efficient_loading = False  # each process has loaded the weights
 
 

@@ -63,7 +63,7 @@ def test_one_process_resumes_what_shards_began(sharded: Path) -> None:
 
 def train_real(make: partial, shards: bool, out: Path) -> None:
     if shards:
-        use_fsdp2()
+        use_fsdp2("transformer_based_wrap")
     assert Accelerator().is_fsdp2 == shards
     train(make(out))
 

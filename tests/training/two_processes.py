@@ -51,12 +51,12 @@ def train_all(out: Path) -> None:
     accelerator.end_training()
 
 
-def use_fsdp2() -> None:
+def use_fsdp2(wrap: str = "no_wrap") -> None:
     """Lets this process and the other shard what they prepare; by itself, accelerate does that on GPUs alone."""
     state = Accelerator().state
     for each in (PartialState(), state):
         each.distributed_type = DistributedType.FSDP
-    state.fsdp_plugin = FullyShardedDataParallelPlugin(fsdp_version=2)
+    state.fsdp_plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy=wrap)
 
 
 def run_in_two_processes(function: Callable[[Path], None], out: Path, timeout: float = 120) -> None:
