@@ -29,6 +29,13 @@ def plan_shards(accelerator: Accelerator, model: nn.Module) -> None:
     trained = [name for name, parameter in numbers.items() if parameter.requires_grad]
     if trained:
         raise ConfigurationError(f"FSDP makes no shards of single numbers such as {trained[0]}: train without FSDP.")
+    try:
+        getattr(model, "get_input_embeddings", lambda: None)()
+    except NotImplementedError as error:
+        raise ConfigurationError(
+            "FSDP asks a model for its token embeddings, of which one with a closed vocabulary, such as MaskFormer, has "
+            "none: train without FSDP."
+        ) from error
     plugin = accelerator.state.fsdp_plugin
     plugin.ignored_modules = [nn.ParameterList(numbers.values()).to(accelerator.device)]
     if plugin.transformer_cls_names_to_wrap is None:  # accelerate shards the token embeddings by themselves

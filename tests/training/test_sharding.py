@@ -14,6 +14,7 @@ from torch.distributed.tensor import DTensor
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.training import train
+from ovparts_hf.training.sharding import plan_shards
 
 from .test_setup import arguments as real_arguments
 from .tiny import arguments, assert_same_weights, log_lines, tiny_setup
@@ -28,6 +29,8 @@ def train_tiny(out: Path) -> None:
     prompts.model.scale = nn.Parameter(torch.ones(()))
     with pytest.raises(ConfigurationError, match="no shards of single numbers such as scale"):
         train(arguments(out / "refused"), prompts)
+    with pytest.raises(ConfigurationError, match="closed vocabulary, such as MaskFormer"):
+        plan_shards(Accelerator(), load_model("toy-maskformer")[0])
     train_all(out)
 
 
