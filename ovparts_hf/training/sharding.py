@@ -33,7 +33,7 @@ def plan_shards(accelerator: Accelerator, model: nn.Module) -> None:
         getattr(model, "get_input_embeddings", lambda: None)()
     except NotImplementedError as error:
         raise ConfigurationError(
-            "FSDP asks a model for its token embeddings, of which one with a closed vocabulary, such as MaskFormer, has "
+            "FSDP asks a model for its token embeddings, and one with a closed vocabulary, such as MaskFormer, has "
             "none: train without FSDP."
         ) from error
     plugin = accelerator.state.fsdp_plugin
