@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ovparts_hf.errors import OVPartsError
@@ -28,7 +28,6 @@ def merge(maps, size, num_classes, **options):
     return merge_score_maps(maps, size, num_classes, "plain", **options)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(1, 30), st.sampled_from(SCORES), st.data())
 def test_bands_are_rows_of_the_whole(height, width, new_height, new_width, scores, data):
     logits = torch.randn(3, height, width, generator=torch.Generator().manual_seed(height * 10 + width))

@@ -288,7 +288,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         logits = self._class_maps(pixel_values, object_masks, proposals, class_inputs, class_mask)
         return PartSegmentationOutput(loss=loss, logits=logits, class_features=own, **states)
 
-    @torch.compiler.disable(reason="The second stage cuts out boxes, whose sizes depend on the masks.")
+    @torch.compiler.disable  # it cuts out boxes, whose sizes depend on the masks
     def _class_maps(
         self,
         pixel_values: torch.Tensor,
