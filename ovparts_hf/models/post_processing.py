@@ -55,11 +55,19 @@ def row_bands(size: tuple[int, int], num_classes: int) -> Iterator[slice]:
         yield slice(start, min(start + count, height))
 
 
+def best_position(scores: torch.Tensor) -> torch.Tensor:
+    """(n, H, W) -> (H, W) int64, where each pixel's highest score is, of equals the first.
+
+    As `argmax(0)`, which on a CPU takes six times as long.
+    """
+    return scores.max(0).indices
+
+
 def best_class(scores: torch.Tensor, ids: Sequence[int] | torch.Tensor) -> torch.Tensor:
     """(n, H, W) scores of n classes -> (H, W) int64, the best one (of equals the first); -1 if there is none."""
     if len(ids) == 0:
         return torch.full(scores.shape[-2:], -1, device=scores.device)
-    return torch.as_tensor(ids, device=scores.device)[scores.argmax(0)]
+    return torch.as_tensor(ids, device=scores.device)[best_position(scores)]
 
 
 def label_map(
@@ -161,7 +169,10 @@ class SemanticLabelMaps:
         sizes = [maps.shape[-2:]] * len(maps) if target_sizes is None else target_sizes
         return [
             torch.cat(
-                [upsample_scores(logits, size, self.scores, rows).argmax(0) for rows in row_bands(size, len(logits))]
+                [
+                    best_position(upsample_scores(logits, size, self.scores, rows))
+                    for rows in row_bands(size, len(logits))
+                ]
             )
             for logits, size in zip(maps.float(), sizes)
         ]

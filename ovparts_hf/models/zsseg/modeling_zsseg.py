@@ -41,6 +41,7 @@ from ..maskformer.modules import (
     sum_of_queries,
 )
 from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, check_keywords
+from ..post_processing import best_position
 from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
 from . import stages
@@ -183,15 +184,20 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         features: PixelFeatures,
         class_features: torch.Tensor,
         object_masks: torch.Tensor | None = None,
+        all_layers: bool = True,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Proposals:
-        """Lets the queries propose masks and classes, on objects (objects, height, width) bool if given."""
+        """Lets the queries propose masks and classes, on objects (objects, height, width) bool if given, after each
+        layer of their decoder or only after the last.
+        """
         if object_masks is None:
             states = described = self.query_decoder(features.deepest)
         else:
             prompt = pad_to_multiple(object_masks.to(features.deepest))
             states = self.query_decoder(features.deepest, stages.attention_bias(prompt, features.deepest.shape[-2:]))
             described = states + stages.object_mask_features(features.mask_features, prompt)[:, None]
+        if not all_layers:
+            states, described = states[-1:], described[-1:]
         no_object = F.normalize(self.no_object_embedding, dim=-1)
         text = torch.cat([class_features, no_object])
         class_logits = self.config.temperature * F.normalize(self.class_head(described), dim=-1) @ text.T
@@ -247,7 +253,9 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         if object_masks is not None:
             object_masks = object_masks > 0.5
             pixel_values, features = pixel_values.expand(rows, -1, -1, -1), features.expand(rows)
-        proposals = self.propose(features, class_features, object_masks, return_dict=True, **kwargs)
+        proposals = self.propose(
+            features, class_features, object_masks, all_layers=labels is not None, return_dict=True, **kwargs
+        )
         states = {"hidden_states": proposals.hidden_states, "attentions": proposals.attentions}
         own, loss = self.unless_stored(class_features), None
         if labels is not None:
@@ -261,7 +269,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
             class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask
         )
         if class_mask is None:
-            class_mask = torch.ones(rows, len(class_features), dtype=torch.bool, device=self.device)
+            class_mask = torch.ones(rows, len(class_features), dtype=torch.bool)
         logits = self._class_maps(pixel_values, object_masks, proposals, class_inputs, class_mask)
         return PartSegmentationOutput(loss=loss, logits=logits, class_features=own, **states)
 
@@ -283,7 +291,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         for row, allowed in enumerate(class_mask):
             scores = class_probabilities(proposals.class_logits[-1, row])
             masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
-            candidates = allowed.nonzero()[:, 0]
+            candidates = allowed.nonzero()[:, 0].to(logits.device, non_blocking=True)
             if object_masks is None:
                 clip_scores = stages.clip_proposal_scores(
                     self.clip, config, images[row], masks, class_inputs.class_features
@@ -318,7 +326,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         """
         if len(candidates) == 0 or not object_mask.any():
             return torch.zeros_like(query_maps[candidates])
-        predicted = query_maps.argmax(0)
+        predicted = best_position(query_maps)
         present, *features = stages.clip_part_features(self.clip, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
         table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1).to(table)
