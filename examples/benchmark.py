@@ -132,10 +132,12 @@ def measure_speed(model: str, workload: Workload, options: argparse.Namespace) -
         image, objects = workload.random_image(number), workload.objects[number % len(workload.objects)]
         products = count_products(lambda: ways.ours(image, objects))  # noqa: B023  called at once; warms up, too
         for name in names:
-            timed = objects[: workload.plain_objects] if name == "plain" else objects
-            measured, label_maps = measure(lambda: getattr(ways, name)(image, timed), device)  # noqa: B023
-            factor = len(workload.taxonomy.part_classes) / STOCK_CLASSES if name == "stock" else 1
-            factor *= len(objects) / len(timed)
+            arguments, timed = (image, objects), len(objects)
+            if name == "plain":
+                timed = min(timed, workload.plain_objects)
+                arguments = (*arguments, timed)
+            measured, label_maps = measure(lambda: getattr(ways, name)(*arguments), device)  # noqa: B023
+            factor = len(workload.taxonomy.part_classes) / STOCK_CLASSES if name == "stock" else len(objects) / timed
             results[name].append(Measured(measured.cpu * factor, measured.wall * factor, measured.memory))
             maps[name].append(label_maps)
             cost = f"{results[name][-1].cpu:.2f} CPU s"

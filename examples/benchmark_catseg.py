@@ -48,8 +48,9 @@ class CatSegWays:
         size = image.size[::-1]
         return [label_map(logits.float(), size, self.workload.parts_of(name), scores=SCORES) for name in objects]
 
-    def plain(self, image: Image.Image, objects: Sequence[str]) -> list[torch.Tensor]:
-        return [self._plain_record(image, self.workload.parts_of(name)) for name in objects]
+    def plain(self, image: Image.Image, objects: Sequence[str], first: int) -> list[torch.Tensor]:
+        """The label maps of the first of the objects."""
+        return [self._plain_record(image, self.workload.parts_of(name)) for name in objects[:first]]
 
     def _plain_record(self, image: Image.Image, candidates: list[int]) -> torch.Tensor:
         model, inputs = self.model, self._inputs(image)

@@ -35,8 +35,9 @@ class MaskFormerWays:
         size = image.size[::-1]
         return [ids[label_map(logits, size, [position[p] for p in parts], scores="plain")] for parts in candidates]
 
-    def plain(self, image: Image.Image, objects: Sequence[str]) -> list[torch.Tensor]:
-        return [self._plain_record(image, self.workload.parts_of(name)) for name in objects]
+    def plain(self, image: Image.Image, objects: Sequence[str], first: int) -> list[torch.Tensor]:
+        """The label maps of the first of the objects."""
+        return [self._plain_record(image, self.workload.parts_of(name)) for name in objects[:first]]
 
     def _plain_record(self, image: Image.Image, candidates: list[int]) -> torch.Tensor:
         """Everything anew for one object, the masks of all decoder layers, and all classes to the end."""

@@ -70,9 +70,11 @@ class ZSSegWays:
         size = image.size[::-1]
         return [label_map(each.float(), size, parts, scores="plain") for each, parts in zip(logits, candidates)]
 
-    def plain(self, image: Image.Image, objects: Sequence[str]) -> list[torch.Tensor]:
+    def plain(self, image: Image.Image, objects: Sequence[str], first: int) -> list[torch.Tensor]:
+        """The label maps of the first of the objects."""
         masks = object_masks(image, len(objects))
-        return [self._plain_record(image, mask, self.workload.parts_of(name)) for mask, name in zip(masks, objects)]
+        pairs = list(zip(masks, objects))[:first]
+        return [self._plain_record(image, mask, self.workload.parts_of(name)) for mask, name in pairs]
 
     def _inputs(self, image: Image.Image, masks: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         inputs = self.images(image, object_masks=torch.stack(masks))
