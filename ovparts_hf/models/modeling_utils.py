@@ -148,7 +148,8 @@ class PartSegmentationModel(PreTrainedModel):
             input_ids: (classes, length) or (classes, templates, length) int64, the vocabulary to be encoded here, with
                 gradient. Without either, the model's own vocabulary is scored.
             attention_mask: Of the same shape as `input_ids`, or None.
-            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
+            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf. On
+                the CPU, whatever the model's device, it lets an accelerator work on without waiting.
             labels: (batch, height', width') class ids, of any size; other values mean "none".
             include_none: Whether to score "none" too.
             **kwargs: `output_hidden_states`, `output_attentions` and `return_dict`, as in transformers.
@@ -350,6 +351,17 @@ def init_like_torch(module: nn.Module) -> None:
 
 
 _LEFT_OUT = -1e4  # instead of minus infinity, which times zero is not a number
+
+
+def selected_rows(class_mask: torch.Tensor | None, images: int, num_classes: int, rows: int) -> torch.Tensor:
+    """Which rows, those of the classes and of "none" after them, to decode for each image: (images, rows) bool.
+
+    It stays where `class_mask` is: asking a CPU which they are does not make an accelerator wait.
+    """
+    selected = torch.ones(images, rows, dtype=torch.bool, device=None if class_mask is None else class_mask.device)
+    if class_mask is not None:
+        selected[:, :num_classes] = class_mask
+    return selected
 
 
 def part_segmentation_loss(

@@ -161,6 +161,17 @@ class PartModelTester:
         torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
 
     @torch.no_grad()
+    def test_an_accelerator_need_not_wait(self, model, inputs):
+        """Whatever depends on a value fails on the meta device, where it would make a GPU wait."""
+        if "input_ids" in inputs:
+            inputs["class_features"] = model.encode_classes(inputs.pop("input_ids"), inputs.pop("attention_mask"))
+        inputs = {name: tensor.to("meta") for name, tensor in inputs.items()}
+        mask = torch.tensor([[True, False, True, False], [False, False, False, True]])
+        logits = model.to("meta")(**inputs, class_mask=mask).logits
+        side = self.image_size // self.output_stride
+        assert logits.is_meta and logits.shape == (2, self.num_classes, side, side)
+
+    @torch.no_grad()
     def test_hidden_states_and_attentions_on_request(self, model, inputs):
         model.set_attn_implementation("eager")
         plain = model(**inputs)

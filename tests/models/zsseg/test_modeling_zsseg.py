@@ -77,6 +77,22 @@ class ZSSegTester(PartModelTester):
             assert torch.equal(loaded.clip.state_dict()[name], tensor), name
         assert torch.isfinite(loaded.eval()(**inputs).logits).all()
 
+    @torch.no_grad()
+    def test_an_accelerator_need_not_wait(self, model, inputs):
+        """In the first stage; the second cuts out boxes, whose sizes depend on the masks."""
+        features = model.encode_classes(inputs["input_ids"], inputs["attention_mask"]).to("meta")
+        masks = inputs.get("object_masks")
+        masks = None if masks is None else masks.to("meta")
+        model.to("meta")
+        maps = model.pixel_level_module(inputs["pixel_values"].to("meta"))
+        proposals = model.propose(maps, features, masks, all_layers=False)
+        assert proposals.class_logits.is_meta and proposals.class_logits.shape[-1] == self.num_classes + 1
+        assert proposals.mask_logits.is_meta and len(proposals.mask_logits) == 1
+
+    @torch.no_grad()
+    def test_all_layers_propose_for_the_loss_alone(self, model, inputs, labels):
+        torch.testing.assert_close(model(**inputs, labels=labels).logits, model(**inputs).logits, atol=1e-6, rtol=0)
+
     def test_refuses_to_score_none(self, model, inputs):
         with pytest.raises(ConfigurationError, match="include_none=False"):
             model(**inputs, include_none=True)
