@@ -23,12 +23,12 @@ from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from ...errors import ConfigurationError
 from ..clip import dense_features, text_features
+from ..loss import part_segmentation_loss
 from ..modeling_utils import (
     OpenVocabularyModel,
     PartSegmentationOutput,
     check_keywords,
     init_like_torch,
-    part_segmentation_loss,
     selected_rows,
 )
 from ..processing import PartSegmentationProcessor

@@ -25,12 +25,12 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.output_capturing import capture_outputs
 
 from ..clip import image_activations, text_features
+from ..loss import part_segmentation_loss
 from ..modeling_utils import (
     OpenVocabularyModel,
     PartSegmentationOutput,
     check_keywords,
     init_like_torch,
-    part_segmentation_loss,
     selected_rows,
 )
 from ..processing import PartSegmentationImageProcessor, PartSegmentationProcessor
