@@ -37,7 +37,7 @@ from benchmark_workload import TAXONOMY, random_prompts, well_conditioned
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 
 from ovparts_hf import CATSegConfig, CATSegForPartSegmentation, CLIPSegForPartSegmentation, CLIPSegPartConfig
-from ovparts_hf.models.modeling_utils import part_segmentation_loss
+from ovparts_hf.models.loss import part_segmentation_loss
 from ovparts_hf.taxonomy.tasks import get_task
 
 WAYS = ("plain", "ours", "checkpointing")

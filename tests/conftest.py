@@ -10,11 +10,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads that wait for each other on a busy machine lose more
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 from dataset_builders import ADE20KPart234, PascalPart116  # noqa: E402
 from ovparts_hf.data.part_dataset import PartDataset  # noqa: E402
 from ovparts_hf.data.preparation.repository import write_repository  # noqa: E402
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # on a busy one, an example may take a while
+hypothesis.settings.load_profile("any machine")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from ..errors import ConfigurationError
 from ..utils.arguments import check_positive
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from ..inference.segmenter import PartSegmenter
 
 __all__ = ["Limits", "build_app", "check_gradio", "launch_app"]
+
+_OLDEST_GRADIO = "6.27"  # the first with `alt_text`
 
 
 def build_app(segmenter: PartSegmenter, limits: Limits | None = None, concurrency: int = 1) -> gr.Blocks:
@@ -60,6 +65,10 @@ def launch_app(
 
 def check_gradio() -> None:
     """Refuses to go on without gradio, before a model is loaded, and turns gradio's usage reports off."""
-    if find_spec("gradio") is None:
-        raise ConfigurationError('The web page needs gradio 6, which is not installed: pip install "ovparts_hf[demo]".')
+    installed = "none" if find_spec("gradio") is None else version("gradio")
+    if installed == "none" or Version(installed) < Version(_OLDEST_GRADIO):
+        raise ConfigurationError(
+            f"The web page needs gradio {_OLDEST_GRADIO} or newer; installed is {installed}: "
+            'pip install "ovparts_hf[demo]".'
+        )
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

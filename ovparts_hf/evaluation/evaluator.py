@@ -203,10 +203,11 @@ def evaluate(
 
     start = time.perf_counter()
     share = itertools.chain.from_iterable(images[accelerator.process_index :: accelerator.num_processes])
-    predictions = predictor.predict(list(share), progress and accelerator.is_main_process)
-    with whole_parameters(model), accelerator.autocast():
-        for prediction in predictions:
-            evaluator.add(prediction)
+    with whole_parameters(model):
+        predictions = predictor.predict(list(share), progress and accelerator.is_main_process)
+        with accelerator.autocast():
+            for prediction in predictions:
+                evaluator.add(prediction)
     evaluator.gather(accelerator)
     seconds = time.perf_counter() - start
 

@@ -21,7 +21,7 @@ from ..inference.engine import check_whole_images
 from ..inference.refinement import MaskRefiner, sharpen
 from ..inference.tta import NO_TTA, TestTimeAugmentation, View, mean_scores, takes_any_size
 from ..metrics.flavours import FlavourName
-from ..models.post_processing import best_class
+from ..models.post_processing import best_class, best_position
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
 from ..utils.arguments import check_not_negative, check_positive
@@ -190,7 +190,7 @@ class Predictor:
         count = len(taxonomy.object_classes)
         [[objects]] = self._scores([image], self._object_inputs, [[range(count)]])
         object_of = torch.tensor(taxonomy.part_object_ids, device=scores.device)
-        scores[: len(object_of)] *= objects[:count].argmax(0) == object_of[:, None, None]
+        scores[: len(object_of)] *= best_position(objects[:count]) == object_of[:, None, None]
         return scores
 
 

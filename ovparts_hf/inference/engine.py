@@ -54,13 +54,13 @@ def _predict(
     if not any(rows):
         return [[ScoreMaps(torch.empty(0, 1, 1), ()) for _ in request.candidates] for request in requests]
     num_classes = len(next(iter(class_inputs.values())))
-    class_mask = torch.zeros(len(rows), num_classes, dtype=torch.bool, device=model.device)
+    class_mask = torch.zeros(len(rows), num_classes, dtype=torch.bool)  # on the CPU: see `forward`
     for row, ids in enumerate(rows):
         class_mask[row, list(ids)] = True
 
     inputs = {name: torch.cat([request.inputs[name] for request in requests]) for name in requests[0].inputs}
     outputs = model(
-        **{name: tensor.to(model.device, model.dtype) for name, tensor in inputs.items()},
+        **{name: _to_device(tensor, model) for name, tensor in inputs.items()},
         **class_inputs,
         class_mask=None if class_mask.all() else class_mask,
         include_none=any(request.include_none for request in requests),
@@ -74,6 +74,12 @@ def _predict(
                 logits, ids = torch.cat([logits, outputs.none_logits[row].float()]), (*ids, -1)
             score_maps[number].append(ScoreMaps(logits, tuple(ids)))
     return score_maps
+
+
+def _to_device(tensor: torch.Tensor, model: PartSegmentationModel) -> torch.Tensor:
+    if model.device.type == "cuda":
+        tensor = tensor.pin_memory()  # only then does the CPU go on while it is copied
+    return tensor.to(model.device, model.dtype, non_blocking=True)
 
 
 def check_whole_images(model: PartSegmentationModel) -> None:

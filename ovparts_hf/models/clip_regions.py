@@ -22,7 +22,7 @@ EncodeRegions = Callable[[torch.Tensor], torch.Tensor]
 
 def mask_box(mask: torch.Tensor) -> Box:
     """The tight box (left, top, right, bottom), right and bottom exclusive, of a mask (h, w) bool that is not empty."""
-    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+    rows, columns = mask.any(1).cpu().nonzero(), mask.any(0).cpu().nonzero()
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 

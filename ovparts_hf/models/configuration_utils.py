@@ -69,12 +69,14 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
         requires_base_model: Whether a new model needs one.
         has_closed_vocabulary: Whether the classes are fixed when the model is made.
         undecided: Fields of which a value stands for what follows from other fields -> that value.
+        keys_to_ignore_at_inference: Outputs that transformers' `Trainer` leaves out of predictions; see transformers.
     """
 
     base_model_type: ClassVar[str]
     requires_base_model: ClassVar[bool] = True
     has_closed_vocabulary: ClassVar[bool] = False
     undecided: ClassVar[Mapping[str, Any]] = {}
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["class_features", "hidden_states", "attentions"]
 
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)

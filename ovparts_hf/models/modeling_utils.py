@@ -1,4 +1,4 @@
-"""What all model families share: their output, a loss, and what evaluation, training and inference call."""
+"""What all model families share: their output, and what evaluation, training and inference call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -148,7 +147,8 @@ class PartSegmentationModel(PreTrainedModel):
             input_ids: (classes, length) or (classes, templates, length) int64, the vocabulary to be encoded here, with
                 gradient. Without either, the model's own vocabulary is scored.
             attention_mask: Of the same shape as `input_ids`, or None.
-            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf.
+            class_mask: (batch, classes) bool; classes that are False for an image are not decoded and score -inf. On
+                the CPU, whatever the model's device, it lets an accelerator work on without waiting.
             labels: (batch, height', width') class ids, of any size; other values mean "none".
             include_none: Whether to score "none" too.
             **kwargs: `output_hidden_states`, `output_attentions` and `return_dict`, as in transformers.
@@ -349,42 +349,12 @@ def init_like_torch(module: nn.Module) -> None:
         init.kaiming_uniform_(module.weight, a=math.sqrt(5))
 
 
-_LEFT_OUT = -1e4  # instead of minus infinity, which times zero is not a number
+def selected_rows(class_mask: torch.Tensor | None, images: int, num_classes: int, rows: int) -> torch.Tensor:
+    """Which rows, those of the classes and of "none" after them, to decode for each image: (images, rows) bool.
 
-
-def part_segmentation_loss(
-    logits: torch.Tensor, none_logits: torch.Tensor, labels: torch.Tensor, kind: str, none_weight: float
-) -> torch.Tensor:
-    """Loss of logits (batch, classes, h, w) and (batch, 1, h, w) of "none" against labels (batch, height, width).
-
-    Labels are resized by nearest neighbour; every id that is no class means "none". "bce" is the benchmark's binary
-    cross-entropy, averaged over all channels and pixels; "ce_dice" is cross-entropy over classes plus soft Dice of the
-    classes that occur (Milletari et al., 2016). `none_weight` is the weight of "none" against 1 for a class.
+    It stays where `class_mask` is: asking a CPU which they are does not make an accelerator wait.
     """
-    if labels.dim() != 3 or len(labels) != len(logits):
-        raise ConfigurationError(
-            f"labels has shape {list(labels.shape)}; pass (batch, height, width) with one label map for each of the "
-            f"{len(logits)} images."
-        )
-    scores = torch.cat([logits, none_logits], dim=1).float().clamp(min=_LEFT_OUT)
-    num_classes = logits.shape[1]
-    target = F.interpolate(labels[:, None].float(), size=scores.shape[-2:], mode="nearest")[:, 0].long()
-    target = torch.where((target >= 0) & (target < num_classes), target, num_classes)
-    weight = scores.new_ones(num_classes + 1)
-    weight[-1] = none_weight
-    if kind == "bce":
-        one_hot = F.one_hot(target, num_classes + 1).movedim(-1, 1).to(scores)
-        return F.binary_cross_entropy_with_logits(scores, one_hot, weight=weight[:, None, None])
-    if none_weight == 0 and (target == num_classes).all():
-        return 0 * scores.sum()  # nothing counts, and a mean over nothing would be NaN
-    return F.cross_entropy(scores, target, weight=weight) + _dice_loss(scores, target)
-
-
-def _dice_loss(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """1 - Dice, averaged over the (image, class) pairs that occur in the labels; "none" does not take part."""
-    one_hot = F.one_hot(target, scores.shape[1]).movedim(-1, 1).to(scores)[:, :-1]
-    probability = scores.softmax(1)[:, :-1]
-    overlap = 2 * (probability * one_hot).sum((-2, -1)) + 1
-    total = probability.sum((-2, -1)) + one_hot.sum((-2, -1)) + 1
-    occurs = one_hot.any(-1).any(-1)
-    return ((1 - overlap / total) * occurs).sum() / occurs.sum().clamp(min=1)
+    selected = torch.ones(images, rows, dtype=torch.bool, device=None if class_mask is None else class_mask.device)
+    if class_mask is not None:
+        selected[:, :num_classes] = class_mask
+    return selected

@@ -21,6 +21,7 @@ from .arguments import LoopArguments
 from .manifest import find_damage, write_manifest
 from .recipe import read_mapping, with_current_names
 from .restore import PROGRESS_FILE
+from .sharding import save_whole
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +186,10 @@ class CheckpointManager:
         accelerator.wait_for_everyone()
         saved = target / PROGRESS_FILE
         if not saved.exists() or saved.read_text(encoding="utf-8") != progress_text:
-            accelerator.save_state(str(unfinished))
+            if accelerator.is_fsdp2:
+                save_whole(accelerator, unfinished)
+            else:
+                accelerator.save_state(str(unfinished))
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
                 (unfinished / PROGRESS_FILE).write_text(progress_text, encoding="utf-8")

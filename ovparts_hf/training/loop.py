@@ -29,6 +29,7 @@ from .checkpoints import CheckpointManager, TrainState
 from .optim import build_optimizer
 from .restore import restore
 from .setup import Setup, TrainingSetup
+from .sharding import plan_shards
 from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worker, signals_held
 from .threads import cpu_threads
 
@@ -106,6 +107,7 @@ class _Run:
         )
         self.class_inputs = send_to_device(setup.class_inputs(self.training_set.target), accelerator.device)
         optimizer, self.schedule = build_optimizer(setup.model, arguments)
+        plan_shards(accelerator, setup.model)
         self.model, self.optimizer = accelerator.prepare(setup.model, optimizer)
         # The schedule is not prepared: accelerate would step it once for every process.
 
@@ -117,6 +119,7 @@ class _Run:
             restore(checkpoint, self.accelerator, self.model, self.optimizer, progress)
             self.batch_sampler.start = self.state.step
             logger.info("Resuming from step %d", self.state.step)
+        self.accelerator.wait_for_everyone()  # until each has seen the folder as it was
         if self.accelerator.is_main_process:
             self.folder.start(self.arguments, self.state.step, self.state.evaluated)
         self.accelerator.wait_for_everyone()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..errors import ConfigurationError
+from ..utils.files import brief
 from .arguments import LoopArguments, ScheduleName
 
 _POLY_POWER = 0.9
@@ -75,10 +76,29 @@ def learning_rate_factor(
     return factor * rise
 
 
-def build_optimizer(model: nn.Module, arguments: LoopArguments) -> tuple[Optimizer, LambdaLR]:
+class Schedule(LambdaLR):
+    """Takes from a checkpoint how far it is, and only if that is a number."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """See torch, which would replace any attribute by whatever the state has under its name."""
+        place = {name: state_dict[name] for name in ("last_epoch", "_step_count", "_last_lr")}
+        rates, own = place["_last_lr"], self.state_dict()
+        for count in (place["last_epoch"], place["_step_count"]):
+            if type(count) is not int or count < 0:
+                raise ValueError(f"its schedule has {brief(count)} where a number of steps belongs")
+        if not isinstance(rates, list) or len(rates) != len(self.base_lrs) or not all(map(_is_rate, rates)):
+            raise ValueError(f"its schedule has {brief(rates)} where {len(self.base_lrs)} learning rates belong")
+        super().load_state_dict({**own, **place})
+
+
+def _is_rate(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
+def build_optimizer(model: nn.Module, arguments: LoopArguments) -> tuple[Optimizer, Schedule]:
     """The optimiser and the schedule of a run."""
     groups = parameter_groups(model, arguments.learning_rate, arguments.weight_decay, arguments.lr_multipliers)
     optimizer = AdamW(groups) if arguments.optimizer == "adamw" else SGD(groups, momentum=_MOMENTUM)
     names = ("steps", "schedule", "warmup_steps", "warmup_factor")
     settings = {name: getattr(arguments, name) for name in names}
-    return optimizer, LambdaLR(optimizer, partial(learning_rate_factor, **settings))
+    return optimizer, Schedule(optimizer, partial(learning_rate_factor, **settings))

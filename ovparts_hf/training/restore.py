@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_model
+from safetensors.torch import load_file, load_model
 from torch import nn
 from torch.optim import Optimizer
 
 from ..errors import CheckpointError
 from ..utils.files import read_json
+from .sharding import load_whole_optimizer, load_whole_weights
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +48,13 @@ def restore(
         stored = _progress(folder)
         for name, part in progress.items():
             part.load_state_dict(stored[name])
-        load_model(accelerator.unwrap_model(model), folder / "model.safetensors")
-        optimizer.load_state_dict(load_data(folder / "optimizer.bin"))
+        weights_file, optimizer_state = folder / "model.safetensors", load_data(folder / "optimizer.bin")
+        if accelerator.is_fsdp2:
+            load_whole_weights(model, load_file(weights_file))
+            load_whole_optimizer(optimizer, optimizer_state)
+        else:
+            load_model(accelerator.unwrap_model(model), weights_file)
+            optimizer.load_state_dict(optimizer_state)
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(load_data(folder / "scaler.pt"))
         _restore_random_numbers(folder, accelerator)

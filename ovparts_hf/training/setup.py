@@ -17,6 +17,7 @@ from ..data.few_shot import FewShotList
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..errors import ConfigurationError, DatasetError
+from ..evaluation.sharding import whole_parameters
 from ..models.loading import ModelSource
 from ..models.prompts import load_tuned_prompts
 from ..models.resnet import load_backbone
@@ -79,12 +80,13 @@ class TrainingSetup:
     @contextmanager
     def ready_to_save(self) -> Iterator[None]:
         """A block in which the model keeps the vocabulary; one that a trainable text encoder makes is dropped again."""
-        if not self._text_encoder_is_trainable():
-            yield
-            return
-        self.model.eval().store_vocabulary(self.processor, self.vocabulary, progress=False)
+        with whole_parameters(self.model):
+            trainable = self._text_encoder_is_trainable()
+            if trainable:
+                self.model.eval().store_vocabulary(self.processor, self.vocabulary, progress=False)
         yield
-        self.model.forget_vocabulary()
+        if trainable:
+            self.model.forget_vocabulary()
 
     def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The training vocabulary as the model takes it: class features, or tokens for a trainable text encoder."""

@@ -12,12 +12,14 @@ from huggingface_hub import RepoCard
 from PIL import Image
 
 from ovparts_hf import PartSegmentation, PartSegmenter
-from ovparts_hf.app import Limits, build_app, work
+from ovparts_hf.app import Limits, build_app, check_gradio, work
 from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.inference.visualization import hex_colors
 from ovparts_hf.taxonomy.vocabulary import Vocabulary, parse_parts
 from ovparts_hf.utils.deadline import time_limit
+
+from ..lower_bounds import lower_bounds
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 
@@ -233,6 +235,16 @@ def test_without_gradio_it_says_what_to_install(segmenter, monkeypatch, capsys):
         build_app(segmenter)
     assert main(["demo", "--app"]) == 1
     assert "ovparts_hf[demo]" in capsys.readouterr().err
+
+
+def test_the_oldest_gradio_is_that_of_the_requirements(segmenter, monkeypatch):
+    [oldest] = (bound.removeprefix("gradio==") for bound in lower_bounds("demo") if bound.startswith("gradio"))
+    monkeypatch.setattr("ovparts_hf.app.find_spec", lambda name: name)
+    monkeypatch.setattr("ovparts_hf.app.version", lambda name: oldest)
+    check_gradio()
+    monkeypatch.setattr("ovparts_hf.app.version", lambda name: "6.26.4")
+    with pytest.raises(ConfigurationError, match=rf"gradio {oldest} or newer; installed is 6\.26\.4"):
+        build_app(segmenter)
 
 
 def test_nothing_can_be_overridden_where_nothing_is_trained(capsys):

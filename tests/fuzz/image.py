@@ -34,6 +34,9 @@ LOSSLESS = {
 }
 """Modes that a format keeps as they are."""
 OTHERS = ("JPEG", "JPEG2000", "AVIF", "ICO", "ICNS", "DDS", "IM", "MSP", "SPIDER", "XBM", "BLP", "DIB")
+Image.init()
+LOSSLESS = {form: modes for form, modes in LOSSLESS.items() if form in Image.SAVE}  # older Pillows know fewer
+OTHERS = tuple(form for form in OTHERS if form in Image.SAVE)
 TURNED = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],

@@ -36,7 +36,7 @@ def blocky_maps(draw, size):
     return draw(blocks).repeat(-(-size[0] // 5), axis=0).repeat(-(-size[1] // 6), axis=1)[: size[0], : size[1]]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data(), st.sampled_from([(1, 1), (3, 2), (20, 24), (70, 90), (18, 180)]))
 def test_counts_equal_a_slow_independent_implementation(data, size):
     prediction, reference = data.draw(blocky_maps(size)), data.draw(blocky_maps(size))

@@ -43,7 +43,7 @@ def flat(numbers, names=NAMES):
 
 
 @every_mode
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(RECORDS, st.randoms())
 def test_order_and_processes_do_not_matter(name, pred_all, records, random):
     one = updated(new_metric(name, pred_all, boundary=True), records).compute()
@@ -55,7 +55,7 @@ def test_order_and_processes_do_not_matter(name, pred_all, records, random):
 
 
 @every_mode
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(RECORDS, st.permutations(range(NUM_CLASSES)))
 def test_renumbering_the_classes_renames_the_numbers(name, pred_all, records, order):
     table = np.full(IGNORE + 1, -1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -97,7 +97,6 @@ def test_maps_of_other_sizes_come_to_the_size_of_the_prediction():
 # ---- properties ----------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(RECORDS, RECORDS)
 def test_merging_equals_updating_one_metric(first, second):
     merged = updated(first)
@@ -109,7 +108,6 @@ def test_merging_equals_updating_one_metric(first, second):
     np.testing.assert_array_equal(by_matrix.confusion_matrix, joint.confusion_matrix)
 
 
-@settings(deadline=None)
 @given(RECORDS, st.randoms())
 def test_order_and_chunking_do_not_matter(records, random):
     shuffled = random.sample(records, len(records))
@@ -119,7 +117,6 @@ def test_order_and_chunking_do_not_matter(records, random):
     np.testing.assert_array_equal(updated(rows).confusion_matrix, matrix)
 
 
-@settings(deadline=None)
 @given(RECORDS, st.permutations(range(NUM_CLASSES)))
 def test_renumbering_the_classes_renames_the_numbers(records, order):
     table = np.full(IGNORE + 2, IGNORE)
@@ -144,7 +141,6 @@ def test_a_perfect_prediction_scores_100(reference):
             assert flavour["mIoU"] == 100
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_strict_never_exceeds_official(records):
     numbers = updated(records).compute()
@@ -156,7 +152,6 @@ def test_strict_never_exceeds_official(records):
         assert np.isnan(upper) or not np.isnan(lower) or upper == 0  # hIoU of two zeros is the only one to vanish
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_without_unanswered_pixels_strict_is_official(records):
     records = [(np.where((p < 0) | (p == IGNORE), 0, p), r, None) for p, r, _ in records]
@@ -194,7 +189,6 @@ def slow_numbers(records, strict):
     }
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_equals_a_slow_independent_implementation(records):
     numbers = updated(records).compute()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ovparts_hf.errors import OVPartsError
@@ -13,6 +13,7 @@ from ovparts_hf.models.post_processing import (
     SCORES,
     ScoreMaps,
     SemanticLabelMaps,
+    best_position,
     label_map,
     merge_score_maps,
     upsample_scores,
@@ -28,7 +29,6 @@ def merge(maps, size, num_classes, **options):
     return merge_score_maps(maps, size, num_classes, "plain", **options)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(1, 30), st.sampled_from(SCORES), st.data())
 def test_bands_are_rows_of_the_whole(height, width, new_height, new_width, scores, data):
     logits = torch.randn(3, height, width, generator=torch.Generator().manual_seed(height * 10 + width))
@@ -37,6 +37,14 @@ def test_bands_are_rows_of_the_whole(height, width, new_height, new_width, score
     size = (new_height, new_width)
     band = upsample_scores(logits, size, scores, rows)
     torch.testing.assert_close(band, upsample_scores(logits, size, scores)[:, rows], atol=2e-6, rtol=0)
+
+
+def test_of_equal_scores_the_first_is_best():
+    scores = torch.randint(0, 3, (9, 40, 50), generator=torch.Generator().manual_seed(0)).float()
+    scores[4, 0, 0] = scores[6, 0, 0] = torch.nan
+    best = best_position(scores)
+    assert torch.equal(best, scores.argmax(0)) and best[0, 0] == 4
+    assert (scores.max(0).values == scores).sum(0).max() > 1
 
 
 @pytest.mark.parametrize("scores", SCORES)

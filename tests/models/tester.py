@@ -1,12 +1,18 @@
 """What every part segmentation model must do; a model's test class sets `make_config` and inherits the tests."""
 
+import warnings
+
 import pytest
 import torch
+import torch.nn.functional as F
 from transformers import AutoConfig, AutoModel, AutoModelForSemanticSegmentation
 
 import ovparts_hf  # noqa: F401  registers the Auto classes
 from ovparts_hf.errors import ConfigurationError
 
+needs_compiler = pytest.mark.skipif(
+    torch.__version__ < "2.7", reason="PyTorch 2.6 makes no graph of what transformers wraps `forward` in"
+)
 NAMES = ["dog's ear", "dog's leg", "bus's wheel", "cat's tail"]
 
 
@@ -15,6 +21,7 @@ class PartModelTester:
     image_size = 64
     num_classes = 4
     output_stride = 1
+    int8_similarity = 0.98  # of scores of random weights
 
     def make_config(self):
         raise NotImplementedError
@@ -142,6 +149,7 @@ class PartModelTester:
         assert gradients[0]
         torch.testing.assert_close(gradients[1], gradients[0])
 
+    @needs_compiler
     @torch.no_grad()
     @pytest.mark.parametrize("masked", [False, True])
     def test_compiles_to_one_graph(self, model, inputs, masked):
@@ -151,6 +159,17 @@ class PartModelTester:
         torch.compiler.reset()
         logits = torch.compile(model, fullgraph=True, backend="eager")(**inputs, class_mask=mask).logits
         torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
+
+    @torch.no_grad()
+    def test_an_accelerator_need_not_wait(self, model, inputs):
+        """Whatever depends on a value fails on the meta device, where it would make a GPU wait."""
+        if "input_ids" in inputs:
+            inputs["class_features"] = model.encode_classes(inputs.pop("input_ids"), inputs.pop("attention_mask"))
+        inputs = {name: tensor.to("meta") for name, tensor in inputs.items()}
+        mask = torch.tensor([[True, False, True, False], [False, False, False, True]])
+        logits = model.to("meta")(**inputs, class_mask=mask).logits
+        side = self.image_size // self.output_stride
+        assert logits.is_meta and logits.shape == (2, self.num_classes, side, side)
 
     @torch.no_grad()
     def test_hidden_states_and_attentions_on_request(self, model, inputs):
@@ -166,6 +185,18 @@ class PartModelTester:
     def test_refuses_arguments_that_there_are_not(self, model, inputs):
         with pytest.raises(TypeError, match="clas_mask"):
             model(**inputs, clas_mask=None)
+
+    @torch.no_grad()
+    def test_int8_weights_score_alike(self, model, inputs):
+        """Linear layers as PyTorch's dynamic quantization replaces them."""
+        expected = model(**inputs).logits
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # which tools will replace this one
+            quantized = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+        assert any(isinstance(each, torch.ao.nn.quantized.dynamic.Linear) for each in quantized.modules())
+        logits = quantized(**inputs).logits
+        similarity = F.cosine_similarity(logits.flatten(), expected.flatten(), dim=0)
+        assert similarity > self.int8_similarity
 
     @torch.no_grad()
     def test_save_and_load_keep_every_bit(self, model, inputs, tmp_path):

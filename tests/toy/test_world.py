@@ -56,7 +56,7 @@ def test_splits_numbers_and_seeds_give_different_images():
     assert len(images) == 4
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from(sorted(KINDS)))
 def test_a_part_lies_inside_its_object(number, kind):
     scene = draw("any", number, **KINDS[kind])

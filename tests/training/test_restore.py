@@ -29,6 +29,15 @@ class Evil:
         return os.mkdir, (str(self.folder),)
 
 
+def change_schedule(checkpoint: Path, change: dict) -> None:
+    """Writes other values into a schedule, under a manifest that knows of it."""
+    progress = json.loads((checkpoint / "progress.json").read_text())
+    progress["schedule"] |= change
+    (checkpoint / "progress.json").write_text(json.dumps(progress))
+    (checkpoint / "manifest.json").unlink()
+    write_manifest(checkpoint)
+
+
 @pytest.mark.parametrize("earlier", [False, True])
 @pytest.mark.parametrize(
     "name", ["optimizer.bin", "random_states_0.pkl", "custom_checkpoint_0.pkl", "custom_checkpoint_1.pkl"]
@@ -72,6 +81,25 @@ def test_progress_without_a_meaning_is_refused(tmp_path: Path, progress: object)
     write_manifest(checkpoint)
     with pytest.raises(CheckpointError, match="cannot be resumed from.*overwrite=true"):
         train(arguments(folder, steps=2, resume=True), tiny_setup())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"last_epoch": value} for value in ("2", None, 1.5, -1, True)]
+    + [{"_step_count": []}, {"_last_lr": 0.1}, {"_last_lr": []}, {"_last_lr": ["0.1", "0.1"]}]
+    + [{"_last_lr": [None, None]}, {"_last_lr": [float("nan"), 0.1]}],
+)
+def test_a_schedule_of_other_than_numbers_is_refused(tmp_path: Path, change: dict) -> None:
+    folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
+    change_schedule(newest_checkpoint(folder), change)
+    with pytest.raises(CheckpointError, match="its schedule has .* belong.*overwrite=true"):
+        train(arguments(folder, steps=2, resume=True), tiny_setup())
+
+
+def test_a_checkpoint_replaces_no_method_of_the_schedule(tmp_path: Path) -> None:
+    folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
+    change_schedule(newest_checkpoint(folder), {"step": 3, "lr_lambdas": 5, "base_lrs": "x", "optimizer": None})
+    train(arguments(folder, steps=2, resume=True), tiny_setup())
 
 
 def test_numbers_of_numpy_are_read(tmp_path: Path) -> None:

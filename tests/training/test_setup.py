@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 from ovparts_hf.cli import main
 from ovparts_hf.data.augmentation import ColorJitter, PadTo, RandomCrop, RandomFlip, ResizeShortEdge, SwapChannels
@@ -22,18 +21,7 @@ from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.setup import TrainingSetup, build_transform
 
-from ..models.clipseg.goldens import FACTS, golden_processor
 from .tiny import assert_same_weights, log_lines
-
-
-@pytest.fixture(scope="module")
-def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny CLIPSeg as transformers saves it, with random weights."""
-    folder = tmp_path_factory.mktemp("stock")
-    torch.manual_seed(0)
-    CLIPSegForImageSegmentation(CLIPSegConfig(**FACTS["model_config"])).save_pretrained(folder)
-    golden_processor().save_pretrained(folder)
-    return folder
 
 
 def arguments(data: Path, model: Path, output: Path, **changes: object) -> TrainArguments:

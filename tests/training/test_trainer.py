@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import peft
 import pytest
 import torch
@@ -62,8 +63,24 @@ def test_every_family_trains_saves_and_evaluates(name, pascal, tmp_path):
     loaded = type(model).from_pretrained(tmp_path / "model").eval()
     batch = collator(list(rows))
     with torch.no_grad():
-        assert torch.equal(loaded(**batch).logits, model.eval()(**batch).logits)
+        expected = model.eval()(**batch).logits
+        assert torch.equal(loaded(**batch).logits, expected)
+    predictions = trainer.predict(rows).predictions
+    logits = predictions[0] if model.scores_none else predictions
+    assert np.array_equal(logits, expected.numpy())
     assert loaded.vocabulary[: len(collator.class_names)] == collator.class_names
+
+
+def test_predictions_are_scores_alone(pascal, tmp_path):
+    """Features of classes have no row for each image, and could not be joined over batches."""
+    model, collator = trainable("toy", pascal)
+    tokens = dict(load_model("toy")[1](classes=collator.class_names))
+    rows = pascal.splits["train"].select(range(3))
+    settings = arguments(tmp_path, per_device_eval_batch_size=2)
+    trainer = Trainer(model, settings, lambda rows: {**collator(rows), **tokens, "output_hidden_states": True})
+    logits, none_logits = trainer.predict(rows).predictions
+    assert logits.shape[:2] == (3, len(collator.class_names)) and none_logits.shape[:2] == (3, 1)
+    assert np.isfinite(trainer.evaluate(rows)["eval_loss"])
 
 
 def test_accumulated_steps_learn_what_one_batch_does(pascal, tmp_path):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import nn
 
 from ovparts_hf.training import TrainingInterrupted, train
@@ -48,6 +49,14 @@ def train_all(out: Path) -> None:
     train(arguments(out / "parts", resume=True, **options), tiny_setup(), Evaluator(scores=(20.0, 40.0)))
     accelerator.wait_for_everyone()
     accelerator.end_training()
+
+
+def use_fsdp2(wrap: str = "no_wrap") -> None:
+    """Lets this process and the other shard what they prepare; by itself, accelerate does that on GPUs alone."""
+    state = Accelerator().state
+    for each in (PartialState(), state):
+        each.distributed_type = DistributedType.FSDP
+    state.fsdp_plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy=wrap)
 
 
 def run_in_two_processes(function: Callable[[Path], None], out: Path, timeout: float = 120) -> None:

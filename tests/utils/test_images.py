@@ -262,7 +262,8 @@ def test_an_image_that_was_closed_before_it_was_read(way, tmp_path):
     make_image().save(tmp_path / "image.png")
     image = Image.open(tmp_path / "image.png")
     image.__exit__() if way == "with" else image.close()
-    with pytest.raises(ImageError, match="was closed before it was read|closed image"):
+    # Pillow 10.3 itself says only that it has no file.
+    with pytest.raises(ImageError, match="was closed before it was read|closed image|'NoneType' object has no"):
         load_image(image)
 
 

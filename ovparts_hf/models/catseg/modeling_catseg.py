@@ -23,12 +23,13 @@ from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from ...errors import ConfigurationError
 from ..clip import dense_features, text_features
+from ..loss import part_segmentation_loss
 from ..modeling_utils import (
     OpenVocabularyModel,
     PartSegmentationOutput,
     check_keywords,
     init_like_torch,
-    part_segmentation_loss,
+    selected_rows,
 )
 from ..processing import PartSegmentationProcessor
 from ..resnet import PartResNet
@@ -151,10 +152,8 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
             backbone_pixel_values = pixel_values
         none = F.normalize(self.none_embedding, dim=-1)[:, None].expand(-1, class_features.shape[1], -1)
         rows = torch.cat([class_features, none.to(class_features)])
-        decoded = rows.new_ones(pixel_values.shape[0], rows.shape[0], dtype=torch.bool)
+        decoded = selected_rows(class_mask, pixel_values.shape[0], class_features.shape[0], rows.shape[0])
         decoded[:, -1] = include_none
-        if class_mask is not None:
-            decoded[:, :-1] = class_mask
 
         if pixel_values.dim() == 5:
             scores = self._score_windows(pixel_values, backbone_pixel_values, rows, decoded)
@@ -213,10 +212,12 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         self, features: torch.Tensor, stages: Sequence[torch.Tensor], rows: torch.Tensor, decoded: torch.Tensor
     ) -> torch.Tensor:
         if torch.compiler.is_compiling():  # no shape may depend on the values of a mask: every class is decoded
-            return self.aggregator(features, rows, stages).masked_fill(~decoded[:, None, None], -math.inf)
+            return self.aggregator(features, rows, stages).masked_fill(
+                ~decoded.to(rows.device)[:, None, None], -math.inf
+            )
         if decoded.all():
             return self.aggregator(features, rows, stages)
-        ids = decoded.nonzero()[:, 0]
+        ids = decoded.nonzero()[:, 0].to(rows.device, non_blocking=True)
         scores = self.aggregator(features, rows, stages, ids)
         return scores.new_full((len(rows), *scores.shape[1:]), -math.inf).index_copy(0, ids, scores)
 

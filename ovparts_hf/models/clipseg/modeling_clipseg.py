@@ -25,12 +25,13 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.output_capturing import capture_outputs
 
 from ..clip import image_activations, text_features
+from ..loss import part_segmentation_loss
 from ..modeling_utils import (
     OpenVocabularyModel,
     PartSegmentationOutput,
     check_keywords,
     init_like_torch,
-    part_segmentation_loss,
+    selected_rows,
 )
 from ..processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 from .configuration_clipseg import CLIPSegPartConfig
@@ -59,6 +60,11 @@ class PartDecoder(CLIPSegDecoder):
 
     _can_record_outputs = None  # its layers see pairs, some at a time
     gradient_checkpointing = False  # its layers are checkpointed with it
+
+    def __init__(self, config: CLIPSegPartConfig):
+        super().__init__(config)
+        for layer in self.layers:  # whose widest states need not be held twice
+            layer.mlp.activation_fn = nn.ReLU(inplace=True)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -96,10 +102,9 @@ class PartDecoder(CLIPSegDecoder):
         return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])
 
 
-def all_pairs(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def all_pairs(height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Row and column of every entry of a table, row by row."""
-    height, width = table.shape  # not len, which an export would take for constants
-    rows, columns = (torch.arange(size, device=table.device) for size in (height, width))
+    rows, columns = (torch.arange(size, device=device) for size in (height, width))
     return rows.repeat_interleave(width), columns.repeat(height)
 
 
@@ -181,10 +186,11 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
         # In a compiled graph no shape may depend on the values of a mask: every pair is decoded there.
         dense = class_mask is None or torch.compiler.is_compiling()
-        selected = rows.new_ones(pixel_values.shape[0], rows.shape[0], dtype=torch.bool)
-        if class_mask is not None:
-            selected[:, : class_features.shape[0]] = class_mask
-        images, classes = all_pairs(selected) if dense else selected.nonzero(as_tuple=True)
+        selected = selected_rows(class_mask, pixel_values.shape[0], class_features.shape[0], rows.shape[0])
+        if dense:
+            images, classes = all_pairs(*selected.shape, rows.device)
+        else:
+            images, classes = (each.to(rows.device, non_blocking=True) for each in selected.nonzero(as_tuple=True))
 
         activations = self.encode_images(pixel_values)
         height, width = pixel_values.shape[-2:]
@@ -193,7 +199,8 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
 
         if dense:
             scores = decoded.unflatten(0, tuple(selected.shape))
-            scores = scores if class_mask is None else scores.masked_fill(~selected[..., None, None], -math.inf)
+            if class_mask is not None:
+                scores = scores.masked_fill(~selected.to(rows.device)[..., None, None], -math.inf)
         else:
             scores = decoded.new_full((*selected.shape, *decoded.shape[-2:]), -math.inf)
             scores[images, classes] = decoded

@@ -96,7 +96,7 @@ def _encode(model: OpenVocabularyModel, **tokens: torch.Tensor) -> Tensors:
 
 
 def _propose(model: ZSSegForPartSegmentation, **inputs: torch.Tensor) -> Tensors:
-    proposals = model.propose_in(**inputs)
+    proposals = model.propose_in(**inputs, all_layers=False)
     return {"class_logits": proposals.class_logits[-1], "mask_logits": proposals.mask_logits[-1]}
 
 

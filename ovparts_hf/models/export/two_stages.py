@@ -51,9 +51,10 @@ class TwoStages(ExportedMixin):
         pixel_values: torch.Tensor,
         class_features: torch.Tensor,
         object_masks: torch.Tensor | None = None,
+        all_layers: bool = False,
         **kwargs: Any,
     ) -> Proposals:
-        """See `ZSSegForPartSegmentation.propose_in`; what the last layer proposes."""
+        """See `ZSSegForPartSegmentation.propose_in`; always what the last layer proposes."""
         inputs = {"pixel_values": pixel_values, "class_features": class_features}
         if object_masks is not None:
             inputs["object_masks"] = object_masks.float()

@@ -111,9 +111,11 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         return torch.tensor([known[name] for name in names], device=self.device)
 
     @capture_outputs
-    def propose(self, features: PixelFeatures, **kwargs: Unpack[TransformersKwargs]) -> Proposals:
-        """Lets the queries propose masks and classes."""
-        states = self.query_decoder(features.deepest)
+    def propose(
+        self, features: PixelFeatures, all_layers: bool = True, **kwargs: Unpack[TransformersKwargs]
+    ) -> Proposals:
+        """Lets the queries propose masks and classes, after each layer of their decoder or only after the last."""
+        states = self.query_decoder(features.deepest)[0 if all_layers else -1 :]
         masks = torch.einsum("lbqc,bchw->lbqhw", self.mask_head(states), features.mask_features)
         return Proposals(self.class_head(states), masks)
 
@@ -143,7 +145,8 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         check_request(pixel_values.shape[0], num_classes, class_mask, labels, include_none)
         size = pixel_values.shape[-2:]
         padded = pad_to_multiple(pixel_values)
-        proposals = self.propose(self.pixel_level_module(padded), return_dict=True, **kwargs)
+        features = self.pixel_level_module(padded)
+        proposals = self.propose(features, all_layers=labels is not None, return_dict=True, **kwargs)
         states = {"hidden_states": proposals.hidden_states, "attentions": proposals.attentions}
         loss = None
         if labels is not None:
@@ -158,5 +161,5 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         scores = class_probabilities(proposals.class_logits[-1])
         logits = sum_of_queries(scores if class_features is None else scores[..., class_features], masks)
         if class_mask is not None:
-            logits = logits.masked_fill(~class_mask[:, :, None, None], -math.inf)
+            logits = logits.masked_fill(~class_mask.to(logits.device)[:, :, None, None], -math.inf)
         return PartSegmentationOutput(loss=loss, logits=logits, **states)

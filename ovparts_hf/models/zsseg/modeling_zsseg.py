@@ -41,6 +41,7 @@ from ..maskformer.modules import (
     sum_of_queries,
 )
 from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, check_keywords
+from ..post_processing import best_position
 from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
 from . import stages
@@ -184,15 +185,20 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         features: PixelFeatures,
         class_features: torch.Tensor,
         object_masks: torch.Tensor | None = None,
+        all_layers: bool = True,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Proposals:
-        """Lets the queries propose masks and classes, on objects (objects, height, width) bool if given."""
+        """Lets the queries propose masks and classes, on objects (objects, height, width) bool if given, after each
+        layer of their decoder or only after the last.
+        """
         if object_masks is None:
             states = described = self.query_decoder(features.deepest)
         else:
             prompt = pad_to_multiple(object_masks.to(features.deepest))
             states = self.query_decoder(features.deepest, stages.attention_bias(prompt, features.deepest.shape[-2:]))
             described = states + stages.object_mask_features(features.mask_features, prompt)[:, None]
+        if not all_layers:
+            states, described = states[-1:], described[-1:]
         no_object = F.normalize(self.no_object_embedding, dim=-1)
         text = torch.cat([class_features, no_object])
         class_logits = self.config.temperature * F.normalize(self.class_head(described), dim=-1) @ text.T
@@ -204,13 +210,14 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         pixel_values: torch.Tensor,
         class_features: torch.Tensor,
         object_masks: torch.Tensor | None = None,
+        all_layers: bool = True,
         **kwargs: Unpack[TransformersKwargs],
     ) -> Proposals:
         """The first stage: encodes images, a single one for all objects on it, and lets the queries propose."""
         features = self.pixel_level_module(pad_to_multiple(pixel_values))
         if object_masks is not None:
             features = features.expand(object_masks.shape[0])
-        return self.propose(features, class_features, object_masks, return_dict=True, **kwargs)
+        return self.propose(features, class_features, object_masks, all_layers, return_dict=True, **kwargs)
 
     def encode_regions(self, regions: torch.Tensor) -> torch.Tensor:
         """What CLIP sees in regions (regions, 3, side, side): unit features (regions, projection dim), and for ZSseg+
@@ -269,7 +276,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         rows = len(pixel_values if object_masks is None else object_masks)
         check_request(rows, len(class_features), class_mask, labels, include_none)
         object_masks = None if object_masks is None else object_masks > 0.5
-        proposals = self.propose_in(pixel_values, class_features, object_masks, **kwargs)
+        proposals = self.propose_in(pixel_values, class_features, object_masks, labels is not None, **kwargs)
         pixel_values = pixel_values.expand(rows, -1, -1, -1)
         states = {"hidden_states": proposals.hidden_states, "attentions": proposals.attentions}
         own, loss = self.unless_stored(class_features), None
@@ -284,11 +291,11 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
             class_features, self._exponents(class_features, seen_classes), input_ids, attention_mask
         )
         if class_mask is None:
-            class_mask = torch.ones(rows, len(class_features), dtype=torch.bool, device=self.device)
+            class_mask = torch.ones(rows, len(class_features), dtype=torch.bool)
         logits = self._class_maps(pixel_values, object_masks, proposals, class_inputs, class_mask)
         return PartSegmentationOutput(loss=loss, logits=logits, class_features=own, **states)
 
-    @torch.compiler.disable(reason="The second stage cuts out boxes, whose sizes depend on the masks.")
+    @torch.compiler.disable  # it cuts out boxes, whose sizes depend on the masks
     def _class_maps(
         self,
         pixel_values: torch.Tensor,
@@ -306,7 +313,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         for row, allowed in enumerate(class_mask):
             scores = class_probabilities(proposals.class_logits[-1, row])
             masks = mask_probabilities(proposals.mask_logits[-1, row : row + 1], padded, size)[0]
-            candidates = allowed.nonzero()[:, 0]
+            candidates = allowed.nonzero()[:, 0].to(logits.device, non_blocking=True)
             if object_masks is None:
                 clip_scores = stages.clip_proposal_scores(
                     self.encode_regions, config, images[row], masks, class_inputs.class_features
@@ -341,7 +348,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         """
         if len(candidates) == 0 or not object_mask.any():
             return torch.zeros_like(query_maps[candidates])
-        predicted = query_maps.argmax(0)
+        predicted = best_position(query_maps)
         present, *features = stages.clip_part_features(self.encode_regions, self.config, image, object_mask, predicted)
         table = query_maps.new_zeros(len(query_maps), len(candidates))
         table[present] = self._part_similarity(*features, class_inputs, candidates).softmax(-1).to(table)

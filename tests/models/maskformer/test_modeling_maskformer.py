@@ -61,6 +61,14 @@ class TestMaskFormer(PartModelTester):
         with pytest.raises(ConfigurationError, match="include_none=False"):
             model(**inputs, include_none=True)
 
+    @torch.no_grad()
+    def test_all_layers_propose_for_the_loss_alone(self, model, inputs, labels):
+        torch.testing.assert_close(model(**inputs, labels=labels).logits, model(**inputs).logits, atol=1e-6, rtol=0)
+        features = model.pixel_level_module(inputs["pixel_values"])
+        every, last = (model.propose(features, all_layers=flag).mask_logits for flag in (True, False))
+        assert len(every) > 1 and len(last) == 1
+        torch.testing.assert_close(last, every[-1:])
+
     def test_training_ignores_the_class_mask(self, model, inputs, labels):
         mask = torch.zeros(2, self.num_classes, dtype=torch.bool)
         assert_close(model(**inputs, labels=labels, class_mask=mask).loss, model(**inputs, labels=labels).loss)

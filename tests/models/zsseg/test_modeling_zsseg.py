@@ -10,7 +10,7 @@ from ovparts_hf.models import clip_regions as regions
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
-from ..tester import NAMES, PartModelTester
+from ..tester import NAMES, PartModelTester, needs_compiler
 from .goldens import PLAIN, PLUS, golden_config, prompt_row
 
 
@@ -25,6 +25,7 @@ class ZSSegTester(PartModelTester):
     test_classes_left_out_do_not_weigh_in_the_loss = None  # the class mask is about the answer
     test_compiles_to_one_graph = None
 
+    @needs_compiler
     @torch.no_grad()
     def test_first_stage_compiles_to_one_graph(self, model, inputs):
         torch.compiler.reset()
@@ -75,6 +76,22 @@ class ZSSegTester(PartModelTester):
         for name, tensor in model.clip.state_dict().items():
             assert torch.equal(loaded.clip.state_dict()[name], tensor), name
         assert torch.isfinite(loaded.eval()(**inputs).logits).all()
+
+    @torch.no_grad()
+    def test_an_accelerator_need_not_wait(self, model, inputs):
+        """In the first stage; the second cuts out boxes, whose sizes depend on the masks."""
+        features = model.encode_classes(inputs["input_ids"], inputs["attention_mask"]).to("meta")
+        masks = inputs.get("object_masks")
+        masks = None if masks is None else masks.to("meta")
+        model.to("meta")
+        maps = model.pixel_level_module(inputs["pixel_values"].to("meta"))
+        proposals = model.propose(maps, features, masks, all_layers=False)
+        assert proposals.class_logits.is_meta and proposals.class_logits.shape[-1] == self.num_classes + 1
+        assert proposals.mask_logits.is_meta and len(proposals.mask_logits) == 1
+
+    @torch.no_grad()
+    def test_all_layers_propose_for_the_loss_alone(self, model, inputs, labels):
+        torch.testing.assert_close(model(**inputs, labels=labels).logits, model(**inputs).logits, atol=1e-6, rtol=0)
 
     def test_refuses_to_score_none(self, model, inputs):
         with pytest.raises(ConfigurationError, match="include_none=False"):
@@ -129,6 +146,7 @@ class ZSSegTester(PartModelTester):
 
 class TestPlain(ZSSegTester):
     golden = PLAIN
+    int8_similarity = 0.97
     silent_prefixes = ("clip.vision_model", "clip.visual_projection", "clip.logit_scale")  # not trained on regions
 
     def make_config(self):

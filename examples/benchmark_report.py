@@ -1,0 +1,142 @@
+"""From the figures of benchmark.py to the tables and the plot of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+BEGIN, END = "<!-- figures: written by examples/benchmark.py --report -->", "<!-- end of figures -->"
+NAMES = {"clipseg": "CLIPSeg", "catseg": "CATSeg", "zsseg": "ZSseg+", "maskformer": "MaskFormer"}
+Figures = dict[str, Any]
+
+
+def write_report(figures: Figures, docs: Path = DOCS) -> None:
+    """Replaces what stands between the two marks in docs/benchmarks.md, and draws docs/images/scaling.png."""
+    path = docs / "benchmarks.md"
+    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    clock = ("cpu", "CPU s") if figures["machine"]["device"] == "cpu" else ("wall", "s")
+    lines = [*_machine(figures["machine"]), *_speed(figures.get("speed", {}), *clock)]
+    lines += [*_options(figures.get("options", {})), *_training(figures.get("training", {}))]
+    if "scaling" in figures:
+        plot_scaling(figures["scaling"], docs / "images" / "scaling.png")
+        lines += _scaling(figures["scaling"])
+    path.write_text(before + "\n".join([BEGIN, "", *lines, END]) + after, encoding="utf-8")
+
+
+def _machine(machine: Figures) -> Iterator[str]:
+    threads = "1 thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
+    device = f"{machine['device']} ({machine['name']}, {machine['vectors']})"
+    yield f"Measured on {device}, {threads}, torch {machine['torch']}."
+    yield ""
+
+
+def _speed(speed: Figures, clock: str, unit: str) -> Iterator[str]:
+    if not speed:
+        return
+    columns = ("model, workload", f"ours ({unit})", f"floor ({unit})", "ours / floor", "plain / ours", "stock / ours")
+    rows = []
+    for name, values in speed.items():
+        model, workload = name.split(", ")
+        floor, ratios = values["floor"], [values.get(way, {}).get("ratio") for way in ("plain", "stock")]
+        row = [f"{NAMES[model]}, {workload}", _spread(values["ours"][clock]), _spread(floor["seconds"])]
+        rows.append([*row, _spread(floor["ours / floor"]), *(_spread(ratio, 1) if ratio else "" for ratio in ratios)])
+    yield from _table("Seconds an image", columns, rows)
+    columns = (
+        "model, workload",
+        "GFLOP",
+        "GFLOP/s",
+        "wall s",
+        "peak MB",
+        f"class names, once ({unit})",
+        "different pixels",
+    )
+    rows = []
+    for name, values in speed.items():
+        model, workload = name.split(", ")
+        floor, ours, text = values["floor"], values["ours"], values.get("class names, once")
+        row = [f"{NAMES[model]}, {workload}", f"{floor['gflop'][0]:.0f}", f"{floor['gflop per second'][0]:.0f}"]
+        row += [f"{ours['wall'][0]:.2f}", f"{ours['memory'][0]:.0f}", f"{text[clock]:.2f}" if text else ""]
+        rows.append([*row, _share(values.get("different pixels"))])
+    yield from _table("What stands behind them", columns, rows)
+
+
+def _options(options: Figures) -> Iterator[str]:
+    if not options:
+        return
+    rows = []
+    for model, values in options.items():
+        for option, found in values.items():
+            if "impossible" in found:
+                rows.append([NAMES[model], option, "", f"not here: `{found['impossible']}`", ""])
+                continue
+            change = found.get("change of hIoU")
+            pixels, score = _share(found["different pixels"]), "" if change is None else f"{change:+.2f}"
+            rows.append([NAMES[model], option, _spread(found["gain"]), pixels, score])
+    columns = ("model", "option", "times less time", "different pixels", "hIoU, toy world")
+    yield from _table("Options of torch", columns, rows)
+
+
+def _training(training: Figures) -> Iterator[str]:
+    if not training:
+        return
+    rows = []
+    for model, ways in training.items():
+        for way, values in ways.items():
+            gains = (ways["plain"][key] / values[key] for key in ("cpu", "memory"))
+            difference = f"{values['gradients_differ_by']:.0e}"
+            rows.append([NAMES[model], way, f"{values['cpu']:.2f}", f"{values['memory']:.0f}"])
+            rows[-1] += [*(f"{gain:.2f}" for gain in gains), difference]
+    columns = ("model", "way", "CPU s", "MB", "times less time", "times less memory", "gradients differ by")
+    yield from _table("A training step", columns, rows)
+
+
+def _scaling(scaling: Figures) -> Iterator[str]:
+    rows = [
+        [NAMES[model], axis, size, f"{point['cpu']:.2f}", f"{point['wall']:.2f}", f"{point['memory']:.0f}"]
+        for model, axes in scaling.items()
+        for axis, points in axes.items()
+        for size, point in points.items()
+    ]
+    yield from _table("Growth", ("model", "what grows", "to", "CPU s", "wall s", "MB beyond the weights"), rows)
+    yield from ("![CPU seconds and memory by classes, image side, images and processes](images/scaling.png)", "")
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield from (f"### {title}", "", f"| {' | '.join(columns)} |")
+    yield "|" + "|".join("---:" if number else "---" for number in range(len(columns))) + "|"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""
+
+
+def _spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median, with minimum and maximum where they differ."""
+    median, smallest, largest = (f"{value:.{digits}f}" for value in values)
+    return median if smallest == largest else f"{median} ({smallest} to {largest})"
+
+
+def _share(counts: Sequence[int] | None) -> str:
+    return "" if counts is None else f"{counts[0]:,} of {counts[1]:,}"
+
+
+def plot_scaling(scaling: Figures, path: Path) -> None:
+    """One column for each axis, time above memory, both logarithmic beside a line of what would be proportional."""
+    from matplotlib.figure import Figure
+
+    axes = list(dict.fromkeys(axis for points in scaling.values() for axis in points))
+    figure = Figure(figsize=(3 * len(axes), 5.5), layout="constrained")
+    grid = figure.subplots(2, len(axes), squeeze=False)
+    for column, axis in enumerate(axes):
+        for plot, key, label in zip(grid[:, column], ("cpu", "memory"), ("CPU seconds", "MB beyond the weights")):
+            for model, points in scaling.items():
+                if axis in points:
+                    sizes = [int(size) for size in points[axis]]
+                    plot.plot(sizes, [point[key] for point in points[axis].values()], marker="o", label=NAMES[model])
+            low, high = plot.get_xlim()
+            bottom = plot.get_ylim()[0]
+            plot.plot([low, high], [max(bottom, 1e-3), max(bottom, 1e-3) * high / max(low, 1e-3)], "k:", lw=0.8)
+            plot.set(xscale="log", yscale="log", xlabel=axis, ylabel=label)
+            plot.legend(fontsize=7)
+    figure.savefig(path, dpi=80)
