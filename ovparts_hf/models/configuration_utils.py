@@ -69,12 +69,15 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
         requires_base_model: Whether a new model needs one.
         has_closed_vocabulary: Whether the classes are fixed when the model is made.
         undecided: Fields of which a value stands for what follows from other fields -> that value.
+        pretrained_fields: Fields of a model that is used as it was pretrained, without anything random; empty where
+            training has to add something first.
     """
 
     base_model_type: ClassVar[str]
     requires_base_model: ClassVar[bool] = True
     has_closed_vocabulary: ClassVar[bool] = False
     undecided: ClassVar[Mapping[str, Any]] = {}
+    pretrained_fields: ClassVar[Mapping[str, Any]] = {}
 
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)

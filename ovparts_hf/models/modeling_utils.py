@@ -89,6 +89,15 @@ class PartSegmentationModel(PreTrainedModel):
     def requires_object_masks(self) -> bool:
         return False
 
+    @property
+    def finds_objects_first(self) -> bool:
+        """Whether it was trained on whole things, so that parts are best looked for inside those that it finds."""
+        return False
+
+    def describe(self) -> dict[str, Any]:
+        """What a result says of the options that its scores depend on, where the model has any."""
+        return {}
+
     def post_init(self) -> None:
         """See transformers; raises a ConfigurationError if the model is larger than any of its kind."""
         check_parameters(self)
@@ -169,6 +178,13 @@ class PartSegmentationModel(PreTrainedModel):
                 "'+'."
             )
         prefixes = tuple(prefix for group in chosen for prefix in self.trainable_groups[group])
+        names = [name for name, _ in self.named_parameters()]
+        for group in chosen:
+            if not any(name.startswith(self.trainable_groups[group]) for name in names):
+                raise ConfigurationError(
+                    f"This model has nothing of the group {group!r}, which is {list(self.trainable_groups[group])}. "
+                    "Train from the pretrained model that it was made of, or leave the group out."
+                )
         for parameter_name, parameter in self.named_parameters():
             parameter.requires_grad_(parameter_name.startswith(prefixes))
 
