@@ -178,12 +178,10 @@ class PartSegmentationModel(PreTrainedModel):
                 "'+'."
             )
         prefixes = tuple(prefix for group in chosen for prefix in self.trainable_groups[group])
-        names = [name for name, _ in self.named_parameters()]
         for group in chosen:
-            if not any(name.startswith(self.trainable_groups[group]) for name in names):
+            if not any(name.startswith(self.trainable_groups[group]) for name, _ in self.named_parameters()):
                 raise ConfigurationError(
-                    f"This model has nothing of the group {group!r}, which is {list(self.trainable_groups[group])}. "
-                    "Train from the pretrained model that it was made of, or leave the group out."
+                    f"This model has nothing of the group {group!r}: start from the pretrained one, or leave it out."
                 )
         for parameter_name, parameter in self.named_parameters():
             parameter.requires_grad_(parameter_name.startswith(prefixes))

@@ -500,7 +500,7 @@ def test_where_no_object_is_found_there_is_no_part(name, background, models, ima
 
 
 def test_objects_are_found_by_a_model_of_this_library(image):
-    segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter="toy")
+    segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter="toy-trained")
     found = segmenter.object_segmenter.segmenter(image, ["bench"])
     assert (found.label_map == 0).any()
     result = segmenter(image, BENCH)
