@@ -81,7 +81,7 @@ def test_training_starts_with_adapter_and_none_row(stock):
     assert model.none_embedding.requires_grad and source.starts_at_random
     model.set_trainable("VA+L+F+D")
     assert not ModelSource(stock).starts_at_random
-    with pytest.raises(ConfigurationError, match="nothing of the group 'VA'"):
+    with pytest.raises(ConfigurationError, match=r"names \['VA'\]; use 'none' or join some of \['L', 'F', 'D'\]"):
         load_model(stock)[0].set_trainable("VA+L+F+D")
 
 
