@@ -18,6 +18,7 @@ from PIL import Image
 from starlette.middleware import Middleware
 
 from ..errors import ConfigurationError, OVPartsError
+from ..inference.advice import advise
 from ..inference.result import OVERLAY_EDGE, PartSegmentation
 from ..inference.segmenter import PartSegmenter
 from ..toy.world import TOY_WORLD
@@ -236,7 +237,11 @@ def _connect(
 
     async def find(request: gr.Request, *values: Any) -> list[Any]:
         with _messages():
-            return await finding.run(request.client.host, _answer, segmenter, values, limits)
+            answer = await finding.run(request.client.host, _answer, segmenter, values, limits)
+        advice = advise(segmenter.model, answer[0].image)
+        if advice is not None:
+            gr.Warning(advice, title="A photograph", duration=20)
+        return answer
 
     async def switch(request: gr.Request, shown: PartSegmentation | None, parts: list[str]) -> Any:
         with _messages():

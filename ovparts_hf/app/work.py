@@ -12,10 +12,10 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..errors import OVPartsError
+from ..inference.advice import is_toy as _is_toy
 from ..inference.result import PartSegmentation
 from ..inference.segmenter import PartSegmenter
 from ..inference.visualization import hex_colors
-from ..models.loading import TOY_FOLDER
 from ..taxonomy import split_part_class
 from ..taxonomy.vocabulary import parse_parts
 from ..toy.world import TOY_WORLD, draw
@@ -145,4 +145,4 @@ def parts_by_object(class_names: Sequence[str]) -> dict[str, list[str]]:
 
 def is_toy(segmenter: PartSegmenter) -> bool:
     """Whether the model came with the library, and so knows drawings only."""
-    return Path(segmenter.model.name_or_path).is_relative_to(str(TOY_FOLDER))
+    return _is_toy(segmenter.model)

@@ -27,6 +27,12 @@ from .failures import check_writable
     ),
     argument("--object-names", type=user_path, help="JSON file that maps the segmentation model's classes to objects"),
     *SEGMENTER,
+    argument(
+        "--untrained-adapter",
+        action="store_true",
+        help="give a stock CLIPSeg the random adapter that training starts with, as the paper's rows without "
+        "fine-tuning do",
+    ),
     argument("--out", type=user_path, help="folder for result.json, classes.csv and report/index.html"),
     OVERWRITE,
     argument("--batch-size", type=int, default=8, help="images in a forward pass"),
@@ -61,6 +67,7 @@ def _evaluate(options: Namespace) -> None:
     from ..inference.refinement import load_with_refiner
     from ..inference.tta import TestTimeAugmentation
     from ..metrics import ImageCounts
+    from ..models.loading import ModelSource
     from ..reporting.gallery import build_galleries
     from ..reporting.report import write_report
     from ..utils.precision import usable_precision
@@ -75,7 +82,10 @@ def _evaluate(options: Namespace) -> None:
     on_cpu = options.device == "cpu"
     precision = usable_precision(options.mixed_precision, cpu=on_cpu)
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
-    training = trained_on(options.model)  # a wrong name is noticed before the data are read
+    source = ModelSource(options.model, for_training=options.untrained_adapter)
+    training = trained_on(source)  # a wrong name is noticed before the data are read
+    if options.untrained_adapter and not source.starts_at_random:
+        raise ConfigurationError(f"{options.model!r} is no stock CLIPSeg; leave out --untrained-adapter.")
     dataset = PartDataset.load(options.data)
     if options.few_shot_list is not None:
         FewShotList.from_json(options.few_shot_list).apply(dataset)
@@ -84,7 +94,7 @@ def _evaluate(options: Namespace) -> None:
         raise ConfigurationError(wrong)
     class_names = None if options.class_names is None else read_names(options.class_names)
     model, processor, refiner = load_with_refiner(
-        options.model, options.prompt, options.refiner, class_names, accelerator.device
+        source, options.prompt, options.refiner, class_names, accelerator.device
     )
     model.to(accelerator.device)
     model.store_vocabulary(processor, dataset.taxonomy.part_classes)

@@ -48,7 +48,13 @@ _GROUPINGS = ("component", "object", "class")
     argument("--min-area", type=int, default=1, help="pixels that an annotation in that file has at least"),
     argument("--threshold", type=float, help="score that a part must exceed, from 0 to 1"),
     argument("--top-k", type=int, help="how many parts may be found"),
-    argument("--objects", help="model that finds the objects whose parts are named: folder or Hub id"),
+    argument(
+        "--objects",
+        default="auto",
+        help="what finds the objects whose parts are named: a model (folder or Hub id), "
+        '"model" (the same one), "none" (parts are looked for everywhere); "auto" is "model" for a stock CLIPSeg and '
+        '"none" for others',
+    ),
     *SEGMENTER,
     argument("--device", help="where the model runs (default: the accelerator, if there is one)"),
     argument(
@@ -75,7 +81,7 @@ def _predict(options: Namespace) -> int:
     segmenter = PartSegmenter.from_pretrained(
         options.model,
         options.device,
-        object_segmenter=options.objects,
+        object_segmenter=None if options.objects == "none" else options.objects,
         prompt=options.prompt,
         refiner=options.refiner,
         class_names=None if options.class_names is None else read_names(options.class_names),

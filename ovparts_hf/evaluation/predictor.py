@@ -16,7 +16,6 @@ from transformers import PreTrainedModel
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record, by_image
 from ..errors import ConfigurationError
-from ..inference.adapters.base import SegmenterAdapter
 from ..inference.engine import check_whole_images
 from ..inference.refinement import MaskRefiner, sharpen
 from ..inference.tta import NO_TTA, TestTimeAugmentation, View, mean_scores, takes_any_size
@@ -121,7 +120,7 @@ class Predictor:
 
     def _describe_additions(self) -> dict[str, Any]:
         """What only some models or runs have: their results alone say it."""
-        facts = self.model.describe() if isinstance(self.model, SegmenterAdapter) else {}
+        facts = self.model.describe()
         additions = {"prompt": getattr(self.processor, "prompt", None), "refiner": self.refiner and str(self.refiner)}
         return {**facts, **{name: value for name, value in additions.items() if value is not None}}
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice, repeat
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from ..errors import ConfigurationError, OVPartsError
 from ..models.loading import TRAINED_TOY, ModelSource
-from ..models.post_processing import merge_score_maps
+from ..models.post_processing import ScoreMaps, merge_score_maps
 from ..models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from ..taxonomy.vocabulary import Vocabulary, VocabularyInput
 from ..utils.arguments import check_positive
@@ -26,7 +26,9 @@ from ..utils.files import first_line
 from ..utils.images import ImageInput, load_image
 from .adapters.base import SegmenterAdapter
 from .adapters.loading import has_own_classes
+from .advice import advise
 from .engine import Request, predict_scores, prepare_image
+from .gating import check_finds_objects, gated_candidates, inside_objects
 from .objects import (
     Boxes,
     Masks,
@@ -47,9 +49,9 @@ RUNTIMES = ("torch", "onnx", "openvino")
 """What can run a model."""
 _VOCABULARIES_KEPT = 16
 
-_Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, tuple[ObjectMask, ...] | None, Request]
-"""An image, RGB and upright; the objects in it, or None for any; the same if each stands for one object only; and what
-the model is run with."""
+_Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, tuple[ObjectMask, ...] | None, Request, bool]
+"""An image, RGB and upright; the objects in it, or None for any; the same if each stands for one object only; what the
+model is run with; and whether a pixel may be none of the parts."""
 
 
 class PartSegmenter:
@@ -62,7 +64,9 @@ class PartSegmenter:
         processor: Its processor.
         object_segmenter: Finds the objects of the vocabulary, if no masks or boxes of them are given; parts are then
             only looked for inside their objects. A model that requires object masks (ZSseg+) needs it. A function (see
-            `ObjectSegmenter`), or another `PartSegmenter`, whose classes are then the names of the objects.
+            `ObjectSegmenter`); another `PartSegmenter`, whose classes are then the names of the objects; "model": the
+            model itself, in the same pass; None: parts are looked for everywhere. "auto" is "model" for a stock
+            CLIPSeg, which was trained on whole things, and None for others.
         refiner: Makes the parts that were found sharper (see `MaskRefiner`); None: they stay as the model found them.
             Where sharper parts overlap, the one with the higher score wins.
 
@@ -76,15 +80,21 @@ class PartSegmenter:
         self,
         model: PreTrainedModel,
         processor: PartSegmentationProcessor | ClosedVocabularyProcessor,
-        object_segmenter: ObjectSegmenter | PartSegmenter | None = None,
+        object_segmenter: ObjectSegmenter | PartSegmenter | Literal["auto", "model"] | None = "auto",
         refiner: MaskRefiner | None = None,
     ) -> None:
         if isinstance(object_segmenter, PartSegmenter):
             object_segmenter = OpenVocabularyObjectSegmenter(object_segmenter)
+        elif object_segmenter == "auto":
+            object_segmenter = "model" if model.finds_objects_first else None
+        self.finds_objects = object_segmenter == "model"
+        if self.finds_objects:
+            check_finds_objects(model)
         self.model = model.eval()
         self.processor = processor
-        self.object_segmenter = object_segmenter
+        self.object_segmenter = None if self.finds_objects else object_segmenter
         self.refiner = refiner
+        self._has_advised = False
         self._class_inputs: OrderedDict[tuple[str, ...], dict[str, torch.Tensor]] = OrderedDict()
 
     @classmethod
@@ -93,7 +103,7 @@ class PartSegmenter:
         name_or_path: str | Path = TRAINED_TOY,
         device: Any = None,
         dtype: torch.dtype | str | None = None,
-        object_segmenter: str | Path | ObjectSegmenter | PartSegmenter | None = None,
+        object_segmenter: str | Path | ObjectSegmenter | PartSegmenter | None = "auto",
         *,
         prompt: str | None = None,
         refiner: str | Path | MaskRefiner | None = None,
@@ -103,9 +113,9 @@ class PartSegmenter:
         """Loads a model.
 
         Args:
-            name_or_path: A folder or Hub repository that this library wrote, a stock model (an untrained beginning), or
-                one of `TOY_MODELS`; by default the toy model, which knows drawn objects only. Or a segmenter or
-                detector of transformers, such as SAM 3 (docs/segmenters.md).
+            name_or_path: A folder or Hub repository that this library wrote; a stock CLIPSeg, which is used as it is
+                ("CIDAS/clipseg-rd64-refined"); a segmenter or detector of transformers, such as SAM 3
+                (docs/segmenters.md); or one of `TOY_MODELS`, by default the one that knows drawn objects only.
             device: Where it runs; None for the accelerator, if there is one.
             dtype: Of the weights, such as `torch.bfloat16` or "bfloat16"; None for float32.
             object_segmenter: As for `PartSegmenter`, or the name of a model: of this library, whose classes are then
@@ -130,11 +140,11 @@ class PartSegmenter:
             raise ConfigurationError(_wrong_runtime(name_or_path, made_for, runtime))
         own_device = "cpu" if device is None and made_for != "torch" else best_device
         model, processor, refiner = load_with_refiner(source, prompt, refiner, class_names, own_device)
-        if source.is_base_model and not isinstance(model, SegmenterAdapter):
+        if not isinstance(model, SegmenterAdapter) and source.starts_at_random:
             logger.warning(
                 "%s was not trained for parts: some of its weights are random, and so are its results.", name_or_path
             )
-        if isinstance(object_segmenter, str | Path):
+        if isinstance(object_segmenter, str | Path) and object_segmenter not in ("auto", "model"):
             object_segmenter = _load_object_segmenter(str(object_segmenter), best_device)
         return cls(model.to(own_device, dtype), processor, object_segmenter, refiner)
 
@@ -162,7 +172,8 @@ class PartSegmenter:
                 images a list.
             boxes: Instead of masks, (left, top, right, bottom) in pixels of the upright image, up to one outside.
             background: Whether a pixel may be none of the classes; None: wherever the model can tell and no masks are
-                given.
+                given, or found by an `object_segmenter`. Only a stock CLIPSeg leaves pixels of found objects empty,
+                too: those where each part scores less than 0.3 (`none_threshold` of its configuration).
             threshold: A class must score more than this, from 0 to 1, or the pixel is none.
             top_k: At most so many classes, those with the highest mean scores.
             batch_size: Images in a forward pass, where the model can take several.
@@ -194,17 +205,19 @@ class PartSegmenter:
             raise ConfigurationError("Several images are streamed: give a list or a generator; of one, make a list.")
         vocabulary = self._vocabulary(parts)
         self._check(background, threshold, top_k, batch_size)
-        class_inputs = self._encode(vocabulary.classes)
+        class_inputs = self._encode(self._names(vocabulary))
         prepared = (
             self._prepare(image, *regions, vocabulary, background)
             for image, *regions in _with_regions(images, object_masks, boxes)
         )
         while batch := list(islice(prepared, batch_size)):
-            scores = predict_scores(self.model, class_inputs, [request for *_, request in batch])
-            for (image, objects, single_objects, request), maps in zip(batch, scores):
+            scores = predict_scores(self.model, class_inputs, [request for *_, request, _ in batch])
+            for (image, objects, single_objects, _, may_be_none), maps in zip(batch, scores):
+                size, count = image.size[::-1], len(vocabulary.classes)
                 if objects is not None:
                     maps = [of_object._replace(region=mask) for of_object, (_, mask) in zip(maps, objects)]
-                size, count = image.size[::-1], len(vocabulary.classes)
+                elif self._finds_objects_of(vocabulary):
+                    maps = inside_objects(maps, vocabulary, size, self.processor.scores, may_be_none)
                 score_map = np.empty(size, dtype=np.float16)
                 label_map, mean_scores = merge_score_maps(
                     maps, size, count, self.processor.scores, threshold, top_k, score_map
@@ -212,20 +225,13 @@ class PartSegmenter:
                 result = PartSegmentation(
                     image, label_map, vocabulary.classes, mean_scores, objects=single_objects, score_map=score_map
                 )
-                keep = not request.include_none and threshold is None
-                yield result if self.refiner is None else self._refine(result, objects, request.candidates, keep)
+                keep = not may_be_none and threshold is None
+                yield result if self.refiner is None else self._refine(result, maps, keep)
 
-    def _refine(
-        self,
-        result: PartSegmentation,
-        objects: list[ObjectMask] | None,
-        candidates: Sequence[Sequence[int]],
-        keep: bool,
-    ) -> PartSegmentation:
+    def _refine(self, result: PartSegmentation, maps: Sequence[ScoreMaps], keep: bool) -> PartSegmentation:
         """The same parts with sharper borders, inside their objects; scores stay as they are."""
-        allowed = None
-        if objects is not None:
-            allowed = regions_of([(ids, mask) for ids, (_, mask) in zip(candidates, objects)])
+        whole = any(each.region is None for each in maps)
+        allowed = None if whole else regions_of([(each.ids, each.region) for each in maps])
         scores = dict(enumerate(result.scores.tolist()))
         label_map = sharpen(result.image, result.label_map, scores, self.refiner, keep, allowed)
         left = np.isin(np.arange(len(result.classes)), label_map)
@@ -248,7 +254,7 @@ class PartSegmenter:
         """
         self._check(background, threshold, top_k)
         vocabulary = self._vocabulary(parts)
-        self._encode(vocabulary.classes)
+        self._encode(self._names(vocabulary))
         return vocabulary.classes
 
     # ---- class names -------------------------------------------------------------------------------------------------
@@ -259,6 +265,13 @@ class PartSegmenter:
             if parts is None:
                 raise OVPartsError('This model has no vocabulary of its own: name parts, {"dog": ["head", "ear"]}.')
         return Vocabulary.of(parts)
+
+    def _finds_objects_of(self, vocabulary: Vocabulary) -> bool:
+        return self.finds_objects and bool(vocabulary.objects)
+
+    def _names(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """What the model is asked for: the classes, and after them the objects that it is to find."""
+        return (*vocabulary.classes, *(vocabulary.objects if self.finds_objects else ()))
 
     def _encode(self, classes: tuple[str, ...]) -> dict[str, torch.Tensor]:
         inputs = self._class_inputs.pop(classes, None)  # one step, for threads that share the object
@@ -294,6 +307,10 @@ class PartSegmenter:
         background: bool | None,
     ) -> _Prepared:
         image = load_image(image)
+        advice = None if self._has_advised else advise(self.model, image)
+        if advice is not None:
+            logger.warning(advice)
+            self._has_advised = True
         size = (image.height, image.width)
         objects = given_objects(masks, boxes, vocabulary, size)
         single = objects is not None
@@ -308,18 +325,19 @@ class PartSegmenter:
                     "load it with an object_segmenter (`ovparts predict --objects`)."
                 )
             required_masks = np.array([mask for _, mask in objects]).reshape(-1, *size)
+        finds_objects = objects is None and self._finds_objects_of(vocabulary)
         candidates = [range(len(vocabulary.classes))]
         if objects is not None:
             candidates = [vocabulary.parts_of(name) for name, _ in objects]
+        elif finds_objects:
+            candidates = gated_candidates(vocabulary)
         if background is None:
-            background = objects is None or boxes is not None
+            found = finds_objects or (self.object_segmenter is not None and boxes is None)
+            background = masks is None and (not found or self.model.finds_objects_first)
+        may_be_none = background and self.model.scores_none
         inputs = prepare_image(self.processor, image, required_masks)
-        return (
-            image,
-            objects,
-            tuple(objects) if single else None,
-            Request(inputs, candidates, background and self.model.scores_none),
-        )
+        request = Request(inputs, candidates, may_be_none or finds_objects)
+        return image, objects, tuple(objects) if single else None, request, may_be_none
 
 
 def _with_regions(

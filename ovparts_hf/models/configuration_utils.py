@@ -70,6 +70,8 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
         has_closed_vocabulary: Whether the classes are fixed when the model is made.
         undecided: Fields of which a value stands for what follows from other fields -> that value.
         keys_to_ignore_at_inference: Outputs that transformers' `Trainer` leaves out of predictions; see transformers.
+        pretrained_fields: Fields of a model that is used as it was pretrained, without anything random; empty where
+            training has to add something first.
     """
 
     base_model_type: ClassVar[str]
@@ -77,6 +79,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
     has_closed_vocabulary: ClassVar[bool] = False
     undecided: ClassVar[Mapping[str, Any]] = {}
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["class_features", "hidden_states", "attentions"]
+    pretrained_fields: ClassVar[Mapping[str, Any]] = {}
 
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)

@@ -38,7 +38,7 @@ def convert(
     fields = {**_training_fields(family, vocabularies, trained_on), **(settings or {})}
     if backbone is not None:
         fields["backbone_config"] = RESNETS[backbone] | fields.get("backbone_config", {})
-    source = ModelSource(base, family)
+    source = ModelSource(base, family, for_training=True)
     config = source.config(**fields)
     processor = source.processor(config)
     converter = getattr(import_module(f".{family}.convert_{family}", __package__), f"convert_{family}")

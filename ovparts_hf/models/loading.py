@@ -38,11 +38,13 @@ class ModelSource:
     """Where a model comes from, see `load_model`. Its configuration is read once, whatever is made of it.
 
     A new model has `fields` besides the configuration of the pretrained one at `location`, which may be None, and its
-    processor has `processor_settings`.
+    processor has `processor_settings`. A pretrained model that can do without what training adds has it only
+    `for_training`.
     """
 
     name: str | Path | None
     family: str | None = None
+    for_training: bool = False
     location: str | None = field(init=False)
     fields: dict[str, Any] = field(init=False, default_factory=dict)
     processor_settings: dict[str, Any] = field(init=False, default_factory=dict)
@@ -76,8 +78,13 @@ class ModelSource:
 
     @property
     def is_base_model(self) -> bool:
-        """Whether this is a model to start training from: it was not trained for parts, and some of it is random."""
+        """Whether this is a model to start training from: it was not trained for parts."""
         return not isinstance(self.stored_config, PartSegmentationConfig)
+
+    @property
+    def starts_at_random(self) -> bool:
+        """Whether some weights of the model are random."""
+        return self.is_base_model and (self.for_training or not type(self.config()).pretrained_fields)
 
     @property
     def runtime(self) -> str:
@@ -91,7 +98,9 @@ class ModelSource:
         if stored is None:
             config = config_class(self.family)(**self.fields)
         elif self.is_base_model:
-            config = config_class(self._family_for(stored)).from_base_config(stored, **self.fields)
+            kind = config_class(self._family_for(stored))
+            unchanged = {} if self.for_training else kind.pretrained_fields
+            config = kind.from_base_config(stored, **self.fields, **unchanged)
         elif self.family is not None and type(stored) is not config_class(self.family):
             raise ConfigurationError(f"{self.name!r} is a {stored.model_type!r} model, not a {self.family!r} model.")
         else:
@@ -144,27 +153,32 @@ class ModelSource:
         return family
 
 
-def load_config(name_or_path: str | Path | None, family: str | None = None, **overrides: Any) -> PartSegmentationConfig:
+def load_config(
+    name_or_path: str | Path | None, family: str | None = None, *, for_training: bool = False, **overrides: Any
+) -> PartSegmentationConfig:
     """The configuration of a model, or one derived from that of a pretrained model; see `load_model`."""
-    return ModelSource(name_or_path, family).config(**overrides)
+    return ModelSource(name_or_path, family, for_training).config(**overrides)
 
 
 def load_model(
-    name_or_path: str | Path, family: str | None = None, **overrides: Any
+    name_or_path: str | Path, family: str | None = None, *, for_training: bool = False, **overrides: Any
 ) -> tuple[PartSegmentationModel, PartSegmentationProcessor | ClosedVocabularyProcessor]:
     """Loads a model, in evaluation mode, and its processor.
 
     Args:
-        name_or_path: A folder, a Hub repository, or one of `TOY_MODELS`. Parts that a pretrained model lacks start at
-            random (seed them with `torch.manual_seed`).
+        name_or_path: A folder, a Hub repository, or one of `TOY_MODELS`. A stock CLIPSeg is used as it is: it gives the
+            logits of transformers' `CLIPSegForImageSegmentation`, and "none" scores `STOCK_THRESHOLD` (0.3). What
+            another pretrained model lacks starts at random (seed it with `torch.manual_seed`).
         family: Which family a pretrained model is to become, if several can be built on it.
+        for_training: Whether a stock CLIPSeg gets what training starts from: a visual adapter (`adapter_ratio` 0.2) and
+            a "none" row, both at random. The benchmark's rows without fine-tuning have them, too.
         **overrides: Configuration fields to set. A mapping for a nested configuration (`backbone_config`) sets the
             fields that it names, and leaves the others.
 
     Raises:
         ConfigurationError: There is no such model, or it is of a kind that this library does not build on.
     """
-    return ModelSource(name_or_path, family).load(**overrides)
+    return ModelSource(name_or_path, family, for_training).load(**overrides)
 
 
 def _check_fit(processor: Any, config: PartSegmentationConfig, name: str | Path | None) -> None:

@@ -88,6 +88,15 @@ class PartSegmentationModel(PreTrainedModel):
     def requires_object_masks(self) -> bool:
         return False
 
+    @property
+    def finds_objects_first(self) -> bool:
+        """Whether it was trained on whole things, so that parts are best looked for inside those that it finds."""
+        return False
+
+    def describe(self) -> dict[str, Any]:
+        """What a result says of the options that its scores depend on, where the model has any."""
+        return {}
+
     def post_init(self) -> None:
         """See transformers; raises a ConfigurationError if the model is larger than any of its kind."""
         check_parameters(self)
@@ -162,15 +171,16 @@ class PartSegmentationModel(PreTrainedModel):
     def set_trainable(self, name: str) -> None:
         """Chooses what an optimiser may change: "none", or names of `trainable_groups` joined by "+"."""
         chosen = [] if name == "none" else name.split("+")
-        unknown = sorted(set(chosen) - set(self.trainable_groups))
+        keys = [key for key, _ in self.named_parameters()]
+        groups = {group: of for group, of in self.trainable_groups.items() if any(key.startswith(of) for key in keys)}
+        unknown = sorted(set(chosen) - set(groups))
         if unknown:
             raise ConfigurationError(
-                f"Trainable set {name!r} names {unknown}; use 'none' or join some of {list(self.trainable_groups)} by "
-                "'+'."
+                f"Trainable set {name!r} names {unknown}; use 'none' or join some of {list(groups)} by '+'."
             )
-        prefixes = tuple(prefix for group in chosen for prefix in self.trainable_groups[group])
-        for parameter_name, parameter in self.named_parameters():
-            parameter.requires_grad_(parameter_name.startswith(prefixes))
+        prefixes = tuple(prefix for group in chosen for prefix in groups[group])
+        for key, parameter in self.named_parameters():
+            parameter.requires_grad_(key.startswith(prefixes))
 
     @property
     def vocabulary(self) -> list[str] | None:

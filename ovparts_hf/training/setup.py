@@ -120,7 +120,7 @@ class TrainingSetup:
 
 
 def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.Module, Any]:
-    source = ModelSource(arguments.model, arguments.family)
+    source = ModelSource(arguments.model, arguments.family, for_training=True)
     class_names = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
     config = source.config()
     seen = [*(config.trained_on or {"seen_classes": []})["seen_classes"], *class_names]

@@ -2,6 +2,7 @@
 
 import json
 import time
+from itertools import takewhile
 from threading import Event
 
 import httpx
@@ -11,6 +12,7 @@ from PIL import Image
 
 from ovparts_hf import PartSegmentation, PartSegmenter
 from ovparts_hf.app import Limits, launch_app
+from ovparts_hf.inference.advice import PHOTOGRAPH_ADVICE
 from ovparts_hf.utils.deadline import check_deadline
 
 pytest.importorskip("gradio", reason="the web page needs gradio")
@@ -133,3 +135,14 @@ def test_a_large_body_is_not_read(serve):
     assert http.post("upload", files=files).status_code == 413
     assert http.post("upload", files=files[:1]).status_code == 200
     assert http.post("queue/join", content=iter([b"x"])).status_code == 411
+
+
+def test_a_photograph_shown_to_the_toy_gets_a_warning(serve, monkeypatch):
+    page = serve()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8))
+    result = PartSegmentation(noise, np.zeros((60, 90), np.int16), ("dog's head",), np.ones(1))
+    monkeypatch.setattr("ovparts_hf.app.work.find_parts", lambda *arguments: result)
+    visitor = Visitor(page, "10.0.0.1").join("dog: head")
+    with visitor.http.stream("GET", "queue/data", params={"session_hash": visitor.session}) as lines:
+        text = "".join(takewhile(lambda line: "process_completed" not in line, lines.iter_lines()))
+    assert text.count(PHOTOGRAPH_ADVICE) == 1

@@ -27,7 +27,7 @@ def save(folder, family):
     name = "toy" if family == "clipseg" else f"toy-{family}"
     labels = {"id2label": dict(enumerate(NAMES)), "label2id": {name: number for number, name in enumerate(NAMES)}}
     settings = {"zsseg": PLAIN_ZSSEG, "zsseg+": {}, "maskformer": labels}.get(family, {})
-    model, processor = load_model(name.removesuffix("+"), **settings)
+    model, processor = load_model(name.removesuffix("+"), for_training=True, **settings)
     if family == "zsseg":
         processor.prompt_lengths, processor.templates = None, ["a photo of a {}."]
     for each in (model, processor):

@@ -22,7 +22,7 @@ BENCH = {"bench": ["seat", "back", "leg"]}
 CLASSES = ("bench's seat", "bench's back", "bench's leg")
 LABEL2ID = {name: number for number, name in enumerate(CLASSES)}
 MODELS = {
-    "clipseg": ("toy", {}),
+    "clipseg": ("toy", {"for_training": True}),
     "catseg": ("toy-catseg", {}),
     "zsseg": ("toy-zsseg", {"object_mask_prompt": False}),
     "maskformer": ("toy-maskformer", {"id2label": dict(enumerate(CLASSES)), "label2id": LABEL2ID}),
@@ -450,7 +450,9 @@ def test_untrained_models_are_told_apart(caplog):
     PartSegmenter.from_pretrained()
     assert not caplog.records
     PartSegmenter.from_pretrained("toy")
-    assert "toy was not trained for parts" in caplog.text
+    assert not caplog.records  # a stock CLIPSeg, used as it is
+    PartSegmenter.from_pretrained("toy-zsseg")
+    assert "toy-zsseg was not trained for parts" in caplog.text
 
 
 def test_objects_can_be_found_by_any_function(models, image):
@@ -498,7 +500,7 @@ def test_where_no_object_is_found_there_is_no_part(name, background, models, ima
 
 
 def test_objects_are_found_by_a_model_of_this_library(image):
-    segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter="toy")
+    segmenter = PartSegmenter.from_pretrained("toy-zsseg", object_segmenter="toy-trained")
     found = segmenter.object_segmenter.segmenter(image, ["bench"])
     assert (found.label_map == 0).any()
     result = segmenter(image, BENCH)

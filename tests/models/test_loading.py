@@ -22,7 +22,7 @@ from ovparts_hf import PartSegmenter
 from ovparts_hf.errors import CheckpointError, ConfigurationError
 from ovparts_hf.models import loading
 from ovparts_hf.models.catseg.modeling_catseg import CATSegForPartSegmentation
-from ovparts_hf.models.clipseg.configuration_clipseg import CLIPSegPartConfig
+from ovparts_hf.models.clipseg.configuration_clipseg import STOCK_THRESHOLD, CLIPSegPartConfig
 from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
 from ovparts_hf.models.loading import TOY_FOLDER, ModelSource, load_config, load_model
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
@@ -52,11 +52,52 @@ def test_a_stock_model_becomes_one_for_parts(stock):
     assert processor(classes=["dog's ear"])["input_ids"].shape[0] == 1
 
 
+@torch.no_grad()
+def test_a_stock_model_is_used_as_it_is(stock, tmp_path_factory):
+    model, processor = load_model(stock)
+    names, pixels = ["dog's ear", "a red door", "bus"], torch.randn(2, 3, 64, 64)
+    tokens = processor(classes=names)
+    original = CLIPSegForImageSegmentation.from_pretrained(stock)
+
+    def check(model):
+        outputs = model(pixels, **tokens)
+        for image, logits in zip(pixels, outputs.logits):
+            assert_close(logits, original(pixel_values=image.expand(3, -1, -1, -1), **tokens).logits, atol=1e-5, rtol=0)
+        assert_close(outputs.none_logits.sigmoid(), torch.full((2, 1, 64, 64), STOCK_THRESHOLD))
+
+    check(model)
+    assert not {name for name, _ in model.named_parameters() if name.startswith(model.new_parts)}
+    saved = tmp_path_factory.mktemp("saved")
+    model.save_pretrained(saved)
+    processor.save_pretrained(saved)
+    check(load_model(saved)[0])
+    assert load_config(saved).none_threshold == STOCK_THRESHOLD
+
+
+def test_training_starts_with_adapter_and_none_row(stock):
+    source = ModelSource(stock, for_training=True)
+    model, _ = source.load()
+    assert (model.config.adapter_ratio, model.config.none_threshold) == (0.2, None)
+    assert model.none_embedding.requires_grad and source.starts_at_random
+    model.set_trainable("VA+L+F+D")
+    assert not ModelSource(stock).starts_at_random
+    with pytest.raises(ConfigurationError, match=r"names \['VA'\]; use 'none' or join some of \['L', 'F', 'D'\]"):
+        load_model(stock)[0].set_trainable("VA+L+F+D")
+
+
+def test_an_adapter_that_is_not_used_need_not_be_loaded(tmp_path):
+    CLIPSegForPartSegmentation(golden_config()).save_pretrained(tmp_path)
+    golden_processor().save_pretrained(tmp_path)
+    model, _ = load_model(tmp_path, adapter_ratio=0.0, none_threshold=0.4)
+    assert model.none_embedding is None and model.describe() == {"threshold_of_none": 0.4, "adapter_ratio": 0.0}
+    assert load_model(tmp_path)[0].describe() == {}
+
+
 def test_new_parts_follow_the_seed(stock):
     values = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        values.append(load_model(stock)[0].none_embedding)
+        values.append(load_model(stock, for_training=True)[0].none_embedding)
     assert torch.equal(values[0], values[1])
     assert not torch.equal(values[0], values[2])
 

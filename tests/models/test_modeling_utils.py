@@ -35,7 +35,7 @@ def test_stored_names_are_looked_up(monkeypatch):
 
 
 def test_a_text_encoder_that_learns_is_noticed():
-    model, processor = load_model("toy")
+    model, processor = load_model("toy", for_training=True)
     for trainable, expected in (("VA+F+D", False), ("VA+L+F+D", True), ("none", False)):
         model.set_trainable(trainable)
         assert model.text_encoder_is_trainable(processor, WORDS) is expected

@@ -91,7 +91,7 @@ def test_every_family_refuses_what_is_missing(family, tmp_path):
 def test_a_pretrained_model_may_only_lack_what_is_new(family, tmp_path):
     name = "clipseg" if family == "clipseg" else "clip"
     fields = {} if family == "clipseg" else ModelSource(f"toy-{family}").fields
-    config = ModelSource(TOY_FOLDER / name, family).config(**fields)
+    config = ModelSource(TOY_FOLDER / name, family, for_training=True).config(**fields)
     model = model_class(family).from_base_model(TOY_FOLDER / name, config)
     assert any(key.startswith(model.new_parts) for key in model.state_dict())
     key = "clip.logit_scale" if family == "clipseg" else "logit_scale"

@@ -53,7 +53,7 @@ def test_fine_tunes_a_pretrained_model_on_pascal(
     assert lines[3]["loss"] < lines[0]["loss"]
     assert 0 <= lines[4]["eval_hIoU"] <= 100
     torch.manual_seed(given.seed)
-    before, _ = load_model(pretrained)
+    before, _ = load_model(pretrained, for_training=True)
     after, processor = load_model(folder / "best")
     assert after.config.ignore_index == 255
     assert processor(classes=["dog's ear"])["input_ids"].ndim == 2

@@ -119,7 +119,7 @@ class SegmenterAdapter(PartSegmentationModel):
         """What an adapter reads of transformers' processor, and of names that a user gives."""
 
     def describe(self) -> dict[str, Any]:
-        """What a result says of the options that its scores depend on, besides the wording."""
+        """See `PartSegmentationModel.describe`."""
         facts = {"threshold_of_none": self.threshold}
         return facts if self.refiner is None else {**facts, "refiner": self.refiner.name}
 

@@ -71,9 +71,8 @@ def load_segmenter(
     return wrapped.eval(), AdapterProcessor(images, getattr(stock, "tokenizer", None), prompt)
 
 
-def trained_on(name_or_path: str | Path) -> dict[str, Any] | None:
+def trained_on(source: ModelSource) -> dict[str, Any] | None:
     """What the configuration of a model of this library says of its training; of another nothing is known."""
-    source = ModelSource(name_or_path)
     return source.config().trained_on if adapter_for(source) is None else None
 
 
@@ -103,12 +102,15 @@ def has_own_classes(name_or_path: str | Path) -> bool:
 
 
 def takes_any_name(name_or_path: str | Path) -> bool:
-    """Whether this is a model of transformers that is asked by text."""
+    """Whether this is a model of transformers that is asked by text, as it was pretrained."""
+    source = ModelSource(name_or_path)
     try:
-        adapter = adapter_for(ModelSource(name_or_path))
+        adapter = adapter_for(source)
+        if adapter is None:
+            return source.is_base_model and not source.starts_at_random
     except ConfigurationError:  # there may be other ways to load it
         return False
-    return adapter is not None and not issubclass(adapter, ClosedVocabularyAdapter)
+    return not issubclass(adapter, ClosedVocabularyAdapter)
 
 
 def load_refiner(name_or_path: str | Path) -> tuple[Refiner, Any]:

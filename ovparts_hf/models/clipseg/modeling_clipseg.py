@@ -113,8 +113,8 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
 
     `hidden_states` and `attentions` are those of CLIP's image encoder, up to the last layer that the decoder reads.
 
-    Also loads stock CLIPSeg weights (`CIDAS/clipseg-rd64-refined`); adapter and "none" row then start at random, as the
-    benchmark's do.
+    Also loads stock CLIPSeg weights (`CIDAS/clipseg-rd64-refined`). What the configuration asks for besides, adapter
+    and "none" row, then starts at random, as the benchmark's do; `load_model` asks for neither.
     """
 
     config: CLIPSegPartConfig
@@ -124,6 +124,7 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     scores_none = True
     _can_record_outputs = {"hidden_states": CLIPSegEncoderLayer, "attentions": CLIPSegAttention}
     new_parts = ("visual_adapter.", "none_embedding")
+    _keys_to_ignore_on_load_unexpected = [r"^visual_adapter\.", r"^none_embedding$"]  # if the configuration has none
     # Visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5); the benchmark's are VA+L+F and VA+L+F+D.
     trainable_groups = {
         "VA": ("visual_adapter.",),
@@ -135,8 +136,9 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)
         self.clip = CLIPSegModel(config)
-        self.visual_adapter = VisualAdapter(config)
-        self.none_embedding = nn.Parameter(torch.empty(1, config.projection_dim))
+        self.visual_adapter = VisualAdapter(config) if config.adapter_ratio else nn.Identity()
+        learned_none = config.none_threshold is None
+        self.none_embedding = nn.Parameter(torch.empty(1, config.projection_dim)) if learned_none else None
         self.decoder = PartDecoder(config)
         self._make_class_features(config.projection_dim)
         self.post_init()
@@ -145,8 +147,20 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         init_like_torch(module)
-        if isinstance(module, CLIPSegForPartSegmentation):
+        if isinstance(module, CLIPSegForPartSegmentation) and module.none_embedding is not None:
             init.normal_(module.none_embedding, std=self.config.projection_dim**-0.5)
+
+    @property
+    def finds_objects_first(self) -> bool:
+        """See `PartSegmentationModel.finds_objects_first`."""
+        return self.config.none_threshold is not None
+
+    def describe(self) -> dict[str, Any]:
+        """See `PartSegmentationModel.describe`; of a model that is trained as the benchmark does there is nothing."""
+        config = self.config
+        if config.none_threshold is None:
+            return {}
+        return {"threshold_of_none": config.none_threshold, "adapter_ratio": config.adapter_ratio}
 
     @classmethod
     def default_processor(
@@ -183,7 +197,8 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         """
         check_keywords(kwargs)
         class_features = self.resolve_class_features(class_features, input_ids, attention_mask)
-        rows = torch.cat([class_features, self.none_embedding]) if include_none else class_features
+        learned_none = include_none and self.none_embedding is not None
+        rows = torch.cat([class_features, self.none_embedding]) if learned_none else class_features
         # In a compiled graph no shape may depend on the values of a mask: every pair is decoded there.
         dense = class_mask is None or torch.compiler.is_compiling()
         selected = selected_rows(class_mask, pixel_values.shape[0], class_features.shape[0], rows.shape[0])
@@ -205,6 +220,9 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
             scores = decoded.new_full((*selected.shape, *decoded.shape[-2:]), -math.inf)
             scores[images, classes] = decoded
         logits, none_logits = scores.tensor_split([class_features.shape[0]], dim=1)
+        if include_none and not learned_none:
+            threshold = self.config.none_threshold
+            none_logits = torch.full_like(scores[:, :1], math.log(threshold / (1 - threshold)))
         loss = None
         if labels is not None:
             loss = part_segmentation_loss(

@@ -76,7 +76,13 @@ def test_unknown_trainable_set():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("segmentation_loss", "l2"), ("adapter_ratio", 1.5), ("extract_layers", [3, 9]), ("extract_layers", [])],
+    [
+        ("segmentation_loss", "l2"),
+        ("adapter_ratio", 1.5),
+        ("none_threshold", 0.0),
+        ("extract_layers", [3, 9]),
+        ("extract_layers", []),
+    ],
 )
 def test_configuration_refuses(field, value):
     with pytest.raises(StrictDataclassClassValidationError, match=field):

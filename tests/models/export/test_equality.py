@@ -13,7 +13,7 @@ from ovparts_hf.toy.world import draw
 
 NAMES = ["bench's seat", "dragon's long red nose", "duck's head", "cat's tail", "dog's ear"]
 ATOL = 1e-4
-PAIRS = [("clipseg", "onnx"), ("catseg", "openvino"), ("maskformer", "onnx")]
+PAIRS = [("clipseg", "onnx"), ("stock clipseg", "onnx"), ("catseg", "openvino"), ("maskformer", "onnx")]
 
 
 def inputs_of(processor: Any, count: int = 1, masks: np.ndarray | None = None) -> dict[str, torch.Tensor]:
