@@ -55,6 +55,7 @@ from .failures import check_writable
 )
 def _evaluate(options: Namespace) -> None:
     from accelerate import Accelerator
+    from accelerate.utils import set_seed
 
     from ..data.few_shot import FewShotList
     from ..data.part_dataset import PartDataset
@@ -86,6 +87,7 @@ def _evaluate(options: Namespace) -> None:
     training = trained_on(source)  # a wrong name is noticed before the data are read
     if options.untrained_adapter and not source.starts_at_random:
         raise ConfigurationError(f"{options.model!r} is no stock CLIPSeg; leave out --untrained-adapter.")
+    set_seed(0)  # for weights that are random
     dataset = PartDataset.load(options.data)
     if options.few_shot_list is not None:
         FewShotList.from_json(options.few_shot_list).apply(dataset)

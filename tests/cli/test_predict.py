@@ -278,3 +278,15 @@ def test_videos_need_an_extra(clip, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("ovparts_hf.inference.video.find_spec", lambda name: None)
     assert main(["predict", str(clip), *PARTS, "--out", str(tmp_path / "out")]) == 1
     assert 'pip install "ovparts_hf[video]"' in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_who_finds_the_objects_can_be_chosen(photos, tmp_path):
+    """A stock CLIPSeg does so by default; parts that are looked for everywhere are found elsewhere, too."""
+    image, parts = photos / "first.png", "castle: wall; duck: head"
+    for objects, chosen in ((None, "auto"), ("model", "model"), ("none", None)):
+        out = tmp_path / str(objects)
+        command = ["predict", str(image), "--parts", parts, "--model", "toy", "--out", str(out)]
+        assert main([*command, *(["--objects", objects] if objects else [])]) == 0
+        expected = PartSegmenter.from_pretrained("toy", object_segmenter=chosen)(image, parts)
+        written_map = np.asarray(Image.open(out / "first" / "label_map.png"))
+        assert (written_map == np.asarray(expected.label_image())).all()
