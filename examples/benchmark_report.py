@@ -67,14 +67,14 @@ def _options(options: Figures) -> Iterator[str]:
     if not options:
         return
     rows = []
-    for model, values in options.items():
-        for option, found in values.items():
-            if "impossible" in found:
-                rows.append([NAMES[model], option, "", f"not here: `{found['impossible']}`", ""])
-                continue
-            change = found.get("change of hIoU")
-            pixels, score = _share(found["different pixels"]), "" if change is None else f"{change:+.2f}"
-            rows.append([NAMES[model], option, _spread(found["gain"]), pixels, score])
+    for name, found in options.items():
+        model, option = name.split(", ")
+        if "impossible" in found:
+            rows.append([NAMES[model], option, "", f"not here: `{found['impossible']}`", ""])
+            continue
+        change = found.get("change of hIoU")
+        pixels, score = _share(found["different pixels"]), "" if change is None else f"{change:+.2f}"
+        rows.append([NAMES[model], option, _spread(found["gain"]), pixels, score])
     columns = ("model", "option", "times less time", "different pixels", "hIoU, toy world")
     yield from _table("Options of torch", columns, rows)
 
