@@ -144,10 +144,14 @@ def plot_scaling(scaling: Figures, path: Path) -> None:
             for model in (name for name, of_model in scaling.items() if axis in of_model):
                 points = scaling[model][axis]
                 sizes, values = [int(size) for size in points], [point[key] for point in points.values()]
-                (line,) = plot.plot(sizes, values, marker="o", label=NAMES[model])
+                color = f"C{list(NAMES).index(model)}"
+                plot.plot(sizes, values, color=color, marker="o", label=NAMES[model])
                 growth = 2 if axis == "side" else 1  # pixels grow with the square of it
                 proportional = [values[-1] * (size / sizes[-1]) ** growth for size in sizes]
-                plot.plot(sizes, proportional, ":", color=line.get_color(), lw=0.8)
+                plot.plot(sizes, proportional, ":", color=color, lw=0.8)
             plot.set(xscale="log", yscale="log", xlabel=axis, ylabel=label)
+            sizes = sorted({int(size) for points in scaling.values() for size in points.get(axis, ())})
+            plot.set_xticks(sizes, sizes)
+            plot.set_xticks([], minor=True)
             plot.legend(fontsize=7)
     figure.savefig(path, dpi=80)
