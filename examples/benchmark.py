@@ -43,7 +43,7 @@ from benchmark_workload import WORKLOADS, Workload
 from benchmark_zsseg import ZSSegWays
 
 WAYS = {"clipseg": ClipSegWays, "catseg": CatSegWays, "zsseg": ZSSegWays, "maskformer": MaskFormerWays}
-ALSO = ("options", "scaling", "train")
+ALSO = ("options", "compile", "scaling", "train")
 
 
 def main() -> None:
@@ -83,11 +83,13 @@ def measurements(
     for workload in workloads:
         for model in models:
             yield "speed", f"{model}, {workload}", measure_speed(model, WORKLOADS[workload], options)
-    if "options" in options.also:
-        from benchmark_options import measure_options
+    if {"options", "compile"}.intersection(options.also):
+        from benchmark_options import COMPILE, OPTIONS, measure_options
 
+        names = [name for name in OPTIONS if ("compile" if name == COMPILE else "options") in options.also]
         for model in models:
-            yield "options", model, measure_options(WAYS[model], options.device)
+            for name, values in measure_options(WAYS[model], options.device, names):
+                yield "options", f"{model}, {name}", values
     if "scaling" in options.also:
         from benchmark_scaling import measure_scaling
 
@@ -96,7 +98,7 @@ def measurements(
     if "train" in options.also or options.train:
         from benchmark_train import STEPS, measure_training
 
-        for model in STEPS.keys() & set(models):
+        for model in filter(models.__contains__, STEPS):
             yield "training", model, measure_training(model, threads=options.threads)
 
 

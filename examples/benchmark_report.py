@@ -9,6 +9,9 @@ from typing import Any
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- figures: written by examples/benchmark.py --report -->", "<!-- end of figures -->"
 NAMES = {"clipseg": "CLIPSeg", "catseg": "CATSeg", "zsseg": "ZSseg+", "maskformer": "MaskFormer"}
+_DOTTED = (
+    "Dotted: proportional to the number of classes, pixels, images or processes. What lies above it is a fixed cost."
+)
 Figures = dict[str, Any]
 
 
@@ -67,14 +70,14 @@ def _options(options: Figures) -> Iterator[str]:
     if not options:
         return
     rows = []
-    for model, values in options.items():
-        for option, found in values.items():
-            if "impossible" in found:
-                rows.append([NAMES[model], option, "", f"not here: `{found['impossible']}`", ""])
-                continue
-            change = found.get("change of hIoU")
-            pixels, score = _share(found["different pixels"]), "" if change is None else f"{change:+.2f}"
-            rows.append([NAMES[model], option, _spread(found["gain"]), pixels, score])
+    for name, found in options.items():
+        model, option = name.split(", ")
+        if "impossible" in found:
+            rows.append([NAMES[model], option, "", f"not here: `{found['impossible']}`", ""])
+            continue
+        change = found.get("change of hIoU")
+        pixels, score = _share(found["different pixels"]), "" if change is None else f"{change:+.2f}"
+        rows.append([NAMES[model], option, _spread(found["gain"]), pixels, score])
     columns = ("model", "option", "times less time", "different pixels", "hIoU, toy world")
     yield from _table("Options of torch", columns, rows)
 
@@ -101,7 +104,12 @@ def _scaling(scaling: Figures) -> Iterator[str]:
         for size, point in points.items()
     ]
     yield from _table("Growth", ("model", "what grows", "to", "CPU s", "wall s", "MB beyond the weights"), rows)
-    yield from ("![CPU seconds and memory by classes, image side, images and processes](images/scaling.png)", "")
+    yield from (
+        "![CPU seconds and memory by classes, image side, images and processes](images/scaling.png)",
+        "",
+        _DOTTED,
+        "",
+    )
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -122,7 +130,10 @@ def _share(counts: Sequence[int] | None) -> str:
 
 
 def plot_scaling(scaling: Figures, path: Path) -> None:
-    """One column for each axis, time above memory, both logarithmic beside a line of what would be proportional."""
+    """One column for each axis, time above memory, both logarithmic.
+
+    Dotted lines are what would be proportional to the largest value: cost above them is fixed.
+    """
     from matplotlib.figure import Figure
 
     axes = list(dict.fromkeys(axis for points in scaling.values() for axis in points))
@@ -130,13 +141,17 @@ def plot_scaling(scaling: Figures, path: Path) -> None:
     grid = figure.subplots(2, len(axes), squeeze=False)
     for column, axis in enumerate(axes):
         for plot, key, label in zip(grid[:, column], ("cpu", "memory"), ("CPU seconds", "MB beyond the weights")):
-            for model, points in scaling.items():
-                if axis in points:
-                    sizes = [int(size) for size in points[axis]]
-                    plot.plot(sizes, [point[key] for point in points[axis].values()], marker="o", label=NAMES[model])
-            low, high = plot.get_xlim()
-            bottom = plot.get_ylim()[0]
-            plot.plot([low, high], [max(bottom, 1e-3), max(bottom, 1e-3) * high / max(low, 1e-3)], "k:", lw=0.8)
+            for model in (name for name, of_model in scaling.items() if axis in of_model):
+                points = scaling[model][axis]
+                sizes, values = [int(size) for size in points], [point[key] for point in points.values()]
+                color = f"C{list(NAMES).index(model)}"
+                plot.plot(sizes, values, color=color, marker="o", label=NAMES[model])
+                growth = 2 if axis == "side" else 1  # pixels grow with the square of it
+                proportional = [values[-1] * (size / sizes[-1]) ** growth for size in sizes]
+                plot.plot(sizes, proportional, ":", color=color, lw=0.8)
             plot.set(xscale="log", yscale="log", xlabel=axis, ylabel=label)
+            sizes = sorted({int(size) for points in scaling.values() for size in points.get(axis, ())})
+            plot.set_xticks(sizes, sizes)
+            plot.set_xticks([], minor=True)
             plot.legend(fontsize=7)
     figure.savefig(path, dpi=80)

@@ -7,6 +7,7 @@ from functools import cache
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 
 from ..errors import ConfigurationError
 
@@ -21,7 +22,8 @@ def usable_precision(mixed_precision: str, *, cpu: bool = False) -> str:
     Raises:
         ConfigurationError: "fp16" was requested on a CPU.
     """
-    state = PartialState(cpu=cpu)
+    # As `Accelerator` does; otherwise each of several processes on CPU would take itself for the only one.
+    state = PartialState(cpu=cpu or parse_flag_from_env("ACCELERATE_USE_CPU"))
     if state.device.type != "cpu" or mixed_precision == "no":
         return mixed_precision
     if mixed_precision == "fp16":

@@ -27,10 +27,8 @@ FIGURES = {
         }
     },
     "options": {
-        "clipseg": {
-            "int8 linear layers": {"gain": [2, 1, 3], "different pixels": [5, 10], "change of hIoU": -0.25},
-            "torch.compile": {"impossible": "RuntimeError: no compiler"},
-        }
+        "clipseg, int8 linear layers": {"gain": [2, 1, 3], "different pixels": [5, 10], "change of hIoU": -0.25},
+        "clipseg, torch.compile": {"impossible": "RuntimeError: no compiler"},
     },
     "training": {"clipseg": {way: {**POINT, "gradients_differ_by": 1e-6} for way in ("plain", "ours")}},
 }

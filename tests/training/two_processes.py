@@ -28,14 +28,13 @@ RUNS = {
 
 def train_all(out: Path) -> None:
     """Trains each of `RUNS`, a run with evaluations ("whole"), and the latter with an interruption ("parts")."""
-    accelerator = Accelerator()
-    assert accelerator.num_processes == 2
-
     for name, options in RUNS.items():
         setup = tiny_setup()
         setup.model.dropout = nn.Identity()
         train(arguments(out / name, **options), setup)
 
+    accelerator = Accelerator()  # after `train`, which is to find out by itself that there are two
+    assert accelerator.num_processes == 2
     options = {"eval_every": 3, "log_every": 3}
     train(arguments(out / "whole", **options), tiny_setup(), Evaluator())
     # The signal reaches one process only.
