@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..models.pretrained import load_pretrained
 from ..taxonomy.vocabulary import Vocabulary
 from ..utils.arguments import binary_mask
 from ..utils.files import first_line, user_path
+from ..utils.images import ImageInput
 from .engine import check_whole_images
 
 Masks: TypeAlias = "Mapping[str, np.ndarray] | np.ndarray"
@@ -47,6 +49,22 @@ def check_one_per_image(count: int, **regions: Any) -> None:
     for name, given in regions.items():
         if given is not None and (not isinstance(given, list | tuple) or len(given) != count):
             raise ConfigurationError(f"For {count} images, give a list of {count} {name}.")
+
+
+def with_regions(
+    images: Iterable[ImageInput], object_masks: Iterable[Masks | None] | None, boxes: Iterable[Boxes | None] | None
+) -> Iterator[tuple[ImageInput, Masks | None, Boxes | None]]:
+    """Each image with its masks and boxes."""
+    masks_of_images = repeat(None) if object_masks is None else iter(object_masks)
+    boxes_of_images = repeat(None) if boxes is None else iter(boxes)
+    for image in images:
+        try:
+            regions = next(masks_of_images), next(boxes_of_images)
+        except StopIteration:
+            raise ConfigurationError(
+                "There are more images than object_masks or boxes; give one for each image."
+            ) from None
+        yield image, *regions
 
 
 def given_objects(

@@ -6,7 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, repeat
+from itertools import islice
 from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -22,7 +22,6 @@ from ..models.post_processing import ScoreMaps, merge_score_maps
 from ..models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from ..taxonomy.vocabulary import Vocabulary, VocabularyInput
 from ..utils.arguments import check_positive
-from ..utils.files import first_line
 from ..utils.images import ImageInput, load_image
 from .adapters.base import SegmenterAdapter
 from .adapters.loading import has_own_classes
@@ -39,14 +38,14 @@ from .objects import (
     check_one_per_image,
     given_objects,
     validate_object_masks,
+    with_regions,
 )
+from .placement import floating_type, usable_device, wrong_runtime
 from .refinement import MaskRefiner, load_with_refiner, regions_of, sharpen
 from .result import PartSegmentation
 
 logger = logging.getLogger(__name__)
 
-RUNTIMES = ("torch", "onnx", "openvino")
-"""What can run a model."""
 _VOCABULARIES_KEPT = 16
 
 _Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, tuple[ObjectMask, ...] | None, Request, bool]
@@ -133,11 +132,11 @@ class PartSegmenter:
             ConfigurationError: There is no such model, device or precision, an option is not for this model, or
                 `runtime` does not run it.
         """
-        best_device, dtype = _usable_device(device), _floating(dtype)
+        best_device, dtype = usable_device(device), floating_type(dtype)
         source = ModelSource(name_or_path)
         made_for = source.runtime
         if runtime not in (None, made_for):
-            raise ConfigurationError(_wrong_runtime(name_or_path, made_for, runtime))
+            raise ConfigurationError(wrong_runtime(name_or_path, made_for, runtime))
         own_device = "cpu" if device is None and made_for != "torch" else best_device
         model, processor, refiner = load_with_refiner(source, prompt, refiner, class_names, own_device)
         if not isinstance(model, SegmenterAdapter) and source.starts_at_random:
@@ -208,7 +207,7 @@ class PartSegmenter:
         class_inputs = self._encode(self._names(vocabulary))
         prepared = (
             self._prepare(image, *regions, vocabulary, background)
-            for image, *regions in _with_regions(images, object_masks, boxes)
+            for image, *regions in with_regions(images, object_masks, boxes)
         )
         while batch := list(islice(prepared, batch_size)):
             scores = predict_scores(self.model, class_inputs, [request for *_, request, _ in batch])
@@ -338,55 +337,6 @@ class PartSegmenter:
         inputs = prepare_image(self.processor, image, required_masks)
         request = Request(inputs, candidates, may_be_none or finds_objects)
         return image, objects, tuple(objects) if single else None, request, may_be_none
-
-
-def _with_regions(
-    images: Iterable[ImageInput], object_masks: Iterable[Masks | None] | None, boxes: Iterable[Boxes | None] | None
-) -> Iterator[tuple[ImageInput, Masks | None, Boxes | None]]:
-    """Each image with its masks and boxes."""
-    masks_of_images = repeat(None) if object_masks is None else iter(object_masks)
-    boxes_of_images = repeat(None) if boxes is None else iter(boxes)
-    for image in images:
-        try:
-            regions = next(masks_of_images), next(boxes_of_images)
-        except StopIteration:
-            raise ConfigurationError(
-                "There are more images than object_masks or boxes; give one for each image."
-            ) from None
-        yield image, *regions
-
-
-def _wrong_runtime(name_or_path: str | Path, made_for: str, runtime: str) -> str:
-    if runtime not in RUNTIMES:
-        return f"The runtime is {runtime!r}; choose one of {list(RUNTIMES)}."
-    if runtime == "torch":
-        return (
-            f"{name_or_path} is an export for {made_for}; give the model that it was made from, or leave runtime out."
-        )
-    made_for = "an export for " + made_for if made_for != "torch" else "a model of torch"
-    return (
-        f"{name_or_path} is {made_for}; write one for {runtime} by `ovparts export {runtime} MODEL OUT`, and load OUT."
-    )
-
-
-def _usable_device(device: Any) -> Any:
-    if device is None:
-        return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = first_line(error)
-        raise ConfigurationError(
-            f"The device {device!r} cannot be used here ({reason}). Name another, or none for the best there is."
-        ) from error
-    return device
-
-
-def _floating(dtype: torch.dtype | str | None) -> torch.dtype | None:
-    chosen = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if dtype is not None and not (isinstance(chosen, torch.dtype) and chosen.is_floating_point):
-        raise ConfigurationError(f"dtype is {dtype!r}; give float32, bfloat16 or float16.")
-    return chosen
 
 
 def _load_object_segmenter(name_or_path: str, device: Any) -> ObjectSegmenter:

@@ -30,7 +30,17 @@ def test_a_closed_vocabulary_finds_objects_by_transformers_pipeline(segmenter_fo
 
 
 def test_objects_of_an_adapter_in_evaluation(segmenter_folder, pascal_folder, pascal):
-    command = ["evaluate", "toy-trained", str(pascal_folder), "--setting", "pred_obj", "--device", "cpu"]
+    command = [
+        "evaluate",
+        "toy-trained",
+        str(pascal_folder),
+        "--setting",
+        "pred_obj",
+        "--device",
+        "cpu",
+        "--task",
+        "cross_dataset",
+    ]
     assert main([*command, "--objects", str(segmenter_folder("owlv2")), "--max-images", "1"]) == 0
     model, processor = load_model("toy-trained")
     objects = get_objects(str(segmenter_folder("sam3")), model, processor, pascal)
@@ -48,7 +58,17 @@ def test_an_adapter_finds_objects_for_itself(segmenter_folder, pascal):
 
 
 def test_label_maps_of_any_model_are_refined(segmenter_folder, pascal_folder, pascal):
-    command = ["evaluate", "toy-trained", str(pascal_folder), "--max-images", "1", "--device", "cpu"]
+    command = [
+        "evaluate",
+        "toy-trained",
+        str(pascal_folder),
+        "--max-images",
+        "1",
+        "--device",
+        "cpu",
+        "--task",
+        "cross_dataset",
+    ]
     assert main([*command, "--refiner", str(segmenter_folder("sam2"))]) == 0
     model, processor = load_model("toy-trained")
     refiner = PretrainedRefiner.load(segmenter_folder("sam2"), "cpu")
