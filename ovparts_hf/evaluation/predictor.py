@@ -121,7 +121,10 @@ class Predictor:
     def _describe_additions(self) -> dict[str, Any]:
         """What only some models or runs have: their results alone say it."""
         facts = self.model.describe()
-        additions = {"prompt": getattr(self.processor, "prompt", None), "refiner": self.refiner and str(self.refiner)}
+        additions = {
+            "prompt": getattr(self.processor, "prompt", None),
+            "refiner": self.refiner and public_name(str(self.refiner)),
+        }
         return {**facts, **{name: value for name, value in additions.items() if value is not None}}
 
     def _predictions(self, groups: list[list[Record]], progress: bool) -> Iterator[Prediction]:
