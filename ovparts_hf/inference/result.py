@@ -22,6 +22,7 @@ from . import visualization
 from .instances import PartInstance, find_instances
 from .interchange.coco import CocoFile, coco_annotation
 from .interchange.detections import to_detections
+from .ranking import Ranking
 
 if TYPE_CHECKING:
     from supervision import Detections
@@ -50,6 +51,7 @@ class PartSegmentation:
         objects: (name, mask) of each object that was given, or that an object segmenter told apart; None: `instances`
             takes for an object what its parts form together.
         score_map: (H, W) float16 from 0 to 1, the score of each pixel's class, 0 for none; None if it is not known.
+        ranking: The best classes of each pixel, if they were kept; see `at`.
     """
 
     image: Image.Image
@@ -58,6 +60,7 @@ class PartSegmentation:
     scores: np.ndarray
     objects: tuple[ObjectMask, ...] | None = field(default=None, kw_only=True)
     score_map: np.ndarray | None = field(default=None, kw_only=True)
+    ranking: Ranking | None = field(default=None, kw_only=True)
 
     def __repr__(self) -> str:
         parts = sorted(((area, name) for name, area in self.areas().items() if area), reverse=True)
@@ -120,6 +123,30 @@ class PartSegmentation:
             ConfigurationError: There is no such grouping, or min_area is below 1.
         """
         return find_instances(self, by, min_area)
+
+    def at(self, x: int, y: int) -> list[tuple[str | None, float]]:
+        """The class of a pixel and the three that score best besides, with their scores there.
+
+        In images of more than 512 pixels a side, the scores are those of the nearest pixel of the image at that size.
+
+        Args:
+            x, y: The pixel, from the left and from the top.
+
+        Returns:
+            (class, score) pairs, the pixel's own first. None is no class, with a score of -1 if the model gives none.
+
+        Raises:
+            ConfigurationError: The result was made without `keep_ranking=True`, or the pixel is outside the image.
+        """
+        if self.ranking is None:
+            raise ConfigurationError("The scores of pixels were not kept; segment the image with keep_ranking=True.")
+        width, height = self.image.size
+        if not (0 <= x < width and 0 <= y < height):
+            raise ConfigurationError(
+                f"The pixel {(x, y)} is outside the image, which is {width} wide and {height} high."
+            )
+        ranked = self.ranking.at((x + 0.5) / width, (y + 0.5) / height)
+        return [(None if class_id == NONE else self.classes[class_id], score) for class_id, score in ranked]
 
     def to_coco(
         self, image_id: int = 1, first_id: int = 1, by: str = "component", min_area: int = 1

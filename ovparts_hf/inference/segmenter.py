@@ -41,6 +41,7 @@ from .objects import (
     with_regions,
 )
 from .placement import floating_type, usable_device, wrong_runtime
+from .ranking import rank_classes
 from .refinement import MaskRefiner, load_with_refiner, regions_of, sharpen
 from .result import PartSegmentation
 
@@ -158,6 +159,7 @@ class PartSegmenter:
         threshold: float | None = None,
         top_k: int | None = None,
         batch_size: int = 8,
+        keep_ranking: bool = False,
     ) -> PartSegmentation | list[PartSegmentation]:
         """Finds parts.
 
@@ -176,6 +178,7 @@ class PartSegmenter:
             threshold: A class must score more than this, from 0 to 1, or the pixel is none.
             top_k: At most so many classes, those with the highest mean scores.
             batch_size: Images in a forward pass, where the model can take several.
+            keep_ranking: Whether a result keeps the best classes of each pixel, for `PartSegmentation.at`.
 
         Returns:
             A result, or for a list of images a list of results.
@@ -184,9 +187,11 @@ class PartSegmenter:
             OVPartsError: An image cannot be read, class names or masks do not fit, or the model needs masks.
         """
         if not isinstance(images, Sequence) or isinstance(images, str | bytes):
-            return next(self.stream([images], parts, [object_masks], [boxes], background, threshold, top_k))
+            options = (background, threshold, top_k, 1, keep_ranking)
+            return next(self.stream([images], parts, [object_masks], [boxes], *options))
         check_one_per_image(len(images), object_masks=object_masks, boxes=boxes)
-        return list(self.stream(images, parts, object_masks, boxes, background, threshold, top_k, batch_size))
+        options = (background, threshold, top_k, batch_size, keep_ranking)
+        return list(self.stream(images, parts, object_masks, boxes, *options))
 
     def stream(
         self,
@@ -198,6 +203,7 @@ class PartSegmenter:
         threshold: float | None = None,
         top_k: int | None = None,
         batch_size: int = 1,
+        keep_ranking: bool = False,
     ) -> Iterator[PartSegmentation]:
         """As calling the object with a list, for any number of images: results come one after the other."""
         if isinstance(images, str | Path | Image.Image | np.ndarray | torch.Tensor):
@@ -224,8 +230,12 @@ class PartSegmenter:
                 result = PartSegmentation(
                     image, label_map, vocabulary.classes, mean_scores, objects=single_objects, score_map=score_map
                 )
-                keep = not may_be_none and threshold is None
-                yield result if self.refiner is None else self._refine(result, maps, keep)
+                if self.refiner is not None:
+                    result = self._refine(result, maps, not may_be_none and threshold is None)
+                if keep_ranking:
+                    ranking = rank_classes(maps, result.label_map, count, self.processor.scores)
+                    result = replace(result, ranking=ranking)
+                yield result
 
     def _refine(self, result: PartSegmentation, maps: Sequence[ScoreMaps], keep: bool) -> PartSegmentation:
         """The same parts with sharper borders, inside their objects; scores stay as they are."""
