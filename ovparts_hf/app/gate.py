@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Lock
 from typing import Any
 
@@ -26,7 +27,7 @@ class Gate:
     async def run(self, client: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """What the function returns; if this is cancelled, a waiting request is dropped, a running one runs on."""
         self._enter(client)
-        future = self._threads.submit(function, *arguments)
+        future = self._threads.submit(copy_context().run, function, *arguments)  # with gradio's request
         future.add_done_callback(lambda _: self._leave(client))
         return await asyncio.wrap_future(future)
 

@@ -40,7 +40,14 @@ PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptco
     argument("--out", type=user_path, default=Path("outputs/demo"), help="folder"),
     argument("--seed", type=int, default=0, help="random seed of the training runs"),
     argument("--app", action="store_true", help="serve the web page at 127.0.0.1 instead; nothing is trained"),
-    argument("--app-model", default="toy-trained", metavar="NAME", help="model of the web page, folder or Hub id"),
+    argument(
+        "--app-model",
+        nargs="+",
+        default=["toy-trained"],
+        metavar="NAME",
+        help="models of the web page, folders or Hub ids; among several, visitors choose, or compare two",
+    ),
+    argument("--mcp", action="store_true", help="let language models use the web page's endpoints as tools (MCP)"),
     argument("--port", type=int, help="port of the web page (default: the first free one from 7860 on)"),
     argument("--concurrency", type=int, default=1, help="requests that the web page runs at the same time"),
     argument("--limit", nargs="+", default=[], metavar="NAME=NUMBER", help=f"of the web page: {_LIMITS}"),
@@ -61,11 +68,13 @@ def _serve(options: Namespace) -> None:
 
     if options.overrides:
         raise ConfigurationError(f"Nothing is trained with --app; {options.overrides} cannot be overridden.")
-    check_gradio()
+    check_gradio(options.mcp)
     check_positive(concurrency=options.concurrency)
     limits = Limits.parse(options.limit)
-    segmenter = PartSegmenter.from_pretrained(options.app_model)
-    launch_app(segmenter, limits, options.concurrency, host="127.0.0.1", port=options.port)
+    if len({public_name(name) for name in options.app_model}) < len(options.app_model):
+        raise ConfigurationError(f"Two of {options.app_model} have the same name; rename a folder.")
+    segmenters = {public_name(name): PartSegmenter.from_pretrained(name) for name in options.app_model}
+    launch_app(segmenters, limits, options.concurrency, host="127.0.0.1", port=options.port, mcp_server=options.mcp)
 
 
 def run_demo(out: Path, models: Sequence[str], seed: int, overrides: Sequence[str]) -> dict[str, BenchmarkResult]:

@@ -9,7 +9,7 @@ from selenium.common.exceptions import StaleElementReferenceException, TimeoutEx
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-SECONDS = 120
+SECONDS = 25
 
 
 class AppPage:
@@ -18,7 +18,7 @@ class AppPage:
     def __init__(self, browser, address: str):
         self.browser = browser
         browser.get(address)
-        self.until(lambda: len(self.all("#examples .thumbnail-item")) == 6 and self.all("#image input[type=file]"))
+        self.until(lambda: len(self.all("#examples button")) == 6 and self.all("#image input[type=file]"))
 
     def until(self, condition):
         waiting = WebDriverWait(self.browser, SECONDS, 0.2, ignored_exceptions=[StaleElementReferenceException])
@@ -36,7 +36,7 @@ class AppPage:
 
     def pick(self, number: int) -> None:
         before = self.source("#image img")
-        self.all("#examples .thumbnail-item")[number].click()
+        self.all("#examples button")[number].click()
         self.until(lambda: self.text and self.source("#image img") not in (None, before))
 
     def upload(self, path: Path) -> None:
@@ -85,12 +85,11 @@ class AppPage:
     @property
     def found_image(self) -> str | None:
         """Address of the image with painted parts."""
-        return self.source("#found img")
+        return self.source("#found img.painted")
 
     def found_size(self) -> tuple[int, int]:
-        script = (
-            "const i = document.querySelector('#found img'); return i.complete ? [i.naturalWidth, i.naturalHeight] : 0"
-        )
+        script = """const image = document.querySelector("#found img.painted");
+        return image.complete ? [image.naturalWidth, image.naturalHeight] : 0"""
         return tuple(self.until(lambda: self.browser.execute_script(script)))
 
     @property

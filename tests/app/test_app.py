@@ -1,5 +1,6 @@
 """The web page without a browser: what it computes, and what it lets in."""
 
+import asyncio
 import json
 import sys
 import zipfile
@@ -13,8 +14,10 @@ from PIL import Image
 
 from ovparts_hf import PartSegmentation, PartSegmenter
 from ovparts_hf.app import Limits, build_app, check_gradio, work
+from ovparts_hf.app.examples import drawings
 from ovparts_hf.cli import main
 from ovparts_hf.errors import ConfigurationError, OVPartsError
+from ovparts_hf.inference.advice import is_toy
 from ovparts_hf.inference.visualization import hex_colors
 from ovparts_hf.taxonomy.vocabulary import Vocabulary, parse_parts
 from ovparts_hf.utils.deadline import time_limit
@@ -32,7 +35,7 @@ def segmenter():
 @pytest.fixture
 def image(tmp_path):
     path = tmp_path / "image.png"
-    work.examples()[0].image.save(path)
+    drawings()[0].image.save(path)
     return path
 
 
@@ -161,7 +164,7 @@ def test_nobody_can_name_a_path_in_the_archive(tmp_path):
 
 
 def test_the_table_escapes_what_was_typed(result):
-    page = work.table(result)
+    page = work.table({"model": result})
     assert "<img" not in page
     assert "dog&#39;s &lt;img src=x onerror=alert(1)&gt;" in page
     assert page.count("not found") == 1
@@ -170,14 +173,40 @@ def test_the_table_escapes_what_was_typed(result):
 
 def test_switches_have_the_colors_of_the_overlay(result):
     first, _, third = hex_colors(result.classes)
-    page = work.table(result)
+    page = work.table({"model": result})
     assert f"label:nth-of-type(1) {{ --part: {first}; }}" in page
     assert f"label:nth-of-type(2) {{ --part: {third}; }}" in page
     assert first == result.to_json()["classes"][0]["color"]
 
 
+def test_parts_of_two_models_are_in_two_tables(result):
+    other = replace(result, label_map=np.ones_like(result.label_map))
+    page = work.table({"first": result, "<b>second</b>": other})
+    assert page.count("<table") == 2
+    assert "&lt;b&gt;second&lt;/b&gt;. Press a part" in page
+    assert work.found_by_any([result, other]) == list(result.classes)
+    assert f"label:nth-of-type(2) {{ --part: {hex_colors(result.classes)[1]}; }}" in page
+
+
+def test_parts_are_found_inside_boxes_alone(segmenter, image):
+    marked = work.find_parts(segmenter, image, "dog: head, leg", boxes="dog: 200, 0, 400, 300\n0, 0, 10, 10")
+    ys, xs = np.nonzero(marked.label_map >= 0)
+    assert len(xs) and xs.min() >= 200 and xs.max() < 400 and ys.max() < 300
+    expected = segmenter(Image.open(image), "dog: head, leg", boxes={"dog": [(200, 0, 400, 300), (0, 0, 10, 10)]})
+    assert np.array_equal(marked.label_map, expected.label_map)
+
+
+def test_boxes_count_as_parts_do(segmenter, image):
+    width, height = Image.open(image).size
+    box = f"dog: 0, 0, {width}, {height}"
+    within = Limits(scores=6 * width * height)  # two boxes with a mask and scores of two parts each
+    work.find_parts(segmenter, image, "dog: head, leg", boxes=f"{box}\n{box}", limits=within)
+    with pytest.raises(OVPartsError, match="with 9 parts make"):
+        work.find_parts(segmenter, image, "dog: head, leg", boxes=f"{box}\n{box}\n{box}", limits=within)
+
+
 def test_examples_name_the_parts_of_what_they_show(segmenter):
-    for example in work.examples():
+    for example in drawings():
         parts = parse_parts(example.text)
         assert ", ".join(Vocabulary.of(parts).objects) == example.name
         assert segmenter(example.image, parts).found
@@ -201,10 +230,26 @@ def page(segmenter):
     return build_app(segmenter, Limits(waiting=5, seconds=100), concurrency=2)
 
 
-def test_the_page_offers_no_api_and_reports_nothing(page):
-    assert {event.api_visibility for event in page.fns.values()} == {"private"}
-    assert page.get_api_info()["named_endpoints"] == {}
+def test_the_page_offers_its_endpoints_alone_and_reports_nothing(page):
+    public = [event.name for event in page.fns.values() if event.api_visibility != "private"]
+    assert public == ["find_parts", "list_models"]
+    assert page.get_api_info()["named_endpoints"].keys() == {"/find_parts", "/list_models"}
     assert page.analytics_enabled is False
+
+
+def test_no_address_is_fetched_for_a_visitor(page):
+    assert page.fns
+    for event in page.fns.values():
+        for file in ({"path": "http://127.0.0.1:9/a.png"}, {"path": "https://a", "meta": {"_type": "gradio.FileData"}}):
+            with pytest.raises(Exception, match="Addresses are not fetched"):
+                asyncio.run(page.preprocess_data(event, [[{"image": file}]], None))
+
+
+def test_each_model_has_a_name(segmenter):
+    pytest.importorskip("gradio", reason="the web page needs gradio")
+    for segmenters in ({}, {"": segmenter}):
+        with pytest.raises(ConfigurationError, match="at least one model, and each a name"):
+            build_app(segmenters)
 
 
 def test_queue_and_files_are_bounded(page, segmenter):
@@ -224,8 +269,8 @@ def test_the_page_says_what_the_toy_knows(page):
 def test_other_models_are_not_called_toys(tmp_path, segmenter):
     segmenter.model.save_pretrained(tmp_path)
     segmenter.processor.save_pretrained(tmp_path)
-    assert work.is_toy(segmenter)
-    assert not work.is_toy(PartSegmenter.from_pretrained(tmp_path, device="cpu"))
+    assert is_toy(segmenter.model)
+    assert not is_toy(PartSegmenter.from_pretrained(tmp_path, device="cpu").model)
 
 
 def test_without_gradio_it_says_what_to_install(segmenter, monkeypatch, capsys):
@@ -258,5 +303,6 @@ def test_the_space_is_described_as_hugging_face_wants_it():
     assert card.keys() >= {"title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app_file", "license"}
     assert card["sdk"] == "gradio" and int(card["sdk_version"].split(".")[0]) >= 6
     assert len(card["short_description"]) <= 60
+    assert card["python_version"] == "3.12.12"  # which ZeroGPU runs
     compile((folder / card["app_file"]).read_text(), card["app_file"], "exec")
     assert "ovparts_hf[demo]" in (folder / "requirements.txt").read_text()

@@ -17,6 +17,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 
 from ovparts_hf import PartSegmenter  # noqa: E402
 from ovparts_hf.app import work  # noqa: E402
+from ovparts_hf.app.examples import drawings  # noqa: E402
 
 from .app_page import AppPage  # noqa: E402
 from .conftest import ARTIFACTS  # noqa: E402
@@ -40,9 +41,9 @@ def screenshot(page, name):
 
 
 def test_an_example_from_image_to_files(page):
-    assert not page.all("#found img")
+    assert not page.all("#found img.painted")
     page.pick(2)
-    example = work.examples()[2]
+    example = drawings()[2]
     assert page.text == example.text == "car: body, wheel, window, door"
     page.find_parts()
     assert page.found_size() == example.image.size
@@ -79,13 +80,13 @@ def test_parts_are_switched_off_and_on(page):
     page.until(lambda: page.switches and all(switch.is_selected() for switch in page.switches.values()))
     page.until(lambda: np.array_equal(pixels(page), everything))
     page.one("#parts .select-all-checkbox").click()
-    plain = work.examples()[0].image
+    plain = drawings()[0].image
     page.until(lambda: np.array_equal(pixels(page), np.asarray(plain)))
 
 
 def pixels(page):
     """The painted image as the browser has decoded it."""
-    script = """const i = document.querySelector('#found img'), c = document.createElement('canvas');
+    script = """const i = document.querySelector('#found img.painted'), c = document.createElement('canvas');
     if (!i.complete || !i.naturalWidth) return null;
     c.width = i.naturalWidth; c.height = i.naturalHeight; c.getContext('2d').drawImage(i, 0, 0);
     return c.toDataURL('image/png').split(',')[1]"""
@@ -97,8 +98,8 @@ def test_an_upload_is_turned_upright_and_the_typed_parts_are_found(page, tmp_pat
     exif = Image.Exif()
     exif[274] = 6  # to be turned by 90 degrees
     path = tmp_path / "<img src=x onerror=window.hacked=1> photo.jpg"
-    work.examples()[2].image.save(path, exif=exif)
-    width, height = work.examples()[2].image.size
+    drawings()[2].image.save(path, exif=exif)
+    width, height = drawings()[2].image.size
     page.upload_shown(path)
     page.type("car: body, wheel\ndog: head")
     page.find_parts()
@@ -145,7 +146,7 @@ def test_errors_are_messages(page, tmp_path):
         page.until(lambda: page.all("#image button[aria-label='Remove Image']"))
         text = page.fail_to_find(message)
         assert "Traceback" not in text and "/" not in text
-    assert not page.all("#found img")
+    assert not page.all("#found img.painted")
     page.pick(0)
     page.find_parts()
 
@@ -205,7 +206,7 @@ def test_nothing_leaves_the_machine_and_nothing_is_left_behind(page, server):
 
 
 def broken(path):
-    work.examples()[0].image.save(path)
+    drawings()[0].image.save(path)
     path.write_bytes(path.read_bytes()[:3000])
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from ovparts_hf import PartSegmentation, PartSegmenter
 from ovparts_hf.app import Limits, launch_app
 from ovparts_hf.inference.advice import PHOTOGRAPH_ADVICE
+from ovparts_hf.inference.ranking import Ranking
 from ovparts_hf.utils.deadline import check_deadline
 
 pytest.importorskip("gradio", reason="the web page needs gradio")
@@ -30,7 +31,11 @@ class Visitor:
 
     def join(self, text):
         [number] = [i for i, event in self.page.fns.items() if event.name == "find"]
-        body = {"data": [None, text, True, 0, 0], "fn_index": number, "session_hash": self.session}
+        body = {
+            "data": [None, text, True, 0, 0, "", None, None, None],
+            "fn_index": number,
+            "session_hash": self.session,
+        }
         self.http.post("queue/join", json=body).raise_for_status()
         return self
 
@@ -64,7 +69,11 @@ def serve(started, release, monkeypatch, tmp_path):
             release.wait(30)
         while text == "work for ever":
             check_deadline()
-        return PartSegmentation(Image.new("RGB", (8, 6)), np.zeros((6, 8), np.int16), ("dog's head",), np.ones(1))
+        image, ranking = (
+            Image.new("RGB", (8, 6)),
+            Ranking(np.zeros((4, 6, 8), np.int16), np.ones((4, 6, 8), np.float32)),
+        )
+        return PartSegmentation(image, np.zeros((6, 8), np.int16), ("dog's head",), np.ones(1), ranking)
 
     monkeypatch.setattr("ovparts_hf.app.work.find_parts", find_parts)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
