@@ -92,6 +92,37 @@ class AppPage:
         return image.complete ? [image.naturalWidth, image.naturalHeight] : 0"""
         return tuple(self.until(lambda: self.browser.execute_script(script)))
 
+    def find_again(self, action) -> None:
+        """Does something after which the image is painted anew."""
+        before = self.found_image
+        action()
+        self.until(lambda: self.found_image not in (None, before))
+
+    def point(self, keys: str) -> str:
+        """Presses keys on the picture of the answer, and returns what is said to be there."""
+        before = self.one("#found .readout").text
+        self.one("#found .stage").send_keys(keys)
+        self.until(lambda: self.one("#found .readout").text not in ("", before))
+        return self.one("#found .readout").text
+
+    def slide(self, selector: str, value: int) -> None:
+        script = """arguments[0].value = arguments[1];
+        arguments[0].dispatchEvent(new Event("input", { bubbles: true }))"""
+        self.browser.execute_script(script, self.one(selector), value)
+
+    def choose(self, selector: str, name: str) -> None:
+        """Picks an entry of a list of models."""
+        field = self.one(f"{selector} input")
+        self.browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", field)
+        field.click()
+        entries = "ul[role=listbox] li"
+        [entry] = self.until(lambda: [e for e in self.all(entries) if e.text.removeprefix("✓").strip() == name])
+        entry.click()
+
+    def style(self, selector: str, name: str) -> str:
+        script = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+        return self.browser.execute_script(script, selector, name)
+
     @property
     def switches(self) -> dict:
         """Part -> its checkbox."""

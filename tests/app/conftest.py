@@ -53,7 +53,18 @@ def starting(programs, tmp_path_factory):
     main = "import sys; from ovparts_hf.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder)}
     with (folder.parent / "server.log").open("w") as log:
-        command = [sys.executable, "-c", main, "demo", "--app", "--port", str(port)]
+        command = [
+            sys.executable,
+            "-c",
+            main,
+            "demo",
+            "--app",
+            "--app-model",
+            "toy-trained",
+            "toy",
+            "--port",
+            str(port),
+        ]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     yield f"http://127.0.0.1:{port}", folder, process
     process.send_signal(signal.SIGINT)
