@@ -67,7 +67,7 @@ def build_page(segmenters: Mapping[str, PartSegmenter], limits: Limits, concurre
             with gr.Column(scale=5, min_width=320):
                 inputs = input_panel(list(segmenters), examples[first], limits)
             with gr.Column(scale=6, min_width=320):
-                results = result_panel(limits)
+                results = result_panel(len(segmenters) > 1, limits)
         with gr.Accordion(KNOWN, open=False, elem_id="known", visible=bool(about[first][1])) as panel:
             words = gr.Markdown(about[first][1])
 

@@ -135,7 +135,7 @@ def _settings() -> list[gr.components.Component]:
     return [background, threshold, top_k]
 
 
-def result_panel(limits: Limits) -> ResultPanel:
+def result_panel(several_models: bool, limits: Limits) -> ResultPanel:
     """Lays out the right half."""
     view = gr.State(None, time_to_live=limits.seconds)
     hint = gr.Markdown(HINT, elem_id="hint")
@@ -150,7 +150,7 @@ def result_panel(limits: Limits) -> ResultPanel:
             [], label="Parts that are shown", show_select_all=True, interactive=True, elem_id="parts"
         )
         table = gr.HTML(js_on_load=_SELECT, elem_id="scores")
-        gr.Markdown("Download (of two models, the first one's):", elem_classes="aside")
+        gr.Markdown("Download, of the first model:" if several_models else "Download:", elem_classes="aside")
         with gr.Row(elem_id="downloads"):
             downloads = [
                 gr.DownloadButton(label, size="sm", elem_id=f"download-{file.replace('.', '-')}")

@@ -169,6 +169,10 @@ def test_the_table_escapes_what_was_typed(result):
     assert "dog&#39;s &lt;img src=x onerror=alert(1)&gt;" in page
     assert page.count("not found") == 1
     assert "<td>0.75</td><td>16</td><td>33.3 %</td>" in page
+    tiny = np.full((100, 100), -1, dtype=np.int16)
+    tiny[0, 0] = 0
+    page = work.table({"model": replace(result, label_map=tiny)})
+    assert "<td>1</td><td>&lt; 0.1 %</td>" in page
 
 
 def test_switches_have_the_colors_of_the_overlay(result):

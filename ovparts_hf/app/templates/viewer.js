@@ -77,7 +77,8 @@ element.addEventListener("load", ({ target }) => set("--ratio", target.naturalWi
 function label({ name, x, y }) {
   const span = document.createElement("span");
   span.textContent = name;
-  Object.assign(span.style, { left: `${100 * x}%`, top: `${100 * y}%` });
+  const transform = `translate(${-100 * x}%, ${-100 * y}%)`; // which keeps it inside the picture
+  Object.assign(span.style, { left: `${100 * x}%`, top: `${100 * y}%`, transform });
   return span;
 }
 
