@@ -92,7 +92,7 @@ def connect_answers(
 
     async def switch(request: gr.Request, view: View | None, parts: list[str]) -> tuple[View, Any]:
         with messages():
-            return await switching.run(request.client.host, _repaint, view, parts)
+            return await switching.run(request.client.host, _repaint, view, parts, limits)
 
     async def highlight(
         event: gr.EventData, request: gr.Request, view: View | None, shown: list[str]
@@ -100,7 +100,7 @@ def connect_answers(
         with messages():
             found = [] if view is None else work.found_by_any(view.results)
             parts = found if shown == [event.part] or event.part not in found else [event.part]
-            return *await switching.run(request.client.host, _repaint, view, parts), parts
+            return *await switching.run(request.client.host, _repaint, view, parts, limits), parts
 
     options = {"api_visibility": "private", "concurrency_limit": None}  # the gates have limits of their own
     busy = [results.hint, results.viewer]
@@ -152,10 +152,10 @@ def _asked(models: Mapping[str, Any], model: str | None, other: str | None) -> l
     return list(dict.fromkeys([first, other or first]))
 
 
-def _repaint(view: View | None, parts: Sequence[str]) -> tuple[View, Any]:
+def _repaint(view: View | None, parts: Sequence[str], limits: Limits) -> tuple[View, Any]:
     if view is None:
         raise OVPartsError("This answer is no longer kept. Ask again.")
-    with new_folder() as folder:
+    with time_limit(limits.time_limit), new_folder() as folder:
         view = view.painted(parts, folder)
     return view, view.value
 

@@ -24,7 +24,7 @@ class Limits:
         time_limit: Seconds that a request may run, without the time that it waits; then it is stopped at its next step.
         per_client: Requests of one client, which is a network address, that run or wait at the same time.
         waiting: Requests of all clients that wait.
-        visitors: How many visitors' last results are kept in memory (about 30 MB for a large image).
+        visitors: How many visitors' last results are kept in memory (about 30 MB for a large image and each model).
         seconds: How long results and files are kept.
 
     Raises:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..models.post_processing import ScoreMaps, row_bands, upsample_scores
+from ..utils.deadline import check_deadline
 from ..utils.resize import resize_nearest
 
 RANKED = 4
@@ -46,6 +47,7 @@ def rank_classes(maps: Sequence[ScoreMaps], label_map: np.ndarray, num_classes: 
     for rows in row_bands(size, num_classes + 1):
         band = np.full((num_classes + 1, rows.stop - rows.start, size[1]), -1, dtype=np.float32)  # the last is none
         for (logits, group_ids, _), region in zip(maps, regions):
+            check_deadline()
             given = upsample_scores(logits, size, scores, rows).clamp(0, 1).cpu().numpy()
             inside = True if region is None else region[rows]
             band[list(group_ids)] = np.maximum(band[list(group_ids)], np.where(inside, given, -1))

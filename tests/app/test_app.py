@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import runpy
 import sys
 import zipfile
 from dataclasses import replace
@@ -249,6 +250,22 @@ def test_no_address_is_fetched_for_a_visitor(page):
                 asyncio.run(page.preprocess_data(event, [[{"image": file}]], None))
 
 
+def test_what_is_said_and_offered_depends_on_the_model(segmenter, tmp_path):
+    pytest.importorskip("gradio", reason="the web page needs gradio")
+    segmenter.model.save_pretrained(tmp_path)
+    segmenter.processor.save_pretrained(tmp_path)
+    other = PartSegmenter.from_pretrained(tmp_path, device="cpu")
+    other.model.config.class_names = ["zebra's hoof"]
+    page = build_app({"toy": segmenter, "other": other})
+    [change] = [event.fn for event in page.fns.values() if event.name == "change"]
+    note, panel, words, items = change("other")
+    assert not note.visible and panel.visible and "**zebra**: hoof" in words
+    assert [item["name"] for item in items[:3]] == ["cat", "cup", "astronaut"]
+    note, panel, words, items = change("toy")
+    assert note.visible and "toy" in note.value and "**bird**" in words
+    assert [item["name"] for item in items] == [example.name for example in drawings()]
+
+
 def test_each_model_has_a_name(segmenter):
     pytest.importorskip("gradio", reason="the web page needs gradio")
     for segmenters in ({}, {"": segmenter}):
@@ -299,6 +316,18 @@ def test_the_oldest_gradio_is_that_of_the_requirements(segmenter, monkeypatch):
 def test_nothing_can_be_overridden_where_nothing_is_trained(capsys):
     assert main(["demo", "--app", "steps=3"]) == 1
     assert "Nothing is trained with --app" in capsys.readouterr().err
+
+
+def test_the_space_loads_its_models_when_it_starts(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(PartSegmenter, "from_pretrained", lambda *args, **options: loaded.append((args, options)))
+    monkeypatch.setenv("OVPARTS_MODEL", "a/b c")
+    app = str(Path(__file__).parents[2] / "examples" / "space" / "app.py")
+    assert runpy.run_path(app)["segmenters"].keys() == {"a/b", "c"}
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    runpy.run_path(app)
+    devices = [None, None, "cuda", "cuda"]
+    assert loaded == [((name,), {"device": device}) for name, device in zip(["a/b", "c"] * 2, devices, strict=True)]
 
 
 def test_the_space_is_described_as_hugging_face_wants_it():
