@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from gradio import FileData
 from PIL import Image
-from scipy import ndimage
 
+from ..inference.captions import find_regions
 from ..inference.ranking import RANKING_EDGE, Ranking
 from ..inference.result import OVERLAY_EDGE, PartSegmentation
 from ..utils.deadline import check_deadline
 
 _NO_ID, _NO_SCORE = 65535, 255
-_LABELLED = 0.005  # of the image's area, for a region that is not the largest of its part
 
 
 class View(NamedTuple):
@@ -31,7 +30,7 @@ class View(NamedTuple):
         """Writes what the browser needs into a folder."""
         first = next(iter(results.values()))
         value: dict[str, Any] = {"names": list(first.classes), "answers": []}
-        shown = [replace(result.shrunk(OVERLAY_EDGE), ranking=None) for result in results.values()]
+        shown = [_lightened(result.shrunk(OVERLAY_EDGE)) for result in results.values()]
         value["plain"] = _file(shown[0].image, folder / "plain.jpg", quality=90)
         for number, (model, result) in enumerate(results.items()):
             check_deadline()
@@ -49,6 +48,11 @@ class View(NamedTuple):
         return self._replace(value=self.value | {"painted": files, "labels": labels})
 
 
+def _lightened(result: PartSegmentation) -> PartSegmentation:
+    """What is needed to paint parts anew, without the rest."""
+    return replace(result, ranking=None, objects=None, score_map=None)
+
+
 def _ranking_image(ranking: Ranking) -> Image.Image:
     """Ranks below each other; red and green are the class, blue the score in percent."""
     ids = np.where(ranking.ids < 0, _NO_ID, ranking.ids).astype(np.uint16)
@@ -58,22 +62,13 @@ def _ranking_image(ranking: Ranking) -> Image.Image:
 
 
 def _labels(result: PartSegmentation) -> list[dict[str, Any]]:
-    """Where names are written: in the middle of each region that is large enough, from 0 to 1 of width and height."""
-    small = result.shrunk(RANKING_EDGE)
-    height, width = small.label_map.shape
-    places = []
-    for class_id, box in enumerate(ndimage.find_objects(small.label_map + 1)):
-        if box is None:
-            continue
-        regions, count = ndimage.label(small.label_map[box] == class_id)
-        depth = ndimage.distance_transform_cdt(np.pad(regions > 0, 1))[1:-1, 1:-1]
-        sizes = np.bincount(regions.ravel())[1:]
-        middles = ndimage.maximum_position(depth, regions, range(1, count + 1))
-        for size, (y, x) in zip(sizes, middles):
-            if size >= _LABELLED * height * width or size == sizes.max():
-                place = {"x": (box[1].start + x + 0.5) / width, "y": (box[0].start + y + 0.5) / height}
-                places.append({"name": small.classes[class_id], **place})
-    return places
+    """Where names are written: well inside each region, from 0 to 1 of width and height."""
+    labels = result.shrunk(RANKING_EDGE).label_map
+    height, width = labels.shape
+    return [
+        {"name": result.classes[class_id], "x": (x + 0.5) / width, "y": (y + 0.5) / height}
+        for _, x, y, class_id in find_regions(labels)
+    ]
 
 
 def _file(image: Image.Image, path: Path, **options: Any) -> dict[str, Any]:

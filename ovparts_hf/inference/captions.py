@@ -71,7 +71,7 @@ def write_labels(image: Image.Image, ids: np.ndarray, names: Sequence[str]) -> N
     """
     draw = ImageDraw.Draw(image)
     taken: list[Box] = []
-    for _, x, y, class_id in sorted(_regions(ids), reverse=True):
+    for _, x, y, class_id in sorted(find_regions(ids), reverse=True):
         text = shorten(names[class_id], image.width)
         half = font().getlength(text) / 2 + 2
         x = min(max(x, half), max(image.width - half, half))
@@ -85,7 +85,7 @@ def write_labels(image: Image.Image, ids: np.ndarray, names: Sequence[str]) -> N
                 break
 
 
-def _regions(ids: np.ndarray) -> Iterator[tuple[int, float, float, int]]:
+def find_regions(ids: np.ndarray) -> Iterator[tuple[int, float, float, int]]:
     """Area, place well inside (x, y) and class of the regions that are large enough for a name."""
     for class_id, where in enumerate(ndimage.find_objects(ids + 1)):
         if where is None:

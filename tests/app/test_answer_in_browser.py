@@ -58,6 +58,22 @@ def test_the_paint_can_be_moved_aside_and_be_weaker(page):
     assert page.style("#found .painted", "clipPath") == "inset(0px 0px 0px 30%)"
 
 
+def test_the_picture_fills_the_screen(page):
+    page.pick(2)
+    page.find_parts()
+    page.one("#found .full").click()
+    page.until(lambda: page.browser.execute_script("return document.fullscreenElement?.className") == "stage")
+    script = (
+        "const box = document.querySelector('#found .frame').getBoundingClientRect(); return [box.width, box.height]"
+    )
+    width, height = page.browser.execute_script(script)
+    inner = page.browser.execute_script("return [innerWidth, innerHeight]")
+    page.browser.execute_script("return document.exitFullscreen()")
+    page.until(lambda: page.browser.execute_script("return !document.fullscreenElement"))
+    assert width / height == pytest.approx(4 / 3, abs=0.02)
+    assert width == pytest.approx(inner[0], abs=2) or height == pytest.approx(inner[1], abs=2)
+
+
 def test_a_part_of_the_table_is_shown_alone(page):
     page.pick(2)
     page.find_parts()

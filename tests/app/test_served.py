@@ -69,11 +69,9 @@ def serve(started, release, monkeypatch, tmp_path):
             release.wait(30)
         while text == "work for ever":
             check_deadline()
-        image, ranking = (
-            Image.new("RGB", (8, 6)),
-            Ranking(np.zeros((4, 6, 8), np.int16), np.ones((4, 6, 8), np.float32)),
-        )
-        return PartSegmentation(image, np.zeros((6, 8), np.int16), ("dog's head",), np.ones(1), ranking)
+        image = Image.new("RGB", (8, 6))
+        ranking = Ranking(np.zeros((4, 6, 8), np.int16), np.ones((4, 6, 8), np.float32))
+        return PartSegmentation(image, np.zeros((6, 8), np.int16), ("dog's head",), np.ones(1), ranking=ranking)
 
     monkeypatch.setattr("ovparts_hf.app.work.find_parts", find_parts)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
