@@ -61,7 +61,7 @@ def test_the_paint_can_be_moved_aside_and_be_weaker(page):
 def test_the_picture_fills_the_screen(page):
     page.pick(2)
     page.find_parts()
-    page.one("#found .full").click()
+    page.one("#found .fill-screen").click()
     page.until(lambda: page.browser.execute_script("return document.fullscreenElement?.className") == "stage")
     script = (
         "const box = document.querySelector('#found .frame').getBoundingClientRect(); return [box.width, box.height]"
@@ -95,7 +95,7 @@ def shown(page):
 def test_an_object_is_marked_by_dragging_and_the_link_asks_again(page, browser):
     page.pick(2)
     page.one("#where button").click()
-    page.until(lambda: page.one("#boxes textarea").is_displayed())
+    page.until(lambda: any(field.is_displayed() for field in page.all("#boxes textarea")))
     actions = ActionChains(browser).move_to_element_with_offset(page.one("#image img"), -60, -60)
     actions.click_and_hold().move_by_offset(50, 60).move_by_offset(50, 40).release().perform()
     page.until(lambda: page.one("#boxes textarea").get_attribute("value"))

@@ -56,7 +56,7 @@ function point(event) {
 element.addEventListener("pointermove", (event) => event.target.closest(".frame") && point(event));
 element.addEventListener("click", (event) => {
   if (event.target.closest(".frame")) point(event);
-  if (event.target.closest(".full")) one(".stage").requestFullscreen();
+  if (event.target.closest(".fill-screen")) one(".stage").requestFullscreen();
 });
 element.addEventListener("keydown", (event) => {
   const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
