@@ -147,7 +147,8 @@ def test_a_large_body_is_not_read(serve):
 def test_a_photograph_shown_to_the_toy_gets_a_warning(serve, monkeypatch):
     page = serve()
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8))
-    result = PartSegmentation(noise, np.zeros((60, 90), np.int16), ("dog's head",), np.ones(1))
+    ranking = Ranking(np.zeros((4, 60, 90), np.int16), np.ones((4, 60, 90), np.float32))
+    result = PartSegmentation(noise, np.zeros((60, 90), np.int16), ("dog's head",), np.ones(1), ranking=ranking)
     monkeypatch.setattr("ovparts_hf.app.work.find_parts", lambda *arguments: result)
     visitor = Visitor(page, "10.0.0.1").join("dog: head")
     with visitor.http.stream("GET", "queue/data", params={"session_hash": visitor.session}) as lines:
