@@ -83,7 +83,9 @@ def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
     images = CATSegImageProcessor(size={"height": 128, "width": 128})
     PartSegmentationProcessor(images, tokenizer, ["{}", "a {}", "one {}"], scores="probabilities").save_pretrained(base)
     monkeypatch.setitem(TAXONOMIES, "few", few_parts("ear", "leg"))
-    monkeypatch.setattr(PartSegmentationProcessor, "_tokenize", lambda *_: {"input_ids": torch.full((2, 3, 5), 199)})
+    monkeypatch.setattr(
+        PartSegmentationProcessor, "_tokenize", lambda *_, **__: {"input_ids": torch.full((2, 3, 5), 199)}
+    )
     out = tmp_path / "model"
     checkpoint = str(catseg_goldens.FOLDER / "checkpoint.pth")
     assert main(["convert", "catseg", checkpoint, str(out), "--base", str(base), "--vocabulary", "few"]) == 0
