@@ -31,7 +31,8 @@ def load_exported(name_or_path: str | Path, config: PartSegmentationConfig) -> P
     from transformers.exporters import ExportedModel
 
     _check_manifest(read_json(cached_file(name_or_path, MANIFEST), CheckpointError), export_format)
-    graphs = ExportedModel.from_pretrained(name_or_path, device="cpu", **runner_options(export_format))
+    options = runner_options(export_format)
+    graphs = ExportedModel.from_pretrained(name_or_path, device="cpu", trust_remote_code=False, **options)
     tensors = load_file(cached_file(name_or_path, TENSORS))
     return exported_class(config.model_type.removeprefix("ovparts_"))(config, graphs, tensors)
 
