@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -58,11 +58,12 @@ def test_splits_numbers_and_seeds_give_different_images():
 
 @settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from(sorted(KINDS)))
+@example(598, "incomplete")
 def test_a_part_lies_inside_its_object(number, kind):
     scene = draw("any", number, **KINDS[kind])
     assert scene.part_map.shape == scene.object_map.shape == scene.image.size[::-1]
     labelled = scene.part_map != IGNORE
-    assert labelled.any()
+    assert labelled.any() or kind == "incomplete"  # of which every part may be missing
     owners = np.array(TOY_WORLD.part_object_ids)[scene.part_map[labelled]]
     assert np.array_equal(owners, scene.object_map[labelled])
 
