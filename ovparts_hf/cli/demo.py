@@ -118,7 +118,8 @@ def run_demo(out: Path, models: Sequence[str], seed: int, overrides: Sequence[st
     with atomic_write(out / "examples.png") as temporary:
         contact_sheet(galleries[0]).save(temporary)
     page, title = out / "report" / "index.html", "Parts of objects never seen in training"
-    write_report(page, list(results.values()), galleries, commands, title=title, labels=list(results))
+    labels = [*runs, *(label for label in results if label not in runs)]  # the page is about the first
+    write_report(page, [results[label] for label in labels], galleries, commands, title=title, labels=labels)
     return results
 
 

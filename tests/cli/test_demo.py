@@ -35,6 +35,7 @@ def test_the_demo_writes_what_it_promises(small_world, tmp_path, capsys):
 
     page = report.read_text()
     assert "Parts of objects never seen in training" in page and "clipseg, untrained" in page
+    assert re.search(r'class="value">\s*([\d.]+)', page)[1] == f"{harmonic:.1f}"  # of the trained model
     recipe = "examples/recipes/toy-world/zero_shot/clipseg.yaml"
     assert f"ovparts train --recipe {recipe} data=demo/data output=demo/run seed=0" in page
     assert "ovparts evaluate demo/run/last demo/data --task zero_shot" in page and str(tmp_path) not in page
