@@ -91,6 +91,10 @@ class AdapterProcessor(LabelMaps):
             )
         return tokens.convert_to_tensors("pt")
 
+    def tokenize_to_length(self, class_names: Sequence[str], length: int) -> Mapping[str, torch.Tensor]:
+        """As `tokenize`, padded to the length that a model was trained with: (classes, length)."""
+        return self.tokenize(class_names, length, padding="max_length", max_length=length)
+
 
 class SegmenterAdapter(PartSegmentationModel):
     """Base class of the adapters: a model of transformers, and a refiner for those that only find boxes.

@@ -23,8 +23,7 @@ class OwlDetector(DetectorAdapter):
         self, processor: AdapterProcessor, class_names: Sequence[str], progress: bool = False
     ) -> dict[str, torch.Tensor]:
         """See `PartSegmentationModel.encode_vocabulary`: (classes, dim)."""
-        limit = self.config.text_config.max_position_embeddings
-        tokens = processor.tokenize(class_names, limit, padding="max_length", max_length=limit)
+        tokens = processor.tokenize_to_length(class_names, self.config.text_config.max_position_embeddings)
         text = self.model.base_model.get_text_features(
             tokens["input_ids"].to(self.device), tokens["attention_mask"].to(self.device), return_dict=True
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+
+from ...utils.files import public_name
 
 MASKS_AT_ONCE = 32
 
@@ -31,9 +32,8 @@ class Refiner(nn.Module):
 
     @property
     def name(self) -> str:
-        """That of the model; of an absolute path the last part."""
-        path = Path(self.model.name_or_path)
-        return path.name if path.is_absolute() else str(path)
+        """That of the model, without a path."""
+        return public_name(self.model.name_or_path)
 
     def embed(self, pixel_values: torch.Tensor) -> Any:
         """What `masks` needs of one image, (1, 3, height, width)."""

@@ -27,8 +27,7 @@ class Sam3Segmenter(SegmenterAdapter):
         self, processor: AdapterProcessor, class_names: Sequence[str], progress: bool = False
     ) -> dict[str, torch.Tensor]:
         """See `PartSegmentationModel.encode_vocabulary`: (classes, length, dim), and which tokens are no padding."""
-        limit = self.config.text_config.max_position_embeddings
-        tokens = processor.tokenize(class_names, limit, padding="max_length", max_length=limit)
+        tokens = processor.tokenize_to_length(class_names, self.config.text_config.max_position_embeddings)
         rows = list(
             zip(*(tokens[name].to(self.device).split(TEXTS_AT_ONCE) for name in ("input_ids", "attention_mask")))
         )
