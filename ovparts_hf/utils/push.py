@@ -27,7 +27,8 @@ def _anywhere(*names: str) -> list[str]:
     return [pattern for name in names for pattern in (name, f"*/{name}", f"{name}/*", f"*/{name}/*")]
 
 
-_DATASET_FILES = ["README.md", "taxonomy.json", "data/*.parquet"]
+_DATASET_FILES = ["README.md", "taxonomy.json", "eval.yaml", "data/*.parquet"]
+_MODEL_RESULTS = [".eval_results/*.yaml"]
 _HIDDEN = _anywhere(".*", "__pycache__")
 _EXCLUDED = _HIDDEN + _anywhere(
     *("*.pyc", "*.incomplete", "*.lock", "*.log", "*.jsonl", "runs", "wandb"),
@@ -103,6 +104,8 @@ def push_folder(
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     included = _DATASET_FILES if destination.repo_type == "dataset" else None
     chosen = list(filter_repo_objects(files, allow_patterns=included, ignore_patterns=_EXCLUDED))
+    if destination.repo_type == "model":
+        chosen += filter_repo_objects(files, allow_patterns=_MODEL_RESULTS)
     _check_secrets(folder, chosen)
     parent = destination.check(_holds_photographs(folder))
     left_out = [path for path in filter_repo_objects(files, ignore_patterns=_HIDDEN) if path not in chosen]
