@@ -1,10 +1,12 @@
 """timm's own networks, saved by timm, against ours."""
 
 import json
+from pathlib import Path
 
 import pytest
 import timm
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 
@@ -120,3 +122,20 @@ def test_another_depth_does_not_fit(resnet50):
     backbone = PartResNet(PartResNetConfig(depths=DEPTHS["resnet101"]))
     with pytest.raises(CheckpointError, match=r"does not fit the backbone: .* depths \[3, 4, 23, 3\]"):
         load_backbone(backbone, resnet50[0])
+
+
+def test_a_backbone_without_the_last_stage_takes_the_others(resnet50):
+    folder, network = resnet50
+    backbone = PartResNet(PartResNetConfig(hidden_sizes=[256, 512, 1024], depths=[3, 4, 6]))
+    load_backbone(backbone, folder)
+    assert torch.equal(backbone.encoder.stages[2].layers[5].layer[2].convolution.weight, network.layer3[5].conv3.weight)
+
+
+def test_the_recipes_name_weights_that_timm_knows():
+    recipes = Path(__file__).parents[2] / "examples" / "recipes"
+    values = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in recipes.rglob("*.yaml")]
+    names = [value for recipe in values for value in (recipe["model"], recipe.get("backbone")) if value]
+    of_timm = [name.removeprefix("timm/") for name in names if name.startswith("timm/")]
+    assert of_timm == ["resnet50.tv_in1k"] * 10
+    assert {"resnet50.tv_in1k", "resnet101.tv_in1k"} <= set(timm.list_pretrained("resnet*"))
+    assert not any(name.startswith("microsoft/resnet") for name in names)
