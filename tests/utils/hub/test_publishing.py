@@ -101,6 +101,18 @@ def test_results_for_leaderboards_go_along(hub, here, model, toy_folder, tmp_pat
     assert "eval.yaml" in contents(toy_folder)
 
 
+def test_a_hub_that_does_not_know_the_benchmark_gets_the_data_alone(hub, here, toy_folder, monkeypatch, caplog):
+    monkeypatch.setattr(hub, "refused_files", {"eval.yaml": "Invalid input at evaluation_framework in eval.yaml"})
+    push_folder(toy_folder, "me/unlisted")
+    expected = contents(toy_folder)
+    assert pushed(hub, "dataset", "me/unlisted") == {name: expected[name] for name in expected if name != "eval.yaml"}
+    assert "does not take eval.yaml: Invalid input at evaluation_framework in eval.yaml. Pushed without." in caplog.text
+    monkeypatch.setattr(hub, "refused_files", {"README.md": "Invalid metadata in README.md"})
+    with pytest.raises(HubError, match="rejected the request .* Invalid metadata"):
+        push_folder(toy_folder, "me/evaluations")
+    assert pushed(hub, "dataset", "me/evaluations") == {}
+
+
 def test_photographs_are_not_shown_to_everybody(hub, here, pascal_folder):
     hub.create("dataset", "me/open", private=False)
     with pytest.raises(ConfigurationError, match="photographs of others.*--i-have-the-rights"):
