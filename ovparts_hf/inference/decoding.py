@@ -45,10 +45,10 @@ def decode_classes(
     region = torch.ones_like(best, dtype=torch.bool) if inside is None else torch.from_numpy(inside).to(best.device)
     if not region.any():
         return best
-    chosen = scores[:, region].double().clamp(min=_TINY)
-    shares = chosen / chosen.sum(0)
+    shares = scores[:, region].float().clamp_(min=_TINY)
+    shares /= shares.sum(0)
     solver = _load_rankseg().RankSEG(metric="IoU", output_mode="multiclass", solver="RMA", pruning_prob=0.0)
-    positions = solver.predict(shares.float()[None])[0]
+    positions = solver.predict(shares[None])[0]
     best[region] = torch.as_tensor(ids, device=best.device)[positions.to(best.device)]
     return best
 
