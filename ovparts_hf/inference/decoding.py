@@ -47,7 +47,7 @@ def decode_classes(
         return best
     shares = scores[:, region].float().clamp_(min=_TINY)
     shares /= shares.sum(0)
-    solver = _load_rankseg().RankSEG(metric="IoU", output_mode="multiclass", solver="RMA", pruning_prob=0.0)
+    solver = _load_rankseg().RankSEG(metric="IoU", output_mode="multiclass", solver="RMA")
     positions = solver.predict(shares[None])[0]
     best[region] = torch.as_tensor(ids, device=best.device)[positions.to(best.device)]
     return best

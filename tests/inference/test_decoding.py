@@ -37,7 +37,7 @@ def test_rankseg_gets_probabilities_and_answers_with_ids(rankseg):
     found = decode_classes(SCORES, IDS, "rankseg")
     assert torch.equal(found, torch.tensor(IDS)[SCORES.argsort(dim=0, descending=True)[1]])
     [(options, probabilities)] = rankseg.calls
-    assert options == {"metric": "IoU", "output_mode": "multiclass", "solver": "RMA", "pruning_prob": 0.0}
+    assert options == {"metric": "IoU", "output_mode": "multiclass", "solver": "RMA"}
     assert probabilities.shape == (1, 3, 20) and probabilities.dtype == torch.float32
     torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 20))
     torch.testing.assert_close(probabilities[0].view(3, 4, 5), SCORES / SCORES.sum(0))
