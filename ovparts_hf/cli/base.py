@@ -56,6 +56,11 @@ _SETTINGS = [setting.value for setting in Setting]
 SETTING = argument("--setting", choices=_SETTINGS, default="oracle_obj", help="what is given about an image's objects")
 METRICS = argument("--metrics", choices=FLAVOURS, default="ov_parts", help="whose definitions of the metrics")
 BOUNDARY = argument("--boundary", action="store_true", help="score borders too")
+EXTRA_SCORES = argument(
+    "--extra-scores",
+    action="store_true",
+    help="also the scores of other papers: gIoU, cIoU, P@50, mOSI and mUSI (pred_all), part AP (instances)",
+)
 OVERWRITE = argument("--overwrite", action="store_true", help="replace the complete result that OUT holds")
 NUM_PROC = argument("--num-proc", type=int, default=1, help="processes")
 VISIBILITY = (

@@ -7,8 +7,10 @@ from argparse import SUPPRESS, Namespace
 from ..errors import ConfigurationError
 from ..taxonomy.tasks import get_task
 from ..utils.files import user_path
-from .base import BOUNDARY, DATA, METRICS, OVERWRITE, SEGMENTER, SETTING, TASK, argument, command
+from .base import BOUNDARY, DATA, EXTRA_SCORES, METRICS, OVERWRITE, SEGMENTER, SETTING, TASK, argument, command
 from .failures import check_writable
+
+DECODINGS = ("argmax", "rankseg")
 
 
 @command(
@@ -48,8 +50,15 @@ from .failures import check_writable
     argument("--sliding-window", action="store_true", help="average windows and whole (CATSeg)"),
     argument("--tta", action="store_true", help="average the mirrored image, and several sizes if the model takes any"),
     argument("--crf", action="store_true", help="refine scores by a dense CRF (needs pydensecrf2)"),
+    argument(
+        "--decode",
+        choices=DECODINGS,
+        default="argmax",
+        help="how a pixel gets its class; rankseg (pip install 'ovparts_hf[rankseg]') is never official",
+    ),
     METRICS,
     BOUNDARY,
+    EXTRA_SCORES,
     argument("--mixed-precision", choices=["no", "bf16", "fp16"], default="no", help="scores change a little"),
     argument("--device", choices=["auto", "cpu"], default="auto", help="where the model runs"),
 )
@@ -64,6 +73,7 @@ def _evaluate(options: Namespace) -> None:
     from ..evaluation.provenance import objection
     from ..evaluation.ranking import RecordScore
     from ..inference.adapters.loading import trained_on
+    from ..inference.decoding import check_decoding
     from ..inference.refinement import load_with_refiner
     from ..inference.tta import TestTimeAugmentation
     from ..metrics import ImageCounts
@@ -73,6 +83,7 @@ def _evaluate(options: Namespace) -> None:
     from ..utils.precision import new_accelerator, usable_precision
     from .results import check_replaceable, write_result
 
+    check_decoding(options.decode)
     task = get_task(options.task)
     if options.few_shot_list is not None and task.held_out_config is None:
         raise ConfigurationError(f"The task {task.name} has no few-shot images; --few-shot-list needs --task few_shot.")
@@ -114,6 +125,7 @@ def _evaluate(options: Namespace) -> None:
         batch_size=options.batch_size,
         workers=options.workers,
         refiner=refiner,
+        decode=options.decode,
     )
     images = ImageCounts(len(dataset.taxonomy.part_classes))
     scores: list[RecordScore] = []
@@ -122,6 +134,7 @@ def _evaluate(options: Namespace) -> None:
         options.task,
         max_images=options.max_images,
         boundary=options.boundary,
+        extra_scores=options.extra_scores,
         image_counts=images,
         scores=scores,
         accelerator=accelerator,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..utils.files import user_path
-from .base import BOUNDARY, DATA, METRICS, OVERWRITE, SETTING, TASK, argument, command
+from .base import BOUNDARY, DATA, EXTRA_SCORES, METRICS, OVERWRITE, SETTING, TASK, argument, command
 from .failures import check_writable, check_writable_file
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def _submit_format(options: Namespace) -> None:
     DATA,
     METRICS,
     BOUNDARY,
+    EXTRA_SCORES,
     argument(
         "--label-size",
         type=int,
@@ -89,7 +90,7 @@ def _score(options: Namespace) -> None:
         check_writable(options.out)
         check_replaceable(options.out, options.overwrite)
     dataset = PartDataset.load(options.data)
-    how = {"boundary": options.boundary, "label_size": options.label_size}
+    how = {"boundary": options.boundary, "label_size": options.label_size, "extra_scores": options.extra_scores}
     result, images = score_folder(options.folder, dataset, options.metrics, **how)
     print(result.table())
     if options.out is not None:

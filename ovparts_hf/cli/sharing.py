@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, OVPartsError
 from ..utils.files import atomic_write, user_path
 from .base import VISIBILITY, argument, command
 from .failures import check_writable
 
 
 @command(
-    "write the card of a model folder, or those of all models and datasets of the benchmark",
+    "write the card of a model folder, with results for the Hub, or those of all models and datasets of the benchmark",
     "ovparts card models/clipseg-pascal-part-116-zero-shot --result outputs/evaluation",
-    argument("model", type=user_path, nargs="?", help="model folder, whose README.md is written"),
+    argument("model", type=user_path, nargs="?", help="model folder, whose README.md and .eval_results are written"),
     argument("--result", type=user_path, nargs="+", default=[], help="result folders or files of the model"),
     argument("--name", help="repository of the model, with or without owner (default: the folder's name)"),
     argument("--overwrite", action="store_true", help="replace a README.md that differs"),
@@ -25,6 +26,7 @@ from .failures import check_writable
 def _card(options: Namespace) -> None:
     from ..evaluation.results import BenchmarkResult
     from ..reporting.cards import BENCHMARK_MODELS, DATASET_CARDS, dataset_card, model_card, write_folder_card
+    from ..reporting.cards.eval_results import FOLDER, eval_result_entries
     from .results import result_file
 
     _check_card(options, BENCHMARK_MODELS)
@@ -33,6 +35,8 @@ def _card(options: Namespace) -> None:
     results = [BenchmarkResult.from_json(result_file(path)) for path in options.result]
     if options.model is not None:
         print(write_folder_card(options.model, results, options.name, options.overwrite))
+        for name in eval_result_entries(results):
+            print(options.model / FOLDER / f"{name}.yaml")
     if options.out is not None:
         for name in BENCHMARK_MODELS if options.name is None else [options.name]:
             _write(options.out / f"{name}.md", model_card(BENCHMARK_MODELS[name], results))
@@ -69,7 +73,15 @@ def _write(path: Path, card: str) -> None:
     *VISIBILITY,
 )
 def _push(options: Namespace) -> None:
+    from ..data.benchmark_file import BENCHMARK_FILE, write_benchmark_file
+    from ..data.preparation.repository import is_repository
+    from ..taxonomy import PartTaxonomy
     from ..utils.push import push_folder
 
+    if (
+        is_repository(options.folder) and not (options.folder / BENCHMARK_FILE).exists()
+    ):  # prepared by an earlier version
+        with suppress(OVPartsError, OSError):  # what is wrong with a dataset is said below
+            write_benchmark_file(options.folder, PartTaxonomy.from_json(options.folder / "taxonomy.json"))
     rights = {"public": options.public, "i_have_the_rights": options.i_have_the_rights}
     print(push_folder(options.folder, options.repo, message=options.message, **rights))

@@ -22,6 +22,7 @@ from ..data.masks import LabelMap
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record, by_image
 from ..errors import ConfigurationError, DatasetError
+from ..inference.decoding import Decoding
 from ..inference.refinement import MaskRefiner
 from ..inference.tta import NO_TTA, TestTimeAugmentation
 from ..metrics import ImageCounts, PartSegmentationMetric
@@ -32,6 +33,7 @@ from ..taxonomy.tasks import Setting, Task, get_setting, get_task
 from ..utils.arguments import check_positive
 from ..utils.resize import resize_nearest, shortest_edge_size
 from .bootstrap import bootstrap
+from .extra_scores import ExtraScores
 from .objects import ObjectSource
 from .predictor import Compat, Prediction, Predictor
 from .provenance import describe_model, objection
@@ -54,6 +56,7 @@ class Evaluator:
         metrics: FlavourName = "ov_parts",
         boundary: bool = False,
         label_size: Sequence[int] | None = None,
+        extra_scores: ExtraScores | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.task, self.setting = get_task(task), get_setting(setting)
@@ -63,6 +66,7 @@ class Evaluator:
         self.metric = PartSegmentationMetric(names, seen_ids, ignore_index, metrics, pred_all, boundary)
         self.image_counts = ImageCounts(self.metric.num_classes)
         self.scores: list[RecordScore] = []
+        self.extra_scores = extra_scores
 
     def add(self, prediction: Prediction, object_only: bool = True) -> RecordScore:
         """Counts a record's prediction; `object_only` drops what is outside of its object, never with `pred_all`."""
@@ -77,6 +81,8 @@ class Evaluator:
         matrix = self.metric.update(prediction.label_map, part_map, inside)
         self.image_counts.add(sample.image_id, matrix)
         self.scores.append(score_record(prediction.record, matrix))
+        if self.extra_scores is not None:
+            self.extra_scores.add(prediction, part_map, inside)
         return self.scores[-1]
 
     def gather(self, accelerator: Accelerator) -> None:
@@ -89,6 +95,8 @@ class Evaluator:
         for share in shares:
             self.image_counts.merge(share)
         self.scores = gather_object(self.scores)
+        if self.extra_scores is not None:
+            self.extra_scores.gather(accelerator)
 
     def result(
         self, dataset: dict[str, Any], model: dict[str, Any], intervals: bool = True, **facts: Any
@@ -97,8 +105,9 @@ class Evaluator:
         metric = self.metric
         classes = describe_classes(self.taxonomy, metric.seen_ids)
         drawn = bootstrap(self.image_counts, metric.seen_ids, metric.metrics, metric.pred_all) if intervals else {}
+        extra = {} if self.extra_scores is None else {"extra_scores": self.extra_scores.compute()}
         return BenchmarkResult(
-            metrics=metric.compute(),
+            metrics={**metric.compute(), **extra},
             classes=classes,
             task=self.task.name,
             setting=self.setting.value,
@@ -126,6 +135,7 @@ def evaluate_model(
     test_time: TestTimeAugmentation = NO_TTA,
     metrics: FlavourName = "ov_parts",
     refiner: MaskRefiner | None = None,
+    decode: Decoding = "argmax",
     **options: Any,
 ) -> BenchmarkResult:
     """Scores a model.
@@ -151,11 +161,14 @@ def evaluate_model(
         test_time: Views of an image to average, and refinement of scores; nothing of that in the benchmark.
         metrics: Whose definitions of the numbers to use, see docs/protocol.md.
         refiner: Makes the label maps sharper before they are scored (`inference.refinement`); not in the benchmark.
-        **options: `max_images`: score only the first so many. `boundary`: score borders too. `image_counts`, `scores`:
-            an `ImageCounts` and a list that are given what was counted in each record, and its score. `intervals`:
-            False saves the seconds that confidence intervals take. `seed`: only noted in the result, as nothing here is
-            random. `accelerator`: if it has several processes, each scores its share and all get the whole result; its
-            mixed precision is used. `progress`: False hides the bar.
+        decode: "rankseg" lets RankSEG choose classes (`inference.decoding`); such a result says so, is never called
+            official, and is left out of cards.
+        **options: `max_images`: score only the first so many. `boundary`: score borders too. `extra_scores`: also the
+            scores of other papers, which the result then has as `metrics["extra_scores"]` (docs/scores.md).
+            `image_counts`, `scores`: an `ImageCounts` and a list that are given what was counted in each record, and
+            its score. `intervals`: False saves the seconds that confidence intervals take. `seed`: only noted in the
+            result, as nothing here is random. `accelerator`: if it has several processes, each scores its share and all
+            get the whole result; its mixed precision is used. `progress`: False hides the bar.
 
     Returns:
         The numbers and where they come from.
@@ -170,6 +183,7 @@ def evaluate_model(
     predictor = Predictor(
         *(model, processor, dataset, setting, metrics, compat, objects, test_time, sliding_window, batch_size, workers),
         refiner=refiner,
+        decode=decode,
     )
     return evaluate(predictor, task, **options)
 
@@ -180,6 +194,7 @@ def evaluate(
     *,
     max_images: int | None = None,
     boundary: bool = False,
+    extra_scores: bool = False,
     image_counts: ImageCounts | None = None,
     scores: list[RecordScore] | None = None,
     intervals: bool = True,
@@ -199,12 +214,14 @@ def evaluate(
     if not images:
         raise ConfigurationError(f"The dataset {dataset.taxonomy.name!r} has no labelled object to evaluate on.")
     label_size = model.config.eval_label_size if predictor.compat == "ov_parts" else None
-    evaluator = Evaluator(dataset.taxonomy, task, predictor.setting, predictor.metrics, boundary, label_size)
+    extra = ExtraScores(dataset, task, predictor.setting) if extra_scores else None
+    evaluator = Evaluator(dataset.taxonomy, task, predictor.setting, predictor.metrics, boundary, label_size, extra)
 
     start = time.perf_counter()
     share = itertools.chain.from_iterable(images[accelerator.process_index :: accelerator.num_processes])
     with whole_parameters(model):
-        predictions = predictor.predict(list(share), progress and accelerator.is_main_process)
+        shown = progress and accelerator.is_main_process
+        predictions = predictor.predict(list(share), shown, part_scores=extra is not None and extra.with_instances)
         with accelerator.autocast():
             for prediction in predictions:
                 evaluator.add(prediction)
@@ -245,14 +262,18 @@ def score_folder(
     *,
     boundary: bool = False,
     label_size: Sequence[int] | None = None,
+    extra_scores: bool = False,
     progress: bool = True,
 ) -> tuple[BenchmarkResult, ImageCounts]:
     """Scores the predictions that a manifest names, without the model that made them; also gives each record's counts.
 
     The label maps are first brought to `label_size` (short edge, longest edge), or scored as they are stored.
+    `extra_scores` are those of `evaluate_model`, but for part AP, which needs a confidence for each part.
     """
     manifest, files = read_manifest(folder, dataset)
-    evaluator = Evaluator(dataset.taxonomy, manifest["task"], manifest["setting"], metrics, boundary, label_size)
+    task, setting = get_task(manifest["task"]), get_setting(manifest["setting"])
+    extra = ExtraScores(dataset, task, setting) if extra_scores else None
+    evaluator = Evaluator(dataset.taxonomy, task, setting, metrics, boundary, label_size, extra)
     images = by_image(files)
     pred_all = evaluator.setting is Setting.PRED_ALL
     groups = images if pred_all else [[record] for record in files]

@@ -16,11 +16,12 @@ from transformers import PreTrainedModel
 from ..data.part_dataset import PartDataset, PartSample
 from ..data.records import Record, by_image
 from ..errors import ConfigurationError
+from ..inference.decoding import Decoding, check_decoding, decode_classes
 from ..inference.engine import check_whole_images
 from ..inference.refinement import MaskRefiner, sharpen
 from ..inference.tta import NO_TTA, TestTimeAugmentation, View, mean_scores, takes_any_size
 from ..metrics.flavours import FlavourName
-from ..models.post_processing import best_class, best_position
+from ..models.post_processing import best_position
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
 from ..utils.arguments import check_not_negative, check_positive
@@ -41,6 +42,7 @@ class Prediction:
     record: Record  # for `pred_all` an image
     sample: PartSample
     label_map: np.ndarray
+    part_scores: dict[int, float] | None = None  # of the parts inside the object, see `Predictor.predict`
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Predictor:
     batch_size: int = 8
     workers: int = 0
     refiner: MaskRefiner | None = None
+    decode: Decoding = "argmax"
     _class_inputs: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
     _object_inputs: dict[str, torch.Tensor] | None = field(default=None, init=False, repr=False)
 
@@ -70,6 +73,7 @@ class Predictor:
         check_not_negative(workers=self.workers)
         if self.compat not in ("ov_parts", None):
             raise ConfigurationError(f"compat is {self.compat!r}; choose 'ov_parts' or None.")
+        check_decoding(self.decode)
         self.setting = get_setting(self.setting)
         if (self.setting is Setting.PRED_OBJ) != (self.objects is not None):
             given = "none were given" if self.objects is None else "some were given"
@@ -91,14 +95,19 @@ class Predictor:
     def _scores_none(self) -> bool:
         return self.setting is Setting.PRED_ALL and self.model.scores_none
 
-    def predict(self, records: Sequence[Record], progress: bool = False) -> Iterator[Prediction]:
-        """Yields the prediction of each record, or with `pred_all` of each image; records of one image are adjacent."""
+    def predict(
+        self, records: Sequence[Record], progress: bool = False, part_scores: bool = False
+    ) -> Iterator[Prediction]:
+        """Yields the prediction of each record, or with `pred_all` of each image; records of one image are adjacent.
+
+        `part_scores`: with the mean of the best score over the pixels of each part.
+        """
         if self._class_inputs is None:
             taxonomy = self.dataset.taxonomy
             self._class_inputs = self.model.encode_vocabulary(self.processor, taxonomy.part_classes, progress)
             if self.setting is Setting.PRED_ALL and self.metrics == "partclipseg":
                 self._object_inputs = self.model.encode_vocabulary(self.processor, taxonomy.object_classes)
-        return self._predictions(by_image(records), progress)
+        return self._predictions(by_image(records), progress, part_scores)
 
     def describe(self) -> dict[str, Any]:
         """What `BenchmarkResult.config` says of the options."""
@@ -124,10 +133,11 @@ class Predictor:
         additions = {
             "prompt": getattr(self.processor, "prompt", None),
             "refiner": self.refiner and public_name(str(self.refiner)),
+            "decode": None if self.decode == "argmax" else self.decode,
         }
         return {**facts, **{name: value for name, value in additions.items() if value is not None}}
 
-    def _predictions(self, groups: list[list[Record]], progress: bool) -> Iterator[Prediction]:
+    def _predictions(self, groups: list[list[Record]], progress: bool, part_scores: bool) -> Iterator[Prediction]:
         self.model.eval()
         with_masks = self.model.requires_object_masks
         images = _PreparedImages(
@@ -138,10 +148,10 @@ class Predictor:
         loader = DataLoader(images, 1 if one_by_one else self.batch_size, num_workers=workers, collate_fn=list)
         with tqdm(total=len(images), desc="Evaluating", unit="image", disable=not progress) as bar:
             for batch in loader:
-                yield from self._predict(batch)
+                yield from self._predict(batch, part_scores)
                 bar.update(len(batch))
 
-    def _predict(self, batch: list[_PreparedImage]) -> Iterator[Prediction]:
+    def _predict(self, batch: list[_PreparedImage], part_scores: bool) -> Iterator[Prediction]:
         candidates = [[self._candidates(record) for record, _ in image.samples] for image in batch]
         scores = self._scores(batch, self._class_inputs, candidates)
         for image, lists, maps_of_image in zip(batch, candidates, scores):
@@ -150,24 +160,37 @@ class Predictor:
                     maps = self._only_of_best_object(maps, image)
                 if self._scores_none:
                     ids = (*ids, -1)
-                label_map = best_class(self.test_time.refine(maps, sample.image), ids).cpu().numpy()
+                refined = self.test_time.refine(maps, sample.image)
+                label_map = decode_classes(refined, ids, self.decode, self._region(sample)).cpu().numpy()
                 if self.refiner is not None:
                     label_map = self._refine(label_map, maps, ids, sample)
                 if self.objects is not None:
                     label_map = np.where(sample.object_map != self.dataset.taxonomy.ignore_index, label_map, -1)
-                yield Prediction(record, sample, label_map)
+                means = self._part_scores(label_map, maps, sample) if part_scores else None
+                yield Prediction(record, sample, label_map, means)
 
     def _refine(
         self, label_map: np.ndarray, scores: torch.Tensor, ids: Sequence[int], sample: PartSample
     ) -> np.ndarray:
         """Sharpens the parts inside the object, or with `pred_all` everywhere."""
-        inside = np.ones(label_map.shape, dtype=bool)
-        if self.setting is not Setting.PRED_ALL:
-            inside = sample.object_map != self.dataset.taxonomy.ignore_index
-        label_map = np.where(inside, label_map, -1)
-        best = scores.amax(0).cpu().numpy() if len(scores) else None
-        means = {i: float(best[label_map == i].mean()) for i in np.unique(label_map).tolist() if i >= 0}
+        inside = self._region(sample)
+        if inside is None:
+            inside = np.ones(label_map.shape, dtype=bool)
+        label_map, means = np.where(inside, label_map, -1), self._part_scores(label_map, scores, sample)
         return sharpen(sample.image, label_map, means, self.refiner, not self._scores_none, dict.fromkeys(ids, inside))
+
+    def _region(self, sample: PartSample) -> np.ndarray | None:
+        """(H, W) bool, the object that a record is about; None for the whole image."""
+        if self.setting is Setting.PRED_ALL:
+            return None
+        return sample.object_map != self.dataset.taxonomy.ignore_index
+
+    def _part_scores(self, label_map: np.ndarray, scores: torch.Tensor, sample: PartSample) -> dict[int, float]:
+        """The mean of the best score over the pixels of each part, inside the object that a record is about."""
+        inside = self._region(sample)
+        label_map = label_map if inside is None else np.where(inside, label_map, -1)
+        best = scores.amax(0).cpu().numpy() if len(scores) else None
+        return {i: float(best[label_map == i].mean()) for i in np.unique(label_map).tolist() if i >= 0}
 
     def _candidates(self, record: Record) -> Sequence[int]:
         taxonomy = self.dataset.taxonomy

@@ -24,6 +24,7 @@ from .stored_result import SCHEMA_VERSION, map_leaves, read_result
 
 COLUMNS = {"mIoU": "mIoU", "mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU": "harmonic", "fwIoU": "fwIoU"}
 """Metric keys in the order of tables, with their headings."""
+_DECODINGS = {"rankseg": "RankSEG"}
 
 
 def current_versions() -> dict[str, str]:
@@ -68,7 +69,8 @@ class BenchmarkResult:
     """The numbers of one evaluation with everything needed to tell what they mean.
 
     Attributes:
-        metrics: What `PartSegmentationMetric.compute` returns: percent, NaN where undefined.
+        metrics: What `PartSegmentationMetric.compute` returns: percent, NaN where undefined. If they were asked for,
+            `extra_scores`: those of other papers by name (docs/scores.md).
         classes: A dict for each part class, in id order: `name` ("dog's ear"), `object` ("dog"), `part` ("ear") and
             `seen`.
         task: Name of the task, e.g. "zero_shot".
@@ -130,12 +132,19 @@ class BenchmarkResult:
         scored, total = (self.dataset.get(key) for key in ("num_images", "total_images"))
         return "" if total is None or scored == total else f"{scored} of {total} images"
 
+    @property
+    def unofficial(self) -> str:
+        """Why the numbers are none of the benchmark, as "decoded by RankSEG"; otherwise empty."""
+        decode = str(self.config.get("decode", ""))
+        return f"decoded by {_DECODINGS.get(decode, decode)}" if decode else ""
+
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The sets of numbers that `metrics` holds, by their label in tables.
 
         "official" stands for the benchmark's own definitions; "strict" and "boundary" follow if they were computed.
         """
-        label = "official" if self.flavour == "ov_parts" else self.flavour
+        official = self.flavour == "ov_parts" and not self.unofficial
+        label = "official" if official else self.flavour
         others = {key: self.metrics[key] for key in ("strict", "boundary") if key in self.metrics}
         return {label: self.metrics, **others}
 
@@ -176,7 +185,10 @@ class BenchmarkResult:
                 ious = (format_percent(numbers["IoU"][row["name"]]) for numbers in self.numbers().values())
                 lines.append([row["name"], "yes" if row["seen"] else "no", *ious])
             tables.append(markdown_table(lines))
-        return "\n\n".join([f"Partial: {self.partial}."] * bool(self.partial) + tables)
+        if extra := self.metrics.get("extra_scores"):
+            tables.append(markdown_table([["extra scores", *extra], ["", *map(format_percent, extra.values())]]))
+        warnings = {"Partial": self.partial, "Not official": self.unofficial}
+        return "\n\n".join([*(f"{name}: {text}." for name, text in warnings.items() if text), *tables])
 
 
 def format_percent(value: float) -> str:

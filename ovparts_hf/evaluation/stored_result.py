@@ -82,12 +82,14 @@ def _fault(data: dict[str, Any]) -> str | None:
     sets = [metrics, *(metrics[key] for key in ("strict", "boundary") if key in metrics)]
     if not all(isinstance(row, dict) and _is_class(row) for row in rows):
         return "classes"
-    names = [row["name"] for row in rows]
+    names, extra = [row["name"] for row in rows], metrics.get("extra_scores", {})
     if not all(isinstance(numbers, dict) and _has_numbers(numbers.get("IoU", {}), names) for numbers in sets):
         return "metrics"
     right = {
         "metrics": _has_numbers(metrics, MEANS)
-        and all(_are_numbers(numbers.get(key, 0)) for numbers in sets for key in MEANS),
+        and all(_are_numbers(numbers.get(key, 0)) for numbers in sets for key in MEANS)
+        and isinstance(extra, dict)
+        and _are_numbers(*extra.values()),
         "dataset": isinstance(data["dataset"].get("name"), str),
         "model": isinstance(data["model"].get("name"), str),
         "intervals": all(

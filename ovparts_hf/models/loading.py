@@ -24,6 +24,7 @@ from .configuration_utils import PartSegmentationConfig
 from .limits import check_numbers
 from .modeling_utils import PartSegmentationModel
 from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
+from .timm_resnet import is_timm, timm_config
 
 TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
@@ -73,7 +74,10 @@ class ModelSource:
         with hub_errors(self.name, "model configuration"):
             if not Path(self.location).exists():
                 check_readable(self.location, "model", "config.json")
-            check_numbers(PreTrainedConfig.get_config_dict(self.location)[0])
+            stored = PreTrainedConfig.get_config_dict(self.location)[0]
+            check_numbers(stored)
+            if is_timm(stored):
+                return timm_config(stored, self.name)
             return AutoConfig.from_pretrained(self.location, trust_remote_code=False)
 
     @property

@@ -12,14 +12,16 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import ResNetBackbone, ResNetModel
+from transformers import PreTrainedConfig, ResNetBackbone, ResNetModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.resnet.modeling_resnet import ResNetBottleNeckLayer, ResNetConvLayer
 
 from ..errors import CheckpointError
+from ..utils.hub import check_readable, hub_errors
 from .checkpoints import read_checkpoint
 from .configuration_utils import PartResNetConfig
 from .pretrained import check_finite, load_pretrained
+from .timm_resnet import is_timm, read_timm_resnet
 
 _BATCH_NORM_EPS = 1e-5
 
@@ -95,16 +97,13 @@ def resnet_name(key: str, deep_stem: bool = False) -> str:
 
 
 def load_backbone(model: nn.Module, name_or_path: str | Path) -> None:
-    """Loads a pretrained ResNet: a folder or Hub repository of transformers, or a file with detectron2's names."""
+    """Loads a pretrained ResNet: a folder or Hub repository of transformers or timm, or a file with detectron2's names.
+
+    Of timm's networks "resnet50", "resnet101" and "resnet152" fit, such as "timm/resnet50.tv_in1k", which has
+    torchvision's weights.
+    """
     [backbone] = [module for module in model.modules() if isinstance(module, PartResNet)]
-    if Path(name_or_path).is_file():
-        layers = {
-            key: tensor for key, tensor in read_checkpoint(name_or_path).items() if key.startswith(("stem.", "res"))
-        }
-        renamed = {resnet_name(key, backbone.config.deep_stem): tensor for key, tensor in layers.items()}
-    else:
-        resnet, _ = load_pretrained(ResNetModel.from_pretrained, str(name_or_path), (), dtype="float32")
-        renamed = resnet.state_dict()
+    renamed = _read_resnet(name_or_path, backbone.config.deep_stem)
     check_finite(renamed, name_or_path)
     own = backbone.state_dict()
     missing = [
@@ -118,3 +117,18 @@ def load_backbone(model: nn.Module, name_or_path: str | Path) -> None:
             f"another shape or type, such as {missing[0]}. Choose a ResNet with the depths {backbone.config.depths}."
         )
     backbone.load_state_dict({name: renamed[name] for name in own})
+
+
+def _read_resnet(name_or_path: str | Path, deep_stem: bool) -> dict[str, torch.Tensor]:
+    """The tensors of a pretrained ResNet, and of its classifier, by their names in `PartResNet`."""
+    if Path(name_or_path).is_file():
+        tensors = read_checkpoint(name_or_path).items()
+        return {resnet_name(key, deep_stem): tensor for key, tensor in tensors if key.startswith(("stem.", "res"))}
+    name = str(name_or_path)
+    with hub_errors(name, "model"):
+        if not Path(name).exists():
+            check_readable(name, "model", "config.json")
+        config = PreTrainedConfig.get_config_dict(name)[0]
+        if is_timm(config):
+            return read_timm_resnet(name, config)
+    return load_pretrained(ResNetModel.from_pretrained, name, (), dtype="float32")[0].state_dict()

@@ -83,6 +83,7 @@ def write_report(
         labels=list(zip(labels, details)),
         classes=_classes(results),
         breakdowns=results[0].breakdowns,
+        extra_scores=_extra_scores(results, labels, details),
         galleries=[_gallery(gallery) for gallery in galleries],
         bars=_bars(results),
         other=labels[1] if len(results) > 1 else None,
@@ -118,10 +119,7 @@ def _headline(results: Sequence[BenchmarkResult], labels: Sequence[str]) -> list
 
 def _details(results: Sequence[BenchmarkResult]) -> list[str]:
     """Dataset, task, setting and completeness of each result; empty texts if they are all the same."""
-    about = [
-        ", ".join(filter(None, (result.dataset["name"], result.task, result.setting, result.partial)))
-        for result in results
-    ]
+    about = [", ".join(filter(None, (r.dataset["name"], r.task, r.setting, r.partial, r.unofficial))) for r in results]
     return about if len(set(about)) > 1 else [""] * len(results)
 
 
@@ -138,6 +136,20 @@ def _table(results: Sequence[BenchmarkResult], labels: Sequence[str], details: S
         for label, detail, result in zip(labels, details, results)
         for position, (flavour, numbers) in enumerate(result.numbers().items())
     ]
+
+
+def _extra_scores(
+    results: Sequence[BenchmarkResult], labels: Sequence[str], details: Sequence[str]
+) -> dict[str, Any] | None:
+    """Names and rows of the table of other papers' scores; None if no result has any."""
+    found = [
+        (label, detail, result.setting, result.metrics["extra_scores"])
+        for label, detail, result in zip(labels, details, results)
+        if "extra_scores" in result.metrics
+    ]
+    names = list(dict.fromkeys(name for *_, scores in found for name in scores))
+    rows = [(*about, [scores.get(name, math.nan) for name in names]) for *about, scores in found]
+    return {"names": names, "rows": rows} if found else None
 
 
 def _classes(results: Sequence[BenchmarkResult]) -> list[dict[str, Any]]:

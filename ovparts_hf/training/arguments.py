@@ -102,8 +102,8 @@ class TrainArguments(LoopArguments):
             of this library, or one of the small models that come with it, such as "toy".
         family: What a pretrained model becomes, if several families can start from it: "catseg", "zsseg", "maskformer".
         config: Fields of the model's configuration to set.
-        backbone: Folder or Hub id of a ResNet trained on ImageNet that the model's backbone starts from, or a file with
-            detectron2's names. None leaves the backbone of `model` as it is.
+        backbone: ResNet that the model's backbone starts from: folder or Hub id of one of timm or transformers, such as
+            "timm/resnet50.tv_in1k", or a file with detectron2's names. None leaves the backbone of `model` as it is.
         prompts: Folder of tuned prompts for ZSseg+, or None.
         eval_data: Dataset of the evaluations during training; None for `data`.
         trainable: What is fine-tuned, see the model's `set_trainable`.

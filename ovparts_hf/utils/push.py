@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
-from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 
 from ..errors import ConfigurationError, HubError
@@ -27,7 +27,9 @@ def _anywhere(*names: str) -> list[str]:
     return [pattern for name in names for pattern in (name, f"*/{name}", f"{name}/*", f"*/{name}/*")]
 
 
-_DATASET_FILES = ["README.md", "taxonomy.json", "data/*.parquet"]
+_DATASET_FILES = ["README.md", "taxonomy.json", "eval.yaml", "data/*.parquet"]
+_MODEL_RESULTS = [".eval_results/*.yaml"]
+_LEADERBOARD_FILES = ["eval.yaml", *_MODEL_RESULTS]
 _HIDDEN = _anywhere(".*", "__pycache__")
 _EXCLUDED = _HIDDEN + _anywhere(
     *("*.pyc", "*.incomplete", "*.lock", "*.log", "*.jsonl", "runs", "wandb"),
@@ -103,6 +105,8 @@ def push_folder(
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     included = _DATASET_FILES if destination.repo_type == "dataset" else None
     chosen = list(filter_repo_objects(files, allow_patterns=included, ignore_patterns=_EXCLUDED))
+    if destination.repo_type == "model":
+        chosen += filter_repo_objects(files, allow_patterns=_MODEL_RESULTS)
     _check_secrets(folder, chosen)
     parent = destination.check(_holds_photographs(folder))
     left_out = [path for path in filter_repo_objects(files, ignore_patterns=_HIDDEN) if path not in chosen]
@@ -192,11 +196,22 @@ def _commit(folder: Path, paths: list[str], destination: Destination, parent: st
         parent = api.repo_info(repo_id, repo_type=repo_type).sha
     present = api.list_repo_files(repo_id, repo_type=repo_type, revision=parent)
     stale = [path for path in filter_repo_objects(present, allow_patterns=_REPLACED) if path not in paths]
-    commit = api.create_commit(
-        repo_id,
-        [*(CommitOperationAdd(path, folder / path) for path in paths), *map(CommitOperationDelete, stale)],
-        commit_message=message,
-        repo_type=repo_type,
-        parent_commit=parent,
-    )
-    return commit.commit_url
+    facts = {"commit_message": message, "repo_type": repo_type, "parent_commit": parent}
+    removed = [*map(CommitOperationDelete, stale)]
+    added = [CommitOperationAdd(path, folder / path) for path in paths]
+    try:
+        return api.create_commit(repo_id, [*added, *removed], **facts).commit_url
+    except HfHubHTTPError as error:
+        refused = {*filter_repo_objects(paths, allow_patterns=_LEADERBOARD_FILES)}
+        if not refused or not _is_about_leaderboards(error):
+            raise
+        logger.warning(
+            "The Hub does not take %s: %s. Pushed without.", ", ".join(sorted(refused)), error.server_message
+        )
+        kept = [operation for operation in added if operation.path_in_repo not in refused]
+        return api.create_commit(repo_id, [*kept, *removed], **facts).commit_url
+
+
+def _is_about_leaderboards(error: HfHubHTTPError) -> bool:
+    """Whether the Hub refused the content of `_LEADERBOARD_FILES`, whose format it may change."""
+    return error.response.status_code in (400, 422) and "eval" in (error.server_message or "").lower()

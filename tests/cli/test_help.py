@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ovparts_hf import cli
-from ovparts_hf.cli import main, models
+from ovparts_hf.cli import evaluation, main, models
+from ovparts_hf.inference import decoding
 from ovparts_hf.models.configuration_utils import RESNETS
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,7 @@ def test_old_spellings_are_understood_and_not_shown(command, old, new, capsys):
 
 def test_choices_are_those_of_the_library():
     assert tuple(RESNETS) == models.RESNETS
+    assert decoding.DECODINGS == evaluation.DECODINGS
 
 
 def test_interruptions_and_errors_have_exit_codes_of_their_own(monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The commands that make, compare and score results, on the fixtures."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,25 @@ def test_errors_are_one_clear_sentence(arguments, message, capsys, tmp_path, mon
     assert message in error
     assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_extra_scores(saved, ade_folder, ade, pascal_folder, pascal, tmp_path, capsys):
+    result = evaluate(saved, ade_folder, tmp_path / "ade", "--extra-scores")
+    assert list(result.metrics["extra_scores"])[:4] == ["gIoU", "cIoU", "P@50", "AP"]
+    page = (tmp_path / "ade" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Scores of other papers" in page and "<th>P@50</th>" in page
+    assert "| extra scores |" in capsys.readouterr().out
+    folder = tmp_path / "maps"
+    assert main(["submit-format", str(pascal_folder), str(folder)]) == 0
+    for record, path in zip(pascal.evaluation_records(TASKS["zero_shot"]), wanted_files(folder)):
+        Image.fromarray(pascal.read(record).part_map.astype("uint8")).save(path)
+    arguments = ["score", str(folder), str(pascal_folder), "--extra-scores", "--out", str(tmp_path / "scores")]
+    assert main(arguments) == 0
+    scored = BenchmarkResult.from_json(tmp_path / "scores" / "result.json")
+    assert scored.metrics["extra_scores"] == {"gIoU": 100, "cIoU": 100, "P@50": 100}
+
+
+def test_rankseg_is_noticed_missing_at_once(saved, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "rankseg", None)
+    assert main(["evaluate", str(saved), "no/data", "--decode", "rankseg"]) == 1
+    assert "needs rankseg, which is not installed" in capsys.readouterr().err

@@ -99,11 +99,16 @@ def test_refuses_what_it_cannot_evaluate(model, processor, dataset, monkeypatch)
         evaluate_model(model, processor, dataset)
 
 
-def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, tmp_path):
+@pytest.mark.parametrize(
+    ("data", "options", "extra"),
+    [("ade_folder", [], 8), ("pascal_folder", ["--setting", "pred_all", "--metrics", "strict"], 9)],
+)
+def test_two_processes_give_the_numbers_of_one(model, processor, data, options, extra, request, tmp_path):
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
     script = Path(__file__).parents[2] / "examples" / "evaluate.py"
-    arguments = [str(tmp_path / "model"), str(pascal_folder), "--device", "cpu", "--batch-size", "1", "--out"]
+    arguments = [str(tmp_path / "model"), str(request.getfixturevalue(data)), "--device", "cpu"]
+    arguments += ["--batch-size", "1", "--extra-scores", *options, "--out"]
     assert main(["evaluate", *arguments, str(tmp_path / "1")]) == 0
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
     done = subprocess.run([*launch, *arguments, str(tmp_path / "2")], capture_output=True, text=True, timeout=300)
@@ -111,6 +116,8 @@ def test_two_processes_give_the_numbers_of_one(model, processor, pascal_folder, 
     one, two = (BenchmarkResult.from_json(tmp_path / str(count) / "result.json") for count in (1, 2))
     assert (one.hardware["processes"], two.hardware["processes"]) == (1, 2)
     assert two.metrics["IoU"] == pytest.approx(one.metrics["IoU"], nan_ok=True, abs=1e-9)
+    assert len(one.metrics["extra_scores"]) == extra
+    assert two.metrics["extra_scores"] == pytest.approx(one.metrics["extra_scores"], nan_ok=True, abs=1e-9)
 
 
 def test_images_go_through_the_model_once_and_names_not_at_all_when_stored(catseg, pascal, monkeypatch):

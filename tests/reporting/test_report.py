@@ -1,7 +1,9 @@
 import base64
 import hashlib
 import io
+import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -207,3 +209,20 @@ def test_headlines_name_the_setting_where_results_differ_in_it(tmp_path):
         assert headline.count(f"toy, zero_shot, {setting}") == 3
     write_report(tmp_path / "one.html", [TRAINED, UNTRAINED])
     assert "toy, zero_shot" not in Page(tmp_path / "one.html").text
+
+
+def test_scores_of_other_papers_have_a_table_of_their_own(tmp_path):
+    metrics = {**TRAINED.metrics, "extra_scores": {"gIoU": 12.34, "mOSI": math.nan}}
+    scored = replace(TRAINED, metrics=metrics, setting="pred_all")
+    write_report(tmp_path / "x.html", [UNTRAINED, scored], labels=["a", "b"])
+    text = Page(tmp_path / "x.html").text
+    assert "Scores of other papers" in text and "model setting gIoU mOSI b" in text and "pred_all 12.3 –" in text
+    write_report(tmp_path / "x.html", [UNTRAINED])
+    assert "Scores of other papers" not in Page(tmp_path / "x.html").text
+
+
+def test_what_is_not_official_says_so(tmp_path):
+    write_report(tmp_path / "x.html", [replace(TRAINED, config={"decode": "rankseg"})])
+    text = Page(tmp_path / "x.html").text
+    assert "Not official: decoded by RankSEG." in text and "Official numbers" not in text
+    assert "follow the definitions of ov_parts" in text

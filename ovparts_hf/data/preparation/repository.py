@@ -27,6 +27,7 @@ from ...errors import ConfigurationError, DatasetError, OVPartsError
 from ...taxonomy import PartTaxonomy
 from ...utils.files import brief, name_fault, replace_file, replace_folder, resolve_path
 from ...utils.locks import writer_lock
+from ..benchmark_file import write_benchmark_file
 from ..dataset_card import DATA_FOLDER, render_card
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def _write_repository(builder: RepositoryBuilder, out: Path, num_proc: int, over
         builder.TAXONOMY.to_json(repository / "taxonomy.json")
         card = render_card(builder.CARD.read_text(encoding="utf-8"), builder.features(), repository)
         (repository / "README.md").write_text(card, encoding="utf-8")
+        write_benchmark_file(repository, builder.TAXONOMY)
     except OVPartsError:
         _remove(work)
         raise

@@ -21,7 +21,8 @@ fine-tuned for parts, trained by the reader, or unknown."""
 CLIP = "openai/clip-vit-base-patch16"
 CLIPSEG = "CIDAS/clipseg-rd64-refined"
 CATSEG = "hamacojr/CAT-Seg"
-RESNET = "microsoft/resnet-50"
+RESNET = "timm/resnet50.tv_in1k"
+TRANSFORMERS_RESNET = "microsoft/resnet-50"
 IMAGENET_RESNET = "a ResNet trained on ImageNet"
 """Weights without a Hub id."""
 
@@ -99,7 +100,12 @@ WEIGHTS = {
         "the licence of the hamacojr/CAT-Seg weights",
         "https://huggingface.co/hamacojr/CAT-Seg",
     ),
-    RESNET: _RESNET,
+    RESNET: Weights(
+        "torchvision's ResNet-50, trained on ImageNet",
+        "the ResNet weights of torchvision (BSD-3-Clause, as timm's code states)",
+        f"the licence tag of {RESNET} on the Hub",
+    ),
+    TRANSFORMERS_RESNET: _RESNET,
     IMAGENET_RESNET: _RESNET,
 }
 FAMILY_FACTS = {

@@ -19,6 +19,7 @@ from ...taxonomy import TAXONOMIES, PartTaxonomy
 from ...training import TrainArguments
 from ...utils.files import atomic_write, public_name, read_json, user_path
 from .benchmark import BENCHMARK_MODELS
+from .eval_results import write_eval_results
 from .facts import FAMILY_FACTS, WEIGHTS, FamilyFacts, ModelFacts
 from .rendering import model_card, without_machine
 
@@ -31,12 +32,16 @@ _ABOUT_THE_RUN = ("resume", "overwrite", "log_every", "save_every", "log_with", 
 def write_folder_card(
     folder: str | Path, results: Sequence[BenchmarkResult] = (), name: str | None = None, overwrite: bool = False
 ) -> Path:
-    """Writes `folder_card` to README.md in the folder; one that a person wrote is replaced only with `overwrite`."""
+    """Writes `folder_card` to README.md in the folder, and the results for the Hub's leaderboards to `.eval_results`.
+
+    What a person wrote is replaced only with `overwrite`.
+    """
     path = user_path(folder) / CARD_FILE
     card = folder_card(folder, results, name)
     if path.exists() and not overwrite and path.read_bytes() not in _generated(folder, card, name):
         advice = "Move what you wrote elsewhere, or ask to overwrite it."
         raise ConfigurationError(f"{path} exists and says something else. {advice}")
+    write_eval_results(path.parent, results, overwrite)
     with atomic_write(path) as temporary:
         temporary.write_bytes(card.encode())
     return path

@@ -37,6 +37,12 @@ def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> st
                 f"The result is of {result.model.get('name')!r}, a model of type {result.model.get('type')!r}, but "
                 f"{facts.name!r} is of type {model_type!r}. Give results of this model."
             )
+    unofficial = [result for result in results if result.unofficial]
+    if unofficial:
+        raise ConfigurationError(
+            f"A result of {unofficial[0].model.get('name')!r} was {unofficial[0].unofficial}, which the benchmark does "
+            "not do. Evaluate again without --decode for the card."
+        )
     unconfirmed = [*(weights.unconfirmed for weights in facts.weights), facts.data.unconfirmed if facts.data else ""]
     return _render(
         _metadata(facts, results),

@@ -57,6 +57,7 @@ def test_files_and_features(pascal_folder, ade_folder):
             "data/train-few_shot-00000-of-00001.parquet",
             "data/train-rest-00000-of-00001.parquet",
             "data/validation-00000-of-00001.parquet",
+            "eval.yaml",
             "taxonomy.json",
         ]
         features = layout(PartTaxonomy.from_json(folder / "taxonomy.json"))
@@ -394,7 +395,7 @@ class TestRestart:
     def test_several_processes_give_the_same_bytes(self, pascal_archive, tmp_path):
         one, two = prepare(pascal_archive, tmp_path / "one"), prepare(pascal_archive, tmp_path / "two", num_proc=2)
         files = sorted(path.relative_to(one) for path in one.rglob("*.*"))
-        assert len(files) == 9
+        assert len(files) == 10
         assert all((one / path).read_bytes() == (two / path).read_bytes() for path in files)
 
     def test_error_in_another_process(self, pascal_root, tmp_path):

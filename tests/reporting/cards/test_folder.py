@@ -185,14 +185,16 @@ def test_the_card_is_written_beside_the_model(folder, tmp_path, capsys):
     measured().to_json(tmp_path / "evaluation" / "result.json")
     assert main(["card", str(folder), "--result", str(tmp_path / "evaluation"), "--name", "me/mine"]) == 0
     written = folder / "README.md"
-    assert capsys.readouterr().out.strip() == str(written)
+    results = folder / ".eval_results" / "pascal-part-116.yaml"
+    assert capsys.readouterr().out.split() == [str(written), str(results)] and results.exists()
     assert ModelCard.load(written).data.model_name == "me/mine"
     assert main(["card", str(folder), "--result", str(tmp_path / "evaluation"), "--name", "me/mine"]) == 0
     written.write_text("what I wrote")
     assert main(["card", str(folder)]) == 1
     assert "overwrite" in capsys.readouterr().err and written.read_text() == "what I wrote"
     assert main(["card", str(folder), "--overwrite"]) == 0
-    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+    hidden = [path.name for path in folder.rglob("*") if path.name.startswith(".")]
+    assert hidden == [".eval_results"]
 
 
 def test_results_go_into_a_card_that_nobody_has_changed(folder, tmp_path):

@@ -102,6 +102,7 @@ class Hub:
         stall_uploads: Set to hold uploads, half received, until `release_uploads` is set.
         upload_began: Set as soon as a held upload has begun.
         requests: "METHOD path" of every request.
+        refused_files: With which message a commit that has a file of this path is refused.
     """
 
     def __init__(self, users: Mapping[str, User]) -> None:
@@ -113,6 +114,7 @@ class Hub:
         self.stall_uploads = False
         self.upload_began, self.release_uploads = threading.Event(), threading.Event()
         self.requests: list[str] = []
+        self.refused_files: dict[str, str] = {}
         self._repositories: dict[tuple[str, str], Repository] = {}
 
     def create(self, repo_type: str, repo_id: str, private: bool) -> Repository:

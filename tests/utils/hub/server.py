@@ -204,6 +204,9 @@ class HubHandler(BaseHTTPRequestHandler):
                     files[value["path"]] = self.hub.large_files[value["oid"]]
                 case "deletedFile":
                     del files[value["path"]]
+        for path, message in self.hub.refused_files.items():
+            if path in files:
+                raise Refusal(400, "", message)
         if header.get("parentCommit") not in (None, repository.commit().oid):
             raise Refusal(412, "", "A commit has happened since. Please refresh and try again.")
         commit = repository.add_commit(header["summary"], files)

@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from dataset_builders import ToyWorld
+from ovparts_hf.cli import main
 from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, HubError
 from ovparts_hf.utils.push import push_folder
@@ -82,6 +83,34 @@ def test_a_dataset_is_its_card_taxonomy_and_shards(hub, here, toy_folder, tmp_pa
     (folder / "notes.txt").write_text("mine")
     push_folder(folder, "me/world", public=True)
     assert pushed(hub, "dataset", "me/world") == contents(toy_folder)
+
+
+def test_results_for_leaderboards_go_along(hub, here, model, toy_folder, tmp_path):
+    """Hidden otherwise stays here; `eval.yaml` is added to datasets that were prepared without it."""
+    result = model / ".eval_results" / "toy-world.yaml"
+    for path in (result, result.with_suffix(".txt"), model / ".other" / "toy-world.yaml"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("[]\n")
+    push_folder(model, "me/scored")
+    expected = {**contents(model), ".eval_results/toy-world.yaml": b"[]\n"}
+    assert pushed(hub, "model", "me/scored") == expected
+    folder = shutil.copytree(toy_folder, tmp_path / "world")
+    (folder / "eval.yaml").unlink()
+    assert main(["push", str(folder), "me/benchmark"]) == 0
+    assert pushed(hub, "dataset", "me/benchmark") == contents(toy_folder)
+    assert "eval.yaml" in contents(toy_folder)
+
+
+def test_a_hub_that_does_not_know_the_benchmark_gets_the_data_alone(hub, here, toy_folder, monkeypatch, caplog):
+    monkeypatch.setattr(hub, "refused_files", {"eval.yaml": "Invalid input at evaluation_framework in eval.yaml"})
+    push_folder(toy_folder, "me/unlisted")
+    expected = contents(toy_folder)
+    assert pushed(hub, "dataset", "me/unlisted") == {name: expected[name] for name in expected if name != "eval.yaml"}
+    assert "does not take eval.yaml: Invalid input at evaluation_framework in eval.yaml. Pushed without." in caplog.text
+    monkeypatch.setattr(hub, "refused_files", {"README.md": "Invalid metadata in README.md"})
+    with pytest.raises(HubError, match="rejected the request .* Invalid metadata"):
+        push_folder(toy_folder, "me/evaluations")
+    assert pushed(hub, "dataset", "me/evaluations") == {}
 
 
 def test_photographs_are_not_shown_to_everybody(hub, here, pascal_folder):
