@@ -1,0 +1,149 @@
+"""The image files of a source: where they are, what they are called, and what is in a mask."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from ...errors import DatasetError
+from ...utils.files import brief, name_fault
+from ...utils.images import MAX_PIXELS, image_suffixes, reading
+
+_INDEX_MODES = ("1", "L", "P", "I;16", "I;16B", "I")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file on disk, called `name` in messages."""
+
+    path: Path
+    name: str
+
+    def read(self) -> bytes:
+        """The bytes of the file."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise DatasetError(f"{self.name} cannot be read: {error.strerror}.") from error
+
+
+@dataclass(frozen=True)
+class ImageBytes:
+    """A file that a label file holds itself."""
+
+    data: bytes
+    name: str
+
+    def read(self) -> bytes:
+        """The bytes of the file."""
+        return self.data
+
+
+class ImageFolder:
+    """The image files at any depth of a folder, found by the names that label files call them.
+
+    Hidden files and folders are left out. Nothing outside the folder is ever read: not by "..", an absolute path or a
+    symbolic link.
+    """
+
+    def __init__(self, root: Path, leave_out: Sequence[Path] = ()) -> None:
+        self.root = root.resolve()
+        if not self.root.is_dir():
+            raise DatasetError(f"There is no folder {root}; name the folder of the images with --images.")
+        out = [path.resolve() for path in leave_out]
+        self.files = [path for path in visible_files(self.root) if not any(path.is_relative_to(o) for o in out)]
+        suffixes = image_suffixes()
+        self.files = [path for path in self.files if path.suffix.lower() in suffixes]
+        self._by_name: dict[str, list[Path]] = {}
+        for path in self.files:
+            self._by_name.setdefault(path.name, []).append(path)
+
+    def find(self, file_name: str, label: str) -> ImageFile:
+        """The image that a label file, called `label` in messages, calls `file_name`.
+
+        That is its path below the folder, or below a folder of its ("images/a.jpg"), or else its name if that occurs
+        once. Other folders that precede it, as on the disk of whoever labelled, do not count.
+        """
+        asked = PurePosixPath(file_name.replace("\\", "/"))
+        if not asked.name or ".." in asked.parts or name_fault(str(asked)):
+            raise DatasetError(f"{label} names the image {brief(file_name)}, which is no path inside {self.root}.")
+        found = self._by_name.get(asked.name, [])
+        best = max((_shared(path, asked) for path in found), default=0)
+        matches = [path for path in found if _shared(path, asked) == best]
+        if len(matches) == 1:
+            return self.file(matches[0])
+        exact = [path for path in matches if path.relative_to(self.root).parts == asked.parts]
+        if exact:
+            return self.file(exact[0])
+        if not matches:
+            outside = os.path.islink(self.root / asked)  # noqa: PTH114  is False, where pathlib may raise
+            fault = "is a link out of it" if outside else "is not there"
+            raise DatasetError(
+                f"{label} names the image {brief(file_name)}, which {fault}: {self.root}. "
+                "Name the folder of the images with --images."
+            )
+        several = [path.relative_to(self.root).as_posix() for path in matches[:3]]
+        raise DatasetError(f"{label} names the image {brief(file_name)}, which may be any of {several}.")
+
+    def file(self, path: Path) -> ImageFile:
+        """One of `files`, named from the folder."""
+        return ImageFile(path, path.relative_to(self.root).as_posix())
+
+
+def _shared(path: Path, asked: PurePosixPath) -> int:
+    """How many of the last parts of two paths are equal."""
+    pairs = zip(reversed(path.parts), reversed(asked.parts))
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(path.parts), len(asked.parts)))
+
+
+def visible_files(root: Path) -> list[Path]:
+    """Files at any depth of a folder, sorted, less hidden ones and links that lead out of it."""
+    root = root.resolve()
+    found = []
+    for folder, folders, names in os.walk(root, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        paths = [Path(folder, name) for name in names if not name.startswith(".")]
+        found.extend(path for path in paths if path.is_file() and path.resolve().is_relative_to(root))
+    return sorted(found)
+
+
+def image_ids(names: Iterable[str]) -> list[str]:
+    """A unique id for each path "folder/name.jpg": its name without suffix, if that occurs once in any case.
+
+    Otherwise its folders precede it, joined by "-", and if that is not enough the suffix follows.
+    """
+    paths = [PurePosixPath(name) for name in names]
+    forms = [
+        [path.stem, "-".join(path.with_suffix("").parts), "-".join(path.parts).replace(".", "-")] for path in paths
+    ]
+    counts = [Counter(form[kind].lower() for form in forms) for kind in range(3)]
+    ids, used = [], Counter()
+    for form in forms:
+        chosen = next((form[kind] for kind in range(3) if counts[kind][form[kind].lower()] == 1), form[2])
+        used[chosen.lower()] += 1
+        number = used[chosen.lower()]
+        ids.append(chosen if number == 1 else f"{chosen}-{number}")
+    return ids
+
+
+def label_values(data: bytes, name: str) -> np.ndarray:
+    """The values of a mask file, (H, W) integers: a palette yields its indices, black and white 0 and 1.
+
+    Transparency and EXIF orientation do not count. A colour image holds no indices and is refused.
+    """
+    with reading(DatasetError, name, "Save it again.", "mask", data), Image.open(io.BytesIO(data)) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise DatasetError(f"{name} has {image.width} x {image.height} pixels; allowed are {MAX_PIXELS:,}.")
+        if image.mode not in _INDEX_MODES:
+            raise DatasetError(
+                f"{name} has image mode {image.mode}; a mask has one channel that holds the number of each pixel's "
+                "class (greyscale or palette). Save it so."
+            )
+        return np.asarray(image).astype(np.int64)

@@ -1,0 +1,25 @@
+"""The formats of labels that can be read, and which of them a source is in."""
+
+from __future__ import annotations
+
+from ...errors import ConfigurationError, DatasetError
+from .base import Reader, Source
+
+READERS: dict[str, Reader] = {}
+"""By the name of the format, in the order in which help lists them."""
+
+
+def find_reader(source: Source, format_name: str | None = None) -> Reader:
+    """The reader of a source: the one that is named, or the only one that recognises it."""
+    if format_name is not None:
+        if format_name not in READERS:
+            raise ConfigurationError(f"Unknown format {format_name!r}; choose one of {list(READERS)}.")
+        return READERS[format_name]
+    found = [reader for reader in READERS.values() if reader.recognises(source)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = [reader.name for reader in found]
+        raise DatasetError(f"{source.given} may be in any of the formats {names}. Say which with --format.")
+    known = "; ".join(f"{reader.name}: {reader.summary}" for reader in READERS.values())
+    raise DatasetError(f"The format of {source.given} is not recognised. Say it with --format, if it is one of: {known}.")

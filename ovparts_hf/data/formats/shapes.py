@@ -1,0 +1,114 @@
+"""Shapes that several formats share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ...errors import DatasetError
+from ..masks import decode_rle, encode_segmentation
+from .base import ImageData
+from .images import label_values
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A COCO segmentation: polygons whose union is meant, drawn by the rule of pycocotools, or run lengths.
+
+    It stays JSON text, a tenth of the size of its numbers.
+    """
+
+    text: str
+
+    @classmethod
+    def of(cls, segmentation: Any) -> Segmentation:
+        """Takes `[[x, y, x, y, ...], ...]` in pixels, or `{"size": [height, width], "counts": list or str}`."""
+        return cls(json.dumps(segmentation))
+
+    def mask(self, height: int, width: int, name: str) -> np.ndarray:
+        """See `Shape.mask`."""
+        rle = encode_segmentation(json.loads(self.text), height, width, name)
+        if rle is None:
+            raise DatasetError(f"{_capital(name)} has no polygon of at least three points. Draw it again or remove it.")
+        return decode_rle(rle)
+
+
+@dataclass(frozen=True)
+class RelativePolygons:
+    """Polygons `[[x, y, x, y, ...], ...]` in shares of the image's width and height, from 0 to 1."""
+
+    text: str
+
+    @classmethod
+    def of(cls, polygons: Any) -> RelativePolygons:
+        """Takes lists of numbers."""
+        return cls(json.dumps(polygons))
+
+    def mask(self, height: int, width: int, name: str) -> np.ndarray:
+        """See `Shape.mask`."""
+        polygons = [
+            [number * (height if i % 2 else width) for i, number in enumerate(polygon)]
+            for polygon in json.loads(self.text)
+        ]
+        return Segmentation.of(polygons).mask(height, width, name)
+
+
+@dataclass(frozen=True)
+class Bitmap:
+    """A mask (h, w) bool whose first pixel lies at (left, top) of the image; what lies outside is cut off."""
+
+    bits: bytes
+    shape: tuple[int, int]
+    left: int = 0
+    top: int = 0
+    image_size: tuple[int, int] | None = None  # (height, width) it was drawn for, if the source says so
+
+    @classmethod
+    def of(
+        cls, mask: np.ndarray, left: int = 0, top: int = 0, image_size: tuple[int, int] | None = None
+    ) -> Bitmap:
+        """Packs a mask (h, w) bool."""
+        return cls(np.packbits(mask).tobytes(), (mask.shape[0], mask.shape[1]), left, top, image_size)
+
+    def mask(self, height: int, width: int, name: str) -> np.ndarray:
+        """See `Shape.mask`."""
+        if self.image_size not in (None, (height, width)):
+            drawn = f"{self.image_size[1]} x {self.image_size[0]}"
+            raise DatasetError(f"{_capital(name)} is for an image of {drawn}; its image has {width} x {height} pixels.")
+        count = self.shape[0] * self.shape[1]
+        drawn_mask = np.unpackbits(np.frombuffer(self.bits, np.uint8), count=count).reshape(self.shape).astype(bool)
+        result = np.zeros((height, width), bool)
+        top, left = max(self.top, 0), max(self.left, 0)
+        visible = drawn_mask[top - self.top :, left - self.left :][: max(height - top, 0), : max(width - left, 0)]
+        result[top : top + visible.shape[0], left : left + visible.shape[1]] = visible
+        return result
+
+
+@dataclass(frozen=True)
+class MaskValue:
+    """The pixels of an image file with one value; None: all that are not 0."""
+
+    file: ImageData
+    value: int | None = None
+
+    def mask(self, height: int, width: int, name: str) -> np.ndarray:
+        """See `Shape.mask`."""
+        values = _values(self.file)
+        if values.shape != (height, width):
+            size = f"{values.shape[1]} x {values.shape[0]}"
+            raise DatasetError(f"{self.file.name} is {size}, but its image is {width} x {height} pixels (upright).")
+        return values != 0 if self.value is None else values == self.value
+
+
+@lru_cache(maxsize=2)
+def _values(file: ImageData) -> np.ndarray:
+    """All shapes of one mask file follow each other."""
+    return label_values(file.read(), file.name)
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
