@@ -36,7 +36,7 @@ def test_classes_counts_and_sizes(source):
     assert "sizes: 64 x 48 (8)" in lines
     assert "maps: 8 bits, 255 = no label" in lines
     assert "split: train 6, validation 2 (25% for validation, stratified by part, seed 2)" in lines
-    assert "note: 1 images are in the folder but in no list of images; left out." in lines
+    assert "note: Left out: images that no label file lists (1)." in lines
     assert lines[-1] == "No problem."
 
 

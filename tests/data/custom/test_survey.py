@@ -105,10 +105,10 @@ def test_what_is_left_out_or_decided_is_noted(tmp_path):
     assert "cow's horn" not in found.taxonomy.part_classes
     text = "\n".join(found.notes)
     for expected in (
-        "1 image without a label",
-        'left out of the taxonomy: "cow\'s horn"',
-        "1 annotation without a pixel",
-        "1 polygon reach outside",
+        "Left out: 1 image without a label.",
+        'Left out: classes without a label: "cow\'s horn"',
+        "Left out: 1 annotation without a pixel",
+        "Cut off at the border of the image: 1 polygon: 'annotation",
         "Parts overlap in 16 pixels in 1 image; the later one counts: dog's head over dog's tail (16)",
     ):
         assert expected in text
@@ -194,7 +194,7 @@ def test_the_split_of_the_source_is_kept(tmp_path):
     found = look(tmp_path)
     assert found.problems == []
     assert sides(found) == {"train0": False, "train1": False, "val0": True, "val1": True}
-    assert any("2 images of the split test are left out" in note for note in found.notes)
+    assert any("Left out: 2 images of the split test." in note for note in found.notes)
     assert found.division == "as in the source"
     assert len(look(tmp_path, rule={"validation": "50%"}).images) == 6
 
