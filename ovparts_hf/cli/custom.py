@@ -12,6 +12,7 @@ from ..errors import ConfigurationError, DatasetError
 from ..taxonomy import PartTaxonomy
 from ..utils.files import atomic_folder, resolve_path, user_path
 from .base import argument
+from .failures import check_writable
 
 if TYPE_CHECKING:
     from ..data.custom.survey import Survey
@@ -53,6 +54,7 @@ def survey_source(options: Namespace) -> Survey:
     if options.source is None:
         raise ConfigurationError("custom needs its SOURCE: the folder or file of the labels.")
     name = dataset_name(options.out)
+    check_writable(options.out.parent)
     if not options.dry_run:
         check_target(resolve_path(options.out, DatasetError), options.overwrite)
     taxonomy = None if options.taxonomy is None else PartTaxonomy.from_json(options.taxonomy)
