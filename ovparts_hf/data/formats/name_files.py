@@ -40,8 +40,13 @@ class NamedClass:
 
 
 def find_name_file(folder: Path) -> Path | None:
-    """The file of names in a folder, if there is one; of several that of the first of `FILE_NAMES`."""
-    found = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()} if folder.is_dir() else {}
+    """The file of names in a folder, or else in one of its folders; of several that of the first of `FILE_NAMES`."""
+    folders = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())] if folder.is_dir() else []
+    return next(filter(None, map(_name_file, folders)), None)
+
+
+def _name_file(folder: Path) -> Path | None:
+    found = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
     names = (f"{stem}{suffix}" for stem in FILE_NAMES for suffix in SUFFIXES)
     return next((found[name] for name in names if name in found), None)
 
