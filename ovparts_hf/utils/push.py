@@ -27,7 +27,7 @@ def _anywhere(*names: str) -> list[str]:
     return [pattern for name in names for pattern in (name, f"*/{name}", f"{name}/*", f"*/{name}/*")]
 
 
-_DATASET_FILES = ["README.md", "taxonomy.json", "eval.yaml", "data/*.parquet"]
+_DATASET_FILES = ["README.md", "taxonomy.json", "eval.yaml", "split.json", "data/*.parquet"]
 _MODEL_RESULTS = [".eval_results/*.yaml"]
 _LEADERBOARD_FILES = ["eval.yaml", *_MODEL_RESULTS]
 _HIDDEN = _anywhere(".*", "__pycache__")
