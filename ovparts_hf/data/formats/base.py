@@ -23,6 +23,13 @@ ClassName: TypeAlias = "tuple[str, str | None]"
 """(object name, part name), such as ("dog", "ear"); the part is None for the object itself."""
 
 
+def spelled(class_name: ClassName) -> str:
+    """A class as the taxonomy spells it: "dog's ear", or "dog"."""
+    object_name, part_name = class_name
+    return object_name if part_name is None else f"{object_name}'s {part_name}"
+
+
+
 @dataclass(frozen=True)
 class Source:
     """What `ovparts prepare custom` is pointed at."""
@@ -90,7 +97,7 @@ class LabelledImage:
     image_id: str  # unique in the source, see `images.image_ids`
     image: ImageData
     annotations: tuple[Annotation, ...]
-    split: str | None = None  # "train" or "validation" if the source says so
+    split: str | None = None  # "train", "validation" or "test" if the source says so
     stated_size: tuple[int, int] | None = None  # (height, width) that the labels were made for, if the source says so
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,46 +62,54 @@ class ImageFolder:
         self.files = [path for path in visible_files(self.root) if not any(path.is_relative_to(o) for o in out)]
         suffixes = image_suffixes()
         self.files = [path for path in self.files if path.suffix.lower() in suffixes]
+        self.known = frozenset(self.files)
         self._by_name: dict[str, list[Path]] = {}
         for path in self.files:
-            self._by_name.setdefault(path.name, []).append(path)
+            self._by_name.setdefault(_key(path.name), []).append(path)
 
     def find(self, file_name: str, label: str) -> ImageFile:
         """The image that a label file, called `label` in messages, calls `file_name`.
 
-        That is its path below the folder, or below a folder of its ("images/a.jpg"), or else its name if that occurs
-        once. Other folders that precede it, as on the disk of whoever labelled, do not count.
+        That is a path from the folder, from a folder in it ("a.jpg" for "images/a.jpg"), or from one above it
+        ("data/images/a.jpg"); of a path on the disk of whoever labelled, the name must do. Case does not count.
         """
-        asked = PurePosixPath(file_name.replace("\\", "/"))
-        if not asked.name or ".." in asked.parts or name_fault(str(asked)):
-            raise DatasetError(f"{label} names the image {brief(file_name)}, which is no path inside {self.root}.")
-        found = self._by_name.get(asked.name, [])
-        best = max((_shared(path, asked) for path in found), default=0)
-        matches = [path for path in found if _shared(path, asked) == best]
+        path = PurePosixPath(file_name.replace("\\", "/"))
+        parts = tuple(part for part in path.parts if part not in ("..", "/"))
+        same_name = [found.relative_to(self.root).parts for found in self._by_name.get(_key(path.name), ())]
+        matches = [found for found in same_name if _ends_alike(found, parts)]
+        if path.is_absolute() or path.parts[:1] and path.parts[0].endswith(":"):
+            matches = matches or same_name
+        longest = max((min(len(found), len(parts)) for found in matches), default=0)
+        matches = [found for found in matches if min(len(found), len(parts)) == longest]
+        matches = [found for found in matches if found == parts] or matches
         if len(matches) == 1:
-            return self.file(matches[0])
-        exact = [path for path in matches if path.relative_to(self.root).parts == asked.parts]
-        if exact:
-            return self.file(exact[0])
-        if not matches:
-            outside = os.path.islink(self.root / asked)  # noqa: PTH114  is False, where pathlib may raise
-            fault = "is a link out of it" if outside else "is not there"
-            raise DatasetError(
-                f"{label} names the image {brief(file_name)}, which {fault}: {self.root}. "
-                "Name the folder of the images with --images."
-            )
-        several = [path.relative_to(self.root).as_posix() for path in matches[:3]]
-        raise DatasetError(f"{label} names the image {brief(file_name)}, which may be any of {several}.")
+            return self.file(self.root.joinpath(*matches[0]))
+        if matches:
+            several = ["/".join(found) for found in matches[:3]]
+            raise DatasetError(f"{label} names the image {brief(file_name)}, which may be any of {several}.")
+        raise DatasetError(f"{label} names the image {brief(file_name)}, which {self._fault(path)}.")
+
+    def _fault(self, path: PurePosixPath) -> str:
+        if ".." in path.parts:
+            return f"leads out of {self.root}; copy it there, or name the folder of the images with --images"
+        if name_fault(str(path)) is None and os.path.islink(self.root / path):  # noqa: PTH114  where pathlib may raise
+            return f"is a link that leads out of {self.root}; copy it there"
+        return f"is not in {self.root}; if images lie elsewhere, name their folder with --images"
 
     def file(self, path: Path) -> ImageFile:
         """One of `files`, named from the folder."""
         return ImageFile(path, path.relative_to(self.root).as_posix())
 
 
-def _shared(path: Path, asked: PurePosixPath) -> int:
-    """How many of the last parts of two paths are equal."""
-    pairs = zip(reversed(path.parts), reversed(asked.parts))
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(path.parts), len(asked.parts)))
+def _ends_alike(path: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one of two paths ends in the whole other."""
+    length = min(len(path), len(other))
+    return length > 0 and [*map(_key, path[-length:])] == [*map(_key, other[-length:])]
+
+
+def _key(name: str) -> str:
+    """Equal for names that differ in case or in the form of Unicode only, as copying between systems changes them."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def visible_files(root: Path) -> list[Path]:
@@ -133,14 +142,18 @@ def image_ids(names: Iterable[str]) -> list[str]:
     return ids
 
 
-def label_values(data: bytes, name: str) -> np.ndarray:
+def label_values(data: bytes, name: str, indices: bool = True) -> np.ndarray:
     """The values of a mask file, (H, W) integers: a palette yields its indices, black and white 0 and 1.
 
-    Transparency and EXIF orientation do not count. A colour image holds no indices and is refused.
+    EXIF orientation does not count. An image of several channels holds no indices and is refused; without `indices`, its
+    brightest channel counts where it is not transparent.
     """
     with reading(DatasetError, name, "Save it again.", "mask", data), Image.open(io.BytesIO(data)) as image:
         if image.width * image.height > MAX_PIXELS:
             raise DatasetError(f"{name} has {image.width} x {image.height} pixels; allowed are {MAX_PIXELS:,}.")
+        if image.mode not in _INDEX_MODES and not indices:
+            channels = np.asarray(image.convert("RGBA"))
+            return (channels[..., :3].max(axis=2) * (channels[..., 3] > 0)).astype(np.int64)
         if image.mode not in _INDEX_MODES:
             raise DatasetError(
                 f"{name} has image mode {image.mode}; a mask has one channel that holds the number of each pixel's "

@@ -89,25 +89,28 @@ class Bitmap:
 
 
 @dataclass(frozen=True)
-class MaskValue:
-    """The pixels of an image file with one value; None: all that are not 0."""
+class MaskValues:
+    """The pixels of an image file with one of some values; without any, all that are brighter than half of the brightest.
+
+    The values of a file with several channels are the brightest, where it is not transparent.
+    """
 
     file: ImageData
-    value: int | None = None
+    values: tuple[int, ...] = ()
 
     def mask(self, height: int, width: int, name: str) -> np.ndarray:
         """See `Shape.mask`."""
-        values = _values(self.file)
+        values = _values(self.file, bool(self.values))
         if values.shape != (height, width):
             size = f"{values.shape[1]} x {values.shape[0]}"
             raise DatasetError(f"{self.file.name} is {size}, but its image is {width} x {height} pixels (upright).")
-        return values != 0 if self.value is None else values == self.value
+        return np.isin(values, self.values) if self.values else 2 * values > values.max()
 
 
 @lru_cache(maxsize=2)
-def _values(file: ImageData) -> np.ndarray:
+def _values(file: ImageData, indices: bool) -> np.ndarray:
     """All shapes of one mask file follow each other."""
-    return label_values(file.read(), file.name)
+    return label_values(file.read(), file.name, indices)
 
 
 def _capital(name: str) -> str:
