@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
@@ -57,7 +58,9 @@ class CvatReader:
                     sheets.append(sheet)
         if not sheets and not labels.problems:
             raise DatasetError(f"{source.given} holds no XML of CVAT with images. Export it as CVAT for images 1.1.")
-        labels.notes += [f"{count:,} shapes of type {kind!r} have no area; left out." for kind, count in left_out.items()]
+        labels.notes += [
+            f"{count:,} shapes of type {kind!r} have no area; left out." for kind, count in left_out.items()
+        ]
         return add_sheets(labels, sheets, source.given, listed)
 
 
@@ -74,7 +77,7 @@ def _sheet(element: Element, file_name: str, folder: ImageFolder) -> Sheet:
     image_name = element.get("name", "")
     name = f"image {element.get('id', '?')} of {file_name}"
     size = [element.get(side, "") for side in ("height", "width")]
-    stated = (int(size[0]), int(size[1])) if all(side.isdecimal() for side in size) else None
+    stated = (int(size[0]), int(size[1])) if all(re.fullmatch(r"\d{1,6}", side) for side in size) else None
     return Sheet(name, folder.find(image_name, name), stated_size=stated)
 
 
@@ -90,8 +93,13 @@ def _regions(image: Element, image_name: str, problems: Problems, left_out: Coun
             level = problems.attempt(number, element.get("z_order", "0"), "'z_order'", name)
             label = element.get("label", "")
             if shape is not None and level is not None:
-                levels.append((level, Region(name, label, shape, element.get("group_id", "0").strip("0 ") or None)))
+                levels.append((level, Region(name, label, shape, _group(element))))
     return [region for _, region in sorted(levels, key=lambda pair: pair[0])]
+
+
+def _group(element: Element) -> str | None:
+    group = element.get("group_id", "").strip()
+    return None if group in ("", "0") else group
 
 
 def _shape(element: Element, name: str) -> Shape:

@@ -43,7 +43,9 @@ def find_image(data: dict[str, Any], upload: Any, folder: ImageFolder, name: str
 
 def _address(data: dict[str, Any], upload: Any, name: str) -> str:
     texts = {key: value for key, value in data.items() if isinstance(value, str) and value.strip()}
-    images = [key for key in texts if _EMBEDDED.match(texts[key]) or _path(texts[key]).suffix.lower() in image_suffixes()]
+    images = [
+        key for key in texts if _EMBEDDED.match(texts[key]) or _path(texts[key]).suffix.lower() in image_suffixes()
+    ]
     if any(isinstance(value, list) and value for value in data.values()) and not images:
         raise DatasetError(f"'data' of {name} has a list where one image is needed; tasks of several are not read.")
     for key in ("image", "img", "image_url", "url"):
@@ -74,5 +76,5 @@ def _relative(path: str) -> PurePosixPath:
 
 
 def _as_stored(file_name: str) -> str:
-    """The name that an uploaded file gets: blanks become "_", and what is neither letter, digit, ".", "-" nor "_" goes."""
+    """The name that an uploaded file gets: blanks become "_"; only letters, digits, ".", "-" and "_" stay."""
     return re.sub(r"[^-\w.]", "", file_name.strip().replace(" ", "_"))

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ...errors import DatasetError
 from ...utils.files import brief
 from ..problems import Problems

@@ -54,10 +54,14 @@ class LabelMeReader:
                     sheets.append(sheet)
         if not sheets and not labels.problems:
             raise DatasetError(f"{source.given} holds no JSON file of LabelMe (with 'shapes' and 'imagePath').")
-        labels.notes += [f"{count:,} shapes of type {kind!r} have no area; left out." for kind, count in left_out.items()]
+        labels.notes += [
+            f"{count:,} shapes of type {kind!r} have no area; left out." for kind, count in left_out.items()
+        ]
         if others:
             labels.notes.append(f"{others:,} JSON files have no 'shapes', so they are not of LabelMe; left out.")
-        unlabelled = len(set(folder.files) - {sheet.image.path for sheet in sheets if isinstance(sheet.image, ImageFile)})
+        unlabelled = len(
+            set(folder.files) - {sheet.image.path for sheet in sheets if isinstance(sheet.image, ImageFile)}
+        )
         if unlabelled:
             labels.notes.append(f"{unlabelled:,} images have no file of LabelMe; left out.")
         return add_sheets(labels, sheets, source.given)
@@ -108,7 +112,9 @@ def _image(data: dict[str, Any], path: Path, name: str, folder: ImageFolder) -> 
     except DatasetError:
         if not isinstance(embedded, str):
             raise
-    return ImageBytes(_decoded(embedded, f"'imageData' of {name}"), Path(name).with_name(Path(file_name).name).as_posix())
+    return ImageBytes(
+        _decoded(embedded, f"'imageData' of {name}"), Path(name).with_name(Path(file_name).name).as_posix()
+    )
 
 
 def _decoded(text: str, name: str) -> bytes:

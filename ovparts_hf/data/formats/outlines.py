@@ -41,9 +41,7 @@ def rectangle(
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     if not degrees:
         return [value for corner in corners for value in corner]
-    turned = [
-        (x + (a - x) * cosine - (b - y) * sine, y + (a - x) * sine + (b - y) * cosine) for a, b in corners
-    ]
+    turned = [(x + (a - x) * cosine - (b - y) * sine, y + (a - x) * sine + (b - y) * cosine) for a, b in corners]
     return [value for corner in turned for value in corner]
 
 

@@ -36,9 +36,10 @@ def add_sheets(labels: Labels, sheets: Sequence[Sheet], source_name: str, listed
 
     `listed` are labels in the order of the source, used or not; without them the source has no order of classes.
     """
-    used = [region.label for sheet in sheets for region in sheet.regions]
-    classes = parse_labels([*listed, *used], source_name, labels.problems)
-    labels.classes += dict.fromkeys(classes[label] for label in listed if classes[label])
+    used = (region.label for sheet in sheets for region in sheet.regions)
+    names = list(dict.fromkeys([*listed, *used]))
+    classes = dict(zip(names, parse_labels(names, source_name, labels.problems)))
+    labels.classes += dict.fromkeys(class_name for label in listed if (class_name := classes[label]))
     owners: dict[ImageData, Sheet] = {}
     for sheet in sheets:
         other = owners.setdefault(sheet.image, sheet)
@@ -51,9 +52,7 @@ def add_sheets(labels: Labels, sheets: Sequence[Sheet], source_name: str, listed
             for region in sheet.regions
             if (class_name := classes[region.label])
         ]
-        labels.images.append(
-            LabelledImage(image_id, sheet.image, tuple(annotations), sheet.split, sheet.stated_size)
-        )
+        labels.images.append(LabelledImage(image_id, sheet.image, tuple(annotations), sheet.split, sheet.stated_size))
     return labels
 
 
