@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ...errors import ConfigurationError, DatasetError
 from .base import Reader, Source
+from .coco import CocoReader
+from .masks import MasksReader
 
-READERS: dict[str, Reader] = {}
+READERS: dict[str, Reader] = {reader.name: reader for reader in (CocoReader(), MasksReader())}
 """By the name of the format, in the order in which help lists them."""
 
 
@@ -21,5 +23,6 @@ def find_reader(source: Source, format_name: str | None = None) -> Reader:
     if found:
         names = [reader.name for reader in found]
         raise DatasetError(f"{source.given} may be in any of the formats {names}. Say which with --format.")
-    known = "; ".join(f"{reader.name}: {reader.summary}" for reader in READERS.values())
-    raise DatasetError(f"The format of {source.given} is not recognised. Say it with --format, if it is one of: {known}.")
+    known = "; ".join(f"{reader.name} ({reader.summary})" for reader in READERS.values())
+    fault = "is in no known format" if source.path.exists() else "does not exist"
+    raise DatasetError(f"{source.given} {fault}. What can be read: {known}. With --format, faults are named.")
