@@ -5,9 +5,15 @@ from __future__ import annotations
 from ...errors import ConfigurationError, DatasetError
 from .base import Reader, Source
 from .coco import CocoReader
+from .cvat import CvatReader
+from .label_studio import LabelStudioReader
+from .labelme import LabelMeReader
 from .masks import MasksReader
+from .table import TableReader
+from .yolo import YoloReader
 
-READERS: dict[str, Reader] = {reader.name: reader for reader in (CocoReader(), MasksReader())}
+_ALL = (CocoReader(), MasksReader(), LabelMeReader(), LabelStudioReader(), CvatReader(), YoloReader(), TableReader())
+READERS: dict[str, Reader] = {reader.name: reader for reader in _ALL}
 """By the name of the format, in the order in which help lists them."""
 
 

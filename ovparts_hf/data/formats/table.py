@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, ClassVar
 
 from tqdm.auto import tqdm
 
@@ -56,14 +56,15 @@ class TableReader:
         objects = {value: (name, None) for value, name in enumerate(columns.object_names)}
         names, found = [], []
         for split, rows in splits.items():
-            for row, cells in enumerate(tqdm(rows.select_columns([columns.image]), desc=f"Reading {split}", disable=None)):
+            photographs = tqdm(rows.select_columns([columns.image]), desc=f"Reading {split}", disable=None)
+            for row, cells in enumerate(photographs):
                 annotations, size = _annotations(
                     source.given, split, row, columns, (parts, parts_name), objects, labels.problems
                 )
                 stored = PurePosixPath((cells[columns.image] or {}).get("path") or f"{row:06d}.png").name
                 names.append(f"{split}/{stored}")
                 image = Cell(source.given, split, row, columns.image)
-                found.append((image, annotations, split_of(PurePosixPath(split)), size))
+                found.append((image, annotations, split_of(PurePosixPath(split)) if len(splits) > 1 else None, size))
         for image_id, (image, annotations, split, size) in zip(image_ids(names), found):
             labels.images.append(LabelledImage(image_id, image, tuple(annotations), split, size))
         return labels
@@ -146,9 +147,7 @@ def _alike(column: str, other: str) -> bool:
     return column[:4].lower() == other[:4].lower()
 
 
-def _part_classes(
-    columns: _Columns, source: Source, problems: Problems
-) -> tuple[dict[int, ClassName | None], str]:
+def _part_classes(columns: _Columns, source: Source, problems: Problems) -> tuple[dict[int, ClassName | None], str]:
     path = source.names or (find_name_file(source.root) if source.path.is_dir() else None)
     if path is not None:
         found = numbers(read_name_file(path, path.name, problems))
