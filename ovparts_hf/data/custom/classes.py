@@ -24,7 +24,9 @@ class ClassIds(NamedTuple):
     part_id: int | None
 
 
-def taxonomy_of(used: Collection[ClassName], listed: Sequence[ClassName], name: str, problems: Problems) -> PartTaxonomy | None:
+def taxonomy_of(
+    used: Collection[ClassName], listed: Sequence[ClassName], name: str, problems: Problems
+) -> PartTaxonomy | None:
     """A taxonomy of the classes that occur: in the order of the source if it lists them, or else sorted.
 
     None after noting why there can be none.
@@ -35,10 +37,12 @@ def taxonomy_of(used: Collection[ClassName], listed: Sequence[ClassName], name: 
     objects = list(dict.fromkeys(object_name for object_name, _ in classes))
     if not parts:
         found = f"; the labels are {objects[:10]}" if objects else ""
-        problems.append(f"No label names a part{found}. Call parts \"object:part\", such as \"dog:ear\".")
+        problems.append(f'No label names a part{found}. Call parts "object:part", such as "dog:ear".')
         return None
     alike = _spelled_twice([*objects, *(spelled(part) for part in parts)])
-    problems.extend(f"{names} are read alike by a model; spell one way, or say with --taxonomy which." for names in alike)
+    problems.extend(
+        f"{names} are read alike by a model; spell one way, or say with --taxonomy which." for names in alike
+    )
     if alike:
         return None
     data = {

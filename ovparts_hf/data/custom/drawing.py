@@ -87,9 +87,7 @@ def _paint(drawing: Drawing, mask: np.ndarray, part_id: int, ignore_index: int) 
     drawing.part_map[mask] = part_id
 
 
-def _objects(
-    given: dict[ObjectKey, np.ndarray], parts: list[_Part], drawing: Drawing
-) -> list[tuple[int, np.ndarray]]:
+def _objects(given: dict[ObjectKey, np.ndarray], parts: list[_Part], drawing: Drawing) -> list[tuple[int, np.ndarray]]:
     made: dict[ObjectKey, np.ndarray] = {}
     result = dict(given)
     for object_id, instance, mask in parts:

@@ -50,7 +50,12 @@ class Painter:
         if not size:
             return found
         drawing = draw(image, size, self.taxonomy, self.ids, found.problems)
-        found.size, found.overlaps, found.empty, found.extended = size, drawing.overlaps, drawing.empty, drawing.extended
+        found.size, found.overlaps, found.empty, found.extended = (
+            size,
+            drawing.overlaps,
+            drawing.empty,
+            drawing.extended,
+        )
         found.parts = tuple(present_labels(drawing.part_map, self.taxonomy.ignore_index))
         found.objects = Counter(object_id for object_id, _ in drawing.objects)
         found.image_digest = hashlib.sha256(data).hexdigest()
@@ -86,8 +91,8 @@ class Painter:
             turned = image.stated_size == size[::-1]
             advice = "They are for the image before it is turned upright." if turned else "Label this very file."
             raise DatasetError(
-                f"The labels of {name} are for {_spelled(image.stated_size)} pixels, but it is {_spelled(size)} (turned "
-                f"upright as its EXIF orientation says). {advice}"
+                f"The labels of {name} are for {_spelled(image.stated_size)} pixels, but it is {_spelled(size)} "
+                f"(turned upright as its EXIF orientation says). {advice}"
             )
         return size
 

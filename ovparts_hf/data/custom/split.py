@@ -60,10 +60,14 @@ def validation_count(text: str, images: int) -> float:
         return share * images
     if match and not match[2] and number >= 1 and number.is_integer():
         return number
-    raise ConfigurationError(f"{text!r} is neither a share of the images, such as 20%, nor a number of them, such as 50.")
+    raise ConfigurationError(
+        f"{text!r} is neither a share of the images, such as 20%, nor a number of them, such as 50."
+    )
 
 
-def divide(parts: Sequence[set[int]], groups: Sequence[Any], count: float, seed: int, fixed: Mapping[int, bool]) -> list[bool]:
+def divide(
+    parts: Sequence[set[int]], groups: Sequence[Any], count: float, seed: int, fixed: Mapping[int, bool]
+) -> list[bool]:
     """Which images to validate on.
 
     Args:

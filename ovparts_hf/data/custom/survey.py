@@ -64,9 +64,14 @@ class Survey:
 
     def split_json(self) -> str:
         """How the images were divided, so that it can be repeated."""
-        sides = {name: [i.image_id for i in self.images_of(side)] for name, side in (("train", False), ("validation", True))}
+        sides = {
+            name: [i.image_id for i in self.images_of(side)] for name, side in (("train", False), ("validation", True))
+        }
         rule = {"division": self.division, "seed": self.rule.seed, "group": self.rule.group}
-        return json.dumps({"format": FORMAT, "version": VERSION, **rule, "images": sides}, indent=1, ensure_ascii=False) + "\n"
+        return (
+            json.dumps({"format": FORMAT, "version": VERSION, **rule, "images": sides}, indent=1, ensure_ascii=False)
+            + "\n"
+        )
 
 
 def survey(
@@ -101,7 +106,9 @@ def survey(
     return result
 
 
-def _painter(result: Survey, labels: Labels, seen: Sequence[str] | None, unseen: Sequence[str] | None) -> Painter | None:
+def _painter(
+    result: Survey, labels: Labels, seen: Sequence[str] | None, unseen: Sequence[str] | None
+) -> Painter | None:
     used = {annotation.class_name for image in result.images for annotation in image.annotations}
     if not used:
         result.problems.append(f"{result.source.given} holds no labelled image.")
@@ -130,7 +137,9 @@ def _examine(result: Survey, examine: Callable[[LabelledImage], Examined], num_p
     for examined in result.examined:
         result.problems.extend(examined.problems)
     names = [image.image_id for image in images]
-    result.problems.extend(f"The image id {name!r} occurs more than once." for name, n in Counter(names).items() if n > 1)
+    result.problems.extend(
+        f"The image id {name!r} occurs more than once." for name, n in Counter(names).items() if n > 1
+    )
 
 
 def _divide(result: Survey, earlier: dict[str, bool]) -> None:
@@ -170,7 +179,9 @@ def _keep_split_of_source(result: Survey, splits: set[str | None]) -> None:
     for first, second in _equal_images(result):
         if result.validates[first] != result.validates[second]:
             names = f"{result.images[first].image.name} and {result.images[second].image.name}"
-            result.problems.append(f"{names} are the same image on both sides. Remove one, or divide anew with --val 20%.")
+            result.problems.append(
+                f"{names} are the same image on both sides. Remove one, or divide anew with --val 20%."
+            )
 
 
 def _groups(result: Survey) -> list[int]:
@@ -191,7 +202,9 @@ def _groups(result: Survey) -> list[int]:
         low, high = sorted((root(one), root(other)))
         group[high] = low
     if result.rule.group and not first:
-        result.problems.append(f"--group {result.rule.group!r} matches no image, such as {result.images[0].image.name!r}.")
+        result.problems.append(
+            f"--group {result.rule.group!r} matches no image, such as {result.images[0].image.name!r}."
+        )
     return [root(i) for i in range(len(group))]
 
 

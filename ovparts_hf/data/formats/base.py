@@ -29,7 +29,6 @@ def spelled(class_name: ClassName) -> str:
     return object_name if part_name is None else f"{object_name}'s {part_name}"
 
 
-
 @dataclass(frozen=True)
 class Source:
     """What `ovparts prepare custom` is pointed at."""

@@ -124,7 +124,9 @@ class _Reading:
         if listed.split != split:
             self.problems.append(f"{file.name} is in both {listed.split or 'no split'} and {split or 'no split'}.")
         elif listed.size != size:
-            self.problems.append(f"{label} says {size[1]} x {size[0]}, another entry {listed.size[1]} x {listed.size[0]}.")
+            self.problems.append(
+                f"{label} says {size[1]} x {size[0]}, another entry {listed.size[1]} x {listed.size[0]}."
+            )
         return listed
 
     def _refuse_repeated(self, images: dict[Any, _Listed | None], name: str) -> None:

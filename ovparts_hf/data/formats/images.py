@@ -145,8 +145,8 @@ def image_ids(names: Iterable[str]) -> list[str]:
 def label_values(data: bytes, name: str, indices: bool = True) -> np.ndarray:
     """The values of a mask file, (H, W) integers: a palette yields its indices, black and white 0 and 1.
 
-    EXIF orientation does not count. An image of several channels holds no indices and is refused; without `indices`, its
-    brightest channel counts where it is not transparent.
+    EXIF orientation does not count. An image of several channels holds no indices and is refused; without `indices`,
+    its brightest channel counts where it is not transparent.
     """
     with reading(DatasetError, name, "Save it again.", "mask", data), Image.open(io.BytesIO(data)) as image:
         if image.width * image.height > MAX_PIXELS:

@@ -19,10 +19,27 @@ from .shapes import MaskValues
 from .splits import split_of
 
 _MASK_FOLDERS = frozenset(
-    "mask masks label labels annotation annotations segmentation segmentations seg gt ground_truth groundtruth "
-    "segmentationclass part_masks part_maps".split()
+    [
+        "mask",
+        "masks",
+        "label",
+        "labels",
+        "annotation",
+        "annotations",
+        "segmentation",
+        "segmentations",
+        "seg",
+        "gt",
+        "ground_truth",
+        "groundtruth",
+        "segmentationclass",
+        "part_masks",
+        "part_maps",
+    ]
 )
-_IMAGE_FOLDERS = frozenset("image images img imgs jpegimages photo photos photographs pictures".split())
+_IMAGE_FOLDERS = frozenset(
+    ["image", "images", "img", "imgs", "jpegimages", "photo", "photos", "photographs", "pictures"]
+)
 _MASK_ENDING = re.compile(r"[_.-](masks?|labels?|seg|gt|parts?|annotations?)$", re.IGNORECASE)
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 

@@ -23,8 +23,8 @@ _NUMBERED = re.compile(r"\s*(-?\d+)\s*[:=,;\t ]\s*(\S.*)")
 _KEY_COLUMNS = ("value", "id", "index", "key", "file", "folder", "class_id", "label_id")
 _NAME_COLUMNS = ("name", "class", "label", "class_name", "part_class")
 _FORMS = (
-    "a text file with one name a line (the first has the value 0) or \"1 dog's ear\"; a JSON list, "
-    "{\"1\": \"dog's ear\"} or {\"dog\": [\"ear\"]}; or a CSV file with the columns value and name, or value, object "
+    'a text file with one name a line (the first has the value 0) or "1 dog\'s ear"; a JSON list, '
+    '{"1": "dog\'s ear"} or {"dog": ["ear"]}; or a CSV file with the columns value and name, or value, object '
     "and part"
 )
 

@@ -60,7 +60,7 @@ def _split(label: str, separator: str, name: str, problems: Problems) -> ClassNa
     object_name, _, part_name = text.rpartition(separator) if separator == "'s " else text.partition(separator)
     object_name, part_name = object_name.strip(), part_name.strip()
     if not object_name or not part_name or "'s " in part_name:
-        problems.append(f"{name} has the label {brief(label)}; write an object and its part as \"dog{separator}ear\".")
+        problems.append(f'{name} has the label {brief(label)}; write an object and its part as "dog{separator}ear".')
         return None
     return object_name, part_name
 

@@ -68,9 +68,7 @@ class Bitmap:
     image_size: tuple[int, int] | None = None  # (height, width) it was drawn for, if the source says so
 
     @classmethod
-    def of(
-        cls, mask: np.ndarray, left: int = 0, top: int = 0, image_size: tuple[int, int] | None = None
-    ) -> Bitmap:
+    def of(cls, mask: np.ndarray, left: int = 0, top: int = 0, image_size: tuple[int, int] | None = None) -> Bitmap:
         """Packs a mask (h, w) bool."""
         return cls(np.packbits(mask).tobytes(), (mask.shape[0], mask.shape[1]), left, top, image_size)
 
@@ -90,7 +88,7 @@ class Bitmap:
 
 @dataclass(frozen=True)
 class MaskValues:
-    """The pixels of an image file with one of some values; without any, all that are brighter than half of the brightest.
+    """The pixels of an image file with one of some values; without any, those brighter than half of all.
 
     The values of a file with several channels are the brightest, where it is not transparent.
     """

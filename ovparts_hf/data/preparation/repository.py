@@ -84,7 +84,7 @@ def write_repository(
     out = resolve_path(out, DatasetError)
     lock = out.with_name(f".{out.name}.lock")
     killed = os.path.exists(lock)  # noqa: PTH110  is False, where pathlib raises, for a name that is too long
-    _check_target(out, overwrite or killed)  # what is left of a killed run is removed first
+    check_target(out, overwrite or killed)  # what is left of a killed run is removed first
     with writer_lock(lock, out):
         return _write_repository(builder, out, num_proc, overwrite, progress)
 
@@ -94,7 +94,7 @@ def _write_repository(builder: RepositoryBuilder, out: Path, num_proc: int, over
     work = out.with_name(f".{out.name}.incomplete")
     if is_repository(out) and not overwrite:  # a run was killed after it had published the dataset
         _remove(work)
-    _check_target(out, overwrite)
+    check_target(out, overwrite)
     try:
         repository = _begin(work, builder)
         source = builder.open(work / "source", progress)
@@ -185,7 +185,8 @@ def _plan_shards(groups: dict[str, Sequence[Any]]) -> list[Shard]:
     ]
 
 
-def _check_target(out: Path, overwrite: bool) -> None:
+def check_target(out: Path, overwrite: bool) -> None:
+    """Refuses an `out` that is in the way of a dataset, unless it is one that may be overwritten."""
     parent = next(folder for folder in (*out.parents, out) if folder.exists())
     if not parent.is_dir():
         raise DatasetError(f"{parent} is a file, so there can be no {out}. Give another folder.")
