@@ -45,7 +45,7 @@ class YoloReader:
         labels = Labels()
         names, splits = _names(source, labels.problems)
         folder = ImageFolder(source.images or source.root)
-        given = _listed_splits(splits, folder, source, labels.problems)
+        given = _listed_splits(splits, folder, source, labels)
         texts = {path for path in visible_files(source.root) if path.suffix.lower() == ".txt"}
         sheets = []
         for path in folder.files:
@@ -133,17 +133,18 @@ def _label_paths(image: Path, folder: ImageFolder, source: Source) -> list[Path]
     return [source.root.resolve().joinpath(*place) for place in places]
 
 
-def _listed_splits(data: Mapping[str, Any], folder: ImageFolder, source: Source, problems: Problems) -> dict[Path, str]:
+def _listed_splits(data: Mapping[str, Any], folder: ImageFolder, source: Source, labels: Labels) -> dict[Path, str]:
     """The split of each image in a folder, or on a list, that the YAML file names; what is on another disk is not."""
-    found: dict[Path, str] = {}
+    found: dict[Path, set[str]] = {}
     for key, split in _SPLITS.items():
         values = data.get(key)
         for value in values if isinstance(values, list) else [values]:
             if isinstance(value, str) and value.strip():
-                for path in _images_of(value, folder, source, f"{key!r} of the YAML file", problems):
-                    if found.setdefault(path, split) != split:
-                        problems.append(f"{folder.file(path).name} is in both {found[path]} and {split}.")
-    return found
+                for path in _images_of(value, folder, source, f"{key!r} of the YAML file", labels.problems):
+                    found.setdefault(path, set()).add(split)
+    if several := sum(len(splits) > 1 for splits in found.values()):
+        labels.notes.append(f"The YAML file has {several:,} images in several splits, which does not count.")
+    return {path: next(iter(splits)) for path, splits in found.items() if len(splits) == 1}
 
 
 def _images_of(value: str, folder: ImageFolder, source: Source, name: str, problems: Problems) -> list[Path]:
