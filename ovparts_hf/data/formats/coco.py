@@ -83,7 +83,7 @@ class _Reading:
 
     def _read_file(self, path: Path) -> None:
         name = path.relative_to(self.source.root).as_posix()
-        data = self.problems.attempt(_read, path, name)
+        data = self.problems.attempt(read_coco, path, name)
         if data is None:
             return
         classes = self._classes(data["categories"], name)
@@ -176,7 +176,7 @@ def _is_coco(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, name: str) -> dict[str, Any]:
+def read_coco(path: Path, name: str) -> dict[str, Any]:
     """The lists of a file, each entry with the keys that are needed; a segmentation stays JSON text."""
     data = read_json(path, DatasetError, name=name, object_hook=_compact)
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in _LISTS):
