@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from ...taxonomy import PartTaxonomy
-from ..formats.base import ClassName, LabelledImage
+from ..formats.base import Annotation, ClassName, LabelledImage
+from ..formats.shapes import reaches_outside
 from ..masks import box_of, encode_mask
 from ..problems import Problems
 from ..rows import Instance
@@ -18,14 +19,6 @@ from .classes import ClassIds
 
 ObjectKey: TypeAlias = "tuple[int, Hashable]"
 """Object id, and what tells the objects of a class apart."""
-
-
-class _Part(NamedTuple):
-    """The mask of a part (H, W) and which object it belongs to; None if that is not said."""
-
-    object_id: int
-    instance: Hashable | None
-    mask: np.ndarray
 
 
 @dataclass
@@ -36,6 +29,7 @@ class Drawing:
     objects: list[tuple[int, np.ndarray]] = field(default_factory=list)
     overlaps: Counter[tuple[int, int]] = field(default_factory=Counter)  # (lower, upper part id) -> pixels
     empty: list[str] = field(default_factory=list)  # names of annotations without a pixel
+    cut: list[str] = field(default_factory=list)  # names of annotations that reach outside of the image
     extended: int = 0  # objects that part of their parts lay outside of
 
     @property
@@ -57,26 +51,36 @@ def draw(
     An object is its own annotation; if it has none, the union of its parts. Parts that do not say which object they
     belong to belong to those of their class around them; if there are none, they make one.
     """
-    dtype = f"uint{taxonomy.mask_bits}"
-    drawing = Drawing(np.full(size, taxonomy.ignore_index, dtype))
+    drawing = Drawing(np.full(size, taxonomy.ignore_index, f"uint{taxonomy.mask_bits}"))
     given: dict[ObjectKey, np.ndarray] = {}
-    parts: list[_Part] = []
     for number, annotation in enumerate(image.annotations):
-        mask = problems.attempt(annotation.shape.mask, *size, annotation.name)
-        if mask is None:
-            continue
-        if not mask.any():
-            drawing.empty.append(annotation.name)
-            continue
         object_id, part_id = ids[annotation.class_name]
-        if part_id is None:
+        mask = _decode(annotation, size, drawing, problems) if part_id is None else None
+        if mask is not None:
             key = object_id, ("number", number) if annotation.instance is None else annotation.instance
             given[key] = given[key] | mask if key in given else mask
-        else:
+    objects = dict(given)
+    for annotation in image.annotations:
+        object_id, part_id = ids[annotation.class_name]
+        mask = None if part_id is None else _decode(annotation, size, drawing, problems)
+        if mask is not None:
             _paint(drawing, mask, part_id, taxonomy.ignore_index)
-            parts.append(_Part(object_id, annotation.instance, mask))
-    drawing.objects = _objects(given, parts, drawing)
+            _add_part(objects, given, (object_id, annotation.instance), mask, drawing)
+    drawing.objects = [(object_id, mask) for (object_id, _), mask in objects.items()]
     return drawing
+
+
+def _decode(annotation: Annotation, size: tuple[int, int], drawing: Drawing, problems: Problems) -> np.ndarray | None:
+    """The mask of an annotation (H, W) bool; None if it cannot be decoded or is empty."""
+    mask = problems.attempt(annotation.shape.mask, *size, annotation.name)
+    if mask is None:
+        return None
+    if reaches_outside(annotation.shape, *size):
+        drawing.cut.append(annotation.name)
+    if not mask.any():
+        drawing.empty.append(annotation.name)
+        return None
+    return mask
 
 
 def _paint(drawing: Drawing, mask: np.ndarray, part_id: int, ignore_index: int) -> None:
@@ -87,18 +91,18 @@ def _paint(drawing: Drawing, mask: np.ndarray, part_id: int, ignore_index: int) 
     drawing.part_map[mask] = part_id
 
 
-def _objects(given: dict[ObjectKey, np.ndarray], parts: list[_Part], drawing: Drawing) -> list[tuple[int, np.ndarray]]:
-    made: dict[ObjectKey, np.ndarray] = {}
-    result = dict(given)
-    for object_id, instance, mask in parts:
-        key = object_id, instance
-        own = [key] if instance is not None and key in given else [other for other in given if other[0] == object_id]
-        inside = sum((given[other] for other in own), np.zeros_like(mask))
-        if 2 * np.count_nonzero(mask & inside) >= np.count_nonzero(mask):
-            continue
-        if key in given:
-            result[key] = result[key] | mask
-            drawing.extended += 1
-        else:
-            made[key] = made[key] | mask if key in made else mask
-    return [(object_id, mask) for (object_id, _), mask in (result | made).items()]
+def _add_part(
+    objects: dict[ObjectKey, np.ndarray],
+    given: dict[ObjectKey, np.ndarray],
+    key: ObjectKey,
+    mask: np.ndarray,
+    drawing: Drawing,
+) -> None:
+    """Makes sure that most of a part lies in an object of its class: its own, any that was given, or a new one."""
+    object_id, instance = key
+    own = [key] if instance is not None and key in given else [other for other in given if other[0] == object_id]
+    inside = sum((given[other] for other in own), np.zeros_like(mask))
+    if 2 * np.count_nonzero(mask & inside) >= np.count_nonzero(mask):
+        return
+    drawing.extended += key in given
+    objects[key] = objects[key] | mask if key in objects else mask

@@ -30,6 +30,7 @@ class Examined:
     objects: Counter[int] = field(default_factory=Counter)  # object id -> instances
     overlaps: Counter[tuple[int, int]] = field(default_factory=Counter)
     empty: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
     extended: int = 0
     image_digest: str = ""
     labels_digest: str = ""
@@ -56,6 +57,7 @@ class Painter:
             drawing.empty,
             drawing.extended,
         )
+        found.cut = drawing.cut
         found.parts = tuple(present_labels(drawing.part_map, self.taxonomy.ignore_index))
         found.objects = Counter(object_id for object_id, _ in drawing.objects)
         found.image_digest = hashlib.sha256(data).hexdigest()

@@ -219,6 +219,11 @@ def _add_notes(result: Survey, taxonomy: PartTaxonomy) -> None:
     empty = [name for examined in result.examined for name in examined.empty]
     if empty:
         result.notes.append(f"{_count(len(empty), 'annotation')} without a pixel are left out: {_list(empty)}.")
+    cut = [name for examined in result.examined for name in examined.cut]
+    if cut:
+        result.notes.append(
+            f"{_count(len(cut), 'polygon')} reach outside of their image and are cut off: {_list(cut)}."
+        )
     if pixels := sum(result.overlaps.values()):
         pairs = [
             f"{taxonomy.part_classes[upper]} over {taxonomy.part_classes[lower]} ({count:,})"

@@ -21,7 +21,7 @@ from .splits import split_of
 
 _LISTS = ("images", "annotations", "categories")
 _KEYS = {
-    "images": {"id": (int, str), "file_name": str, "height": int, "width": int},
+    "images": {"id": (int, str), "file_name": str, "height": int, "width": int},  # or, in LVIS, "coco_url"
     "annotations": {"id": (int, str), "image_id": (int, str), "category_id": (int, str)},
     "categories": {"id": (int, str), "name": str},
 }
@@ -67,7 +67,8 @@ class _Reading:
         self.problems = self.labels.problems
         self.listed: dict[Path, _Listed] = {}
         self.folders: dict[Path, ImageFolder] = {}
-        self.without_shape = self.crowds = 0
+        self.without_shape: list[str] = []
+        self.crowds = 0
 
     def read(self, paths: list[Path]) -> Labels:
         for path in paths:
@@ -97,7 +98,7 @@ class _Reading:
             if fault:
                 self.problems.append(f"{_capital(label)} {fault}.")
             elif not entry.get("segmentation"):
-                self.without_shape += 1
+                self.without_shape.append(label)
             elif images[entry["image_id"]] and (class_name := classes[entry["category_id"]]):
                 instance = _instance(entry, class_name, name)
                 annotation = Annotation(label, class_name, Segmentation(entry["segmentation"]), instance)
@@ -150,7 +151,8 @@ class _Reading:
 
     def _add_notes(self) -> None:
         if self.without_shape:
-            self.labels.notes.append(f"{self.without_shape:,} annotations have no segmentation and are left out.")
+            count, first = len(self.without_shape), ", ".join(self.without_shape[:10])
+            self.labels.notes.append(f"{count:,} annotations have no segmentation and are left out: {first}.")
         if self.crowds:
             self.labels.notes.append(f"{self.crowds:,} annotations are marked iscrowd; they count like the others.")
         unlisted = sum(len(folder.files) for folder in self.folders.values()) - len(self.listed)
@@ -198,6 +200,8 @@ def read_coco(path: Path, name: str) -> dict[str, Any]:
 
 
 def _compact(entry: dict[str, Any]) -> dict[str, Any]:
+    if "file_name" not in entry and isinstance(entry.get("coco_url"), str):
+        entry["file_name"] = "/".join(entry["coco_url"].split("/")[-2:])
     if entry.get("segmentation"):
         entry["segmentation"] = json.dumps(entry["segmentation"])
     return entry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import unicodedata
 from collections import Counter
@@ -128,18 +129,19 @@ def image_ids(names: Iterable[str]) -> list[str]:
 
     Otherwise its folders precede it, joined by "-", and if that is not enough the suffix follows.
     """
-    paths = [PurePosixPath(name) for name in names]
+    paths = [[part for part in PurePosixPath(name).parts if part not in ("/", "..")] or ["image"] for name in names]
     forms = [
-        [path.stem, "-".join(path.with_suffix("").parts), "-".join(path.parts).replace(".", "-")] for path in paths
+        [PurePosixPath(path[-1]).stem, "-".join((*path[:-1], PurePosixPath(path[-1]).stem)), "-".join(path)]
+        for path in paths
     ]
     counts = [Counter(form[kind].lower() for form in forms) for kind in range(3)]
-    ids, used = [], Counter()
+    ids: dict[str, str] = {}  # in lower case -> as they are
     for form in forms:
         chosen = next((form[kind] for kind in range(3) if counts[kind][form[kind].lower()] == 1), form[2])
-        used[chosen.lower()] += 1
-        number = used[chosen.lower()]
-        ids.append(chosen if number == 1 else f"{chosen}-{number}")
-    return ids
+        numbers = (f"-{number}" if number > 1 else "" for number in itertools.count(1))
+        unique = next(chosen + number for number in numbers if (chosen + number).lower() not in ids)
+        ids[unique.lower()] = unique
+    return list(ids.values())
 
 
 def label_values(data: bytes, name: str, indices: bool = True) -> np.ndarray:

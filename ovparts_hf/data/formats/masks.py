@@ -4,47 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import ClassVar, NamedTuple
 
 from tqdm.auto import tqdm
 
 from ...errors import DatasetError
 from .base import Annotation, LabelledImage, Labels, Source
-from .images import ImageFile, ImageFolder, image_ids
+from .images import ImageFile, image_ids
 from .indices import index_annotations
+from .mask_files import LOSSLESS, Key, MaskFiles, bare, divisions
 from .name_files import NamedClass, find_name_file, names_of_taxonomy, numbers, read_name_file
 from .shapes import MaskValues
 from .splits import split_of
-
-_MASK_FOLDERS = frozenset(
-    [
-        "mask",
-        "masks",
-        "label",
-        "labels",
-        "annotation",
-        "annotations",
-        "segmentation",
-        "segmentations",
-        "seg",
-        "gt",
-        "ground_truth",
-        "groundtruth",
-        "segmentationclass",
-        "part_masks",
-        "part_maps",
-    ]
-)
-_IMAGE_FOLDERS = frozenset(
-    ["image", "images", "img", "imgs", "jpegimages", "photo", "photos", "photographs", "pictures"]
-)
-_MASK_ENDING = re.compile(r"[_.-](masks?|labels?|seg|gt|parts?|annotations?)$", re.IGNORECASE)
-_LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
-
-Key = tuple[str, ...]
-"""Folders and stem of a file, less the folder that says whether it is an image or a mask."""
 
 
 class Masks(NamedTuple):
@@ -69,63 +41,14 @@ class MasksReader:
         """See `Reader`."""
         if not source.path.is_dir():
             return False
-        files = _Files.of(source)
-        keys = {key[-1] for key in files.images}
-        return any(key[-1] in keys or key[-2:-1] and key[-2] in keys or files.apart for key in files.masks)
+        files = MaskFiles.of(source)
+        return bool(files.images and files.masks)
 
     def read(self, source: Source) -> Labels:
         """See `Reader`; the masks are decoded, as only that shows what they hold."""
         if not source.path.is_dir():
             raise DatasetError(f"{source.given} is no folder; give the one with the images and the masks.")
         return _Reading(source).read()
-
-
-@dataclass
-class _Files:
-    """The images and the masks of a source, by key; `apart` if folders tell them apart."""
-
-    images: dict[Key, ImageFile] = field(default_factory=dict)
-    masks: dict[Key, ImageFile] = field(default_factory=dict)
-    apart: bool = False
-
-    @classmethod
-    def of(cls, source: Source) -> _Files:
-        files = cls()
-        folder = ImageFolder(source.path, [source.images] if source.images else [])
-        paths = {folder.file(path): path.relative_to(folder.root) for path in folder.files}
-        is_mask = {file: any(part.lower() in _MASK_FOLDERS for part in path.parts[:-1]) for file, path in paths.items()}
-        files.apart = any(is_mask.values()) or source.images is not None
-        if source.images is not None:
-            images = ImageFolder(source.images)
-            files.images = {_key(path.relative_to(images.root)): images.file(path) for path in images.files}
-            files.masks = {_key(path): file for file, path in paths.items()}
-        elif files.apart:
-            files.images = {_key(path): file for file, path in paths.items() if not is_mask[file]}
-            files.masks = {_key(path): file for file, path in paths.items() if is_mask[file]}
-        else:
-            files._tell_apart(paths)
-        return files
-
-    def _tell_apart(self, paths: dict[ImageFile, PurePosixPath | Path]) -> None:
-        """Of files beside each other a mask is a PNG with the name of another image, perhaps with "_mask" behind."""
-        photographs = {_key(path) for path in paths.values() if path.suffix.lower() not in _LOSSLESS}
-        for file, path in paths.items():
-            key = _key(path)
-            bare = (*key[:-1], _MASK_ENDING.sub("", key[-1]))
-            lossless = path.suffix.lower() in _LOSSLESS
-            is_mask = lossless and (key in photographs or bare != key or _begins_with(key, photographs))
-            (self.masks if is_mask else self.images)[key] = file
-
-
-def _begins_with(key: Key, photographs: set[Key]) -> bool:
-    """Whether "a_dog_ear" starts like the photograph "a"."""
-    ends = [match.start() for match in re.finditer(r"[_.-]", key[-1])]
-    return any((*key[:-1], key[-1][:end]) in photographs for end in ends)
-
-
-def _key(path: PurePosixPath | Path) -> Key:
-    folders = [part for part in path.parts[:-1] if part.lower() not in _MASK_FOLDERS | _IMAGE_FOLDERS]
-    return (*folders, path.stem)
 
 
 class _Reading:
@@ -152,7 +75,8 @@ class _Reading:
         )
 
     def read(self) -> Labels:
-        files = _Files.of(self.source)
+        files = MaskFiles.of(self.source)
+        self.problems.extend(files.repeated)
         masks = self._pair(files)
         ids = dict(zip(files.images, image_ids(file.name for file in files.images.values())))
         for key in tqdm(masks, desc="Reading masks", unit=" images", disable=None):
@@ -166,12 +90,12 @@ class _Reading:
             self.labels.notes.append(f"{unlabelled:,} images have no mask and are left out.")
         return self.labels
 
-    def _pair(self, files: _Files) -> dict[Key, Masks]:
+    def _pair(self, files: MaskFiles) -> dict[Key, Masks]:
         """The masks of each image that has some, in the order of the images."""
         index: dict[Key, ImageFile] = {}
         parts = defaultdict(list)
         for key, file in files.masks.items():
-            if PurePosixPath(file.name).suffix.lower() not in _LOSSLESS:
+            if PurePosixPath(file.name).suffix.lower() not in LOSSLESS:
                 self.problems.append(f"{file.name} does not keep the values of a mask; save masks as PNG.")
                 continue
             image = self._indexed_image(key, files)
@@ -187,18 +111,17 @@ class _Reading:
                 parts[image].append((file, named))
         return {key: Masks(index.get(key), parts.get(key, [])) for key in files.images if key in index or key in parts}
 
-    def _indexed_image(self, key: Key, files: _Files) -> Key | None:
-        candidates = [key, (*key[:-1], _MASK_ENDING.sub("", key[-1]))]
+    def _indexed_image(self, key: Key, files: MaskFiles) -> Key | None:
+        candidates = [key, bare(key)]
         return next((candidate for candidate in candidates if candidate in files.images), None)
 
-    def _part_of(self, key: Key, files: _Files) -> tuple[Key | None, NamedClass | None]:
+    def _part_of(self, key: Key, files: MaskFiles) -> tuple[Key | None, NamedClass | None]:
         """The image and the class of a mask of one part, by its name and that of its folder."""
         *folders, stem = key
-        splits = [match.start() for match in re.finditer(r"[_.-]", stem)]
         candidates = [
             (tuple(folders), stem),
             *([((*folders[:-1], stem), folders[-1])] if folders else []),
-            *(((*folders, stem[:end]), stem[end + 1 :]) for end in splits),
+            *(((*folders, start), end) for start, end in divisions(stem)),
         ]
         for image, part in candidates:
             named = self.by_file.get(_plain(part)) or self.by_file.get(re.sub(r"_\d+$", "", _plain(part)))

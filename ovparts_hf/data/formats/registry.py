@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...errors import ConfigurationError, DatasetError
+from ...utils.content import recognise_file
 from .base import Reader, Source
 from .coco import CocoReader
 from .cvat import CvatReader
@@ -30,5 +31,7 @@ def find_reader(source: Source, format_name: str | None = None) -> Reader:
         names = [reader.name for reader in found]
         raise DatasetError(f"{source.given} may be in any of the formats {names}. Say which with --format.")
     known = "; ".join(f"{reader.name} ({reader.summary})" for reader in READERS.values())
+    kind = recognise_file(source.path) if source.path.is_file() else None
     fault = "is in no known format" if source.path.exists() else "does not exist"
+    fault = f"is {kind}" if kind and "archive" in kind else fault
     raise DatasetError(f"{source.given} {fault}. What can be read: {known}. With --format, faults are named.")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import DatasetError
 from ..masks import decode_rle, encode_segmentation
-from .base import ImageData
+from .base import ImageData, Shape
 from .images import label_values
 
 
@@ -31,9 +31,11 @@ class Segmentation:
 
     def mask(self, height: int, width: int, name: str) -> np.ndarray:
         """See `Shape.mask`."""
-        rle = encode_segmentation(json.loads(self.text), height, width, name)
+        segmentation = json.loads(self.text)
+        _check_polygons(segmentation, name)
+        rle = encode_segmentation(segmentation, height, width, name)
         if rle is None:
-            raise DatasetError(f"{_capital(name)} has no polygon of at least three points. Draw it again or remove it.")
+            raise DatasetError(f"{_capital(name)} has no polygon. Draw it again or remove it.")
         return decode_rle(rle)
 
 
@@ -50,11 +52,14 @@ class RelativePolygons:
 
     def mask(self, height: int, width: int, name: str) -> np.ndarray:
         """See `Shape.mask`."""
-        polygons = [
-            [number * (height if i % 2 else width) for i, number in enumerate(polygon)]
-            for polygon in json.loads(self.text)
-        ]
-        return Segmentation.of(polygons).mask(height, width, name)
+        return self.in_pixels(height, width, name).mask(height, width, name)
+
+    def in_pixels(self, height: int, width: int, name: str) -> Segmentation:
+        """The same for an image of this size."""
+        polygons = json.loads(self.text)
+        _check_polygons(polygons, name)
+        sides = (width, height)
+        return Segmentation.of([[n * sides[i % 2] for i, n in enumerate(polygon)] for polygon in polygons])
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,31 @@ class MaskValues:
             size = f"{values.shape[1]} x {values.shape[0]}"
             raise DatasetError(f"{self.file.name} is {size}, but its image is {width} x {height} pixels (upright).")
         return np.isin(values, self.values) if self.values else 2 * values > values.max()
+
+
+def reaches_outside(shape: Shape, height: int, width: int) -> bool:
+    """Whether polygons lie more than a pixel outside of an image, where they are cut off."""
+    if isinstance(shape, RelativePolygons):
+        shape = shape.in_pixels(height, width, "")
+    polygons = json.loads(shape.text) if isinstance(shape, Segmentation) else ()
+    if not isinstance(polygons, list):
+        return False
+    return any(
+        not -1 <= number <= (width, height)[i % 2] + 1 for polygon in polygons for i, number in enumerate(polygon)
+    )
+
+
+def _check_polygons(segmentation: Any, name: str) -> None:
+    """Refuses what `encode_segmentation` would leave out, or not know: polygons that are none."""
+    for number, polygon in enumerate(segmentation if isinstance(segmentation, list) else (), start=1):
+        if not isinstance(polygon, list) or len(polygon) % 2 or len(polygon) < 6:
+            found = f"{len(polygon)} numbers" if isinstance(polygon, list) else repr(polygon)[:40]
+            raise DatasetError(
+                f"Polygon {number} of {name} is of {found}; a polygon is a list of x and y in turn, of at least three "
+                "points."
+            )
+        if not all(type(value) in (int, float) for value in polygon):
+            raise DatasetError(f"Polygon {number} of {name} holds something that is not a number.")
 
 
 @lru_cache(maxsize=2)
