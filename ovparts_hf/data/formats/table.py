@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from ...errors import DatasetError, HubError
 from ...utils.files import first_line
+from ...utils.hub import check_readable
 from ..problems import Problems
 from .base import Annotation, ClassName, LabelledImage, Labels, Source
 from .images import image_ids
@@ -48,8 +49,8 @@ class TableReader:
 
     def read(self, source: Source) -> Labels:
         """See `Reader`; the masks are decoded, as only that shows what they hold."""
-        labels = Labels()
-        splits = _open(source.given)
+        _open.cache_clear()  # the dataset may have been saved again
+        labels, splits = Labels(), _open(source.given)
         columns = _Columns.of(next(iter(splits.values())).features, source.given)
         parts, parts_name = _part_classes(columns, source, labels.problems)
         labels.classes = [class_name for class_name in parts.values() if class_name]
@@ -192,12 +193,15 @@ def _open(given: str) -> Mapping[str, datasets.Dataset]:
             found = datasets.load_from_disk(str(path))
         elif path.is_file():
             found = datasets.load_dataset("parquet", data_files=str(path))
+        elif path.is_dir():
+            found = datasets.load_dataset(str(path))
         else:
-            found = datasets.load_dataset(str(path) if path.is_dir() else given)
+            check_readable(given, "dataset", "README.md")
+            found = datasets.load_dataset(given)
+    except HubError as error:
+        raise HubError(f"{given} is no file or folder here, and on the Hub: {error}") from error
     except Exception as error:  # `datasets` and what it calls raise many kinds
-        where = "" if path.exists() else "is neither a file or folder here nor a dataset of the Hub that can be read"
-        kind = DatasetError if path.exists() else HubError
-        raise kind(f"{given} {where or 'cannot be read'}: {first_line(error)}") from error
+        raise DatasetError(f"{given} cannot be read: {first_line(error)}") from error
     splits = {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
     return {str(split): _undecoded(rows) for split, rows in splits.items()}
 
