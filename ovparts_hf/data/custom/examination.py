@@ -47,8 +47,8 @@ class Painter:
         """Decodes the image and its labels."""
         found = Examined()
         data = found.problems.attempt(image.image.read)
-        size = data and found.problems.attempt(self._size, image, data)
-        if not size:
+        size = None if data is None else found.problems.attempt(self._size, image, data)
+        if data is None or size is None:
             return found
         drawing = draw(image, size, self.taxonomy, self.ids, found.problems)
         found.size, found.overlaps, found.empty, found.extended = (

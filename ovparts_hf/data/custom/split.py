@@ -78,7 +78,7 @@ def divide(
         fixed: Images whose side is known, True for validation; their groups follow.
 
     A part that only one group has is trained on. Greedy: the next group is the one that brings the counts of all parts
-    nearest to their shares, each relative to how often it occurs, as the number of images.
+    nearest to their shares (the squared distance over the share, summed), as the number of images.
     """
     keys = list(dict.fromkeys(groups))
     position = {key: i for i, key in enumerate(keys)}
@@ -103,8 +103,7 @@ def divide(
 
 def _choose(table: np.ndarray, target: np.ndarray, candidates: np.ndarray, chosen: np.ndarray) -> None:
     """Marks groups in `chosen` until their images are as many as the first column of `target` says."""
-    weight = 1 / np.maximum(table.sum(axis=0), 1)
-    weight[0] = 1 / max(target[0], 1)
+    weight = 1 / np.maximum(target, 1)
     have = table[chosen].sum(axis=0)
     left = list(candidates)
     while left and chosen.sum() + 1 < len(table):

@@ -129,7 +129,7 @@ def image_ids(names: Iterable[str]) -> list[str]:
 
     Otherwise its folders precede it, joined by "-", and if that is not enough the suffix follows.
     """
-    paths = [[part for part in PurePosixPath(name).parts if part not in ("/", "..")] or ["image"] for name in names]
+    paths = [[part for part in PurePosixPath(name).parts if part.strip("/.")] or ["image"] for name in names]
     forms = [
         [PurePosixPath(path[-1]).stem, "-".join((*path[:-1], PurePosixPath(path[-1]).stem)), "-".join(path)]
         for path in paths
