@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..data.formats.images import OVERLAYS
 from ..data.formats.registry import READERS
 from ..errors import ConfigurationError, DatasetError
 from ..taxonomy import PartTaxonomy
@@ -78,11 +79,14 @@ def _write_overlays(found: Survey, folder: Path) -> int:
     """Images without a problem, spread evenly over the data."""
     from ..inference.visualization import overlay
 
-    if folder.exists() and (not folder.is_dir() or any(path.suffix != ".png" for path in folder.iterdir())):
+    if folder.exists() and (
+        not folder.is_dir() or any(path.suffix != ".png" and path.name != OVERLAYS for path in folder.iterdir())
+    ):
         raise ConfigurationError(f"{folder} holds something else than overlays; move it, or name another OUT.")
     good = [image for image, examined in zip(found.images, found.examined) if not examined.problems]
     chosen = good[:: -(-len(good) // _OVERLAYS) or 1][:_OVERLAYS]
     with atomic_folder(folder) as partial:
+        (partial / OVERLAYS).touch()
         for image in chosen:
             picture, part_map = found.painter.preview(image)
             overlay(picture, part_map, found.taxonomy.part_classes).save(partial / f"{image.image_id}.png")

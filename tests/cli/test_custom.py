@@ -27,13 +27,24 @@ def test_a_dry_run_prints_and_paints_but_writes_no_dataset(source, tmp_path, cap
     text = capsys.readouterr().out
     for expected in ("12 labelled images", "wheel", "64 x 48 (12)", "validation 2", "No problem.", "out-preview"):
         assert expected in text
-    pictures = sorted((tmp_path / "out-preview").iterdir())
+    pictures = sorted((tmp_path / "out-preview").glob("*.png"))
     assert len(pictures) == 6
     with Image.open(pictures[0]) as picture:
         assert min(picture.size) >= 48
     assert not (tmp_path / "out").exists()
     assert prepare(source, tmp_path / "out", "--dry-run") == 0
-    assert len(list((tmp_path / "out-preview").iterdir())) == 6
+    assert len(list((tmp_path / "out-preview").glob("*.png"))) == 6
+
+
+def test_what_was_written_into_the_source_is_not_read(source, capsys):
+    assert prepare(source, source / "out", "--dry-run") == 0
+    assert prepare(source, source / "out") == 0
+    capsys.readouterr()
+    assert prepare(source, source / "again", "--dry-run") == 0
+    text = capsys.readouterr().out
+    assert "12 labelled images" in text
+    assert "No problem." in text
+    assert "note" not in text
 
 
 def test_a_dry_run_with_problems_fails_and_lists_all(source, tmp_path, capsys):

@@ -116,7 +116,7 @@ class _Reading:
 
     def _image(self, entry: dict[str, Any], path: Path, name: str, split: str | None) -> _Listed | None:
         label = f"images[id {brief(entry['id'])}] of {name}"
-        file = self.problems.attempt(self._find, entry["file_name"], path, label)
+        file = self.problems.attempt(self._find, entry["file_name"], path, label, split)
         if file is None:
             return None
         split = split or split_of(PurePosixPath(file.name).parent)
@@ -135,14 +135,14 @@ class _Reading:
         repeated = [file for file, count in counts.items() if count > 1]
         self.problems.extend(f"{name} lists the image {brief(file)} more than once." for file in repeated)
 
-    def _find(self, file_name: str, path: Path, label: str) -> ImageFile:
+    def _find(self, file_name: str, path: Path, label: str, split: str | None) -> ImageFile:
         """The image beside its file of annotations, as each split of some tools has both, or else anywhere."""
         root = self.source.images or self.source.root
         if self.source.images is None and path.parent != root:
             beside = path.parent.joinpath(file_name)
             if ".." not in beside.parts and beside in self._folder(root).known:
                 return self._folder(root).file(beside)
-        return self._folder(root).find(file_name, label)
+        return self._folder(root).find(file_name, label, split)
 
     def _folder(self, root: Path) -> ImageFolder:
         if root not in self.folders:

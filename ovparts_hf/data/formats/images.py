@@ -17,7 +17,10 @@ from PIL import Image
 from ...errors import DatasetError
 from ...utils.files import brief, name_fault
 from ...utils.images import MAX_PIXELS, image_suffixes, reading
+from .splits import split_of
 
+OVERLAYS = ".overlays"
+"""A file that marks a folder of images with labels painted on."""
 _INDEX_MODES = ("1", "L", "P", "I;16", "I;16B", "I")
 
 
@@ -68,11 +71,12 @@ class ImageFolder:
         for path in self.files:
             self._by_name.setdefault(_key(path.name), []).append(path)
 
-    def find(self, file_name: str, label: str) -> ImageFile:
+    def find(self, file_name: str, label: str, split: str | None = None) -> ImageFile:
         """The image that a label file, called `label` in messages, calls `file_name`.
 
         That is a path from the folder, from a folder in it ("a.jpg" for "images/a.jpg"), or from one above it
         ("data/images/a.jpg"); of a path on the disk of whoever labelled, the name must do. Case does not count.
+        Of several, those in folders of the `split` are preferred.
         """
         path = PurePosixPath(file_name.replace("\\", "/"))
         parts = tuple(part for part in path.parts if part not in ("..", "/"))
@@ -83,6 +87,8 @@ class ImageFolder:
         longest = max((min(len(found), len(parts)) for found in matches), default=0)
         matches = [found for found in matches if min(len(found), len(parts)) == longest]
         matches = [found for found in matches if found == parts] or matches
+        if split is not None and len(matches) > 1:
+            matches = [found for found in matches if split_of(PurePosixPath(*found[:-1])) == split] or matches
         if len(matches) == 1:
             return self.file(self.root.joinpath(*matches[0]))
         if matches:
@@ -114,14 +120,20 @@ def _key(name: str) -> str:
 
 
 def visible_files(root: Path) -> list[Path]:
-    """Files at any depth of a folder, sorted, less hidden ones and links that lead out of it."""
+    """Files at any depth of a folder, sorted, less hidden ones, links that lead out of it, and prepared datasets."""
     root = root.resolve()
     found = []
     for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        folders[:] = sorted(name for name in folders if not _is_left_out(Path(folder, name)))
         paths = [Path(folder, name) for name in names if not name.startswith(".")]
         found.extend(path for path in paths if path.is_file() and path.resolve().is_relative_to(root))
     return sorted(found)
+
+
+def _is_left_out(folder: Path) -> bool:
+    """Hidden folders, and what this library has written: datasets and overlays."""
+    is_dataset = (folder / "taxonomy.json").is_file() and (folder / "data").is_dir()
+    return folder.name.startswith((".", "__MACOSX")) or is_dataset or (folder / OVERLAYS).is_file()
 
 
 def image_ids(names: Iterable[str]) -> list[str]:

@@ -29,9 +29,9 @@ class Masks(NamedTuple):
 class MasksReader:
     """Reads images and masks that lie in folders "images" and "masks", or beside each other.
 
-    The masks of "images/a.jpg" are "masks/a.png" (indices, also of a palette), or for each part
-    "masks/a/dog_ear.png", "masks/dog_ear/a.png" or "masks/a_dog_ear.png" (not black inside). Values and names of files
-    mean what a file of names says; 0 is the background unless it is named, 255 and 65535 are no label.
+    The masks of "images/a.jpg" are "masks/a.png" (indices, also of a palette), or for each part "masks/a/dog_ear.png",
+    "masks/a/dog/ear.png", "masks/dog_ear/a.png" or "masks/a_dog_ear.png" (bright inside). Values and names mean
+    what a file of names says; 0 is the background unless it is named, 255 and 65535 are no label.
     """
 
     name: ClassVar[str] = "masks"
@@ -120,6 +120,7 @@ class _Reading:
         *folders, stem = key
         candidates = [
             (tuple(folders), stem),
+            *([(tuple(folders[:-1]), f"{folders[-1]} {stem}")] if folders else []),
             *([((*folders[:-1], stem), folders[-1])] if folders else []),
             *(((*folders, start), end) for start, end in divisions(stem)),
         ]

@@ -22,6 +22,7 @@ SUFFIXES = (".txt", ".json", ".csv", ".tsv")
 _NUMBERED = re.compile(r"\s*(-?\d+)\s*[:=,;\t ]\s*(\S.*)")
 _KEY_COLUMNS = ("value", "id", "index", "key", "file", "folder", "class_id", "label_id")
 _NAME_COLUMNS = ("name", "class", "label", "class_name", "part_class")
+_LISTS = ("categories", "classes", "names", "labels")
 _FORMS = (
     'a text file with one name a line (the first has the value 0) or "1 dog\'s ear"; a JSON list, '
     '{"1": "dog\'s ear"} or {"dog": ["ear"]}; or a CSV file with the columns value and name, or value, object '
@@ -113,8 +114,9 @@ def _joined(object_name: str, part_name: str) -> str:
 
 
 def _from_json(data: Any, name: str) -> list[tuple[str, str]]:
-    if isinstance(data, Mapping) and isinstance(data.get("categories") or data.get("names"), list | Mapping):
-        data = data.get("categories") or data["names"]
+    if isinstance(data, Mapping) and "part_classes" not in data:
+        lists = (data[key] for key in _LISTS if isinstance(data.get(key), list | Mapping))
+        data = next(lists, data) if len(data) < 5 else data
     if isinstance(data, list):
         return [_entry(str(number), value, name) for number, value in enumerate(data)]
     if not isinstance(data, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ...taxonomy.part_taxonomy import straight
@@ -35,7 +36,7 @@ def parse_labels(
 
     Labels with the separator of the source are parts, the others objects. Where no label has any, those with a
     supercategory are parts of that, unless it says nothing ("", "none", "part" ...), repeats the label, or the label is
-    itself the supercategory of others.
+    itself the supercategory of others. A label that begins with its supercategory ("Dog head" of "Dog") is the rest.
     """
     separator = separator_of(label for label in labels if not is_background(label))
     above = [_tidy(text) for text in supercategories] or [""] * len(labels)
@@ -67,7 +68,10 @@ def _split(label: str, separator: str, name: str, problems: Problems) -> ClassNa
 
 def _with_supercategory(text: str, supercategory: str, supercategories: Sequence[str]) -> ClassName:
     says_nothing = supercategory.lower() in _NO_OBJECT or supercategory.lower() == text.lower()
-    return (text, None) if says_nothing or text in supercategories else (supercategory, text)
+    if says_nothing or text in supercategories:
+        return text, None
+    repeated = re.match(rf"{re.escape(supercategory)}[ _-]+(?=\S)", text, re.IGNORECASE)
+    return supercategory, text[repeated.end() :] if repeated else text
 
 
 def _tidy(label: str) -> str:

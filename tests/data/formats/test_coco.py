@@ -179,6 +179,19 @@ def test_files_of_several_splits_with_equal_names_of_images(tmp_path):
     ]
 
 
+def test_images_are_looked_for_in_the_folder_of_their_split(tmp_path):
+    for split in ("train", "val"):
+        write_images(tmp_path / f"{split}2017", 2)
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        save(tmp_path / "annotations", coco(2), f"instances_{split}2017.json")
+    labels = read(tmp_path)
+    assert labels.problems == []
+    assert [image.image.name for image in labels.images if image.split == "validation"] == [
+        "val2017/photo00.png",
+        "val2017/photo01.png",
+    ]
+
+
 def test_an_image_in_two_splits_is_a_problem(folder):
     save(folder, coco(3), "instances_train.json")
     save(folder, coco(1), "instances_val.json")

@@ -51,12 +51,15 @@ def test_indices_and_palettes(palette, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "RGB", "RGBA"])
-@pytest.mark.parametrize("path", ["masks/{image}/{part}.png", "masks/{part}/{image}.png", "masks/{image}_{part}.png"])
+@pytest.mark.parametrize(
+    "path",
+    ["masks/{image}/{part}.png", "masks/{image}/{nested}.png", "masks/{part}/{image}.png", "masks/{image}_{part}.png"],
+)
 def test_a_mask_for_each_part(path, mode, tmp_path):
     write_images(tmp_path / "images", 3, ".jpg")
     for number in range(3):
         for part, mask in part_masks(number, mode):
-            file = tmp_path / path.format(image=f"photo{number:02d}", part=part)
+            file = tmp_path / path.format(image=f"photo{number:02d}", part=part, nested=part.replace("_", "/"))
             file.parent.mkdir(parents=True, exist_ok=True)
             mask.save(file)
     (tmp_path / "names.txt").write_text("\n".join(PARTS), encoding="utf-8")

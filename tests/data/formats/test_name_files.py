@@ -27,6 +27,7 @@ def read(folder, name, text, problems=None):
         ("names.json", '{"dog:ear": 1, "dog:head": 2}'),
         ("names.json", '[{"id": 1, "name": "dog:ear"}, {"id": 2, "object": "dog", "part": "head"}]'),
         ("names.json", '{"categories": [{"id": 1, "name": "dog:ear"}, {"id": 2, "name": "dog:head"}]}'),
+        ("names.json", '{"classes": ["background", "dog:ear", "dog:head"]}'),
         ("names.csv", "value,name\n1,dog's ear\n2,dog's head\n"),
         ("names.csv", "id;object;part\n1;dog;ear\n2;dog;head\n"),
         ("names.csv", "1,dog,ear\n2,dog,head\n"),

@@ -48,6 +48,11 @@ def test_backgrounds(label):
     assert is_background(label)
 
 
+@pytest.mark.parametrize("label", ["dog head", "Dog_head", "DOG-head", "head"])
+def test_a_supercategory_may_be_repeated(label):
+    assert parse([label, "doghouse"], ["dog", "dog"]) == ([("dog", "head"), ("dog", "doghouse")], [])
+
+
 def test_no_separator():
     assert separator_of(["dog", "cat"]) is None
     assert separator_of([]) is None
