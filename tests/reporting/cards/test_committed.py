@@ -199,7 +199,7 @@ def test_dataset_cards_state_licence_and_keep_the_place_of_the_counts():
     assert "116 part classes of 20 object classes. 15 objects are seen, 5 are not (bird, car, dog" in pascal
     assert "Boat, chair, diningtable, sofa have no parts" in pascal and "Flickr" in pascal
     seg, ood, paco = (" ".join(DATASETS[name].read_text(encoding="utf-8").split()) for name in RELATIVES)
-    assert "147 part classes of 40 object classes. 25 objects are seen, 15 are not (school bus, box turtle, tench" in seg
+    assert "147 part classes of 40 object classes. 25 objects are seen, 15 are not (school bus, box turtle" in seg
     assert (
         "482 part classes of 128 object classes. 109 objects are seen, 19 are not" in ood and "PartCLIPSeg" not in ood
     )
