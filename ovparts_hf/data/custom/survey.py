@@ -111,7 +111,8 @@ def _painter(
 ) -> Painter | None:
     used = {annotation.class_name for image in result.images for annotation in image.annotations}
     if not used:
-        result.problems.append(f"{result.source.given} holds no labelled image.")
+        if not result.problems:
+            result.problems.append(f"{result.source.given} holds no labelled image.")
         return None
     taxonomy = result.source.taxonomy
     if taxonomy is None:

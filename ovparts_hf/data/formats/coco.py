@@ -84,7 +84,7 @@ class _Reading:
 
     def _read_file(self, path: Path) -> None:
         name = path.relative_to(self.source.root).as_posix()
-        data = self.problems.attempt(read_coco, path, name)
+        data = attempt_coco(path, name, self.problems)
         if data is None:
             return
         classes = self._classes(data["categories"], name)
@@ -178,8 +178,20 @@ def _is_coco(path: Path) -> bool:
         return False
 
 
+def attempt_coco(path: Path, name: str, problems: Problems) -> dict[str, Any] | None:
+    """`read_coco`, or None after noting each fault."""
+    try:
+        return read_coco(path, name)
+    except DatasetError as error:
+        problems.extend(str(error).splitlines())
+        return None
+
+
 def read_coco(path: Path, name: str) -> dict[str, Any]:
-    """The lists of a file, each entry with the keys that are needed; a segmentation stays JSON text."""
+    """The lists of a file, each entry with the keys that are needed; a segmentation stays JSON text.
+
+    A `DatasetError` has a line for each fault.
+    """
     data = read_json(path, DatasetError, name=name, object_hook=_compact)
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in _LISTS):
         raise DatasetError(f"{name} must be a JSON object with the lists {', '.join(map(repr, _LISTS))}.")

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import DatasetError
 from ...utils.files import brief
 from .base import Annotation, ClassName, LabelledImage, Labels
-from .coco import read_coco
+from .coco import attempt_coco
 from .images import ImageFolder, image_ids
 from .shapes import Segmentation
 
@@ -45,7 +45,7 @@ def _label_file(root: Path, name: str) -> Path | None:
 
 
 def _read_file(path: Path, split: str, folder: ImageFolder, labels: Labels) -> None:
-    data = labels.problems.attempt(read_coco, path, path.name)
+    data = attempt_coco(path, path.name, labels.problems)
     if data is None:
         return
     classes = {entry["id"]: _class_name(entry["name"]) for entry in data["categories"]}

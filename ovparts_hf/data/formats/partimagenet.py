@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import DatasetError
 from ...utils.files import brief
 from .base import Annotation, LabelledImage, Labels
-from .coco import read_coco
+from .coco import attempt_coco
 from .images import ImageFolder, image_ids
 from .shapes import Segmentation
 
@@ -45,7 +45,7 @@ class PartImageNetLayout:
 
     def _read_split(self, root: Path, split: str, name: str, labels: Labels, left_out: Counter[str]) -> None:
         path = _label_file(root, name)
-        data = labels.problems.attempt(read_coco, path, path.relative_to(root).as_posix())
+        data = attempt_coco(path, path.relative_to(root).as_posix(), labels.problems)
         if data is None:
             return
         folder = ImageFolder(root / "images" / name)

@@ -247,6 +247,14 @@ def test_all_problems_are_collected(folder):
     assert len(read(folder).problems) == 3
 
 
+def test_all_faulty_entries_are_collected(folder):
+    def change(data):
+        del data["annotations"][0]["image_id"], data["annotations"][1]["category_id"], data["images"][2]["width"]
+
+    save(folder, broken(change))
+    assert len(read(folder).problems) == 3
+
+
 @pytest.mark.parametrize(
     ("segmentation", "expected"),
     [

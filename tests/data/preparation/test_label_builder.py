@@ -140,7 +140,7 @@ def refused(builder, root, tmp_path):
     ("function", "message"),
     [
         (lambda data: data["annotations"][0].update(category_id=40), "category_id of annotation 0 of val.json is 40"),
-        (lambda data: data["annotations"][0].update(category_id=7), 'The taxonomy has no "tiger\'s foot"|hand'),
+        (lambda data: data["annotations"][0].update(category_id=6), 'The taxonomy has no "tiger\'s hand"'),
         (lambda data: data["images"][0].update(file_name="n02129604_77.JPEG"), "val.json, image 0 names the image"),
         (lambda data: data["images"][0].update(height=7), "The labels of n02129604_9.JPEG are for 60 x 7 pixels"),
         (lambda data: data.pop("annotations"), "must be a JSON object with the lists"),
