@@ -152,12 +152,12 @@ class _Reading:
     def _add_notes(self) -> None:
         if self.without_shape:
             count, first = len(self.without_shape), ", ".join(self.without_shape[:10])
-            self.labels.notes.append(f"{count:,} annotations have no segmentation and are left out: {first}.")
+            self.labels.notes.append(f"Left out: annotations without a segmentation ({count:,}): {first}.")
         if self.crowds:
-            self.labels.notes.append(f"{self.crowds:,} annotations are marked iscrowd; they count like the others.")
+            self.labels.notes.append(f"Annotations marked iscrowd, which count like the others: {self.crowds:,}.")
         unlisted = sum(len(folder.files) for folder in self.folders.values()) - len(self.listed)
         if unlisted > 0:
-            self.labels.notes.append(f"{unlisted:,} images are in the folder but in no list of images; left out.")
+            self.labels.notes.append(f"Left out: images that no label file lists ({unlisted:,}).")
 
 
 def _json_files(source: Source) -> Iterator[Path]:

@@ -87,7 +87,7 @@ class _Reading:
             self.labels.images.append(LabelledImage(ids[key], image, (*values, *parts), split, size))
         unlabelled = len(files.images) - len(masks)
         if unlabelled:
-            self.labels.notes.append(f"{unlabelled:,} images have no mask and are left out.")
+            self.labels.notes.append(f"Left out: images without a mask ({unlabelled:,}).")
         return self.labels
 
     def _pair(self, files: MaskFiles) -> dict[Key, Masks]:
