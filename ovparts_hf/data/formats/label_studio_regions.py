@@ -128,7 +128,9 @@ def _size(result: dict[str, Any], name: str) -> tuple[int, int] | None:
     if result.get("image_rotation"):
         raise DatasetError(f"The image of {name} was turned in Label Studio. Turn the file itself and label it again.")
     size = (result.get("original_height"), result.get("original_width"))
-    return size if all(type(side) is int and side > 0 for side in size) else None
+    if not all(type(side) in (int, float) and 0 < side < 1e6 and side == int(side) for side in size):
+        return None
+    return int(size[0]), int(size[1])
 
 
 def _shape(value: dict[str, Any], size: tuple[int, int] | None, name: str) -> Shape:

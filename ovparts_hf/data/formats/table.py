@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tqdm.auto import tqdm
 
@@ -210,6 +210,15 @@ def _undecoded(rows: datasets.Dataset) -> datasets.Dataset:
     import datasets
 
     for column, feature in rows.features.items():
-        if isinstance(feature, datasets.Image):
+        if isinstance(feature, datasets.Image) or _is_file(feature):
             rows = rows.cast_column(column, datasets.Image(decode=False))
     return rows
+
+
+def _is_file(feature: Any) -> bool:
+    """Whether a column holds files, though the table does not say that they are images, as those of other libraries."""
+    import datasets
+
+    if isinstance(feature, dict):
+        return set(feature) == {"bytes", "path"}
+    return isinstance(feature, datasets.Value) and feature.dtype in ("binary", "large_binary")

@@ -49,6 +49,22 @@ def test_parquet_in_a_folder_or_alone(name, tmp_path):
     assert found_in(read(tmp_path / "d" / name)) == ALL
 
 
+@pytest.mark.parametrize("binary", [False, True])
+def test_parquet_of_other_libraries(binary, tmp_path):
+    rows = [
+        {"image": png(np.asarray(picture(n))), "mask": png(part_map(n))}
+        if binary
+        else {
+            "image": {"bytes": png(np.asarray(picture(n))), "path": f"photo{n:02d}.png"},
+            "mask": {"bytes": png(part_map(n)), "path": None},
+        }
+        for n in range(2)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    (tmp_path / "names.txt").write_text("\n".join(PARTS))
+    assert [boxes(image) for image in read(tmp_path).images] == [boxes_of(0), boxes_of(1)]
+
+
 def test_images_are_the_files_themselves(tmp_path):
     write_table(tmp_path / "d", 2)
     assert [image.image.read() for image in read(tmp_path / "d").images] == [
