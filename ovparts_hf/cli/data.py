@@ -68,11 +68,7 @@ def _write(options: Namespace) -> Path:
     from ..data.preparation.repository import write_repository
 
     if options.name == custom.NAME:
-        from ..data.custom.dataset import CustomDataset
-
-        builder = CustomDataset(custom.survey_source(options), options.license or "unknown")
-        for note in builder.survey.notes:
-            logger.info(note)
+        builder = custom.builder(options)
     else:
         source = {} if options.source is None else {"data_dir": options.source}
         builder = get_builder(options.name)(**source)
