@@ -35,7 +35,14 @@ if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
     from .models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
     from .models.zsseg.configuration_zsseg import ZSSegConfig
     from .models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
-    from .taxonomy import ADE20K_PART_234, PASCAL_PART_116, PartTaxonomy
+    from .taxonomy import (
+        ADE20K_PART_234,
+        PACO_LVIS,
+        PARTIMAGENET,
+        PARTIMAGENET_OOD,
+        PASCAL_PART_116,
+        PartTaxonomy,
+    )
     from .utils.images import load_image
     from .utils.images import load_image as open_picture
 
@@ -64,7 +71,14 @@ _MODULES = {
     "models.processing": ("ClosedVocabularyProcessor", "PartSegmentationProcessor"),
     "models.zsseg.configuration_zsseg": ("ZSSegConfig",),
     "models.zsseg.modeling_zsseg": ("ZSSegForPartSegmentation",),
-    "taxonomy": ("ADE20K_PART_234", "PASCAL_PART_116", "PartTaxonomy"),
+    "taxonomy": (
+        "ADE20K_PART_234",
+        "PACO_LVIS",
+        "PARTIMAGENET",
+        "PARTIMAGENET_OOD",
+        "PASCAL_PART_116",
+        "PartTaxonomy",
+    ),
     "utils.images": ("load_image",),
 }
 _OLD_NAMES = {"open_picture": "load_image"}

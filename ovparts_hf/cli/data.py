@@ -17,12 +17,14 @@ from .failures import check_writable_file
 
 logger = logging.getLogger(__name__)
 
+_DRAWN = "toy-world"
+
 
 @command(
     "make a dataset repository from a release, or of your own labels",
     "ovparts prepare pascal-part-116 PascalPart116.tar.gz data/pascal-part-116",
     argument("name", choices=[*BUILDERS, custom.NAME], help="which dataset; custom: of your own labels"),
-    argument("source", nargs="?", help="release archive or its folder; labels of custom (not for toy-world)"),
+    argument("source", nargs="?", help="release archive, or folder; labels of custom (not for toy-world)"),
     argument("out", type=user_path, help="folder to make"),
     NUM_PROC,
     argument("--overwrite", action="store_true", help="replace a dataset prepared there before"),
@@ -38,7 +40,7 @@ def _prepare(options: Namespace) -> int:
     _check_source(options)
     rights = {"public": options.public, "i_have_the_rights": options.i_have_the_rights}
     if options.push_to_hub is not None:
-        Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name != "toy-world")
+        Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name != _DRAWN)
     if options.dry_run:
         return custom.dry_run(options, custom.survey_source(options))
     if options.push_to_hub is not None and not options.overwrite and _is_prepared(options):
@@ -55,9 +57,10 @@ def _prepare(options: Namespace) -> int:
 def _check_source(options: Namespace) -> None:
     if options.name != custom.NAME:
         custom.refuse_options(options)
-    if options.name in RELEASES and options.source is None:
-        raise ConfigurationError(f"{options.name} needs its SOURCE: the release archive or its folder.")
-    if options.name not in (*RELEASES, custom.NAME) and options.source is not None:
+    if options.name not in (_DRAWN, custom.NAME) and options.source is None:
+        what = "the release archive or its folder" if options.name in RELEASES else "the unpacked folder of the dataset"
+        raise ConfigurationError(f"{options.name} needs its SOURCE: {what}.")
+    if options.name == _DRAWN and options.source is not None:
         raise ConfigurationError(f"{options.name} is drawn, not read; give only the OUT folder.")
 
 

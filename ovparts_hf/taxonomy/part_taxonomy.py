@@ -315,9 +315,16 @@ def _lookup(source: tuple[str, ...], target: tuple[str, ...], source_ignore: int
     return table
 
 
-PASCAL_PART_116, ADE20K_PART_234, TOY_WORLD = (
+PASCAL_PART_116, ADE20K_PART_234, PARTIMAGENET, PARTIMAGENET_OOD, PACO_LVIS, TOY_WORLD = _BUILT_IN = tuple(
     PartTaxonomy.from_json(Path(__file__).with_name(f"{name}.json"))
-    for name in ("pascal_part_116", "ade20k_part_234", "toy_world")
+    for name in (
+        "pascal_part_116",
+        "ade20k_part_234",
+        "partimagenet",
+        "partimagenet_ood",
+        "paco_lvis",
+        "toy_world",
+    )
 )
-TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in (PASCAL_PART_116, ADE20K_PART_234, TOY_WORLD)}
+TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in _BUILT_IN}
 """The built-in vocabularies, by name."""

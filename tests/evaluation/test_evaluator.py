@@ -9,7 +9,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
 
+from dataset_builders import PartImageNet
 from ovparts_hf.cli import main
+from ovparts_hf.data.part_dataset import PartDataset
+from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.evaluator import Evaluator, evaluate, evaluate_model, score_folder
 from ovparts_hf.evaluation.predictor import Predictor
@@ -20,6 +23,7 @@ from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 
+from ..data.preparation.relatives import write_partimagenet
 from .conftest import predict, zero_shot_records
 
 
@@ -44,6 +48,20 @@ def test_batches_and_workers_change_nothing(model, processor, dataset, batch_siz
     found = evaluate_model(model, processor, dataset, batch_size=batch_size, workers=workers, progress=False).metrics
     assert found["IoU"] == pytest.approx(expected["IoU"], nan_ok=True, abs=0.2)  # a tie may fall the other way
     assert found["hIoU"] == pytest.approx(expected["hIoU"], abs=0.1)
+
+
+@pytest.mark.parametrize(("setting", "metrics"), [("oracle_obj", "ov_parts"), ("pred_all", "partclipseg")])
+def test_partimagenet_is_scored_in_the_settings_of_its_papers(model, processor, setting, metrics, tmp_path):
+    write_partimagenet(tmp_path / "PartImageNet")
+    folder = write_repository(PartImageNet(data_dir=tmp_path), tmp_path / "prepared", progress=False)
+    dataset = PartDataset.load(folder, tmp_path / "cache")
+    result = evaluate_model(model, processor, dataset, "zero_shot", setting, metrics=metrics, progress=False)
+    assert (result.dataset["name"], result.dataset["num_images"], result.dataset["num_records"]) == (
+        "partimagenet",
+        3,
+        3,
+    )
+    assert len(result.metrics["IoU"]) == 147 and {"mIoU_seen", "mIoU_unseen", "hIoU"} <= set(result.metrics)
 
 
 def scored(model, processor, dataset, label_size):

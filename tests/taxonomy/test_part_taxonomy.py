@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovparts_hf.errors import TaxonomyError
-from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116, TAXONOMIES, PartTaxonomy, split_part_class
+from ovparts_hf.taxonomy import (
+    ADE20K_PART_234,
+    PACO_LVIS,
+    PARTIMAGENET,
+    PARTIMAGENET_OOD,
+    PASCAL_PART_116,
+    TAXONOMIES,
+    PartTaxonomy,
+    split_part_class,
+)
 from ovparts_hf.taxonomy.vocabulary import read_parts
 
 from ..footprint import packages_loaded
@@ -14,6 +23,9 @@ from ..footprint import packages_loaded
 BENCHMARKS = {  # objects, with parts, seen objects, parts, seen parts, distinct part names, ignore index
     "pascal": (PASCAL_PART_116, (20, 16, 15, 116, 74, 42, 255)),
     "ade": (ADE20K_PART_234, (44, 44, 33, 234, 176, 85, 65535)),
+    "partimagenet": (PARTIMAGENET, (40, 40, 25, 147, 92, 13, 65535)),
+    "partimagenet-ood": (PARTIMAGENET_OOD, (128, 128, 109, 482, 410, 13, 65535)),
+    "paco": (PACO_LVIS, (75, 73, 75, 456, 456, 200, 65535)),
 }
 PETS = {
     "name": "pets",
@@ -40,7 +52,7 @@ def test_benchmark_counts(name):
     assert sorted(taxonomy.seen_part_ids + taxonomy.unseen_part_ids) == list(range(len(taxonomy.part_classes)))
 
 
-@pytest.mark.parametrize("taxonomy", [PASCAL_PART_116, ADE20K_PART_234], ids=["pascal", "ade"])
+@pytest.mark.parametrize("taxonomy", [taxonomy for taxonomy, _ in BENCHMARKS.values()], ids=BENCHMARKS)
 def test_parts_and_objects_agree(taxonomy):
     for part_id, part in enumerate(taxonomy.part_classes):
         object_id = taxonomy.object_of(part_id)

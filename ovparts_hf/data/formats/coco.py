@@ -84,10 +84,8 @@ class _Reading:
 
     def _read_file(self, path: Path) -> None:
         name = path.relative_to(self.source.root).as_posix()
-        try:
-            data = read_coco(path, name)
-        except DatasetError as error:  # a line for each fault
-            self.problems.extend(str(error).splitlines())
+        data = attempt_coco(path, name, self.problems)
+        if data is None:
             return
         classes = self._classes(data["categories"], name)
         split = split_of(path.relative_to(self.source.root))
@@ -178,6 +176,15 @@ def _is_coco(path: Path) -> bool:
             return start == b"{" and all(text.find(f'"{key}"'.encode()) >= 0 for key in _LISTS)
     except (OSError, ValueError):  # empty
         return False
+
+
+def attempt_coco(path: Path, name: str, problems: Problems) -> dict[str, Any] | None:
+    """`read_coco`, or None after noting each fault."""
+    try:
+        return read_coco(path, name)
+    except DatasetError as error:
+        problems.extend(str(error).splitlines())
+        return None
 
 
 def read_coco(path: Path, name: str) -> dict[str, Any]:

@@ -68,17 +68,23 @@ class ImageFolder:
         self.files = [path for path in self.files if path.suffix.lower() in suffixes]
         self.known = frozenset(self.files)
         self._by_name: dict[str, list[Path]] = {}
+        self._names_by_stem: dict[str, set[str]] = {}
         for path in self.files:
             self._by_name.setdefault(_key(path.name), []).append(path)
+            self._names_by_stem.setdefault(_key(path.stem), set()).add(path.name)
 
     def find(self, file_name: str, label: str, split: str | None = None) -> ImageFile:
         """The image that a label file, called `label` in messages, calls `file_name`.
 
         That is a path from the folder, from a folder in it ("a.jpg" for "images/a.jpg"), or from one above it
-        ("data/images/a.jpg"); of a path on the disk of whoever labelled, the name must do. Case does not count.
+        ("data/images/a.jpg"); of a path on the disk of whoever labelled, the name must do. Case does not count, and the
+        suffix may be missing.
         Of several, those in folders of the `split` are preferred.
         """
         path = PurePosixPath(file_name.replace("\\", "/"))
+        suffixed = self._names_by_stem.get(_key(path.name), set())
+        if _key(path.name) not in self._by_name and len(suffixed) == 1:
+            path = path.with_name(next(iter(suffixed)))
         parts = tuple(part for part in path.parts if part not in ("..", "/"))
         same_name = [found.relative_to(self.root).parts for found in self._by_name.get(_key(path.name), ())]
         matches = [found for found in same_name if _ends_alike(found, parts)]

@@ -7,18 +7,16 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import ClassVar, NamedTuple
 
-import numpy as np
 from tqdm.auto import tqdm
 
 from ...errors import DatasetError
-from .base import Annotation, LabelledImage, Labels, Source, spelled
-from .images import ImageFile, image_ids, label_values
+from .base import Annotation, LabelledImage, Labels, Source
+from .images import ImageFile, image_ids
+from .indices import index_annotations
 from .mask_files import LOSSLESS, Key, MaskFiles, bare, divisions
 from .name_files import NamedClass, find_name_file, names_of_taxonomy, numbers, read_name_file
 from .shapes import MaskValues
 from .splits import split_of
-
-_NONE = (255, 65535)  # values that mean "no label" unless they are named
 
 
 class Masks(NamedTuple):
@@ -61,7 +59,7 @@ class _Reading:
         self.labels = Labels()
         self.problems = self.labels.problems
         self.names_name, names = self._names()
-        self.by_value = numbers(names)
+        self.values = {value: named.class_name for value, named in numbers(names).items()}, self.names_name
         self.by_file = {_plain(named.label): named for named in names} | {_plain(named.key): named for named in names}
         self.labels.classes = [named.class_name for named in names if named.class_name]
 
@@ -83,10 +81,10 @@ class _Reading:
         ids = dict(zip(files.images, image_ids(file.name for file in files.images.values())))
         for key in tqdm(masks, desc="Reading masks", unit=" images", disable=None):
             image, found = files.images[key], masks[key]
-            annotations = self._indices(found.index) if found.index else ([], None)
+            values, size = index_annotations(found.index, *self.values, self.problems) if found.index else ([], None)
             parts = [Annotation(file.name, named.class_name, MaskValues(file)) for file, named in found.parts]
             split = split_of(PurePosixPath(image.name).parent)
-            self.labels.images.append(LabelledImage(ids[key], image, (*annotations[0], *parts), split, annotations[1]))
+            self.labels.images.append(LabelledImage(ids[key], image, (*values, *parts), split, size))
         unlabelled = len(files.images) - len(masks)
         if unlabelled:
             self.labels.notes.append(f"Left out: images without a mask ({unlabelled:,}).")
@@ -134,35 +132,6 @@ class _Reading:
 
     def _advice(self) -> str:
         return f"Name it like the image, or after the image and a class of {self.names_name}."
-
-    def _indices(self, file: ImageFile) -> tuple[list[Annotation], tuple[int, int] | None]:
-        """The classes in a mask of indices, by value; an object is all pixels of its class."""
-        values = self.problems.attempt(_read_values, file)
-        if values is None:
-            return [], None
-        present = [int(value) for value in np.unique(values)]
-        unknown = [v for v in present if v not in self.by_value and v != 0 and v not in _NONE]
-        if unknown:
-            advice = "Number its lines from 0, also the background." if min(self.by_value, default=0) == 0 else ""
-            fault = f"holds the values {unknown[:10]}, which {self.names_name} does not name"
-            self.problems.append(f"{file.name} {fault}. {advice}".rstrip())
-        found = [(value, self.by_value[value].class_name) for value in present if value in self.by_value]
-        named = [(value, class_name) for value, class_name in found if class_name]
-        annotations = [
-            Annotation(f"value {value} of {file.name}", class_name, MaskValues(file, (value,)), class_name[0])
-            for value, class_name in named
-            if class_name[1] is not None
-        ]
-        for value, (object_name, part_name) in named:
-            if part_name is None:
-                shape = MaskValues(file, tuple(v for v, other in named if other[0] == object_name))
-                label = f"value {value} of {file.name} ({spelled((object_name, None))})"
-                annotations.append(Annotation(label, (object_name, None), shape, object_name))
-        return annotations, (values.shape[0], values.shape[1])
-
-
-def _read_values(file: ImageFile) -> np.ndarray:
-    return label_values(file.read(), file.name)
 
 
 def _plain(text: str) -> str:

@@ -6,9 +6,25 @@ from ...errors import ConfigurationError, DatasetError
 from ...utils.content import recognise_file
 from .base import Reader, Source
 from .coco import CocoReader
+from .cvat import CvatReader
+from .instructpart import InstructPartReader
+from .label_studio import LabelStudioReader
+from .labelme import LabelMeReader
 from .masks import MasksReader
+from .table import TableReader
+from .yolo import YoloReader
 
-READERS: dict[str, Reader] = {reader.name: reader for reader in (CocoReader(), MasksReader())}
+_ALL = (
+    CocoReader(),
+    MasksReader(),
+    LabelMeReader(),
+    LabelStudioReader(),
+    CvatReader(),
+    YoloReader(),
+    TableReader(),
+    InstructPartReader(),
+)
+READERS: dict[str, Reader] = {reader.name: reader for reader in _ALL}
 """By the name of the format, in the order in which help lists them."""
 
 
@@ -19,6 +35,8 @@ def find_reader(source: Source, format_name: str | None = None) -> Reader:
             raise ConfigurationError(f"Unknown format {format_name!r}; choose one of {list(READERS)}.")
         return READERS[format_name]
     found = [reader for reader in READERS.values() if reader.recognises(source)]
+    if {reader.name for reader in found} == {"masks", "instructpart"}:  # which has masks, and says what they are
+        return READERS["instructpart"]
     if len(found) == 1:
         return found[0]
     if found:

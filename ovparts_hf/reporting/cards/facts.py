@@ -37,6 +37,7 @@ class DatasetFacts:
     images: str = ""  # what they are, with their licence
     bias: str = ""  # what a model learns from them, and what it does not
     unconfirmed: str = ""  # about the licence
+    size: str = "1K<n<10K"  # images, as the Hub has it
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class FamilyFacts:
 
 
 _RARE = "What is rare there (other places and times, drawings, views from above) may be found less well; not measured."
+_IMAGENET_TERMS = "https://image-net.org/download"
+_IMAGENET_IMAGES = "images of ImageNet, which are for non-commercial research and education"
+_PARTIMAGENET_LABELS = "the licence of the part labels of PartImageNet"
 DATASETS = {
     "pascal-part-116": DatasetFacts(
         "Pascal-Part-116",
@@ -74,6 +78,32 @@ DATASETS = {
         "images of ADE20K, which are for non-commercial research; its annotations are under BSD-3",
         f"photographs of scenes. {_RARE}",
         "the exact wording of ADE20K's terms",
+    ),
+    "partimagenet": DatasetFacts(
+        "PartImageNet",
+        _IMAGENET_TERMS,
+        "imagenet-research-only",
+        _IMAGENET_IMAGES,
+        f"photographs of single objects, 40 kinds of animals, vehicles and bottles. {_RARE}",
+        _PARTIMAGENET_LABELS,
+    ),
+    "partimagenet-ood": DatasetFacts(
+        "PartImageNet-OOD",
+        _IMAGENET_TERMS,
+        "imagenet-research-only",
+        _IMAGENET_IMAGES,
+        f"photographs of single objects, 128 kinds of animals, vehicles and bottles. {_RARE}",
+        _PARTIMAGENET_LABELS,
+        size="10K<n<100K",
+    ),
+    "paco-lvis": DatasetFacts(
+        "PACO-LVIS",
+        "https://cocodataset.org/#termsofuse",
+        "flickr-terms",
+        "images of COCO, which are under the terms of Flickr and of each photographer",
+        f"photographs of everyday objects on Flickr. {_RARE}",
+        "the licence of the part labels of PACO",
+        size="10K<n<100K",
     ),
     "toy-world": DatasetFacts(
         "Toy world",

@@ -66,7 +66,7 @@ def dataset_card(name: str) -> str:
         pretty_name=facts.title,
         task_categories=["image-segmentation"],
         tags=["part-segmentation", "open-vocabulary", *([] if facts.terms else ["synthetic"])],
-        size_categories=["1K<n<10K"],
+        size_categories=[facts.size],
         **(licence if facts.terms else {"license": "apache-2.0"}),
     )
     with_parts = {taxonomy.object_classes[object_id] for object_id in taxonomy.part_object_ids}

@@ -41,6 +41,8 @@ def folder(tmp_path):
         ("b.jpg", "images/b.JPG"),
         ("cats/1.png", "cats/1.png"),
         ("x/dogs/1.png", "dogs/1.png"),
+        ("images/a", "images/a.jpg"),
+        ("b", "images/b.JPG"),
     ],
 )
 def test_names_that_are_found(name, expected, folder):
@@ -48,7 +50,7 @@ def test_names_that_are_found(name, expected, folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["1.png", "birds/1.png", "c.png", ".hidden/c.png", "", ".", "..", "/", "notes.txt", "a", "\0"]
+    "name", ["1.png", "1", "birds/1.png", "c.png", ".hidden/c.png", "", ".", "..", "/", "notes.txt", "notes", "\0"]
 )
 def test_names_that_are_not(name, folder):
     with pytest.raises(DatasetError, match="labels.json"):

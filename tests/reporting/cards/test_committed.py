@@ -19,6 +19,7 @@ from .reading import MEASURED_HEADING, PAPER_HEADING, ROOT, check_command, comma
 MODELS = {path.stem: path for path in sorted((ROOT / "model_cards").glob("*.md"))}
 DATASETS = {name: ROOT / "dataset_builders" / folder / "README.md" for name, folder in DATASET_CARDS.items()}
 PASCAL, ADE = "pascal-part-116", "ade20k-part-234"
+RELATIVES = ("partimagenet", "partimagenet-ood", "paco-lvis")
 ZERO_SHOT_ROWS = {
     f"maskformer-{PASCAL}-supervised": [(PASCAL, 0)],
     f"zsseg-{PASCAL}-zero-shot": [(PASCAL, 1)],
@@ -187,12 +188,24 @@ def test_dataset_cards_state_licence_and_keep_the_place_of_the_counts():
     for name, path in DATASETS.items():
         text = path.read_text(encoding="utf-8")
         assert text.count("\n{counts}\n") == 1
-        assert ("OV-PARTS states no licence" in " ".join(text.split())) == (name != "toy-world")
+        plain = " ".join(text.split())
+        assert ("OV-PARTS states no licence" in plain) == (name in (ADE, PASCAL))
+        assert ("Not confirmed: the licence of the part labels" in plain) == (name in RELATIVES)
+        assert ("keep the repository private" in plain) == (name != "toy-world")
+        assert ("few_shot_16" in plain) == (name not in RELATIVES)
     ade, pascal = (" ".join(DATASETS[name].read_text(encoding="utf-8").split()) for name in (ADE, PASCAL))
     assert "234 part classes of 44 object classes. 33 objects are seen, 11 are not" in ade
     assert "non-commercial research" in ade and "BSD-3" in ade and "Not confirmed" in ade
     assert "116 part classes of 20 object classes. 15 objects are seen, 5 are not (bird, car, dog" in pascal
     assert "Boat, chair, diningtable, sofa have no parts" in pascal and "Flickr" in pascal
+    seg, ood, paco = (" ".join(DATASETS[name].read_text(encoding="utf-8").split()) for name in RELATIVES)
+    assert "147 part classes of 40 object classes. 25 objects are seen, 15 are not (school bus, box turtle" in seg
+    assert (
+        "482 part classes of 128 object classes. 109 objects are seen, 19 are not" in ood and "PartCLIPSeg" not in ood
+    )
+    assert (
+        "456 part classes of 75 object classes. All objects are seen in training. Ball, napkin have no parts." in paco
+    )
 
 
 def test_cards_follow_the_facts(monkeypatch):

@@ -1,0 +1,5 @@
+"""PACO-LVIS."""
+
+from .paco_lvis import PacoLVIS
+
+__all__ = ["PacoLVIS"]
