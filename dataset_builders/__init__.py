@@ -9,15 +9,20 @@ from ovparts_hf.errors import ConfigurationError
 
 from .ade20k_part_234 import ADE20KPart234
 from .pascal_part_116 import PascalPart116
+from .toy_garden import ToyGarden
 from .toy_world import ToyWorld
 
-__all__ = ["BUILDERS", "RELEASES", "ADE20KPart234", "PascalPart116", "ToyWorld", "get_builder"]
+__all__ = ["BUILDERS", "RELEASES", "ADE20KPart234", "PascalPart116", "ToyGarden", "ToyWorld", "get_builder"]
 
 RELEASES: dict[str, type[ReleaseBuilder]] = {
     "pascal-part-116": PascalPart116,
     "ade20k-part-234": ADE20KPart234,
 }
-BUILDERS: dict[str, type[ReleaseBuilder] | type[ToyWorld]] = {**RELEASES, "toy-world": ToyWorld}
+BUILDERS: dict[str, type[ReleaseBuilder] | type[ToyWorld]] = {
+    **RELEASES,
+    "toy-world": ToyWorld,
+    "toy-garden": ToyGarden,
+}
 
 
 def get_builder(name: str) -> type[ReleaseBuilder] | type[ToyWorld]:

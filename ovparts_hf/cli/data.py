@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
     "make a dataset repository from a release",
     "ovparts prepare pascal-part-116 PascalPart116.tar.gz data/pascal-part-116",
     argument("name", choices=BUILDERS, help="which dataset"),
-    argument("source", nargs="?", help="release archive, or its extracted folder (not for toy-world)"),
+    argument("source", nargs="?", help="release archive, or its extracted folder (not for toy-world and toy-garden)"),
     argument("out", type=user_path, help="folder to make"),
     NUM_PROC,
     argument("--overwrite", action="store_true", help="replace a dataset prepared there before"),
