@@ -14,6 +14,7 @@ from .utils.imports import call_after_import, call_before
 
 if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
     from .data.collator import DataCollatorForPartSegmentation
+    from .data.custom.dataset import prepare_custom
     from .data.part_dataset import PartDataset
     from .evaluation.evaluator import evaluate_model
     from .evaluation.results import BenchmarkResult
@@ -44,6 +45,7 @@ _MODULES = {
     "evaluation.evaluator": ("evaluate_model",),
     "evaluation.results": ("BenchmarkResult",),
     "data.collator": ("DataCollatorForPartSegmentation",),
+    "data.custom.dataset": ("prepare_custom",),
     "data.part_dataset": ("PartDataset",),
     "inference.pipelines": ("PartSegmentationPipeline",),
     "inference.result": ("PartSegmentation",),

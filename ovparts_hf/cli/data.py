@@ -11,6 +11,7 @@ from dataset_builders import BUILDERS, RELEASES, get_builder
 from ..errors import ConfigurationError, HubError
 from ..taxonomy import PartTaxonomy
 from ..utils.files import user_path
+from . import custom
 from .base import DATA, NUM_PROC, VISIBILITY, argument, command
 from .failures import check_writable_file
 
@@ -20,41 +21,66 @@ logger = logging.getLogger(__name__)
 @command(
     "make a dataset repository from a release",
     "ovparts prepare pascal-part-116 PascalPart116.tar.gz data/pascal-part-116",
-    argument("name", choices=BUILDERS, help="which dataset"),
-    argument("source", nargs="?", help="release archive, or its extracted folder (not for toy-world and toy-garden)"),
+    argument("name", choices=[*BUILDERS, custom.NAME], help="which dataset; custom: of your own labels"),
+    argument("source", nargs="?", help="release archive or its folder; labels of custom (not for the toy datasets)"),
     argument("out", type=user_path, help="folder to make"),
     NUM_PROC,
     argument("--overwrite", action="store_true", help="replace a dataset prepared there before"),
     argument("--push-to-hub", metavar="REPO", help="owner/name on the Hub; what OUT holds already is pushed as it is"),
     *VISIBILITY,
+    *custom.OPTIONS,
 )
-def _prepare(options: Namespace) -> None:
-    from ..data.preparation.repository import write_repository
+def _prepare(options: Namespace) -> int:
     from ..utils.push import Destination
 
-    if options.name in RELEASES and options.source is None:
-        raise ConfigurationError(f"{options.name} needs its SOURCE: the release archive or its folder.")
-    if options.name not in RELEASES and options.source is not None:
-        raise ConfigurationError(f"{options.name} is drawn, not read; give only the OUT folder.")
     if options.push_to_hub is None and (options.public or options.i_have_the_rights):
         raise ConfigurationError("--public and --i-have-the-rights say how to push; say where: --push-to-hub.")
+    _check_source(options)
     rights = {"public": options.public, "i_have_the_rights": options.i_have_the_rights}
     if options.push_to_hub is not None:
-        Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name in RELEASES)
-    if options.push_to_hub is not None and not options.overwrite and _is_prepared(options.out, options.name):
+        Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name != "toy-world")
+    if options.dry_run:
+        return custom.dry_run(options, custom.survey_source(options))
+    if options.push_to_hub is not None and not options.overwrite and _is_prepared(options):
         out = options.out.resolve()
         logger.warning("%s is prepared already and pushed as it is; --overwrite prepares it again.", out)
     else:
-        source = {} if options.source is None else {"data_dir": options.source}
-        out = write_repository(get_builder(options.name)(**source), options.out, options.num_proc, options.overwrite)
+        out = _write(options)
     print(out)
     if options.push_to_hub is not None:
         print(_push_prepared(out, options.push_to_hub, rights))
+    return 0
 
 
-def _is_prepared(folder: Path, name: str) -> bool:
+def _check_source(options: Namespace) -> None:
+    if options.name != custom.NAME:
+        custom.refuse_options(options)
+    if options.name in RELEASES and options.source is None:
+        raise ConfigurationError(f"{options.name} needs its SOURCE: the release archive or its folder.")
+    if options.name not in (*RELEASES, custom.NAME) and options.source is not None:
+        raise ConfigurationError(f"{options.name} is drawn, not read; give only the OUT folder.")
+
+
+def _write(options: Namespace) -> Path:
+    from ..data.preparation.repository import write_repository
+
+    if options.name == custom.NAME:
+        from ..data.custom.dataset import CustomDataset
+
+        builder = CustomDataset(custom.survey_source(options), options.license or "unknown")
+        for note in builder.survey.notes:
+            logger.info(note)
+    else:
+        source = {} if options.source is None else {"data_dir": options.source}
+        builder = get_builder(options.name)(**source)
+    return write_repository(builder, options.out, options.num_proc, options.overwrite)
+
+
+def _is_prepared(options: Namespace) -> bool:
     from ..data.preparation.repository import is_repository
 
+    name = options.out.resolve().name if options.name == custom.NAME else options.name
+    folder = options.out
     return is_repository(folder) and PartTaxonomy.from_json(folder / "taxonomy.json").name == name
 
 

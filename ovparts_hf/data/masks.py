@@ -94,6 +94,11 @@ def decode_rle(rle: dict[str, Any]) -> np.ndarray:
     return coco.decode(rle).astype(bool)
 
 
+def encode_mask(mask: np.ndarray) -> dict[str, Any]:
+    """Compressed COCO run lengths of an (H, W) bool mask."""
+    return _as_text(coco.encode(np.asfortranarray(mask, dtype=np.uint8)))
+
+
 def box_of(rle: dict[str, Any]) -> list[float]:
     """The tight box [x, y, width, height] around a mask, in pixels."""
     return coco.toBbox(rle).tolist()

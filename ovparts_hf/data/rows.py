@@ -87,13 +87,18 @@ def semantic_row(
 
 
 def instance_row(
-    image_id: str, image: bytes, part_map: LabelMap, instances: Sequence[Instance], taxonomy: PartTaxonomy
+    image_id: str,
+    image: bytes,
+    part_map: LabelMap,
+    instances: Sequence[Instance],
+    taxonomy: PartTaxonomy,
+    suffix: str = ".jpg",
 ) -> dict[str, Any]:
-    """One row of the instance layout: the bytes of the JPEG file, stored untouched, its part map, and its objects."""
+    """One row of the instance layout: the bytes of the image file, stored untouched, its part map, and its objects."""
     columns = np.asfortranarray(part_map.values).T  # masks are decoded column by column, so this is the faster order
     return {
         "image_id": image_id,
-        "image": _stored(image, f"{image_id}.jpg"),
+        "image": _stored(image, f"{image_id}{suffix}"),
         "part_map": _stored(part_map.png, f"{image_id}.png"),
         "parts": present_labels(part_map.values, taxonomy.ignore_index),
         "instances": [

@@ -253,11 +253,16 @@ def straight(text: str) -> str:
     return text.translate(_APOSTROPHES)
 
 
+def spoken(name: str) -> str:
+    """What a tokenizer reads of a name: without case, spaces more than one, or other forms of Unicode."""
+    return " ".join(unicodedata.normalize("NFC", straight(name)).lower().split())
+
+
 def spoken_alike(names: Iterable[str]) -> list[list[str]]:
     """Names that a tokenizer cannot tell apart, as they differ in case, spaces or the form of Unicode only."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(" ".join(unicodedata.normalize("NFC", straight(name)).lower().split()), []).append(name)
+        groups.setdefault(spoken(name), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
 
 

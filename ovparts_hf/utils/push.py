@@ -27,7 +27,7 @@ def _anywhere(*names: str) -> list[str]:
     return [pattern for name in names for pattern in (name, f"*/{name}", f"{name}/*", f"*/{name}/*")]
 
 
-_DATASET_FILES = ["README.md", "taxonomy.json", "data/*.parquet"]
+_DATASET_FILES = ["README.md", "taxonomy.json", "split.json", "data/*.parquet"]
 _HIDDEN = _anywhere(".*", "__pycache__")
 _EXCLUDED = _HIDDEN + _anywhere(
     *("*.pyc", "*.incomplete", "*.lock", "*.log", "*.jsonl", "runs", "wandb"),

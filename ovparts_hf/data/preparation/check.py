@@ -22,9 +22,10 @@ from ...utils.locks import scratch_folder
 from ..consistency import contradiction
 from ..dataset_card import DATA_FOLDER, config_files, content_description, shard_paths, split_card
 from ..masks import LabelMap, check_labels, encode_segmentation
+from ..problems import Problems
 from ..rows import Instance, instance_row, semantic_row
 from .builder import ReleaseBuilder, unpacked
-from .release import ListedImage, Problems, Release
+from .release import ListedImage, Release
 from .repository import is_repository, map_in_processes
 
 _LABEL_COLUMNS = ("objects", "object_parts", "parts", "instances")

@@ -14,23 +14,12 @@ from ...utils.files import brief, name_fault
 from ...utils.images import image_size
 from ..consistency import contradiction
 from ..masks import LabelMap, check_labels
+from ..problems import Problems
 from ..rows import Instance, instance_row, semantic_row
 from .annotations import AnnotatedImage, read_few_shot_list, read_instances
 from .archives import content_hint, is_junk
 
 T = TypeVar("T")
-
-
-class Problems(list[str]):
-    """Messages about everything that is wrong, collected instead of stopping at the first fault."""
-
-    def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
-        """The result of a call, or None after noting the `DatasetError` that it raised."""
-        try:
-            return function(*arguments)
-        except DatasetError as error:
-            self.append(str(error))
-            return None
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ import multiprocessing
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
@@ -50,13 +51,14 @@ class RowSource(NamedTuple):
 
     groups: dict[str, Sequence[Any]]
     row: Callable[[Any], dict[str, Any]]
+    files: Mapping[str, str] = MappingProxyType({})  # further files of the repository: from names to texts
 
 
 class RepositoryBuilder(Protocol):
     """What `write_repository` needs to know of a dataset: its vocabulary, the template of its card, and its rows."""
 
     TAXONOMY: PartTaxonomy
-    CARD: Path
+    CARD: Path | str  # the file of the template, or the template itself
 
     def features(self) -> datasets.Features:
         """Columns of the rows, see `semantic_features` and `instance_features`."""
@@ -82,7 +84,7 @@ def write_repository(
     out = resolve_path(out, DatasetError)
     lock = out.with_name(f".{out.name}.lock")
     killed = os.path.exists(lock)  # noqa: PTH110  is False, where pathlib raises, for a name that is too long
-    _check_target(out, overwrite or killed)  # what is left of a killed run is removed first
+    check_target(out, overwrite or killed)  # what is left of a killed run is removed first
     with writer_lock(lock, out):
         return _write_repository(builder, out, num_proc, overwrite, progress)
 
@@ -92,13 +94,16 @@ def _write_repository(builder: RepositoryBuilder, out: Path, num_proc: int, over
     work = out.with_name(f".{out.name}.incomplete")
     if is_repository(out) and not overwrite:  # a run was killed after it had published the dataset
         _remove(work)
-    _check_target(out, overwrite)
+    check_target(out, overwrite)
     try:
         repository = _begin(work, builder)
         source = builder.open(work / "source", progress)
         write_shards(source, builder.features(), repository / DATA_FOLDER, num_proc, progress)
         builder.TAXONOMY.to_json(repository / "taxonomy.json")
-        card = render_card(builder.CARD.read_text(encoding="utf-8"), builder.features(), repository)
+        for name, text in source.files.items():
+            (repository / name).write_text(text, encoding="utf-8")
+        template = builder.CARD if isinstance(builder.CARD, str) else builder.CARD.read_text(encoding="utf-8")
+        card = render_card(template, builder.features(), repository)
         (repository / "README.md").write_text(card, encoding="utf-8")
     except OVPartsError:
         _remove(work)
@@ -180,7 +185,8 @@ def _plan_shards(groups: dict[str, Sequence[Any]]) -> list[Shard]:
     ]
 
 
-def _check_target(out: Path, overwrite: bool) -> None:
+def check_target(out: Path, overwrite: bool) -> None:
+    """Refuses an `out` that is in the way of a dataset, unless it is one that may be overwritten."""
     parent = next(folder for folder in (*out.parents, out) if folder.exists())
     if not parent.is_dir():
         raise DatasetError(f"{parent} is a file, so there can be no {out}. Give another folder.")

@@ -7,10 +7,12 @@ import pytest
 from huggingface_hub import constants
 
 from dataset_builders import ToyWorld
+from ovparts_hf.data.custom.dataset import prepare_custom
 from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.errors import ConfigurationError, HubError
 from ovparts_hf.utils.push import push_folder
 
+from ...data.labelled import write_coco
 from .conftest import ROOT, contents, pushed
 from .repositories import Refusal
 
@@ -97,6 +99,16 @@ def test_photographs_are_not_shown_to_everybody(hub, here, pascal_folder):
     for _ in range(2):
         push_folder(pascal_folder, "me/hidden")
     assert pushed(hub, "dataset", "me/open") == pushed(hub, "dataset", "me/hidden") == contents(pascal_folder)
+
+
+def test_a_dataset_of_own_labels_goes_with_its_split(hub, here, tmp_path):
+    write_coco(tmp_path / "source", 5)
+    folder = prepare_custom(tmp_path / "source", tmp_path / "mine", progress=False)
+    push_folder(folder, "me/mine")
+    assert pushed(hub, "dataset", "me/mine") == contents(folder)
+    assert "split.json" in contents(folder)
+    with pytest.raises(ConfigurationError, match="photographs of others"):
+        push_folder(folder, "me/mine-for-all", public=True)
 
 
 @pytest.mark.parametrize("taxonomy", ['{"cat": ["ear"]}', '["toy-world"]', '{"name": "custom"}'])

@@ -1,0 +1,1 @@
+"""From labels of any tool to a dataset repository."""

@@ -1,0 +1,1 @@
+"""Readers of label files, one file for each format."""

@@ -1,0 +1,153 @@
+"""Files that say what the values of masks, or the names of mask files, mean."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import DatasetError, TaxonomyError
+from ...taxonomy import PartTaxonomy
+from ...utils.files import brief, first_line, read_json
+from ..problems import Problems
+from .base import ClassName
+from .names import parse_labels
+
+FILE_NAMES = ("names", "classes", "labels", "label_names", "class_names", "labelmap", "taxonomy")
+SUFFIXES = (".txt", ".json", ".csv", ".tsv")
+_NUMBERED = re.compile(r"\s*(-?\d+)\s*[:=,;\t ]\s*(\S.*)")
+_KEY_COLUMNS = ("value", "id", "index", "key", "file", "folder", "class_id", "label_id")
+_NAME_COLUMNS = ("name", "class", "label", "class_name", "part_class")
+_LISTS = ("categories", "classes", "names", "labels")
+_FORMS = (
+    'a text file with one name a line (the first has the value 0) or "1 dog\'s ear"; a JSON list, '
+    '{"1": "dog\'s ear"} or {"dog": ["ear"]}; or a CSV file with the columns value and name, or value, object '
+    "and part"
+)
+
+
+@dataclass(frozen=True)
+class NamedClass:
+    """A value of masks, or the name of mask files, as text, and what it means; None for a background."""
+
+    key: str
+    label: str
+    class_name: ClassName | None
+
+
+def find_name_file(folder: Path) -> Path | None:
+    """The file of names in a folder, if there is one; of several that of the first of `FILE_NAMES`."""
+    found = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()} if folder.is_dir() else {}
+    names = (f"{stem}{suffix}" for stem in FILE_NAMES for suffix in SUFFIXES)
+    return next((found[name] for name in names if name in found), None)
+
+
+def read_name_file(path: Path, name: str, problems: Problems) -> list[NamedClass]:
+    """Reads a file of names, in its order; `DatasetError` if it is in none of the forms."""
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        pairs = _from_json(read_json(path, DatasetError, name=name), name)
+    else:
+        text = _text(path, name)
+        pairs = _from_table(text, name) if suffix in (".csv", ".tsv") else _from_lines(text)
+    if not pairs:
+        raise DatasetError(f"{name} names no class. Write {_FORMS}.")
+    keys = [_canonical(key) for key, _ in pairs]
+    for key in sorted({key for key in keys if keys.count(key) > 1}):
+        problems.append(f"{name} names {key!r} more than once.")
+    labels = [label for _, label in pairs]
+    return [NamedClass(*found) for found in zip(keys, labels, parse_labels(labels, name, problems))]
+
+
+def names_of_taxonomy(taxonomy: PartTaxonomy) -> list[NamedClass]:
+    """The parts of a taxonomy by id."""
+    return [
+        NamedClass(str(i), part, (taxonomy.object_classes[taxonomy.object_of(i)], taxonomy.part_name(i)))
+        for i, part in enumerate(taxonomy.part_classes)
+    ]
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{name} cannot be read: {first_line(error)}. Save it as UTF-8.") from error
+
+
+def _from_lines(text: str) -> list[tuple[str, str]]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    numbered = [_NUMBERED.fullmatch(line) for line in lines]
+    if lines and all(numbered):
+        return [(match[1], match[2]) for match in numbered if match]
+    first = -1 if lines and lines[0] == "__ignore__" else 0  # as LabelMe's own lists start
+    return [(str(value), line) for value, line in enumerate(lines, start=first)]
+
+
+def _from_table(text: str, name: str) -> list[tuple[str, str]]:
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+    rows = [row for row in rows if any(row)]
+    head = [cell.lower() for cell in rows[0]] if rows else []
+    if "name" not in head and not {"object", "part"} <= set(head) and not set(head) & {*_KEY_COLUMNS, *_NAME_COLUMNS}:
+        head = ["value", "name"] if len(head) == 2 else ["value", "object", "part"] if len(head) == 3 else head
+    else:
+        rows = rows[1:]
+    key = next((head.index(column) for column in _KEY_COLUMNS if column in head), None)
+    label = next((head.index(column) for column in _NAME_COLUMNS if column in head), None)
+    pair = (head.index("object"), head.index("part")) if {"object", "part"} <= set(head) else None
+    if label is None and pair is None:
+        raise DatasetError(f"{name} has the columns {brief(head)}. Write {_FORMS}.")
+    found = []
+    for number, row in enumerate(rows):
+        row += [""] * (len(head) - len(row))
+        text = _joined(row[pair[0]], row[pair[1]]) if pair else row[label or 0]
+        found.append((str(number) if key is None else row[key], text))
+    return found
+
+
+def _joined(object_name: str, part_name: str) -> str:
+    return f"{object_name}:{part_name}" if part_name else object_name
+
+
+def _from_json(data: Any, name: str) -> list[tuple[str, str]]:
+    if isinstance(data, Mapping) and "part_classes" not in data:
+        lists = (data[key] for key in _LISTS if isinstance(data.get(key), list | Mapping))
+        data = next(lists, data) if len(data) < 5 else data
+    if isinstance(data, list):
+        return [_entry(str(number), value, name) for number, value in enumerate(data)]
+    if not isinstance(data, Mapping):
+        raise DatasetError(f"{name} holds {brief(data)}. Write {_FORMS}.")
+    if "part_classes" in data or all(isinstance(value, list) for value in data.values()):
+        try:
+            return [(named.key, named.label) for named in names_of_taxonomy(PartTaxonomy.from_dict(data))]
+        except TaxonomyError as error:
+            raise DatasetError(f"{name}: {error}") from error
+    if all(type(value) is int for value in data.values()):
+        return [(str(value), label) for label, value in data.items()]
+    return [_entry(key, value, name) for key, value in data.items()]
+
+
+def _entry(key: str, value: Any, name: str) -> tuple[str, str]:
+    """A class as text, or as a mapping with a name, or an object and a part, and perhaps its value."""
+    if isinstance(value, str):
+        return key, value
+    if isinstance(value, Mapping):
+        key = str(next((value[column] for column in _KEY_COLUMNS if column in value), key))
+        if isinstance(value.get("object"), str):
+            return key, _joined(value["object"], str(value.get("part") or ""))
+        if isinstance(value.get("name"), str):
+            return key, value["name"]
+    raise DatasetError(f"{name} holds {brief(value)} where a class is named. Write {_FORMS}.")
+
+
+def _canonical(key: str) -> str:
+    return str(int(key)) if re.fullmatch(r"-?\d{1,9}", key) else key
+
+
+def numbers(names: Sequence[NamedClass]) -> dict[int, NamedClass]:
+    """The classes whose key is a value of masks."""
+    return {int(named.key): named for named in names if re.fullmatch(r"-?\d{1,9}", named.key)}
