@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ovparts_hf.data.custom.split import SplitRule
+from ovparts_hf.data.custom.split import SplitRule, read_together
 from ovparts_hf.data.custom.summary import summary
 from ovparts_hf.data.custom.survey import survey
 from ovparts_hf.data.formats.base import Source
@@ -222,6 +222,22 @@ def test_equal_images_and_groups_stay_together(tmp_path):
         assert side["photo10"] == side["photo11"] != side["photo00"]
         side = sides(look(tmp_path, rule={"seed": seed}))
         assert side["photo01"] == side["photo07"]
+
+
+def test_groups_are_stored(tmp_path):
+    write_coco(tmp_path, 12)
+    found = look(tmp_path, rule={"group": r"photo(\d)"})
+    (tmp_path / "split.json").write_text(found.split_json(), encoding="utf-8")
+    groups = read_together(tmp_path / "split.json")
+    assert {name: name[5] for name in sides(found)} == {name: str(groups[name]) for name in groups}
+    assert read_together(tmp_path / "none.json") == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"together": 3}', '{"together": [3]}'])
+def test_a_damaged_split_is_refused(tmp_path, text):
+    (tmp_path / "split.json").write_text(text)
+    with pytest.raises(DatasetError, match="split.json"):
+        read_together(tmp_path / "split.json")
 
 
 def test_a_group_rule_that_matches_nothing_is_a_problem(tmp_path):
