@@ -72,6 +72,8 @@ def test_every_command_is_listed(capsys):
             "train",
             "export",
             "convert",
+            "finetune",
+            "label-next",
             "demo",
             "evaluate",
             "report",
