@@ -16,6 +16,7 @@ from ...data.records import by_image
 from ...errors import ConfigurationError
 from ...evaluation.predictor import Predictor
 from ...inference.placement import usable_device
+from ...models.auto import FAMILIES
 from ...models.loading import ModelSource
 from ...taxonomy.tasks import get_task
 from ...utils.durations import format_duration
@@ -44,7 +45,7 @@ def draft_plan(request: FineTuningRequest) -> Plan:
     data = DataFacts.of(dataset)
     source, why = choose_base(request.model, data)
     set_seed(request.seed)
-    model, processor = source.load()
+    model, processor = _load(source, request)
     facts = ModelFacts.of(str(source.name), model, processor)
     few_shot = _draw_shots(request, dataset, data)
     shot_images = None if few_shot is None else len(few_shot.image_ids)
@@ -58,6 +59,16 @@ def draft_plan(request: FineTuningRequest) -> Plan:
         few_shot=few_shot,
     )
     return _fit_to_time(plan, request, _measure(plan, (model, processor)))
+
+
+def _load(source: ModelSource, request: FineTuningRequest) -> tuple[Any, Any]:
+    try:
+        return source.load()
+    except ConfigurationError as error:
+        if request.model is not None and request.model not in FAMILIES:
+            raise
+        advice = "Name a model that is on this machine: --model FOLDER, or for drawings --model toy-trained."
+        raise ConfigurationError(f"{error} {advice}") from error
 
 
 def _given_steps(request: FineTuningRequest) -> int | None:

@@ -126,8 +126,10 @@ def _trained(model: ModelFacts, images: int) -> Choice:
 def _length(model: ModelFacts, images: int, steps: int) -> Choice:
     is_small = model.parameters < _SMALL_MODEL
     rate = 2e-3 if is_small else 1e-4
-    passes = steps * _BATCH_SIZE / max(1, images)
-    reason = f"{steps} of {_BATCH_SIZE} images, {passes:.0f} passes over {images}; learning rate {rate:g}, cosine"
+    times = steps * _BATCH_SIZE / max(1, images)
+    reason = (
+        f"{steps} of {_BATCH_SIZE} images, each of the {images} about {times:.3g} times; learning rate {rate:g}, cosine"
+    )
     settings = {"steps": steps, "batch_size": _BATCH_SIZE, "learning_rate": rate, "schedule": "cosine"}
     return Choice("steps", reason, {**settings, "warmup_steps": steps // 20, "max_grad_norm": 1.0})
 

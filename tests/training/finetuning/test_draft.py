@@ -46,11 +46,17 @@ def test_overrides_are_taken_and_said(garden_folder, tmp_path, speed):
         draft_plan(request(garden_folder, tmp_path, overrides={"stepz": 50}))
 
 
+def test_weights_that_cannot_be_had_are_named_with_what_to_do(garden_folder, tmp_path):
+    given = FineTuningRequest(str(garden_folder), tmp_path / "out", "clipseg")
+    with pytest.raises(ConfigurationError, match="'CIDAS/clipseg-rd64-refined'.* or for drawings --model toy-trained"):
+        draft_plan(given)
+
+
 def test_shots_are_drawn(garden_folder, tmp_path, speed):
     plan = draft_plan(request(garden_folder, tmp_path, shots=1, seed=3))
     assert plan.arguments.task == "few_shot" and 0 < len(plan.few_shot.image_ids) < 12
     assert plan.arguments.few_shot_list == str(tmp_path / "shots.json")
-    assert f"passes over {len(plan.few_shot.image_ids)};" in plan.table()
+    assert f"each of the {len(plan.few_shot.image_ids)} about" in plan.table()
 
 
 def test_limited_time_means_fewer_steps(garden_folder, tmp_path, speed):
