@@ -51,6 +51,7 @@ def draft_plan(request: FineTuningRequest) -> Plan:
     shot_images = None if few_shot is None else len(few_shot.image_ids)
     choices = choose_settings(data, facts, MachineFacts.here(), request.shots, shot_images, _given_steps(request))
     start = f"{facts.name} ({facts.family}, {facts.parameters / 1e6:.1f} million parameters): {why}"
+    start += "; some of its weights start at random" * source.starts_at_random
     plan = Plan(
         arguments=_arguments(request, source, choices),
         decisions=(("model", start), *_decisions(choices, request.overrides)),
