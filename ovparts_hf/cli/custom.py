@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,13 @@ from ..errors import ConfigurationError, DatasetError
 from ..taxonomy import PartTaxonomy
 from ..utils.files import atomic_folder, resolve_path, user_path
 from .base import argument
+from .failures import check_writable
 
 if TYPE_CHECKING:
+    from ..data.custom.dataset import CustomDataset
     from ..data.custom.survey import Survey
+
+logger = logging.getLogger(__name__)
 
 NAME = "custom"
 _OVERLAYS = 10
@@ -53,6 +58,7 @@ def survey_source(options: Namespace) -> Survey:
     if options.source is None:
         raise ConfigurationError("custom needs its SOURCE: the folder or file of the labels.")
     name = dataset_name(options.out)
+    check_writable(options.out.parent)
     if not options.dry_run:
         check_target(resolve_path(options.out, DatasetError), options.overwrite)
     taxonomy = None if options.taxonomy is None else PartTaxonomy.from_json(options.taxonomy)
@@ -61,6 +67,16 @@ def survey_source(options: Namespace) -> Survey:
     )
     rule = SplitRule(options.val, options.group, options.seed or 0, _existing(options.split, "--split"))
     return survey(source, name, options.format, rule, options.seen, options.unseen, options.num_proc)
+
+
+def builder(options: Namespace) -> CustomDataset:
+    """The builder of the dataset, after saying what was found."""
+    from ..data.custom.dataset import CustomDataset
+    from ..data.custom.summary import summary
+
+    made = CustomDataset(survey_source(options), options.license or "unknown")
+    logger.info(summary(made.survey))
+    return made
 
 
 def dry_run(options: Namespace, found: Survey) -> int:

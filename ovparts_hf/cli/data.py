@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 @command(
-    "make a dataset repository from a release",
+    "make a dataset repository from a release, or of your own labels",
     "ovparts prepare pascal-part-116 PascalPart116.tar.gz data/pascal-part-116",
     argument("name", choices=[*BUILDERS, custom.NAME], help="which dataset; custom: of your own labels"),
     argument("source", nargs="?", help="release archive or its folder; labels of custom (not for the toy datasets)"),
@@ -65,11 +65,7 @@ def _write(options: Namespace) -> Path:
     from ..data.preparation.repository import write_repository
 
     if options.name == custom.NAME:
-        from ..data.custom.dataset import CustomDataset
-
-        builder = CustomDataset(custom.survey_source(options), options.license or "unknown")
-        for note in builder.survey.notes:
-            logger.info(note)
+        builder = custom.builder(options)
     else:
         source = {} if options.source is None else {"data_dir": options.source}
         builder = get_builder(options.name)(**source)

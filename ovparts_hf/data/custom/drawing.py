@@ -12,7 +12,7 @@ import numpy as np
 from ...taxonomy import PartTaxonomy
 from ..formats.base import Annotation, ClassName, LabelledImage
 from ..formats.shapes import reaches_outside
-from ..masks import box_of, encode_mask
+from ..masks import box_of, encode_mask, present_labels
 from ..problems import Problems
 from ..rows import Instance
 from .classes import ClassIds
@@ -67,7 +67,17 @@ def draw(
             _paint(drawing, mask, part_id, taxonomy.ignore_index)
             _add_part(objects, given, (object_id, annotation.instance), mask, drawing)
     drawing.objects = [(object_id, mask) for (object_id, _), mask in objects.items()]
+    _cover(drawing, taxonomy)
     return drawing
+
+
+def _cover(drawing: Drawing, taxonomy: PartTaxonomy) -> None:
+    """Makes an object of what can be seen of a part, if others hide most of what lay in its own."""
+    for part_id in present_labels(drawing.part_map, taxonomy.ignore_index):
+        object_id, seen = taxonomy.object_of(part_id), drawing.part_map == part_id
+        masks = [mask for other, mask in drawing.objects if other == object_id]
+        if 2 * np.count_nonzero(seen & np.logical_or.reduce(masks)) < np.count_nonzero(seen):
+            drawing.objects.append((object_id, seen))
 
 
 def _decode(annotation: Annotation, size: tuple[int, int], drawing: Drawing, problems: Problems) -> np.ndarray | None:

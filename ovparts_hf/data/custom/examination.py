@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
-from ...utils.files import name_fault
+from ...utils.files import brief, name_fault
 from ...utils.images import MAX_PIXELS, decode_image, image_size
 from ..formats.base import ClassName, LabelledImage
 from ..masks import LabelMap, present_labels
@@ -107,4 +107,4 @@ def _digest(drawing: Drawing) -> str:
 
 
 def _spelled(size: tuple[int, int]) -> str:
-    return f"{size[1]} x {size[0]}"
+    return f"{brief(size[1])} x {brief(size[0])}"

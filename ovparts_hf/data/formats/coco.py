@@ -84,8 +84,10 @@ class _Reading:
 
     def _read_file(self, path: Path) -> None:
         name = path.relative_to(self.source.root).as_posix()
-        data = self.problems.attempt(_read, path, name)
-        if data is None:
+        try:
+            data = read_coco(path, name)
+        except DatasetError as error:  # a line for each fault
+            self.problems.extend(str(error).splitlines())
             return
         classes = self._classes(data["categories"], name)
         split = split_of(path.relative_to(self.source.root))
@@ -152,12 +154,12 @@ class _Reading:
     def _add_notes(self) -> None:
         if self.without_shape:
             count, first = len(self.without_shape), ", ".join(self.without_shape[:10])
-            self.labels.notes.append(f"{count:,} annotations have no segmentation and are left out: {first}.")
+            self.labels.notes.append(f"Left out: annotations without a segmentation ({count:,}): {first}.")
         if self.crowds:
-            self.labels.notes.append(f"{self.crowds:,} annotations are marked iscrowd; they count like the others.")
+            self.labels.notes.append(f"Annotations marked iscrowd, which count like the others: {self.crowds:,}.")
         unlisted = sum(len(folder.files) for folder in self.folders.values()) - len(self.listed)
         if unlisted > 0:
-            self.labels.notes.append(f"{unlisted:,} images are in the folder but in no list of images; left out.")
+            self.labels.notes.append(f"Left out: images that no label file lists ({unlisted:,}).")
 
 
 def _json_files(source: Source) -> Iterator[Path]:
@@ -178,8 +180,11 @@ def _is_coco(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, name: str) -> dict[str, Any]:
-    """The lists of a file, each entry with the keys that are needed; a segmentation stays JSON text."""
+def read_coco(path: Path, name: str) -> dict[str, Any]:
+    """The lists of a file, each entry with the keys that are needed; a segmentation stays JSON text.
+
+    A `DatasetError` has a line for each fault.
+    """
     data = read_json(path, DatasetError, name=name, object_hook=_compact)
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in _LISTS):
         raise DatasetError(f"{name} must be a JSON object with the lists {', '.join(map(repr, _LISTS))}.")

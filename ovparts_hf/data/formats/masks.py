@@ -32,7 +32,7 @@ class MasksReader:
     """Reads images and masks that lie in folders "images" and "masks", or beside each other.
 
     The masks of "images/a.jpg" are "masks/a.png" (indices, also of a palette), or for each part "masks/a/dog_ear.png",
-    "masks/a/dog/ear.png", "masks/dog_ear/a.png" or "masks/a_dog_ear.png" (bright inside). Values and names of files mean
+    "masks/a/dog/ear.png", "masks/dog_ear/a.png" or "masks/a_dog_ear.png" (bright inside). Values and names mean
     what a file of names says; 0 is the background unless it is named, 255 and 65535 are no label.
     """
 
@@ -89,7 +89,7 @@ class _Reading:
             self.labels.images.append(LabelledImage(ids[key], image, (*annotations[0], *parts), split, annotations[1]))
         unlabelled = len(files.images) - len(masks)
         if unlabelled:
-            self.labels.notes.append(f"{unlabelled:,} images have no mask and are left out.")
+            self.labels.notes.append(f"Left out: images without a mask ({unlabelled:,}).")
         return self.labels
 
     def _pair(self, files: MaskFiles) -> dict[Key, Masks]:

@@ -40,8 +40,13 @@ class NamedClass:
 
 
 def find_name_file(folder: Path) -> Path | None:
-    """The file of names in a folder, if there is one; of several that of the first of `FILE_NAMES`."""
-    found = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()} if folder.is_dir() else {}
+    """The file of names in a folder, or else in one of its folders; of several that of the first of `FILE_NAMES`."""
+    folders = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())] if folder.is_dir() else []
+    return next(filter(None, map(_name_file, folders)), None)
+
+
+def _name_file(folder: Path) -> Path | None:
+    found = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
     names = (f"{stem}{suffix}" for stem in FILE_NAMES for suffix in SUFFIXES)
     return next((found[name] for name in names if name in found), None)
 
@@ -126,7 +131,9 @@ def _from_json(data: Any, name: str) -> list[tuple[str, str]]:
             return [(named.key, named.label) for named in names_of_taxonomy(PartTaxonomy.from_dict(data))]
         except TaxonomyError as error:
             raise DatasetError(f"{name}: {error}") from error
-    if all(type(value) is int for value in data.values()):
+    if all(_numbers(value) for value in data.values()):
+        return [(str(v), _joined(name, part)) for name, parts in data.items() for part, v in parts.items()]
+    if _numbers(data):
         return [(str(value), label) for label, value in data.items()]
     return [_entry(key, value, name) for key, value in data.items()]
 
@@ -142,6 +149,12 @@ def _entry(key: str, value: Any, name: str) -> tuple[str, str]:
         if isinstance(value.get("name"), str):
             return key, value["name"]
     raise DatasetError(f"{name} holds {brief(value)} where a class is named. Write {_FORMS}.")
+
+
+def _numbers(value: Any) -> bool:
+    """Whether this is a mapping of names to numbers, in which there is no key of an entry."""
+    known = isinstance(value, Mapping) and not set(value) & {*_KEY_COLUMNS, *_NAME_COLUMNS}
+    return known and all(type(number) is int for number in value.values())
 
 
 def _canonical(key: str) -> str:

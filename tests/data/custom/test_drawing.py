@@ -2,14 +2,18 @@
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from ovparts_hf.data.consistency import contradiction
 from ovparts_hf.data.custom.classes import ClassIds
 from ovparts_hf.data.custom.drawing import draw
 from ovparts_hf.data.formats.base import Annotation, LabelledImage
 from ovparts_hf.data.formats.images import ImageBytes
 from ovparts_hf.data.formats.shapes import Segmentation
-from ovparts_hf.data.masks import decode_rle
+from ovparts_hf.data.masks import LabelMap, decode_rle
 from ovparts_hf.data.problems import Problems
+from ovparts_hf.data.rows import instance_row
 from ovparts_hf.taxonomy import PartTaxonomy
 
 TAXONOMY = PartTaxonomy.from_dict({"dog": ["head", "tail"], "bus": ["wheel"]})
@@ -117,6 +121,29 @@ def test_a_faulty_shape_is_a_problem_and_the_others_are_drawn():
     assert len(problems) == 1
     assert "annotation 9 of a.json" in problems[0]
     assert len(drawing.objects) == 1
+
+
+BOXES = st.tuples(st.integers(0, 25), st.integers(0, 15), st.integers(1, 15), st.integers(1, 10))
+ANNOTATIONS = st.lists(
+    st.tuples(st.sampled_from(sorted(IDS, key=str)), BOXES, st.sampled_from([None, 1, 2])), max_size=12
+)
+
+
+@given(ANNOTATIONS)
+@example(
+    [
+        (("dog", None), (0, 0, 10, 10), None),
+        (("dog", "tail"), (5, 0, 10, 10), None),
+        (("dog", "head"), (0, 0, 10, 10), None),
+    ]
+)
+def test_parts_lie_in_objects_of_their_class_whatever_is_labelled(annotations):
+    boxes = [
+        (*name, (left, top, left + width, top + height), key) for name, (left, top, width, height), key in annotations
+    ]
+    drawing = drawn(*boxes)
+    row = instance_row("a", b"", LabelMap.from_array(drawing.part_map), drawing.instances, TAXONOMY)
+    assert contradiction(row, TAXONOMY) is None
 
 
 def test_instances_are_stored_as_run_lengths():

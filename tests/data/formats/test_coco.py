@@ -247,6 +247,14 @@ def test_all_problems_are_collected(folder):
     assert len(read(folder).problems) == 3
 
 
+def test_all_faulty_entries_are_collected(folder):
+    def change(data):
+        del data["annotations"][0]["image_id"], data["annotations"][1]["category_id"], data["images"][2]["width"]
+
+    save(folder, broken(change))
+    assert len(read(folder).problems) == 3
+
+
 @pytest.mark.parametrize(
     ("segmentation", "expected"),
     [
@@ -279,7 +287,7 @@ def test_annotations_without_a_segmentation_are_counted(folder):
     save(folder, data)
     labels = read(folder)
     assert labels.images[0].annotations == ()
-    assert any("2 annotations have no segmentation" in note for note in labels.notes)
+    assert any("annotations without a segmentation (2)" in note for note in labels.notes)
 
 
 def test_a_deeply_nested_file_is_refused(folder):
@@ -303,7 +311,7 @@ def test_a_link_out_of_the_folder_is_not_followed(folder, tmp_path_factory):
 
 def test_images_that_no_file_lists_are_counted(folder):
     save(folder, coco(2))
-    assert any(note.startswith("1 image") for note in read(folder).notes)
+    assert any(note == "Left out: images that no label file lists (1)." for note in read(folder).notes)
 
 
 def test_lvis_names_images_by_address(tmp_path):

@@ -194,7 +194,7 @@ def test_what_is_wrong_is_named(tmp_path):
         "masks/photo03.jpg does not keep the values",
     ):
         assert expected in text
-    assert any(note.startswith("2 images have no mask") for note in labels.notes)
+    assert any(note == "Left out: images without a mask (2)." for note in labels.notes)
 
 
 def test_two_images_of_one_name_are_a_problem(tmp_path):

@@ -27,6 +27,7 @@ def read(folder, name, text, problems=None):
         ("names.json", '{"dog:ear": 1, "dog:head": 2}'),
         ("names.json", '[{"id": 1, "name": "dog:ear"}, {"id": 2, "object": "dog", "part": "head"}]'),
         ("names.json", '{"categories": [{"id": 1, "name": "dog:ear"}, {"id": 2, "name": "dog:head"}]}'),
+        ("names.json", '{"dog": {"ear": 1, "head": 2}}'),
         ("names.json", '{"classes": ["background", "dog:ear", "dog:head"]}'),
         ("names.csv", "value,name\n1,dog's ear\n2,dog's head\n"),
         ("names.csv", "id;object;part\n1;dog;ear\n2;dog;head\n"),
@@ -90,6 +91,9 @@ def test_a_file_that_is_no_text(tmp_path):
 def test_where_the_file_is_looked_for(tmp_path):
     assert find_name_file(tmp_path / "nowhere") is None
     assert find_name_file(tmp_path) is None
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "names.txt").write_text("dog's ear", encoding="utf-8")
+    assert find_name_file(tmp_path) == tmp_path / "masks" / "names.txt"
     for name in ("other.txt", "labels.csv", "Names.TXT"):
         (tmp_path / name).write_text("dog's ear", encoding="utf-8")
     assert find_name_file(tmp_path).name == "Names.TXT"
