@@ -13,6 +13,7 @@ from .paco_lvis import PacoLVIS
 from .partimagenet import PartImageNet
 from .partimagenet_ood import PartImageNetOOD
 from .pascal_part_116 import PascalPart116
+from .toy_garden import ToyGarden
 from .toy_world import ToyWorld
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PartImageNet",
     "PartImageNetOOD",
     "PascalPart116",
+    "ToyGarden",
     "ToyWorld",
     "get_builder",
 ]
@@ -39,6 +41,7 @@ BUILDERS: dict[str, Builder] = {
     "partimagenet-ood": PartImageNetOOD,
     "paco-lvis": PacoLVIS,
     "toy-world": ToyWorld,
+    "toy-garden": ToyGarden,
 }
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
     from .models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
     from .models.zsseg.configuration_zsseg import ZSSegConfig
     from .models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
+    from .reporting.finetuning import finetune
     from .taxonomy import (
         ADE20K_PART_234,
         PACO_LVIS,
@@ -71,6 +72,7 @@ _MODULES = {
     "models.processing": ("ClosedVocabularyProcessor", "PartSegmentationProcessor"),
     "models.zsseg.configuration_zsseg": ("ZSSegConfig",),
     "models.zsseg.modeling_zsseg": ("ZSSegForPartSegmentation",),
+    "reporting.finetuning": ("finetune",),
     "taxonomy": (
         "ADE20K_PART_234",
         "PACO_LVIS",

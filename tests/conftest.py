@@ -13,7 +13,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts backg
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
-from dataset_builders import ADE20KPart234, PascalPart116  # noqa: E402
+from dataset_builders import ADE20KPart234, PascalPart116, ToyGarden  # noqa: E402
 from ovparts_hf.data.part_dataset import PartDataset  # noqa: E402
 from ovparts_hf.data.preparation.repository import write_repository  # noqa: E402
 
@@ -45,6 +45,13 @@ def ade_folder(ade_archive, tmp_path_factory) -> Path:
     """ADE20K-Part-234's fixture, prepared; not to be changed."""
     out = tmp_path_factory.mktemp("prepared") / "ade"
     return write_repository(ADE20KPart234(data_dir=ade_archive), out, progress=False)
+
+
+@pytest.fixture(scope="session")
+def garden_folder(tmp_path_factory) -> Path:
+    """A toy garden of a few images, prepared; not to be changed."""
+    out = tmp_path_factory.mktemp("prepared") / "garden"
+    return write_repository(ToyGarden({"train": 12, "validation": 8}), out, progress=False)
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ class ToyWorld:
 
     def open(self, scratch: Path, progress: bool = False) -> RowSource:
         """Numbers the images; the few-shot ones come first."""
-        few_shot = set(few_shot_image_ids(self.images["train"], seed=self.seed))
+        few_shot = set(few_shot_image_ids(self.images["train"], seed=self.seed, taxonomy=self.TAXONOMY))
         groups: dict[str, list[tuple[str, int]]] = {"train-few_shot": [], "train-rest": []}
         for number in range(self.images["train"]):
             group = "train-few_shot" if image_id("train", number) in few_shot else "train-rest"
@@ -49,4 +49,4 @@ class ToyWorld:
         return RowSource(groups, self._row)
 
     def _row(self, key: tuple[str, int]) -> dict[str, Any]:
-        return row(*key, seed=self.seed)
+        return row(*key, seed=self.seed, taxonomy=self.TAXONOMY)

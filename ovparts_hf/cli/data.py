@@ -24,7 +24,7 @@ _DRAWN = "toy-world"
     "make a dataset repository from a release, or of your own labels",
     "ovparts prepare pascal-part-116 PascalPart116.tar.gz data/pascal-part-116",
     argument("name", choices=[*BUILDERS, custom.NAME], help="which dataset; custom: of your own labels"),
-    argument("source", nargs="?", help="release archive, or folder; labels of custom (not for toy-world)"),
+    argument("source", nargs="?", help="release archive, or folder; labels of custom (not for the toy datasets)"),
     argument("out", type=user_path, help="folder to make"),
     NUM_PROC,
     argument("--overwrite", action="store_true", help="replace a dataset prepared there before"),

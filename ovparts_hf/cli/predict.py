@@ -76,7 +76,7 @@ def _predict(options: Namespace) -> int:
     _check(options, folders)
     if options.skip_existing:
         folders = {source: folder for source, folder in folders.items() if not _exists(source, folder, options)}
-    parts = _read_parts(options.parts)
+    parts = read_parts_option(options.parts)
     check_writable(options.out)
     segmenter = PartSegmenter.from_pretrained(
         options.model,
@@ -162,7 +162,8 @@ def _segment_video(
     return f"{count} frames"
 
 
-def _read_parts(text: str | None) -> VocabularyInput | None:
+def read_parts_option(text: str | None) -> VocabularyInput | None:
+    """What `--parts` names: words, or a JSON file."""
     from ..taxonomy.vocabulary import parse_parts, read_parts
 
     if text is None:

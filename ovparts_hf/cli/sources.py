@@ -29,13 +29,15 @@ def find_images(sources: Sequence[str], out: Path) -> Iterator[tuple[str, Path]]
 
     Videos are among them if they are named or match a glob, not if they lie in a folder.
     """
+    from ..utils.images import find_images_below
+
     for source in sources:
         path = user_path(source)
         if _is_url(source):
             name = Path(unquote(urlsplit(source).path)).name
             yield source, Path(name if name.strip(".") else "image")
         elif os.path.isdir(path):  # noqa: PTH112  is False, where pathlib raises, for a name that is too long
-            files = [(str(file), file.relative_to(path)) for file in _images_below(path, out)]
+            files = [(str(file), file.relative_to(path)) for file in find_images_below(path, out)]
             if not files:
                 raise ConfigurationError(f"There is no image in {source}.")
             yield from files
@@ -65,12 +67,3 @@ def result_folders(images: Sequence[tuple[str, Path]], out: Path) -> dict[str, P
         used.add(folder)
         folders[image] = out / folder
     return folders
-
-
-def _images_below(folder: Path, out: Path) -> list[Path]:
-    from ..utils.images import image_suffixes
-
-    suffixes = image_suffixes()
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-    visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    return sorted(path for path in visible if out.resolve() not in path.resolve().parents)

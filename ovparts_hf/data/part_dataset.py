@@ -22,6 +22,7 @@ from ..taxonomy.tasks import Task
 from ..utils.files import atomic_write, first_line, resolve_path, user_path
 from ..utils.hub import hub_errors
 from ..utils.images import decode_image
+from .custom.split import read_together
 from .dataset_card import FEW_SHOT_SHARDS, shard_paths
 from .masks import decode_label_map, decode_rle
 from .records import Level, Record, RowLabels, evaluation_records, training_records
@@ -54,6 +55,7 @@ class PartDataset:
         splits: Those of the configuration "default": "train" and "validation".
         few_shot_image_ids: The training images of the configuration "few_shot_16"; empty if there is none.
         few_shot_source: Where they come from: "release", or the `FewShotList` that was applied, as text.
+        together: From image ids to the number of a group, such as a video, that is trained on or tested as a whole.
 
     Example:
         >>> dataset = PartDataset.load("data/pascal-part-116")
@@ -69,6 +71,7 @@ class PartDataset:
         self.splits = splits
         self.few_shot_image_ids = few_shot_image_ids
         self.few_shot_source = "release"
+        self.together: dict[str, int] = {}
         self.layout = _layout(splits, taxonomy)
         self._undecoded = {split: _without_decoding(rows) for split, rows in splits.items()}
         self._labels: dict[str, list[RowLabels]] = {}
@@ -98,7 +101,9 @@ class PartDataset:
         taxonomy = PartTaxonomy.from_json(folder / "taxonomy.json")
         splits = _load_splits(_without_patterns(folder, cache_dir), cache_dir, str(name_or_path))
         few_shot = [pq.read_table(path, columns=["image_id"]) for path in shard_paths(folder, FEW_SHOT_SHARDS)]
-        return cls(taxonomy, splits, frozenset(i for table in few_shot for i in table["image_id"].to_pylist()))
+        dataset = cls(taxonomy, splits, frozenset(i for table in few_shot for i in table["image_id"].to_pylist()))
+        dataset.together = read_together(folder / "split.json")
+        return dataset
 
     @property
     def fingerprint(self) -> str:

@@ -62,6 +62,9 @@ class PartSegmentationModel(PreTrainedModel):
             (docs/differences.md), not only its own.
         new_parts: Beginnings of the names of parameters that the pretrained models lack, and that start at random.
         trainable_groups: Name of each group of parameters that can be trained -> beginnings of their names.
+        stock_weights: Hub id of the pretrained model that fine-tuning starts from if only the family is named.
+        trainable_with_few: What fine-tuning trains on few images, see `set_trainable`; None for all groups.
+        trainable_with_many: Likewise on many.
         image_processor_class: What prepares its images.
         processor_class: What puts images and class names together.
         exports_batches: Whether an export (`models.export`) takes several images at once.
@@ -78,6 +81,9 @@ class PartSegmentationModel(PreTrainedModel):
     substring_candidates: ClassVar[bool] = False
     new_parts: ClassVar[tuple[str, ...]] = ()
     trainable_groups: ClassVar[Mapping[str, tuple[str, ...]]]
+    stock_weights: ClassVar[str | None] = None
+    trainable_with_few: ClassVar[str | None] = None
+    trainable_with_many: ClassVar[str | None] = None
     image_processor_class: ClassVar[type]
     processor_class: ClassVar[type]
     convert_options: ClassVar[frozenset[str]] = frozenset()

@@ -15,26 +15,33 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..taxonomy import TOY_WORLD
+from ..taxonomy import TOY_WORLD, PartTaxonomy
 from .drawing.scene import Scene, draw_scene
 
 SPLIT_SIZES = {"train": 2000, "validation": 300}
 SHOTS = 16
 
 
-def draw(split: str, number: int, seed: int = 0, close_up: bool = False, incomplete: bool = False) -> Scene:
+def draw(
+    split: str,
+    number: int,
+    seed: int = 0,
+    close_up: bool = False,
+    incomplete: bool = False,
+    taxonomy: PartTaxonomy = TOY_WORLD,
+) -> Scene:
     """Draws one image; those of different splits, whatever they are called, are independent.
 
     `close_up` shows a piece of a single object that is larger than the image, `incomplete` only one to three parts of
-    each object, as in an image of spare parts.
+    each object, as in an image of spare parts. `taxonomy` names the drawn objects.
     """
-    rng = random.Random(f"toy-world/{seed}/{split}/{number}")
-    return draw_scene(rng, TOY_WORLD, close_up, incomplete)
+    rng = random.Random(f"{taxonomy.name}/{seed}/{split}/{number}")
+    return draw_scene(rng, taxonomy, close_up, incomplete)
 
 
-def row(split: str, number: int, seed: int = 0) -> dict[str, Any]:
+def row(split: str, number: int, seed: int = 0, taxonomy: PartTaxonomy = TOY_WORLD) -> dict[str, Any]:
     """Draws one image as a row of the semantic layout; image and maps are PNG files."""
-    scene = draw(split, number, seed)
+    scene = draw(split, number, seed, taxonomy=taxonomy)
     objects = _ids(scene.object_map)
     return {
         "image_id": image_id(split, number),
@@ -52,12 +59,14 @@ def image_id(split: str, number: int) -> str:
     return f"{split}_{number:05d}"
 
 
-def few_shot_image_ids(count: int = SPLIT_SIZES["train"], shots: int = SHOTS, seed: int = 0) -> list[str]:
+def few_shot_image_ids(
+    count: int = SPLIT_SIZES["train"], shots: int = SHOTS, seed: int = 0, taxonomy: PartTaxonomy = TOY_WORLD
+) -> list[str]:
     """The few-shot training images: in order, each that shows a part class still short of `shots` images."""
     taken: Counter[int] = Counter()
     chosen = []
     for number in range(count):
-        parts = _ids(draw("train", number, seed).part_map)
+        parts = _ids(draw("train", number, seed, taxonomy=taxonomy).part_map)
         if any(taken[part] < shots for part in parts):
             taken.update(parts)
             chosen.append(image_id("train", number))

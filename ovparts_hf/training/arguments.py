@@ -45,6 +45,8 @@ class LoopArguments(Recipe):
         log_every: Steps between lines of the log.
         save_every: Steps between checkpoints to resume from; 0 saves one only before evaluations, at the end and when
             interrupted.
+        time_limit: Seconds of training after which the step at hand is the last one, whatever the schedule; None for no
+            limit.
         log_with: Tracker known to accelerate, such as "trackio", "tensorboard" or "wandb"; None for none.
         resume: Continue from the newest intact checkpoint in `output`, or start if there is no run there yet.
         overwrite: Remove an earlier run in `output`.
@@ -54,6 +56,7 @@ class LoopArguments(Recipe):
     """
 
     eval_every: ClassVar[int] = 0  # nothing is evaluated during training, unless a subclass makes this a field
+    patience: ClassVar[int | None] = None
 
     data: str
     output: str
@@ -76,6 +79,7 @@ class LoopArguments(Recipe):
     seed: NonNegativeInt = 0
     log_every: PositiveInt = 50
     save_every: NonNegativeInt = 1000
+    time_limit: NonNegativeFloat | None = None
     log_with: str | None = None
     resume: bool = False
     overwrite: bool = False
@@ -106,6 +110,9 @@ class TrainArguments(LoopArguments):
             "timm/resnet50.tv_in1k", or a file with detectron2's names. None leaves the backbone of `model` as it is.
         prompts: Folder of tuned prompts for ZSseg+, or None.
         eval_data: Dataset of the evaluations during training; None for `data`.
+        held_out: Share of the training images that is not trained on: the evaluations during training take these images
+            instead of the validation split, so that choosing `best` and stopping early leave that split untouched.
+            None holds nothing out.
         trainable: What is fine-tuned, see the model's `set_trainable`.
         few_shot_list: File of `ovparts few-shot` with the images of task "few_shot"; None for those of the release.
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
@@ -124,6 +131,8 @@ class TrainArguments(LoopArguments):
         image_format: "RGB" or "BGR", the channel order in training. The benchmark trains CLIPSeg on BGR and tests it
             on RGB.
         eval_every: Steps between evaluations, one of which is after the last step; 0 for none at all.
+        patience: Evaluations without a better headline metric after which training ends; None for the whole number of
+            steps.
         eval_batch_size: Images per forward pass of an evaluation.
 
     Raises:
@@ -135,6 +144,7 @@ class TrainArguments(LoopArguments):
     backbone: str | None = None
     prompts: str | None = None
     eval_data: str | None = None
+    held_out: float | None = None
     few_shot_list: str | None = None
     trainable: str = "VA+L+F+D"
     loss: Literal["bce", "ce_dice"] | None = None
@@ -149,16 +159,31 @@ class TrainArguments(LoopArguments):
     flip: float = 0.5
     image_format: Literal["RGB", "BGR"] = "RGB"
     eval_every: NonNegativeInt = 5000
+    patience: PositiveInt | None = None
     eval_batch_size: PositiveInt = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.few_shot_list is not None and get_task(self.task).train_config == "default":
             raise ConfigurationError(f"few_shot_list was given for the task {self.task!r}; only 'few_shot' takes one.")
+        self._check_held_out()
         if not 0 <= self.flip <= 1:
             raise ConfigurationError(f"flip is {self.flip}; a probability lies between 0 and 1.")
         if not self.short_edges or min(self.short_edges) < 1:
             raise ConfigurationError(f"short_edges is {self.short_edges}; give one or more lengths in pixels.")
+
+    def _check_held_out(self) -> None:
+        if self.held_out is None:
+            return
+        if not 0 < self.held_out < 1:
+            raise ConfigurationError(f"held_out is {self.held_out}; a share of the images lies between 0 and 1.")
+        if self.eval_data is not None:
+            raise ConfigurationError("held_out and eval_data both say what to evaluate on during training; choose one.")
+        if get_task(self.task).train_vocabulary == "seen":
+            raise ConfigurationError(
+                f"held_out was given for the task {self.task!r}: its training images show unseen objects, whose labels "
+                "would decide when to stop. Leave held_out out, or choose 'supervised' or 'few_shot'."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = {
     *("output", "micro_batch_size", "gradient_checkpointing", "threads", "workers", "cache", "eval_batch_size"),
-    *("log_every", "save_every", "log_with", "resume", "overwrite"),
+    *("log_every", "save_every", "log_with", "time_limit", "resume", "overwrite"),
 }
 """Arguments that do not change what is learned, beyond the order of floating-point sums."""
 
@@ -50,6 +50,8 @@ class TrainState:
     loss_sum: float = 0.0  # of the losses since the last line of the log
     loss_count: int = 0
     evaluated: int = 0  # the step of the last evaluation
+    without_gain: int = 0  # evaluations since the best one
+    seconds: float = 0.0  # of training so far, if its time is limited
 
     def state_dict(self) -> dict[str, Any]:
         return {**asdict(self), "best": None if math.isnan(self.best) else self.best}
@@ -58,7 +60,7 @@ class TrainState:
         best = math.nan if state["best"] is None else float(state["best"])
         # Earlier versions saved no state before an evaluation that was due.
         vars(self).update(vars(TrainState(**{"evaluated": state["step"], **state, "best": best})))
-        for count in (self.step, self.loss_count, self.evaluated):
+        for count in (self.step, self.loss_count, self.evaluated, self.without_gain):
             if type(count) is not int or count < 0:
                 raise ValueError(f"its progress has {brief(count)} where a number of steps belongs")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -95,6 +96,8 @@ class _Run:
     def __post_init__(self) -> None:
         arguments, setup, accelerator = self.arguments, self.setup, self.accelerator
         self.state = TrainState()
+        self.last_step = arguments.steps  # an earlier one, once there is a reason to stop
+        self._measured_until = time.monotonic()
         self.training_set = setup.training_set(arguments)
         self.batch_sampler = ResumableBatchSampler(
             len(self.training_set),
@@ -138,23 +141,27 @@ class _Run:
             disable=not self.accelerator.is_main_process,
         )
         with bar, closing(self._batches()) as batches:
+            self._stop_early_if_due()  # if the run had ended so
             self._evaluate_if_due()  # if the run ended in an evaluation
-            while state.step < arguments.steps:
+            self._stop_early_if_due()
+            while state.step < self.last_step:
                 learning_rate = max(self.schedule.get_last_lr())
                 loss, gradient_norm = self._step(batches)
                 state.step += 1
                 state.loss_sum += loss
                 state.loss_count += 1
                 bar.update()
+                self._stop_early_if_due()
                 if self._due(arguments.log_every):
                     loss = state.loss_sum / state.loss_count
                     state.loss_sum, state.loss_count = 0.0, 0
                     self._log({"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm.item()})
                     bar.set_postfix(loss=f"{loss:.4f}")
                 self._evaluate_if_due()
+                self._stop_early_if_due()
                 if self._due(arguments.save_every):
                     self._save_checkpoint()
-                if self._in_any_process(signals.signal_number) and state.step < arguments.steps:
+                if self._in_any_process(signals.signal_number) and state.step < self.last_step:
                     self._save_checkpoint()
                     logger.warning("Interrupted after step %d; continue with resume=true", state.step)
                     raise TrainingInterrupted(signals.signal_number or signal.SIGTERM)
@@ -239,12 +246,27 @@ class _Run:
                     "before is as it was. Start anew with a lower learning_rate, or with mixed_precision=no."
                 )
 
+    def _stop_early_if_due(self) -> None:
+        """Makes this step the last one if evaluations no longer improve, or if the time is up."""
+        arguments, state = self.arguments, self.state
+        reason = None
+        if arguments.patience is not None and state.without_gain >= arguments.patience:
+            reason = f"{state.without_gain} evaluations did not improve"
+        if arguments.time_limit is not None:
+            now = time.monotonic()
+            state.seconds, self._measured_until = state.seconds + now - self._measured_until, now
+            if self._in_any_process(state.seconds >= arguments.time_limit):
+                reason = f"the time limit of {arguments.time_limit:g} seconds is reached"
+        if reason is not None and 0 < state.step < self.last_step:
+            self.last_step = state.step
+            logger.info("Training ends after step %d of %d: %s.", state.step, arguments.steps, reason)
+
     def _evaluate_if_due(self) -> None:
         """Evaluates once, if it is time, after saving what a failing evaluation would lose."""
         if self.state.evaluated == self.state.step or not self._due(self.arguments.eval_every):
             return
         self._save_checkpoint()
-        if self.state.step == self.arguments.steps:
+        if self.state.step == self.last_step:
             self._save_model("last")
         self._evaluate()
         self.state.evaluated = self.state.step
@@ -269,8 +291,10 @@ class _Run:
         self._log({f"eval_{key}": value for key, value in numbers.items()})
         headline = numbers[task.headline]
         if math.isnan(self.state.best) or headline > self.state.best:
-            self.state.best = headline
+            self.state.best, self.state.without_gain = headline, 0
             self._save_model("best")
+        else:
+            self.state.without_gain += 1
 
     def _save_checkpoint(self) -> None:
         self._check_weights()
@@ -285,7 +309,7 @@ class _Run:
     def _due(self, interval: int) -> bool:
         """Whether something that happens at this interval of steps and after the last one is due; at 0 it never is."""
         step = self.state.step
-        return interval > 0 and (step % interval == 0 or step == self.arguments.steps)
+        return interval > 0 and (step % interval == 0 or step == self.last_step)
 
     def _in_any_process(self, flag: int) -> bool:
         """Whether the flag is set in at least one process."""

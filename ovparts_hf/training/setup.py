@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from ..data import augmentation
 from ..data.few_shot import FewShotList
+from ..data.held_out import hold_out
 from ..data.part_dataset import PartDataset
 from ..data.training_set import TrainingSet
 from ..errors import ConfigurationError, DatasetError
@@ -58,6 +59,8 @@ class TrainingSetup:
         dataset = PartDataset.load(arguments.data)
         same = arguments.eval_data in (None, arguments.data)
         eval_dataset = dataset if same else PartDataset.load(arguments.eval_data)
+        if arguments.held_out is not None:
+            dataset, eval_dataset = hold_out(dataset, arguments.held_out, arguments.seed)
         if arguments.few_shot_list is not None:
             FewShotList.from_json(arguments.few_shot_list).apply(dataset)
         if arguments.eval_every and not eval_dataset.evaluation_records(get_task(arguments.task)):

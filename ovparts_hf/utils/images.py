@@ -139,6 +139,14 @@ def image_suffixes() -> set[str]:
     return {suffix for suffix, kind in suffixes if kind in Image.OPEN and kind not in NO_IMAGES}
 
 
+def find_images_below(folder: Path, out: Path | None = None) -> list[Path]:
+    """Files with the suffix of an image in a folder and its subfolders, sorted; nothing hidden, nothing in `out`."""
+    suffixes, excluded = image_suffixes(), None if out is None else out.resolve()
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    visible = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(path for path in visible if excluded not in path.resolve().parents)
+
+
 def _from_array(array: np.ndarray) -> Image.Image:
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype.name not in ("uint8", "uint16"):

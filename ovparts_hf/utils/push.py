@@ -19,7 +19,7 @@ from .hub import RepositoryType, hub_errors
 
 logger = logging.getLogger(__name__)
 
-_DRAWN_DATASETS = ("toy-world",)  # taxonomies of datasets without photographs
+_DRAWN_DATASETS = ("toy-world", "toy-garden")  # taxonomies of datasets without photographs
 
 
 def _anywhere(*names: str) -> list[str]:

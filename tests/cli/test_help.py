@@ -73,6 +73,8 @@ def test_every_command_is_listed(capsys):
             "train",
             "export",
             "convert",
+            "finetune",
+            "label-next",
             "demo",
             "evaluate",
             "report",

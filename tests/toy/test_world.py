@@ -12,6 +12,7 @@ from PIL import Image
 from ovparts_hf.data.rows import semantic_features
 from ovparts_hf.toy import world as toy_world
 from ovparts_hf.toy.drawing.scene import OBJECTS
+from ovparts_hf.toy.garden import TOY_GARDEN
 from ovparts_hf.toy.world import TOY_WORLD, draw, few_shot_image_ids, row
 
 IGNORE = TOY_WORLD.ignore_index
@@ -28,7 +29,7 @@ def names_of(part_ids):
 
 
 def test_every_object_can_be_drawn_and_has_parts():
-    assert set(OBJECTS) == set(TOY_WORLD.object_classes)
+    assert set(OBJECTS) == {*TOY_WORLD.object_classes, *TOY_GARDEN.object_classes}
     assert len(TOY_WORLD.object_classes) == 16
     assert all(TOY_WORLD.parts_of(i) for i in range(16))
 

@@ -25,7 +25,7 @@ def divide_images(result: Survey, earlier: Mapping[str, bool]) -> None:
     text = result.rule.validation or _DEFAULT_SHARE
     count = validation_count(text, len(result.images))
     fixed = {i: earlier[image.image_id] for i, image in enumerate(result.images) if image.image_id in earlier}
-    groups = _groups(result)
+    groups = image_groups(result)
     if len(set(groups)) < 2 or count >= len(result.images):
         fault = f"{counted(len(result.images), 'labelled image')} in {counted(len(set(groups)), 'group')}"
         result.problems.append(f"{fault} cannot be divided for training and {text} for validation; label more.")
@@ -56,7 +56,7 @@ def _keep_split_of_source(result: Survey, splits: set[str | None]) -> None:
             )
 
 
-def _groups(result: Survey) -> list[int]:
+def image_groups(result: Survey) -> list[int]:
     """A number for each image: that of the first of its group, or of an equal one."""
     group = list(range(len(result.images)))
     first: dict[str, int] = {}

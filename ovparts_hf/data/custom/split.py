@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, DatasetError
 from ...utils.files import brief, read_json
 
 FORMAT, VERSION = "ovparts-split", 1
@@ -118,6 +118,15 @@ def _choose(table: np.ndarray, target: np.ndarray, candidates: np.ndarray, chose
         chosen[tried[best]] = True
         have += counts[best]
         del left[best]
+
+
+def read_together(path: Path) -> dict[str, int]:
+    """From image ids to the number of the group that must not be divided, as a `split.json` says; there may be none."""
+    data = read_json(path, DatasetError) if path.is_file() else {}
+    groups = data.get("together", []) if isinstance(data, dict) else None
+    if not (isinstance(groups, list) and all(isinstance(group, list) for group in groups)):
+        raise DatasetError(f"{path} is not a split: it holds {brief(data)}. Prepare the dataset again.")
+    return {str(image_id): number for number, group in enumerate(groups) for image_id in group}
 
 
 def read_split(path: Path) -> dict[str, bool]:

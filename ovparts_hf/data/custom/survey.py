@@ -19,7 +19,7 @@ from ..problems import Problems
 from .classes import class_ids, taxonomy_of, with_seen
 from .examination import Examined, Painter
 from .notes import add_notes
-from .sides import divide_images
+from .sides import divide_images, image_groups
 from .split import FORMAT, VERSION, SplitRule, read_split
 from .words import counted, listed
 
@@ -69,7 +69,11 @@ class Survey:
         sides = {
             name: [i.image_id for i in self.images_of(side)] for name, side in (("train", False), ("validation", True))
         }
-        rule = {"division": self.division, "seed": self.rule.seed, "group": self.rule.group}
+        groups: dict[int, list[str]] = {}
+        for image, group in zip(self.images, image_groups(self)):
+            groups.setdefault(group, []).append(image.image_id)
+        together = [ids for ids in groups.values() if len(ids) > 1]
+        rule = {"division": self.division, "seed": self.rule.seed, "group": self.rule.group, "together": together}
         return (
             json.dumps({"format": FORMAT, "version": VERSION, **rule, "images": sides}, indent=1, ensure_ascii=False)
             + "\n"

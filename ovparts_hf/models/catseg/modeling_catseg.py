@@ -72,6 +72,8 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
     new_parts = ("backbone.", "aggregator.", "none_embedding")
     # Backbone, aggregator with decoder ("B+D" in OV-PARTS, table 5), and CLIP's vision tower.
     trainable_groups = {"B": ("backbone.",), "D": ("aggregator.",), "C": ("clip.vision_model.",)}
+    stock_weights = "openai/clip-vit-base-patch16"
+    trainable_with_few, trainable_with_many = "B+D", "B+C+D"
 
     def __init__(self, config: CATSegConfig):
         super().__init__(config)

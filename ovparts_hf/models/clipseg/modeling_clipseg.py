@@ -132,6 +132,8 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         "F": ("decoder.film_",),
         "D": ("decoder.",),
     }
+    stock_weights = "CIDAS/clipseg-rd64-refined"
+    trainable_with_few, trainable_with_many = "VA+F+D", "VA+L+F+D"
 
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)

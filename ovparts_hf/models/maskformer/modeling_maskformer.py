@@ -51,6 +51,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
     processor_class = ClosedVocabularyProcessor
     config_class = MaskFormerPartConfig
     trainable_groups = {"all": ("",)}
+    stock_weights = "microsoft/resnet-50"
     convert_options = frozenset({"backbone"})
     exports_any_size = True
     _supports_sdpa = True

@@ -86,6 +86,7 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     classes_interact = True
     substring_candidates = True
     trainable_groups = {"segmenter": _SEGMENTER}
+    stock_weights = "openai/clip-vit-base-patch16"
     exports_any_size = True
     new_parts = (*_SEGMENTER, "prompts.")
     convert_options = frozenset({"trained_on", "backbone", "prompts"})

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ...models.auto import config_class
 from ...taxonomy import TOY_WORLD, PartTaxonomy, split_part_class
+from ...toy.garden import TOY_GARDEN
 
 Origin = Literal["released", "recipe", "stock", "trained", "unknown"]
 """Of the weights: released by the paper's authors, made by a recipe of this library, stock weights that were never
@@ -255,7 +256,7 @@ class ModelFacts:
     @property
     def is_toy(self) -> bool:
         """Whether everything about it was drawn or trained by this library."""
-        known = self.trained_on is not None and self.trained_on.name == TOY_WORLD.name
+        known = self.trained_on is not None and self.trained_on.name in (TOY_WORLD.name, TOY_GARDEN.name)
         return known and str(self.arguments.get("model", "")).startswith("toy")
 
 

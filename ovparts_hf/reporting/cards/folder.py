@@ -59,7 +59,7 @@ def folder_card(folder: str | Path, results: Sequence[BenchmarkResult] = (), nam
     config, family = _read_config(folder)
     recipe = folder.parent / _ARGUMENTS_FILE
     arguments = TrainArguments.from_recipe(recipe) if recipe.exists() else None
-    name = name or _default_name(folder)
+    name = name or default_name(folder)
     _check_name(name)
     _check_results(folder, results)
     facts = BENCHMARK_MODELS.get(name.split("/")[-1]) if arguments is None else None
@@ -91,7 +91,7 @@ def _read_config(folder: Path) -> tuple[dict[str, Any], str]:
     return config, families[model_type]
 
 
-def _default_name(folder: Path) -> str:
+def default_name(folder: Path) -> str:
     """The folder's or the run's, without what the Hub does not allow: "zsseg+_r50" becomes "zsseg_r50"."""
     name = folder.parent.name if folder.name in ("last", "best") else folder.name
     return re.sub(r"[^A-Za-z0-9_.-]|(?<=[.-])[.-]", "", name).strip("-.") or "model"

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ...taxonomy import PartTaxonomy
-from . import animals, things
+from . import animals, garden, things
 from .background import draw_background
 from .pencil import Pencil, Shape, rotate, shade
 
@@ -48,6 +48,14 @@ OBJECTS: dict[str, ObjectClass] = {
     "duck": ObjectClass(animals.duck, "animal", "torso", 0.4, 8),
     "horse": ObjectClass(animals.horse, "animal", "torso", 0.4),
     "truck": ObjectClass(things.truck, "vehicle", "body", 0.44),
+    "butterfly": ObjectClass(garden.butterfly, "thing", "forewing", 0.4, 16),
+    "flower": ObjectClass(garden.flower, "thing", "petal", 0.4),
+    "gnome": ObjectClass(garden.gnome, "thing", "coat", 0.4),
+    "mushroom": ObjectClass(garden.mushroom, "thing", "cap", 0.38),
+    "snail": ObjectClass(garden.snail, "thing", "shell", 0.42),
+    "teapot": ObjectClass(garden.teapot, "thing", "bowl", 0.42),
+    "tree": ObjectClass(garden.tree, "thing", "crown", 0.4),
+    "umbrella": ObjectClass(garden.umbrella, "thing", "canopy", 0.4, 12),
 }
 
 

@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
 from PIL import Image
+
+from ovparts_hf.data.custom.split import read_together
+from ovparts_hf.errors import DatasetError
 
 from ..labelled import PARTS, coco, part_map, picture, save, write_coco
 from .looking import look
@@ -62,6 +66,22 @@ def test_equal_images_and_groups_stay_together(tmp_path):
         assert side["photo10"] == side["photo11"] != side["photo00"]
         side = sides(look(tmp_path, rule={"seed": seed}))
         assert side["photo01"] == side["photo07"]
+
+
+def test_groups_are_stored(tmp_path):
+    write_coco(tmp_path, 12)
+    found = look(tmp_path, rule={"group": r"photo(\d)"})
+    (tmp_path / "split.json").write_text(found.split_json(), encoding="utf-8")
+    groups = read_together(tmp_path / "split.json")
+    assert groups == {name: int(name[5]) for name in sides(found)}
+    assert read_together(tmp_path / "none.json") == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"together": 3}', '{"together": [3]}'])
+def test_damaged_groups_are_refused(tmp_path, text):
+    (tmp_path / "split.json").write_text(text)
+    with pytest.raises(DatasetError, match="split.json"):
+        read_together(tmp_path / "split.json")
 
 
 def test_a_group_rule_that_matches_nothing_is_a_problem(tmp_path):

@@ -1,0 +1,1 @@
+"""Fine-tuning without a recipe: settings that follow from the data, the model and the machine."""
