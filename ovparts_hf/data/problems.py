@@ -25,7 +25,7 @@ class Problems(list[str]):
             return None
 
     def refuse(self, name: str, advice: str = "") -> None:
-        """Raises a `DatasetError` with the first problems of `name`, if there are any; `advice` says where to see more."""
+        """Raises a `DatasetError` with the first problems of `name`, if there are any; `advice` is on the others."""
         if self:
             more = len(self) - _SHOWN
             shown = "\n".join(f"- {problem}" for problem in self[:_SHOWN])
