@@ -10,7 +10,6 @@ from functools import cached_property
 
 from tqdm.auto import tqdm
 
-from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
 from ..formats.base import LabelledImage, Labels, Source
 from ..formats.registry import find_reader
@@ -22,8 +21,6 @@ from .notes import add_notes
 from .sides import divide_images, image_groups
 from .split import FORMAT, VERSION, SplitRule, read_split
 from .words import counted, listed
-
-_SHOWN = 20  # problems in an error
 
 
 @dataclass
@@ -49,11 +46,7 @@ class Survey:
 
     def refuse_problems(self) -> None:
         """Raises `DatasetError` with the first problems, if there are any."""
-        if self.problems:
-            more = len(self.problems) - _SHOWN
-            shown = "\n".join(f"- {problem}" for problem in self.problems[:_SHOWN])
-            rest = f"\n({more:,} more; --dry-run lists all.)" if more > 0 else ""
-            raise DatasetError(f"{self.source.given} has {counted(len(self.problems), 'problem')}:\n{shown}{rest}")
+        self.problems.refuse(self.source.given, "; --dry-run lists all")
 
     @cached_property
     def overlaps(self) -> Counter[tuple[int, int]]:

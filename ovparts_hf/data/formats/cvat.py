@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 from ...errors import DatasetError
 from ...utils.files import brief
-from ..problems import Problems
+from ..problems import Problems, left_out
 from .base import Labels, Shape, Source
 from .images import ImageFolder
 from .outlines import Ellipse, number, rectangle
@@ -42,7 +42,7 @@ class CvatReader:
         """See `Reader`; images without shapes are kept, shapes without an area left out."""
         labels, sheets, listed = Labels(), [], []
         folder = ImageFolder(source.images or source.root)
-        left_out: Counter[str] = Counter()
+        missing: Counter[tuple[str, str]] = Counter()
         paths = label_files(source, (".xml",))
         for path in paths:
             name = path.relative_to(source.root).as_posix()
@@ -54,13 +54,11 @@ class CvatReader:
                 sheet = labels.problems.attempt(_sheet, element, name, folder)
                 if sheet is not None:
                     sheet.split = split_of(Path(element.get("subset", ""))) or split_of(path.relative_to(source.root))
-                    sheet.regions = _regions(element, sheet.name, labels.problems, left_out)
+                    sheet.regions = _regions(element, sheet.name, labels.problems, missing)
                     sheets.append(sheet)
         if not sheets and not labels.problems:
             raise DatasetError(f"{source.given} holds no XML of CVAT with images. Export it as CVAT for images 1.1.")
-        labels.notes += [
-            f"{count:,} shapes of type {kind!r} have no area; left out." for kind, count in left_out.items()
-        ]
+        labels.notes += left_out(missing)
         return add_sheets(labels, sheets, source.given, listed)
 
 
@@ -81,13 +79,13 @@ def _sheet(element: Element, file_name: str, folder: ImageFolder) -> Sheet:
     return Sheet(name, folder.find(image_name, name), stated_size=stated)
 
 
-def _regions(image: Element, image_name: str, problems: Problems, left_out: Counter[str]) -> list[Region]:
+def _regions(image: Element, image_name: str, problems: Problems, missing: Counter[tuple[str, str]]) -> list[Region]:
     """The shapes of an image, those painted last at the end."""
     levels: list[tuple[float, Region]] = []
     for position, element in enumerate(image):
         name = f"{element.tag} {position} of {image_name}"
         if element.tag in _WITHOUT_AREA:
-            left_out[element.tag] += 1
+            missing["shape", f"of type {element.tag!r}, without an area"] += 1
         elif element.tag in _SHAPES:
             shape = problems.attempt(_shape, element, name)
             level = problems.attempt(number, element.get("z_order", "0"), "'z_order'", name)

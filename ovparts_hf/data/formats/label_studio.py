@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ...errors import DatasetError
 from ...utils.files import brief, read_json
+from ..problems import left_out
 from .base import Labels, Source
 from .images import ImageFolder
 from .label_studio_images import find_image
@@ -17,6 +18,8 @@ from .label_studio_regions import TaskRegions
 from .regions import Sheet, add_sheets
 from .sniffing import any_holds, label_files
 from .splits import split_of
+
+_PREDICTED = ("task", "with predictions only")
 
 
 class LabelStudioReader:
@@ -57,7 +60,7 @@ class _Reading:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.labels = Labels()
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def read(self) -> Labels:
         tasks = [task for path in label_files(self.source, (".json",)) for task in self._tasks(path)]
@@ -66,16 +69,13 @@ class _Reading:
             raise DatasetError(self._nothing(bool(tasks)))
         folder = ImageFolder(self.source.images or self.source.root)
         sheets = [self.labels.problems.attempt(self._sheet, task, folder) for task in labelled]
-        for what, count in self.counts.items():
-            self.labels.notes.append(f"{count:,} {what}; left out.")
+        self.labels.notes += left_out(self.counts)
         return add_sheets(self.labels, [sheet for sheet in sheets if sheet], self.source.given)
 
     def _nothing(self, any_task: bool) -> str:
         if not any_task:
             return f"{self.source.given} holds no JSON of Label Studio, a list of tasks with annotations."
-        predicted = " (predictions are no labels: accept them in Label Studio first)" * bool(
-            self.counts["tasks have predictions only"]
-        )
+        predicted = " (predictions are no labels: accept them in Label Studio first)" * bool(self.counts[_PREDICTED])
         return f"No task of {self.source.given} has an annotation{predicted}. Submit annotations and export again."
 
     def _tasks(self, path: Path) -> Iterator[_Task]:
@@ -106,19 +106,19 @@ class _Reading:
 
     def _choose(self, annotations: list[dict[str, Any]], predicted: bool) -> dict[str, Any] | None:
         kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
-        self.counts["annotations were cancelled"] += len(annotations) - len(kept)
+        self.counts["cancelled annotation", "of a task"] += len(annotations) - len(kept)
         if not kept:
-            self.counts["tasks have predictions only" if predicted else "tasks have no annotation"] += 1
+            self.counts[_PREDICTED if predicted else ("task", "without an annotation")] += 1
             return None
-        self.counts["annotations are not the last of their task, nor its ground truth"] += len(kept) - 1
+        self.counts["annotation", "before the last one of a task, or beside its ground truth"] += len(kept) - 1
         return next((annotation for annotation in kept if annotation.get("ground_truth")), kept[-1])
 
     def _sheet(self, task: _Task, folder: ImageFolder) -> Sheet:
         image = find_image(task.data, task.upload, folder, task.name)
         regions = TaskRegions(task.name, self.labels.problems)
         regions.read(task.results or [])
-        self.counts["regions have no label"] += regions.unlabelled
-        self.counts["regions have no area"] += regions.without_area
+        self.counts["region", "without a label"] += regions.unlabelled
+        self.counts["region", "without an area"] += regions.without_area
         return Sheet(task.name, image, regions.regions, task.split, regions.size)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import DatasetError
 from ...utils.files import brief, name_fault, read_json
+from ..problems import left_out
 from .base import ImageData, Labels, Shape, Source
 from .images import ImageBytes, ImageFile, ImageFolder, label_values
 from .outlines import Ellipse, points, rectangle
@@ -40,7 +41,7 @@ class LabelMeReader:
         """See `Reader`; JSON files without shapes, and images without a file, are left out."""
         labels, sheets, others = Labels(), [], 0
         folder = ImageFolder(source.images or source.root)
-        left_out: Counter[str] = Counter()
+        missing: Counter[tuple[str, str]] = Counter()
         for path in label_files(source, (".json",)):
             name = path.relative_to(source.root).as_posix()
             data = labels.problems.attempt(_read, path, name)
@@ -50,20 +51,14 @@ class LabelMeReader:
                 sheet = labels.problems.attempt(_sheet, data, path, name, folder)
                 if sheet is not None:
                     sheet.split = split_of(path.relative_to(source.root))
-                    sheet.regions = _regions(data["shapes"], name, labels, left_out)
+                    sheet.regions = _regions(data["shapes"], name, labels, missing)
                     sheets.append(sheet)
         if not sheets and not labels.problems:
             raise DatasetError(f"{source.given} holds no JSON file of LabelMe (with 'shapes' and 'imagePath').")
-        labels.notes += [
-            f"{count:,} shapes of type {kind!r} have no area; left out." for kind, count in left_out.items()
-        ]
-        if others:
-            labels.notes.append(f"{others:,} JSON files have no 'shapes', so they are not of LabelMe; left out.")
-        unlabelled = len(
-            set(folder.files) - {sheet.image.path for sheet in sheets if isinstance(sheet.image, ImageFile)}
-        )
-        if unlabelled:
-            labels.notes.append(f"{unlabelled:,} images have no file of LabelMe; left out.")
+        missing["JSON file", "without 'shapes', so not of LabelMe"] = others
+        labelled = {sheet.image.path for sheet in sheets if isinstance(sheet.image, ImageFile)}
+        missing["image", "without a file of LabelMe"] = len(folder.known - labelled)
+        labels.notes += left_out(missing)
         return add_sheets(labels, sheets, source.given)
 
 
@@ -124,13 +119,13 @@ def _decoded(text: str, name: str) -> bytes:
         raise DatasetError(f"Not base64: {name}. Save the labels again.") from error
 
 
-def _regions(shapes: list[Any], file_name: str, labels: Labels, left_out: Counter[str]) -> list[Region]:
+def _regions(shapes: list[Any], file_name: str, labels: Labels, missing: Counter[tuple[str, str]]) -> list[Region]:
     regions = []
     for position, entry in enumerate(shapes):
         name = f"shape {position} of {file_name}"
         kind = entry.get("shape_type") or "polygon" if isinstance(entry, dict) else None
         if kind in _WITHOUT_AREA:
-            left_out[kind] += 1
+            missing["shape", f"of type {kind!r}, without an area"] += 1
             continue
         region = labels.problems.attempt(_region, entry, kind, name)
         if region is not None:

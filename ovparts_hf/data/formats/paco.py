@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from ...errors import DatasetError
 from ...utils.files import brief
+from ..problems import left_out
 from .base import Annotation, ClassName, LabelledImage, Labels
 from .coco import attempt_coco
 from .images import ImageFolder, image_ids
@@ -50,20 +52,19 @@ def _read_file(path: Path, split: str, folder: ImageFolder, labels: Labels) -> N
         return
     classes = {entry["id"]: _class_name(entry["name"]) for entry in data["categories"]}
     annotations: dict[Any, list[Annotation]] = {entry["id"]: [] for entry in data["images"]}
-    without_shape = 0
+    missing: Counter[tuple[str, str]] = Counter()
     for entry in data["annotations"]:
         name = f"annotation {brief(entry['id'])} of {path.name}"
         if entry["category_id"] not in classes or entry["image_id"] not in annotations:
             ids = f"image_id {brief(entry['image_id'])} and category_id {brief(entry['category_id'])}"
             labels.problems.append(f"The {ids} of {name} must both be listed.")
         elif not entry.get("segmentation"):
-            without_shape += 1
+            missing["annotation", f"of {path.name} without a segmentation"] += 1
         else:
             owner = entry.get("obj_ann_id", entry["id"])
             shape = Segmentation(entry["segmentation"])
             annotations[entry["image_id"]].append(Annotation(name, classes[entry["category_id"]], shape, owner))
-    if without_shape:
-        labels.notes.append(f"{without_shape:,} annotations of {path.name} have no segmentation; left out.")
+    labels.notes += left_out(missing)
     for image_id, entry in zip(image_ids(entry["file_name"] for entry in data["images"]), data["images"]):
         file = labels.problems.attempt(folder.find, entry["file_name"], f"{path.name}, image {brief(entry['id'])}")
         if file is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import DatasetError
 from ...utils.files import brief
+from ..problems import left_out
 from .base import Annotation, LabelledImage, Labels
 from .coco import attempt_coco
 from .images import ImageFolder, image_ids
@@ -36,14 +37,13 @@ class PartImageNetLayout:
 
     def read(self, root: Path) -> Labels:
         """Lists the images; later annotations are painted over earlier ones, and an object is all of its parts."""
-        labels, left_out = Labels(), Counter()
+        labels, missing = Labels(), Counter[tuple[str, str]]()
         for split, name in _FILES.items():
-            self._read_split(root, split, name, labels, left_out)
-        for what, count in left_out.items():
-            labels.notes.append(f"{count:,} {what}; left out.")
+            self._read_split(root, split, name, labels, missing)
+        labels.notes += left_out(missing)
         return labels
 
-    def _read_split(self, root: Path, split: str, name: str, labels: Labels, left_out: Counter[str]) -> None:
+    def _read_split(self, root: Path, split: str, name: str, labels: Labels, missing: Counter[tuple[str, str]]) -> None:
         path = _label_file(root, name)
         data = attempt_coco(path, path.relative_to(root).as_posix(), labels.problems)
         if data is None:
@@ -52,27 +52,32 @@ class PartImageNetLayout:
         annotations: dict[Any, list[dict[str, Any]]] = {entry["id"]: [] for entry in data["images"]}
         for entry in data["annotations"]:
             annotations.setdefault(entry["image_id"], []).append(entry)
-        chosen = [entry for entry in data["images"] if self._is_used(entry["file_name"], split, left_out)]
+        chosen = [entry for entry in data["images"] if self._is_used(entry["file_name"], split, missing)]
         ids = image_ids(entry["file_name"] for entry in chosen)
         for image_id, entry in zip(ids, chosen):
             file = labels.problems.attempt(folder.find, entry["file_name"], f"{path.name}, image {brief(entry['id'])}")
             if file is not None:
-                found = self._annotations(annotations[entry["id"]], _synset(entry["file_name"]), path, labels, left_out)
+                found = self._annotations(annotations[entry["id"]], _synset(entry["file_name"]), path, labels, missing)
                 size = entry["height"], entry["width"]
                 labels.images.append(LabelledImage(image_id, file, tuple(found), split, size))
 
-    def _is_used(self, file_name: str, split: str, left_out: Counter[str]) -> bool:
+    def _is_used(self, file_name: str, split: str, missing: Counter[tuple[str, str]]) -> bool:
         name = self.objects.get(_synset(file_name))
         if name is None:
-            left_out["images are of objects that are not part of the dataset"] += 1
+            missing["image", "of an object that is not part of the dataset"] += 1
         elif split == "train" and name not in self.seen:
-            left_out["training images are of unseen objects"] += 1
+            missing["training image", "of an unseen object"] += 1
         else:
             return True
         return False
 
     def _annotations(
-        self, entries: Sequence[dict[str, Any]], synset: str, path: Path, labels: Labels, left_out: Counter[str]
+        self,
+        entries: Sequence[dict[str, Any]],
+        synset: str,
+        path: Path,
+        labels: Labels,
+        missing: Counter[tuple[str, str]],
     ) -> list[Annotation]:
         object_name, found = self.objects[synset], []
         for entry in entries:
@@ -82,7 +87,7 @@ class PartImageNetLayout:
                 allowed = f"they run from 0 to {len(self.parts) - 1}"
                 labels.problems.append(f"The category_id of {name} is {brief(category)}; {allowed}.")
             elif not _has_outline(entry.get("segmentation")):
-                left_out["annotations have no polygon of three points"] += 1
+                missing["annotation", "without a polygon of three points"] += 1
             else:
                 shape = Segmentation(entry["segmentation"])
                 found.append(Annotation(name, (object_name, self.parts[category]), shape, object_name))

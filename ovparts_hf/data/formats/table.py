@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from huggingface_hub import snapshot_download
 from tqdm.auto import tqdm
 
 from ...errors import DatasetError, HubError
 from ...utils.files import first_line
-from ...utils.hub import check_readable
+from ...utils.hub import hub_errors
 from ..problems import Problems
 from .base import Annotation, ClassName, LabelledImage, Labels, Source
 from .images import image_ids
@@ -188,22 +189,26 @@ def _open(given: str) -> Mapping[str, datasets.Dataset]:
     import datasets
 
     path = Source(given).path
+    path = path if path.exists() else _download(given)
     try:
         if any((path / name).is_file() for name in _SAVED):
             found = datasets.load_from_disk(str(path))
         elif path.is_file():
             found = datasets.load_dataset("parquet", data_files=str(path))
-        elif path.is_dir():
-            found = datasets.load_dataset(str(path))
         else:
-            check_readable(given, "dataset", "README.md")
-            found = datasets.load_dataset(given)
-    except HubError as error:
-        raise HubError(f"{given} is no file or folder here, and on the Hub: {error}") from error
+            found = datasets.load_dataset(str(path))
     except Exception as error:  # `datasets` and what it calls raise many kinds
         raise DatasetError(f"{given} cannot be read: {first_line(error)}") from error
     splits = {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
     return {str(split): _undecoded(rows) for split, rows in splits.items()}
+
+
+def _download(given: str) -> Path:
+    try:
+        with hub_errors(given, "dataset"):
+            return Path(snapshot_download(given, repo_type="dataset"))
+    except HubError as error:
+        raise HubError(f"{given} is no file or folder here, and on the Hub: {error}") from error
 
 
 def _undecoded(rows: datasets.Dataset) -> datasets.Dataset:

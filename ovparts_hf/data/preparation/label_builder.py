@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -13,6 +14,7 @@ from ...utils.files import resolve_path
 from ..custom.classes import class_ids
 from ..custom.examination import Painter
 from ..formats.base import LabelledImage, Labels
+from ..problems import left_out
 from ..rows import instance_features
 from .archives import content_hint, fingerprint
 from .repository import RowSource
@@ -66,12 +68,11 @@ class LabelFilesBuilder:
         if not labels.problems:
             for image in images[:: -(-len(images) // _SAMPLE) or 1]:
                 labels.problems.extend(painter.examine(image).problems)
-        if labels.problems:
-            more = len(labels.problems) - 1
-            raise DatasetError(labels.problems[0] + (f" (and {more:,} more problems)" if more else ""))
+        labels.problems.refuse(str(self.root))
         groups = {split: [image for image in images if image.split == split] for split in ("train", "validation")}
         _refuse_empty(groups, self.root)
-        for note in (*labels.notes, *_unlabelled(labels.images)):
+        unlabelled = Counter({("image", "without a label"): len(labels.images) - len(images)})
+        for note in (*labels.notes, *left_out(unlabelled)):
             logger.warning(note)
         return RowSource(groups, painter.row)
 
@@ -91,8 +92,3 @@ def _refuse_empty(groups: dict[str, list[LabelledImage]], root: Path) -> None:
     empty = [split for split, images in groups.items() if not images]
     if empty:
         raise DatasetError(f"{root} has no labelled image for {' and '.join(empty)}.")
-
-
-def _unlabelled(images: Sequence[LabelledImage]) -> list[str]:
-    count = sum(not image.annotations for image in images)
-    return [f"{count:,} images have no label; left out."] * bool(count)

@@ -73,8 +73,8 @@ def test_images_without_shapes_are_kept_and_shapes_without_area_counted(tmp_path
     tag = "tag", {"label": "dog"}
     found = read(one(tmp_path, box("dog:ear", 0, 0, 4, 4), line, line, tag, count=2))
     assert [len(image.annotations) for image in found.images] == [1, 0]
-    assert "2 shapes of type 'polyline' have no area; left out." in found.notes
-    assert "1 shapes of type 'tag' have no area; left out." in found.notes
+    assert "Left out: 2 shapes of type 'polyline', without an area." in found.notes
+    assert "Left out: 1 shape of type 'tag', without an area." in found.notes
 
 
 def test_names_may_hold_folders(tmp_path):

@@ -13,7 +13,26 @@ from ovparts_hf.errors import OVPartsError
 from ..labelled import SIZE, write_coco
 from .writers import WRITERS
 
-JUNK = (None, True, -1, 0, 1e300, float("nan"), float("inf"), 10**400, "", "x", "\0", "../..", "\ud800", [], {}, [[]], [{}], "a:b")
+JUNK = (
+    None,
+    True,
+    -1,
+    0,
+    1e300,
+    float("nan"),
+    float("inf"),
+    10**400,
+    "",
+    "x",
+    "\0",
+    "../..",
+    "\ud800",
+    [],
+    {},
+    [[]],
+    [{}],
+    "a:b",
+)
 CASES = 60
 
 

@@ -130,8 +130,8 @@ def test_the_ground_truth_counts_or_else_the_last_annotation(tmp_path):
         tasks.append(task)
     found = read(save(tmp_path, tasks))
     assert [image.annotations[0].part_name for image in found.images] == ["ear", "leg", "leg"]
-    assert "3 annotations were cancelled; left out." in found.notes
-    assert "3 annotations are not the last of their task, nor its ground truth; left out." in found.notes
+    assert "Left out: 3 cancelled annotations of a task." in found.notes
+    assert "Left out: 3 annotations before the last one of a task, or beside its ground truth." in found.notes
 
 
 def test_predictions_and_cancelled_annotations_are_no_labels(tmp_path):
@@ -143,8 +143,8 @@ def test_predictions_and_cancelled_annotations_are_no_labels(tmp_path):
     ]
     found = read(save(tmp_path, tasks))
     assert [image.image_id for image in found.images] == ["photo00"]
-    assert "1 tasks have predictions only; left out." in found.notes
-    assert "1 tasks have no annotation; left out." in found.notes
+    assert "Left out: 1 task with predictions only." in found.notes
+    assert "Left out: 1 task without an annotation." in found.notes
 
 
 def test_only_predictions_are_refused(tmp_path):
@@ -191,7 +191,7 @@ def test_what_is_no_region_with_a_label_is_left_out(tmp_path):
     bare["value"]["polygonlabels"] = []
     found = read(one(tmp_path, EAR, point, whole, bare))
     assert boxes(found.images[0]) == {"dog's ear": (4, 6, 14, 16)}
-    assert "1 regions have no label; left out." in found.notes and "1 regions have no area; left out." in found.notes
+    assert "Left out: 1 region without a label." in found.notes and "Left out: 1 region without an area." in found.notes
 
 
 def test_an_empty_annotation_keeps_its_image(tmp_path):

@@ -65,8 +65,8 @@ def test_what_has_no_area_is_left_out_and_counted(tmp_path):
     shapes = [shape("point", [[1, 1]]), shape("line", [[1, 1], [2, 2]]), shape("line", [[1, 1], [2, 2]])]
     found = read(one(tmp_path, shape("polygon", corners((4, 4, 9, 9))), *shapes))
     assert len(found.images[0].annotations) == 1
-    assert "1 shapes of type 'point' have no area; left out." in found.notes
-    assert "2 shapes of type 'line' have no area; left out." in found.notes
+    assert "Left out: 1 shape of type 'point', without an area." in found.notes
+    assert "Left out: 2 shapes of type 'line', without an area." in found.notes
 
 
 def test_the_image_may_be_in_the_file(tmp_path):
@@ -119,8 +119,8 @@ def test_other_json_files_and_images_without_labels_are_counted(tmp_path):
     write_images(tmp_path / "more", 3)
     (tmp_path / "settings.json").write_text("{}")
     notes = read(tmp_path).notes
-    assert "1 JSON files have no 'shapes', so they are not of LabelMe; left out." in notes
-    assert "3 images have no file of LabelMe; left out." in notes
+    assert "Left out: 1 JSON file without 'shapes', so not of LabelMe." in notes
+    assert "Left out: 3 images without a file of LabelMe." in notes
 
 
 def test_one_file_alone(tmp_path):

@@ -108,9 +108,9 @@ def test_what_partimagenet_leaves_out_is_said(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         prepared(PartImageNet, tmp_path, tmp_path)
     assert [record.message for record in caplog.records] == [
-        "1 training images are of unseen objects; left out.",
-        "1 images are of objects that are not part of the dataset; left out.",
-        "1 annotations have no polygon of three points; left out.",
+        "Left out: 1 training image of an unseen object.",
+        "Left out: 1 image of an object that is not part of the dataset.",
+        "Left out: 1 annotation without a polygon of three points.",
     ]
 
 
