@@ -112,6 +112,15 @@ def decode_image(data: bytes) -> Image.Image:
         return _upright_rgb(image)
 
 
+def check_header(data: bytes, name: str) -> None:
+    """Refuses an image file of a dataset, called `name` in errors, that `load_image` would for its size or its frames.
+
+    Nothing is decoded.
+    """
+    with reading(DatasetError, name, "Save it again.", data=data), _open(io.BytesIO(data)) as image:
+        _check(image, name, MAX_PIXELS, DatasetError)
+
+
 def image_size(data: bytes, name: str) -> tuple[int, int]:
     """Upright (height, width) of an image file of a dataset, called `name` in errors, after seeing that it is whole."""
     advice = "Unpack or download it again."
@@ -223,16 +232,16 @@ def _identify(file: Path | io.BytesIO, name: str, opened: contextlib.ExitStack) 
         raise ImageError(f"{name} cannot be read: {reason}. Save it as JPEG or PNG.") from error
 
 
-def _check(image: Image.Image, name: str, max_pixels: int) -> None:
+def _check(image: Image.Image, name: str, max_pixels: int, error: type[OVPartsError] = ImageError) -> None:
     pixels = image.width * image.height
     if not 0 < pixels <= max_pixels:
         size = f"{image.width} x {image.height} pixels"
-        raise ImageError(f"{name} has {size}; allowed are 1 to {max_pixels:,}. Give a smaller one.")
+        raise error(f"{name} has {size}; allowed are 1 to {max_pixels:,}. Give a smaller one.")
     if image.format in NO_IMAGES:
-        raise ImageError(f"{name} is a {image.format} file, which is not an image. Save it as JPEG or PNG.")
+        raise error(f"{name} is a {image.format} file, which is not an image. Save it as JPEG or PNG.")
     # They are not counted: in a hostile file that takes minutes.
     if getattr(image, "is_animated", False) and image.format not in _STILLS_OF_SEVERAL:
-        raise ImageError(f"{name} has several frames or pages. Save the one to be used as JPEG or PNG.")
+        raise error(f"{name} has several frames or pages. Save the one to be used as JPEG or PNG.")
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:

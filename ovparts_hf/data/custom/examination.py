@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import DatasetError
 from ...taxonomy import PartTaxonomy
 from ...utils.files import brief, name_fault
-from ...utils.images import MAX_PIXELS, decode_image, image_size
+from ...utils.images import check_header, decode_image, image_size
 from ..formats.base import ClassName, LabelledImage
 from ..masks import LabelMap, present_labels
 from ..problems import Problems
@@ -86,9 +86,8 @@ class Painter:
         name = image.image.name
         if fault := name_fault(image.image_id):
             raise DatasetError(f"The name of {name!r} {fault}. Rename the image.")
+        check_header(data, name)
         size = image_size(data, name)
-        if size[0] * size[1] > MAX_PIXELS:
-            raise DatasetError(f"{name} has {_spelled(size)} pixels; allowed are {MAX_PIXELS:,} in all. Shrink it.")
         if image.stated_size not in (None, size):
             turned = image.stated_size == size[::-1]
             advice = "They are for the image before it is turned upright." if turned else "Label this very file."

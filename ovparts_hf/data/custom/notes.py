@@ -33,6 +33,10 @@ def add_notes(result: Survey, taxonomy: PartTaxonomy) -> None:
     if equal := equal_images(result):
         names = [f"{result.images[a].image.name} = {result.images[b].image.name}" for a, b in equal]
         result.notes.append(f"Equal images, kept on one side: {listed(names, quote=False)}.")
+    underscored = [name for name in (*taxonomy.object_classes, *taxonomy.part_classes) if "_" in name]
+    if underscored:
+        advice = "A model reads that, too; a --taxonomy with spaces in its place fits these labels"
+        result.notes.append(f'Names with "_": {listed(underscored)}. {advice}.')
     for side, validates in (("training", False), ("validation", True)):
         present = {p for e, v in zip(result.examined, result.validates) if v == validates for p in e.parts}
         missing = [name for i, name in enumerate(taxonomy.part_classes) if i not in present]

@@ -119,7 +119,10 @@ def _recognise(folder: Path, path: Path, releases: Mapping[str, type[ReleaseBuil
         raise DatasetError(f"{path} holds several releases: {best}. Give the folder of one of them.")
     if not best:
         names = [name for builder in releases.values() for name in builder.LAYOUT.folder_names]
-        raise DatasetError(f"{path} holds no known dataset; the folder of a release is called one of {names}.")
+        raise DatasetError(
+            f"{path} holds no known dataset; the folder of a release is called one of {names}. "
+            "Your own labels are checked by `ovparts prepare custom PATH OUT --dry-run`."
+        )
     return best[0]
 
 

@@ -5,7 +5,6 @@ import pickle
 import numpy as np
 import pytest
 
-from ovparts_hf.data.custom import examination
 from ovparts_hf.data.custom.classes import ClassIds
 from ovparts_hf.data.custom.examination import Painter
 from ovparts_hf.data.formats.base import Annotation, LabelledImage
@@ -14,6 +13,7 @@ from ovparts_hf.data.formats.shapes import Segmentation
 from ovparts_hf.data.masks import decode_label_map
 from ovparts_hf.errors import DatasetError
 from ovparts_hf.taxonomy import PartTaxonomy
+from ovparts_hf.utils import images
 
 from ..labelled import SIZE, picture, polygon
 
@@ -56,11 +56,18 @@ def test_faults_of_an_image(tmp_path, monkeypatch):
     assert "NUL" in problems(image_id="a\0")
     assert "longer than" in problems(image_id="a" * 300)
     assert "for 10 x 9 pixels, but it is 64 x 48" in problems(stated_size=(9, 10))
-    monkeypatch.setattr(examination, "MAX_PIXELS", 100)
-    assert "a.png has 64 x 48 pixels; allowed are 100" in problems()
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    assert "a.png has 64 x 48 pixels; allowed are 1 to 100" in problems()
     (tmp_path / "a.png").unlink()
     (tmp_path / "a.png").mkdir()
     assert "a.png cannot be read" in problems()
+
+
+def test_an_image_with_several_frames(tmp_path):
+    frames = [picture(number) for number in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    (problem,) = PAINTER.examine(labelled(tmp_path, ".gif")).problems
+    assert "a.gif has several frames" in problem
 
 
 def test_a_row_that_has_become_faulty(tmp_path):

@@ -1,5 +1,7 @@
 """What is said of labelled data that is no problem."""
 
+from ovparts_hf.taxonomy import PartTaxonomy
+
 from ..labelled import add, polygon, save, write_coco
 from .looking import look
 
@@ -26,6 +28,15 @@ def test_what_is_left_out_or_decided_is_noted(tmp_path):
         "Parts overlap in 16 pixels in 1 image; the later one counts: dog's head over dog's tail (16)",
     ):
         assert expected in text
+
+
+def test_underscores_in_names_are_noted_and_a_taxonomy_may_have_spaces(tmp_path):
+    write_coco(tmp_path, 10, spell=lambda name: name.replace("'s ", ":").replace("dog", "wild_dog"))
+    assert any(note.startswith("Names with \"_\": 'wild_dog', ") for note in look(tmp_path).notes)
+    taxonomy = PartTaxonomy.from_dict({"wild dog": ["head", "tail"], "bus": ["wheel", "door"]})
+    found = look(tmp_path, taxonomy)
+    assert found.problems == []
+    assert not any("Names with" in note for note in found.notes)
 
 
 def test_parts_missing_on_one_side_are_noted(tmp_path):
