@@ -45,7 +45,8 @@ class LoopArguments(Recipe):
         log_every: Steps between lines of the log.
         save_every: Steps between checkpoints to resume from; 0 saves one only before evaluations, at the end and when
             interrupted.
-        log_with: Tracker known to accelerate, such as "trackio", "tensorboard" or "wandb"; None for none.
+        log_with: Tracker known to accelerate, such as "trackio", "tensorboard" or "wandb"; None for none. A recipe may
+            also call it `tracker`.
         resume: Continue from the newest intact checkpoint in `output`, or start if there is no run there yet.
         overwrite: Remove an earlier run in `output`.
 
@@ -111,6 +112,8 @@ class TrainArguments(LoopArguments):
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
         gradient_checkpointing: Compute again in the backward pass what the forward pass does not keep: less memory, the
             same gradients. CLIPSeg decodes a few classes at once then.
+        class_chunk: Decode so many classes of an image at once, and compute them again in the backward pass: less
+            memory where there are many classes, the same gradients. For CLIPSeg and CATSeg; None decodes all at once.
         classes_per_image: Score only this many classes per image: the parts of its labelled objects, all of them, and
             random others (faster, and less memory). None scores the whole vocabulary.
         level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.
@@ -139,6 +142,7 @@ class TrainArguments(LoopArguments):
     trainable: str = "VA+L+F+D"
     loss: Literal["bce", "ce_dice"] | None = None
     gradient_checkpointing: bool = False
+    class_chunk: PositiveInt | None = None
     classes_per_image: PositiveInt | None = None
     level: Literal["image", "object"] | None = None
     object_map: Literal["correct", "ov_parts"] = "correct"

@@ -273,7 +273,7 @@ def test_trackers_get_what_the_log_gets(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(loop, "get_available_trackers", lambda: ["recorder"])
     monkeypatch.setattr(loop, "Accelerator", lambda log_with, **options: Accelerator(log_with=recorder, **options))
     folder = train(arguments(tmp_path / "run", eval_every=3, log_with="recorder"), tiny_setup(), Evaluator())
-    assert recorder.lines == log_lines(folder)
+    assert recorder.lines == log_lines(folder, timed=True)
     assert recorder.settings["steps"] == "7" and recorder.settings["output"] == "run"
     assert not any(str(tmp_path) in value for value in recorder.settings.values())
     assert recorder.finished
