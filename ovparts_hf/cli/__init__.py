@@ -23,7 +23,7 @@ from ..utils.imports import call_after_import
 from .base import Command
 from .failures import describe_failure
 
-_TOPICS = ("predict", "data", "models", "demo", "evaluation", "results", "sharing")
+_TOPICS = ("predict", "data", "training", "models", "demo", "evaluation", "results", "sharing")
 EXIT_CODES = (
     "Exit codes: 0 success; 1 something is wrong with the input, or with files, memory or processes of the machine, "
     "which a sentence on stderr says; 2 wrong arguments; 130 interrupted."

@@ -70,6 +70,8 @@ def test_every_command_is_listed(capsys):
             "check",
             "few-shot",
             "train",
+            "tune-prompts",
+            "recipes",
             "export",
             "convert",
             "demo",
