@@ -55,6 +55,7 @@ class LoopArguments(Recipe):
     """
 
     eval_every: ClassVar[int] = 0  # nothing is evaluated during training, unless a subclass makes this a field
+    sample_images: ClassVar[int] = 0
 
     data: str
     output: str
@@ -128,6 +129,7 @@ class TrainArguments(LoopArguments):
             on RGB.
         eval_every: Steps between evaluations, one of which is after the last step; 0 for none at all.
         eval_batch_size: Images per forward pass of an evaluation.
+        sample_images: Records of which image, ground truth and prediction are drawn at each evaluation, for the report.
 
     Raises:
         ConfigurationError: A value is out of range or of another type.
@@ -154,6 +156,7 @@ class TrainArguments(LoopArguments):
     image_format: Literal["RGB", "BGR"] = "RGB"
     eval_every: NonNegativeInt = 5000
     eval_batch_size: PositiveInt = 8
+    sample_images: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

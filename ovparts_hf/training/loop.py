@@ -32,6 +32,7 @@ from .deepspeed import plan_deepspeed
 from .estimate import estimate_step
 from .optim import build_optimizer
 from .restore import restore
+from .samples import draw_samples, save_picture
 from .setup import Setup, TrainingSetup
 from .sharding import plan_shards
 from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worker, signals_held
@@ -295,6 +296,11 @@ class _Run:
         numbers = {key: value for key, value in result.metrics.items() if isinstance(value, float)}
         by_class = {f"IoU/{name}": iou for name, iou in result.metrics["IoU"].items() if not math.isnan(iou)}
         self._log({f"eval_{key}": value for key, value in {**numbers, **by_class}.items()})
+        if arguments.sample_images:
+            about = model, self.setup.processor, self.setup.eval_dataset, task
+            picture = draw_samples(*about, arguments.sample_images, accelerator.autocast())
+            if accelerator.is_main_process:
+                save_picture(picture, self.folder.samples / f"step-{self.state.step:08d}.jpg")
         headline = numbers[task.headline]
         if math.isnan(self.state.best) or headline > self.state.best:
             self.state.best = headline
