@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,13 @@ def _train(options: Namespace) -> None:
     from accelerate import PartialState
 
     from ..training import TrainArguments, train
+    from ..training.recipe import read_mapping
+    from ..training.recipes import find_recipe
 
-    arguments = read_arguments(TrainArguments, options)
+    recipe, overrides = chosen_recipe(options)
+    if recipe is not None and "prefix" in read_mapping(find_recipe(recipe)):
+        raise ConfigurationError(f"{recipe} is a recipe of prompts: use `ovparts tune-prompts`.")
+    arguments = TrainArguments.from_recipe(recipe, overrides)
     if options.dry_run:
         return _print_estimate(arguments)
     check_writable(Path(arguments.output))
@@ -64,7 +70,7 @@ def _tune_prompts(options: Namespace) -> None:
     from ..training import PromptTuningArguments, tune_prompts
     from ..training.prompt_tuning.comparison import comparison_table, score_beside_templates
 
-    arguments = read_arguments(PromptTuningArguments, options)
+    arguments = PromptTuningArguments.from_recipe(*chosen_recipe(options))
     if options.dry_run:
         return _print_estimate(arguments)
     check_writable(Path(arguments.output))
@@ -87,17 +93,12 @@ def _recipes(options: Namespace) -> None:
     print(recipe_table(options.text))
 
 
-def read_arguments(kind: type[LoopArguments], options: Namespace) -> LoopArguments:
-    """The arguments of a command line, whose recipe may be named by `--recipe` or by the first word."""
-    from ..training.recipe import read_mapping
-    from ..training.recipes import find_recipe
-
+def chosen_recipe(options: Namespace) -> tuple[Path | None, Sequence[str]]:
+    """The recipe of a command line, named by `--recipe` or by the first word, and what overrides it."""
     recipe, overrides = options.recipe, options.overrides
     if recipe is None and overrides and not overrides[0].startswith("-") and "=" not in overrides[0]:
-        recipe, overrides = user_path(overrides[0]), overrides[1:]
-    if recipe is not None and kind.__name__ == "TrainArguments" and "prefix" in read_mapping(find_recipe(recipe)):
-        raise ConfigurationError(f"{recipe} is a recipe of prompts: use `ovparts tune-prompts`.")
-    return kind.from_recipe(recipe, overrides)
+        return user_path(overrides[0]), overrides[1:]
+    return recipe, overrides
 
 
 def _print_estimate(arguments: LoopArguments) -> None:

@@ -47,14 +47,19 @@ def estimate_run(arguments: LoopArguments) -> Estimate:
     Raises:
         OVPartsError: Dataset or model are unknown here, or some argument cannot be used.
     """
-    taxonomy = _find_taxonomy(arguments.data)
     accelerator = Accelerator(mixed_precision=usable_precision(arguments.mixed_precision))
     with cpu_threads(arguments.threads):
-        stand_in = _stand_in_model if isinstance(arguments, TrainArguments) else _stand_in_prompts
-        setup, class_inputs = stand_in(arguments, taxonomy)
+        setup, class_inputs = stand_in(arguments)
         build_optimizer(setup.model, arguments)  # which refuses what a run would refuse
         examples = partial(setup.random_examples, arguments)
         return estimate_step(setup.model, arguments, examples, class_inputs, accelerator)
+
+
+def stand_in(arguments: LoopArguments) -> tuple[Setup, dict[str, torch.Tensor]]:
+    """What a run is made of, with random images and weights, and its vocabulary as arguments of `forward`."""
+    taxonomy = _find_taxonomy(arguments.data)
+    make = _stand_in_model if isinstance(arguments, TrainArguments) else _stand_in_prompts
+    return make(arguments, taxonomy)
 
 
 def _find_taxonomy(data: str) -> PartTaxonomy:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import default_collate
 
 from .arguments import LoopArguments
-from .measure import Inputs, pass_seconds, peak_bytes
+from .measure import Inputs, held_tensors, pass_seconds, peak_bytes
 
 _STATES = {"adamw": 2, "sgd": 1}  # numbers that an optimiser keeps for each parameter
 _MOST_IMAGES = 2  # of a measured pass
@@ -27,10 +27,11 @@ class Estimate:
     Activations are what forward and backward pass hold beyond gradients.
     """
 
-    parameters: int
+    parameters: int  # with buffers
     gradients: int
     optimizer: int
     activations: int
+    activations_per_image: int  # of each image after the first
     seconds_per_step: float
     steps: int
     images: int  # in a forward pass
@@ -53,7 +54,7 @@ class Estimate:
     def table(self) -> str:
         """The estimate in words."""
         rows = {
-            "parameters": self.parameters,
+            "parameters and buffers": self.parameters,
             "gradients": self.gradients,
             "optimiser": self.optimizer,
             f"activations, {self.images} at once": self.activations,
@@ -105,9 +106,9 @@ def estimate_step(
     ]
     peaks = [peak_bytes(trained, batch, accelerator.autocast) for batch in batches]
     seconds = pass_seconds(trained, batches[-1], accelerator.autocast)
-    peak = peaks[0] + max(0, peaks[-1] - peaks[0]) * (images - 1)
+    per_image = max(0, peaks[-1] - peaks[0])
 
-    parameters, gradients = _bytes(trained.parameters()), _bytes(p for p in trained.parameters() if p.requires_grad)
+    parameters, gradients = _bytes(held_tensors(trained)), _bytes(p for p in trained.parameters() if p.requires_grad)
     shards = processes if accelerator.distributed_type == DistributedType.FSDP else 1
     copies = 2 if processes > 1 and shards == 1 else 1  # DDP sends gradients from buckets of their own
     on_cpu = accelerator.device.type == "cpu"
@@ -115,7 +116,8 @@ def estimate_step(
         parameters=parameters // shards,
         gradients=copies * gradients // shards,
         optimizer=_STATES[arguments.optimizer] * gradients // shards,
-        activations=max(0, peak - gradients),
+        activations=max(0, peaks[0] - gradients) + per_image * (images - 1),
+        activations_per_image=per_image,
         seconds_per_step=seconds / measured * share,
         steps=arguments.steps,
         images=images,

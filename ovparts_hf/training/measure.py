@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -52,6 +52,16 @@ class PeakMemory(TorchDispatchMode):
         self.peak = max(self.peak, self.bytes)
 
 
+def held_tensors(model: nn.Module) -> Iterator[torch.Tensor]:
+    """Parameters and buffers of a model, and of models that it uses without counting them among its modules."""
+    for module in model.modules():
+        yield from module.parameters(recurse=False)
+        yield from module.buffers(recurse=False)
+        for value in vars(module).values():
+            if isinstance(value, nn.Module):
+                yield from held_tensors(value)
+
+
 def peak_bytes(model: nn.Module, inputs: Inputs, autocast: Callable[[], AbstractContextManager[Any]]) -> int:
     """The most memory that a pass takes beyond parameters, buffers and inputs; gradients count."""
     device = next(model.parameters()).device
@@ -60,8 +70,7 @@ def peak_bytes(model: nn.Module, inputs: Inputs, autocast: Callable[[], Abstract
         before = torch.cuda.memory_allocated(device)
         _pass(model, inputs, autocast)
         return torch.cuda.max_memory_allocated(device) - before
-    values = (value for value in inputs.values() if isinstance(value, torch.Tensor))
-    with PeakMemory(itertools.chain(model.parameters(), model.buffers(), values)) as memory:
+    with PeakMemory(itertools.chain(held_tensors(model), inputs.values())) as memory:
         _pass(model, inputs, autocast)
     return memory.peak
 

@@ -24,7 +24,7 @@ from ovparts_hf.training.setup import TrainingSetup
 from .test_setup import arguments as real_arguments
 from .tiny import TAXONOMY, arguments, tiny_setup
 
-KNOWN = Estimate(4 * 10**9, 10**9, 2 * 10**9, 3 * 10**9, 1.5, 1000, 8, 2, "cuda", 1, 16 * 10**9)
+KNOWN = Estimate(4 * 10**9, 10**9, 2 * 10**9, 3 * 10**9, 10**8, 1.5, 1000, 8, 2, "cuda", 1, 16 * 10**9)
 
 
 def estimated(setup: TrainingSetup, **changes: object) -> Estimate:
@@ -52,6 +52,7 @@ def test_activations_of_a_batch_are_those_that_it_takes(images: int) -> None:
     inputs = {**default_collate([example] * images), **setup.class_inputs(TAXONOMY.seen())}
     peak = peak_bytes(setup.model.train(), inputs, nullcontext)
     assert found.activations + found.gradients == pytest.approx(peak, rel=0.02)
+    assert (found.activations_per_image > 0) == (images > 1)
 
 
 def test_micro_batches_are_what_is_held_and_steps_are_what_takes_time() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from ovparts_hf.training.measure import PeakMemory, pass_seconds, peak_bytes
+from ovparts_hf.training.measure import PeakMemory, held_tensors, pass_seconds, peak_bytes
 
 KB = 1000
 
@@ -46,6 +46,14 @@ class Squares(nn.Module):
 
     def forward(self, values: torch.Tensor) -> SimpleNamespace:
         return SimpleNamespace(loss=(values * self.weight).square().sum())
+
+
+def test_a_model_that_is_only_used_counts_as_held() -> None:
+    model, other = Squares(), nn.BatchNorm1d(3)
+    object.__setattr__(model, "other", other)
+    assert {id(tensor) for tensor in held_tensors(model)} == {
+        id(tensor) for tensor in (model.weight, *other.parameters(), *other.buffers())
+    }
 
 
 def test_a_pass_counts_activations_and_gradients_and_leaves_none() -> None:
