@@ -42,7 +42,15 @@ _SHORT_NAME = "truck's wheel"  # a class that the toy tokenizer knows
 
 
 def estimate_run(arguments: LoopArguments) -> Estimate:
-    """Measures passes with random images and weights; nothing is written, and only configurations are downloaded.
+    """Measures what a run would take, with random images and weights: memory and time on this machine.
+
+    Nothing is written, and of the model only configuration and tokenizer are downloaded, if they are not here.
+
+    Args:
+        arguments: The settings of the run, of a model or of prompts.
+
+    Returns:
+        The estimate for each process of this launch.
 
     Raises:
         OVPartsError: Dataset or model are unknown here, or some argument cannot be used.

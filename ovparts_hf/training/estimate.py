@@ -22,23 +22,35 @@ _MOST_IMAGES = 2  # of a measured pass
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of each process: bytes, and seconds of a step. Evaluations, reading images and the optimiser's step are left out.
+    """What each process of a run takes. Evaluations, reading images and the optimiser's own step are left out.
 
-    Activations are what forward and backward pass hold beyond gradients.
+    Attributes:
+        parameters: Bytes of parameters and buffers.
+        gradients: Bytes of gradients; twice as many where several processes send them from buckets of their own.
+        optimizer: Bytes of the optimiser's state.
+        activations: Bytes that forward and backward pass of `images` hold beyond gradients, at most.
+        activations_per_image: Bytes of each image after the first.
+        seconds_per_step: Wall-clock seconds of the forward and backward passes of a step.
+        steps: Steps of the run.
+        images: Images (in prompt tuning: regions) in a forward pass.
+        measured: Images in the largest pass that was measured; the rest is extrapolated.
+        device: "cpu" or "cuda".
+        processes: Processes that share the memory of the device.
+        device_memory: Bytes that the device has; on a CPU those that are available, beside the loaded parameters.
     """
 
-    parameters: int  # with buffers
+    parameters: int
     gradients: int
     optimizer: int
     activations: int
-    activations_per_image: int  # of each image after the first
+    activations_per_image: int
     seconds_per_step: float
     steps: int
-    images: int  # in a forward pass
-    measured: int  # images in the largest pass that was measured
+    images: int
+    measured: int
     device: str
-    processes: int  # that share the memory of the device
-    device_memory: int  # bytes that the device has, without the parameters where these are loaded already
+    processes: int
+    device_memory: int
 
     @property
     def total(self) -> int:
