@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from transformers import AutoConfig, AutoTokenizer, CLIPConfig, CLIPModel, CLIPSegConfig, PreTrainedConfig, ResNetConfig
 
 from ..data.part_dataset import PartDataset
@@ -18,7 +17,7 @@ from ..models.loading import TOY_FOLDER, ModelSource
 from ..taxonomy import TAXONOMIES, TOY_WORLD, PartTaxonomy
 from ..taxonomy.tasks import get_task
 from ..utils.files import user_path
-from ..utils.precision import usable_precision
+from ..utils.precision import new_accelerator, usable_precision
 from .arguments import LoopArguments, PromptTuningArguments, TrainArguments
 from .estimate import Estimate, estimate_step
 from .optim import build_optimizer
@@ -55,7 +54,7 @@ def estimate_run(arguments: LoopArguments) -> Estimate:
     Raises:
         OVPartsError: Dataset or model are unknown here, or some argument cannot be used.
     """
-    accelerator = Accelerator(mixed_precision=usable_precision(arguments.mixed_precision))
+    accelerator = new_accelerator(usable_precision(arguments.mixed_precision))
     with cpu_threads(arguments.threads):
         setup, class_inputs = stand_in(arguments)
         build_optimizer(setup.model, arguments)  # which refuses what a run would refuse

@@ -24,7 +24,7 @@ from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
 from ..utils.files import public_name
-from ..utils.precision import usable_precision
+from ..utils.precision import new_accelerator, usable_precision
 from ..utils.suggest import did_you_mean
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
@@ -66,7 +66,7 @@ def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callab
     _check_tracker(arguments.log_with)
     precision = usable_precision(arguments.mixed_precision)
     places = ProjectConfiguration(logging_dir=str(folder.trackers))
-    accelerator = Accelerator(mixed_precision=precision, log_with=arguments.log_with, project_config=places)
+    accelerator = new_accelerator(precision, log_with=arguments.log_with, project_config=places)
     lock = folder.lock() if accelerator.is_main_process else nullcontext()
     with lock, cpu_threads(arguments.threads):
         checkpoint = folder.check(arguments)
