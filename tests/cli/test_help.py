@@ -71,6 +71,8 @@ def test_every_command_is_listed(capsys):
             "check",
             "few-shot",
             "train",
+            "tune-prompts",
+            "recipes",
             "export",
             "convert",
             "finetune",
@@ -92,7 +94,7 @@ def test_unknown_options_are_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["check", "x", "--jsn"])
     assert stop.value.code == 2
-    assert "unrecognized arguments: --jsn" in capsys.readouterr().err
+    assert "unrecognized arguments: --jsn. Did you mean '--json'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
