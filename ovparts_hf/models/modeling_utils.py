@@ -58,6 +58,8 @@ class PartSegmentationModel(PreTrainedModel):
         classes_interact: Whether the scores of a class depend on the vocabulary that it is scored with.
         requires_object_masks: Whether `forward` is conditioned on the mask of each object.
         scores_none: Whether `forward` can score "none".
+        fills_objects: Whether it finds objects as well, each pixel of which then has one of its parts.
+        trains_on_objects: Whether it is trained with `object_labels` besides `labels`.
         substring_candidates: Whether the original lets an object have every part whose class contains the object's name
             (docs/differences.md), not only its own.
         new_parts: Beginnings of the names of parameters that the pretrained models lack, and that start at random.
@@ -76,6 +78,8 @@ class PartSegmentationModel(PreTrainedModel):
     classes_interact: ClassVar[bool] = False
     scores_none: ClassVar[bool] = False
     substring_candidates: ClassVar[bool] = False
+    fills_objects: ClassVar[bool] = False
+    trains_on_objects: ClassVar[bool] = False
     new_parts: ClassVar[tuple[str, ...]] = ()
     trainable_groups: ClassVar[Mapping[str, tuple[str, ...]]]
     image_processor_class: ClassVar[type]
@@ -264,6 +268,10 @@ class OpenVocabularyModel(PartSegmentationModel):
     def stored_class_features(self) -> dict[str, torch.Tensor]:
         """The features that are saved with the model, by class name."""
         return {} if self.class_features is None else dict(zip(self.config.class_names, self.class_features))
+
+    def tokenize_vocabulary(self, processor: Any, class_names: Sequence[str]) -> dict[str, torch.Tensor]:
+        """A vocabulary as arguments of `forward` that are encoded there, with gradient."""
+        return dict(processor(classes=class_names))
 
     def encode_vocabulary(
         self, processor: Any, class_names: Sequence[str], progress: bool = False

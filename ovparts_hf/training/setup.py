@@ -91,7 +91,7 @@ class TrainingSetup:
     def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The training vocabulary as the model takes it: class features, or tokens for a trainable text encoder."""
         if self._text_encoder_is_trainable():
-            return dict(self.processor(classes=target.part_classes))
+            return self.model.tokenize_vocabulary(self.processor, target.part_classes)
         return self.model.encode_vocabulary(self.processor, target.part_classes)
 
     def training_set(self, arguments: TrainArguments) -> TrainingSet:
@@ -108,6 +108,7 @@ class TrainingSetup:
             arguments.classes_per_image,
             self.model.requires_object_masks,
             arguments.object_map,
+            self.model.trains_on_objects,
         )
 
     def _label_size(self, arguments: TrainArguments) -> tuple[int, int]:
