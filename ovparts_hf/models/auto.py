@@ -23,6 +23,7 @@ FAMILIES = {
     "catseg": "CATSegConfig",
     "zsseg": "ZSSegConfig",
     "maskformer": "MaskFormerPartConfig",
+    "partcatseg": "PartCATSegConfig",
 }
 """Folder of each family -> its configuration class, whose `model_type` is "ovparts_<family>"."""
 
