@@ -27,7 +27,7 @@ from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 
 TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
-TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
+TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer", "toy-partcatseg")
 """Small models in this package: one trained for parts, a pretrained CLIPSeg, others of which only the CLIP is, and one
 that starts anew."""
 _TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}

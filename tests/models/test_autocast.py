@@ -11,6 +11,7 @@ MODELS = {
     "clipseg": ("toy", {}),
     "clipseg, dice": ("toy", {"segmentation_loss": "ce_dice"}),
     "catseg": ("toy-catseg", {}),
+    "partcatseg": ("toy-partcatseg", {}),
     "zsseg+": ("toy-zsseg", {}),
     "zsseg+ with CoCoOp": ("toy-zsseg", {"image_conditioned_prompts": True}),
     "zsseg": ("toy-zsseg", {"object_mask_prompt": False, "prompt_lengths": None}),

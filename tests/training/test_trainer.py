@@ -47,7 +47,7 @@ def trainable(name, pascal):
     return model, collator
 
 
-@pytest.mark.parametrize("name", ["toy", "toy-catseg", "toy-zsseg", "toy-maskformer"])
+@pytest.mark.parametrize("name", ["toy", "toy-catseg", "toy-zsseg", "toy-maskformer", "toy-partcatseg"])
 def test_every_family_trains_saves_and_evaluates(name, pascal, tmp_path):
     model, collator = trainable(name, pascal)
     before = copy.deepcopy(model.state_dict())

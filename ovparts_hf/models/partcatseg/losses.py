@@ -77,7 +77,8 @@ def compositional_shares(
     """
     classes, objects = ((each.float().softmax(1) + _EPS) for each in (class_correlation, object_correlation))
     belongs = object_ids == torch.arange(objects.shape[1], device=object_ids.device)[:, None]
-    return torch.einsum("oc,bcn->bon", belongs.to(classes), classes), objects
+    with torch.autocast(classes.device.type, enabled=False):  # a small share would become 0 in half precision
+        return torch.einsum("oc,bcn->bon", belongs.to(classes), classes), objects
 
 
 def compositional_divergence(by_parts: torch.Tensor, by_name: torch.Tensor) -> torch.Tensor:
