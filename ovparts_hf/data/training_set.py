@@ -65,8 +65,8 @@ class TrainingSet(Dataset):
 
     def __getitem__(self, index: EpochIndex) -> dict[str, torch.Tensor]:
         """The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if they were
-        requested, `object_masks` (height, width) float32 of 0 and 1, `object_labels` as `labels`, with the first part of
-        the object that is there, and `class_mask` (classes,) bool.
+        requested, `object_masks` (height, width) float32 of 0 and 1, `object_labels` as `labels`, the first part of the
+        object that is there, and `class_mask` (classes,) bool.
         """
         _, sample, part_map = self._draw(index)
         labels = resize_nearest(part_map, self.label_size, precision=np.float32)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "clipseg": "CLIPSegPartConfig",
+    "partclipseg": "PartCLIPSegConfig",
     "catseg": "CATSegConfig",
     "zsseg": "ZSSegConfig",
     "maskformer": "MaskFormerPartConfig",

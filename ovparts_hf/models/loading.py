@@ -140,7 +140,8 @@ class ModelSource:
     def _family_for(self, base: PreTrainedConfig) -> str:
         """The family that is built on a pretrained model."""
         fitting = [family for family in FAMILIES if config_class(family).base_model_type == base.model_type]
-        family = self.family or (fitting[0] if len(fitting) == 1 else None)
+        of_same_name = base.model_type if base.model_type in fitting else None
+        family = self.family or (fitting[0] if len(fitting) == 1 else of_same_name)
         if not fitting or (family is not None and family not in fitting):
             classes = [config_class(name) for name in FAMILIES]
             known = sorted({each.base_model_type for each in classes} | {each.model_type for each in classes})

@@ -37,8 +37,9 @@ class PartObjectNames:
 
     @classmethod
     def of(cls, class_names: Sequence[str]) -> PartObjectNames:
-        """Splits part classes ("dog's ear") into names; order and repetition of classes do not matter to these."""
-        pairs = [_split(name) for name in class_names]
+        """Splits part classes ("dog's ear") into names; what other classes name as their object is one itself."""
+        objects = {_split(name)[1] for name in class_names}
+        pairs = [(name, None) if name in objects else _split(name) for name in class_names]
         part_names = sorted({part for part, object_name in pairs if object_name is not None})
         object_names = sorted({object_name for _, object_name in pairs if object_name is not None})
         whole = [part for part, object_name in pairs if object_name is None]

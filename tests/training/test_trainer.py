@@ -42,7 +42,8 @@ def trainable(name, pascal):
     fields = {"id2label": dict(enumerate(CLASSES))} if name == "toy-maskformer" else {}
     model, processor = load_model(name, **SMALL.get(name, {}), **fields)
     side = 64 if name in SMALL else None
-    collator = DataCollatorForPartSegmentation(processor, pascal.taxonomy, target, model.requires_object_masks, side)
+    asked = model.requires_object_masks, side, model.trains_on_objects
+    collator = DataCollatorForPartSegmentation(processor, pascal.taxonomy, target, *asked)
     model.store_vocabulary(processor, collator.class_names, progress=False)
     return model, collator
 

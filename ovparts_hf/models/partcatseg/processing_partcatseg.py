@@ -27,9 +27,7 @@ class PartCATSegProcessor(PartSegmentationProcessor):
         return PartSegmentationProcessor(self.image_processor, self.tokenizer, **settings)
 
     def _tokenize(self, classes: Sequence[str], return_tensors: str | None, **options: Any) -> BatchEncoding:
-        if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
-            return super()._tokenize(classes, return_tensors, **options)  # which says what is wrong
-        names = [name for class_name in classes for name in level_names(class_name)]
+        names = [name for class_name in self._check_classes(classes) for name in level_names(class_name)]
         tokens = super()._tokenize(names, None, **options)
         by_class = {
             key: [_flat(rows[i : i + LEVELS]) for i in range(0, len(rows), LEVELS)] for key, rows in tokens.items()

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ...taxonomy.part_taxonomy import split_part_class, straight
+from ...errors import TaxonomyError
+from ...taxonomy import split_part_class
 
 LEVELS = 3
 """A class is encoded as itself, as the name of its part and as that of its object."""
@@ -16,9 +17,10 @@ LEVELS = 3
 
 def level_names(class_name: str) -> tuple[str, str, str]:
     """ "dog's ear" -> "dog's ear", "ear", "dog"; a class that names no object is its own part and its own object."""
-    if "'s " not in straight(class_name):
+    try:
+        object_name, part_name = split_part_class(class_name)
+    except TaxonomyError:
         return class_name, class_name, class_name
-    object_name, part_name = split_part_class(class_name)
     return class_name, part_name, object_name
 
 

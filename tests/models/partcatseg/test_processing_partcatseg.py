@@ -39,7 +39,7 @@ def test_saved_and_loaded_it_prepares_the_same(processor, tmp_path):
     assert torch.equal(loaded(classes=["dog's ear"])["input_ids"], processor(classes=["dog's ear"])["input_ids"])
 
 
-@pytest.mark.parametrize("classes", ["dog's ear", [], [""], ["dog's ear", 3], ["'s ear"], ["dog's "]])
+@pytest.mark.parametrize("classes", ["dog's ear", [], [""], ["dog's ear", 3]])
 def test_refuses_what_is_no_list_of_classes(classes, processor):
     with pytest.raises(OVPartsError):
         processor(classes=classes)
