@@ -334,8 +334,12 @@ def class_groups(volume: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """(classes, ...) cut into groups of classes that are computed together; in a compiled graph all of them are."""
     if torch.compiler.is_compiling():
         return (volume,)
-    limit = NUMBERS_AT_ONCE.get(volume.device.type, NUMBERS_AT_ONCE["cuda"])
-    return volume.split(max(1, limit // volume.shape[1:].numel()))
+    return volume.split(max(1, at_once(volume.device) // volume.shape[1:].numel()))
+
+
+def at_once(device: torch.device) -> int:
+    """`NUMBERS_AT_ONCE` of a device."""
+    return NUMBERS_AT_ONCE.get(device.type, NUMBERS_AT_ONCE["cuda"])
 
 
 class GuidedLinear(nn.Linear):

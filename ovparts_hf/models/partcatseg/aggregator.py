@@ -16,10 +16,10 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from ..catseg.aggregator import (
-    NUMBERS_AT_ONCE,
     Aggregator,
     AggregatorLayer,
     GuidedLinearAttention,
+    at_once,
     to_maps,
     to_tokens,
 )
@@ -123,11 +123,10 @@ class PartAggregator(Aggregator):
         """Arguments of `class_embedding` for some classes at a time."""
         parts = torch.cat([names[: vocabulary.num_parts], names[-1:]])
         parts, objects = self.composition(parts, names[vocabulary.num_parts :])
-        count = len(vocabulary)
-        if not torch.compiler.is_compiling():
-            limit = NUMBERS_AT_ONCE.get(names.device.type, NUMBERS_AT_ONCE["cuda"])
-            count = max(1, limit // parts[0].numel())
         by_class = vocabulary.part_ids, vocabulary.object_ids, vocabulary.classes
+        if torch.compiler.is_compiling():
+            return iter([(parts, objects, *by_class)])
+        count = max(1, at_once(names.device) // parts[0].numel())
         return ((parts, objects, *group) for group in zip(*(each.split(count) for each in by_class)))
 
 
@@ -183,11 +182,10 @@ class GuidedQueryAttention(GuidedLinearAttention):
         """See `GuidedLinearAttention.forward`."""
         query, key = (self._by_token(layer(volume, guidance)) for layer in (self.query, self.key))
         value = self._by_token(self.value(volume))
-        count = len(value)
+        groups = [(query, key, value)]
         if not torch.compiler.is_compiling():
-            limit = NUMBERS_AT_ONCE.get(volume.device.type, NUMBERS_AT_ONCE["cuda"])
-            count = max(1, limit // (self.num_heads * len(volume) ** 2))
-        groups = zip(query.split(count), key.split(count), value.split(count))
+            count = max(1, at_once(volume.device) // (self.num_heads * len(volume) ** 2))
+            groups = zip(*(each.split(count) for each in (query, key, value)))
         attended = torch.cat([self._attend(*group, decoded, weights) for group in groups])
         return attended.permute(2, 0, 1, 3).flatten(2)
 

@@ -31,6 +31,11 @@ class GuidanceDinov2Config(Dinov2Config):
     use_mask_token: bool = False
     position_offset: float | int = 0.1
 
+    def __post_init__(self, **kwargs):
+        for name in ("stage_names", "out_features", "out_indices"):  # follow from the number of layers
+            kwargs.pop(name, None)
+        super().__post_init__(**kwargs)
+
     @property
     def hidden_sizes(self) -> list[int]:
         """Channels of each feature map, which are three sizes of one."""

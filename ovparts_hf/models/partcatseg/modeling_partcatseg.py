@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from torch import nn
+from tqdm import tqdm
 from transformers import CLIPModel, Dinov2Model
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
@@ -21,7 +22,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
 from ..catseg.modeling_catseg import CATSegForPartSegmentation
-from ..modeling_utils import PartSegmentationOutput, check_keywords, selected_rows
+from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput, check_keywords, selected_rows
 from ..pretrained import load_pretrained
 from .aggregator import LevelScores, PartAggregator, leave_out_others
 from .configuration_partcatseg import PartCATSegConfig
@@ -85,14 +86,26 @@ class PartCATSegForPartSegmentation(CATSegForPartSegmentation):
             for name, features in zip(level_names(class_name), levels.unflatten(0, (LEVELS, -1)))
         }
 
+    @torch.no_grad()
     def encode_class_names(
         self, processor: PartCATSegProcessor, class_names: Sequence[str], progress: bool = False
     ) -> torch.Tensor:
-        """See `OpenVocabularyModel.encode_class_names`: (classes, 3 * templates, projection dim)."""
+        """See `OpenVocabularyModel.encode_class_names`: (classes, 3 * templates, projection dim).
+
+        Each name is encoded once, so that classes with the same part or object have exactly the same features for it.
+        """
+        if not class_names:
+            return super().encode_class_names(processor, class_names, progress)  # which refuses it
         levels = [level_names(name) for name in class_names]
-        names = list(dict.fromkeys(chain(*levels)))
-        found = dict(zip(names, super().encode_class_names(processor.of_names, names, progress)))
-        return torch.stack([torch.cat([found[name] for name in each]) for each in levels])
+        known = self.stored_class_features
+        missing = [name for name in dict.fromkeys(chain(*levels)) if name not in known]
+        count = LEVELS * max(1, PROMPTS_AT_ONCE // (LEVELS * self.config.num_templates))
+        groups = [missing[start : start + count] for start in range(0, len(missing), count)]
+        for names in tqdm(groups, desc="Encoding class names", disable=not progress or not missing):
+            tokens = processor.pack_names(names).to(self.device)
+            self._check_tokens(tokens["input_ids"])
+            known.update(zip(names, self.encode_classes(**tokens).unflatten(1, (LEVELS, -1)).flatten(0, 1)))
+        return torch.stack([torch.cat([known[name] for name in each]) for each in levels])
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """See `OpenVocabularyModel.encode_classes`: (classes, 3 * templates, projection dim), each of unit length.
@@ -143,7 +156,8 @@ class PartCATSegForPartSegmentation(CATSegForPartSegmentation):
         static = torch.compiler.is_compiling() or class_features.is_meta
         none = F.normalize(self.none_embedding, dim=-1)[:, None].expand(-1, self.config.num_templates, -1)
         vocabulary = Vocabulary.of(class_features, none.to(class_features), static and labels is None)
-        decoded = selected_rows(class_mask, len(pixel_values), len(class_features), len(vocabulary))
+        count = class_features.shape[0]
+        decoded = selected_rows(class_mask, pixel_values.shape[0], count, count + 1)
         decoded[:, -1] = include_none
 
         loss = None

@@ -20,19 +20,21 @@ class PartCATSegProcessor(PartSegmentationProcessor):
 
     auto_classes = {"AutoProcessor": "PartCATSegProcessor"}
 
-    @property
-    def of_names(self) -> PartSegmentationProcessor:
-        """The processor that prepares each name once, as it is."""
-        settings = {name: getattr(self, name) for name in ("templates", "possessive", "scores")}
-        return PartSegmentationProcessor(self.image_processor, self.tokenizer, **settings)
+    def pack_names(self, names: Sequence[str]) -> BatchEncoding:
+        """Tokens of names, each as it is, in the rows that classes have: three names in a row, of which the last is
+        filled up.
+        """
+        filled = [*names, *names[:1] * (-len(names) % LEVELS)]
+        return self._pack(filled).convert_to_tensors("pt")
 
     def _tokenize(self, classes: Sequence[str], return_tensors: str | None, **options: Any) -> BatchEncoding:
         names = [name for class_name in self._check_classes(classes) for name in level_names(class_name)]
+        return self._pack(names, **options).convert_to_tensors(return_tensors)
+
+    def _pack(self, names: Sequence[str], **options: Any) -> BatchEncoding:
         tokens = super()._tokenize(names, None, **options)
-        by_class = {
-            key: [_flat(rows[i : i + LEVELS]) for i in range(0, len(rows), LEVELS)] for key, rows in tokens.items()
-        }
-        return BatchEncoding(by_class).convert_to_tensors(return_tensors)
+        starts = range(0, len(names), LEVELS)
+        return BatchEncoding({key: [_flat(rows[i : i + LEVELS]) for i in starts] for key, rows in tokens.items()})
 
 
 def _flat(levels: Sequence[Sequence[Any]]) -> list[Any]:

@@ -66,8 +66,8 @@ class Vocabulary:
         return cls(
             torch.cat([levels[:, 0], none]),
             torch.cat([*names, none]),
-            *(torch.cat([each.of_class, each.of_class.new_full((1,), len(each.first))]) for each in (parts, objects)),
-            len(parts.first),
+            *(torch.cat([each.of_class, _count(each.first)]) for each in (parts, objects)),
+            parts.first.shape[0],
             weights,
         )
 
@@ -77,6 +77,11 @@ class Vocabulary:
     @property
     def device(self) -> torch.device:
         return self.classes.device
+
+
+def _count(rows: torch.Tensor) -> torch.Tensor:
+    """How many rows there are, (1,) int64; as a tensor, so that a graph may be for any number."""
+    return torch.arange(rows.shape[0] + 1, device=rows.device)[-1:]
 
 
 _known = WeakTensorKeyDictionary()
@@ -106,6 +111,6 @@ def _group(features: torch.Tensor) -> Groups:
 
 def _weigh(features: torch.Tensor) -> Groups:
     """Every class as a group that counts less the more classes share its name: no shape depends on the values."""
-    classes = torch.arange(len(features), device=features.device)
+    classes = torch.arange(features.shape[0], device=features.device)
     same = (features[:, None] == features).all(-1)
     return Groups(classes, classes, 1 / same.sum(1).to(features.dtype))
