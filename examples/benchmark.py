@@ -10,7 +10,8 @@ The ways, alternating image by image in one process, so that a machine that slow
 
 * ours: class names encoded once, one forward pass per image, only the parts of its objects decoded;
 * plain: what the original does for every (image, object). CLIPSeg encodes all prompts padded to 77 tokens, runs the
-  whole vision tower and decodes all classes and "none"; CATSeg runs the whole model, with the guidance repeated for
+  whole vision tower and decodes all classes and "none"; PartCLIPSeg does the same with all part and object names, makes
+  the scores of all classes of them and resizes all; CATSeg runs the whole model, with the guidance repeated for
   every class, and resizes the scores of all classes; PartCATSeg does the same, and decodes the names of parts and
   objects, too; ZSseg+ encodes all prompts padded to 77 tokens, runs backbone and pixel decoder, has CLIP encode the
   object's crop once for each part predicted in it, and resizes the scores of all classes; MaskFormer runs the whole
@@ -41,15 +42,17 @@ from benchmark_floor import count_products, measure_floor
 from benchmark_maskformer import MaskFormerWays
 from benchmark_measure import Measured, count_different, measure, spread
 from benchmark_partcatseg import PartCatSegWays
+from benchmark_partclipseg import PartClipSegWays
 from benchmark_workload import WORKLOADS, Workload
 from benchmark_zsseg import ZSSegWays
 
 WAYS = {
     "clipseg": ClipSegWays,
+    "partclipseg": PartClipSegWays,
     "catseg": CatSegWays,
+    "partcatseg": PartCatSegWays,
     "zsseg": ZSSegWays,
     "maskformer": MaskFormerWays,
-    "partcatseg": PartCatSegWays,
 }
 ALSO = ("options", "compile", "scaling", "train")
 
@@ -99,9 +102,9 @@ def measurements(
             for name, values in measure_options(WAYS[model], options.device, names):
                 yield "options", f"{model}, {name}", values
     if "scaling" in options.also:
-        from benchmark_scaling import measure_scaling
+        from benchmark_scaling import POINTS, measure_scaling
 
-        for model in models:
+        for model in filter(POINTS.__contains__, models):
             yield "scaling", model, measure_scaling(model, options.threads)
     if "train" in options.also or options.train:
         from benchmark_train import STEPS, measure_training

@@ -10,10 +10,11 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- figures: written by examples/benchmark.py --report -->", "<!-- end of figures -->"
 NAMES = {
     "clipseg": "CLIPSeg",
+    "partclipseg": "PartCLIPSeg",
     "catseg": "CATSeg",
+    "partcatseg": "PartCATSeg",
     "zsseg": "ZSseg+",
     "maskformer": "MaskFormer",
-    "partcatseg": "PartCATSeg",
 }
 _DOTTED = (
     "Dotted: proportional to the number of classes, pixels, images or processes. What lies above it is a fixed cost."

@@ -22,9 +22,9 @@ FAMILIES = {
     "clipseg": "CLIPSegPartConfig",
     "partclipseg": "PartCLIPSegConfig",
     "catseg": "CATSegConfig",
+    "partcatseg": "PartCATSegConfig",
     "zsseg": "ZSSegConfig",
     "maskformer": "MaskFormerPartConfig",
-    "partcatseg": "PartCATSegConfig",
 }
 """Folder of each family -> its configuration class, whose `model_type` is "ovparts_<family>"."""
 

@@ -27,9 +27,9 @@ from .processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 
 TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
-TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer", "toy-partcatseg")
-"""Small models in this package: one trained for parts, a pretrained CLIPSeg, others of which only the CLIP is, and one
-that starts anew."""
+TOY_MODELS = (TRAINED_TOY, "toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg", "toy-zsseg", "toy-maskformer")
+"""Small models in this package: one trained for parts, a pretrained CLIPSeg, one that starts from it, three of which
+only the CLIP is pretrained, and one that starts anew."""
 _TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
 
 
@@ -62,8 +62,8 @@ class ModelSource:
             self.family = name.removeprefix("toy-")
             settings = json.loads((TOY_FOLDER / f"{self.family}.json").read_text(encoding="utf-8"))
             self.fields, self.processor_settings = settings["config"], settings["processor"]
-            needs_clip = config_class(self.family).requires_base_model
-            self.location = str(TOY_FOLDER / "clip") if needs_clip else None
+            kind = config_class(self.family)
+            self.location = str(TOY_FOLDER / kind.base_model_type) if kind.requires_base_model else None
 
     @cached_property
     def stored_config(self) -> PreTrainedConfig | None:

@@ -116,7 +116,8 @@ class TrainArguments(LoopArguments):
         level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.
         object_map: "correct", or "ov_parts" to train ZSseg+ on Pascal-Part-116 with the original's empty masks of some
             objects (docs/differences.md).
-        short_edges: Lengths in pixels that the short side of a training image is resized to, drawn uniformly.
+        short_edges: Lengths in pixels that the short side of a training image is resized to, drawn uniformly; None
+            keeps its size.
         max_size: Limit of the long side in pixels.
         crop_size: Crop a random square of this side and pad smaller images to it; None for neither.
         color_jitter: Whether to change colours at random.
@@ -142,7 +143,7 @@ class TrainArguments(LoopArguments):
     classes_per_image: PositiveInt | None = None
     level: Literal["image", "object"] | None = None
     object_map: Literal["correct", "ov_parts"] = "correct"
-    short_edges: list[int] = field(default_factory=lambda: [800])
+    short_edges: list[int] | None = field(default_factory=lambda: [800])
     max_size: PositiveInt = 1333
     crop_size: PositiveInt | None = None
     color_jitter: bool = False
@@ -157,7 +158,7 @@ class TrainArguments(LoopArguments):
             raise ConfigurationError(f"few_shot_list was given for the task {self.task!r}; only 'few_shot' takes one.")
         if not 0 <= self.flip <= 1:
             raise ConfigurationError(f"flip is {self.flip}; a probability lies between 0 and 1.")
-        if not self.short_edges or min(self.short_edges) < 1:
+        if self.short_edges is not None and (not self.short_edges or min(self.short_edges) < 1):
             raise ConfigurationError(f"short_edges is {self.short_edges}; give one or more lengths in pixels.")
 
 

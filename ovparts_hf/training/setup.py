@@ -147,7 +147,9 @@ def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.M
 
 def build_transform(arguments: TrainArguments, ignore_index: int) -> augmentation.Transform:
     """The augmentation of a run, in the benchmark's order."""
-    transforms: list[augmentation.Transform] = [augmentation.ResizeShortEdge(arguments.short_edges, arguments.max_size)]
+    transforms: list[augmentation.Transform] = []
+    if arguments.short_edges is not None:
+        transforms.append(augmentation.ResizeShortEdge(arguments.short_edges, arguments.max_size))
     side = arguments.crop_size
     if side is not None:
         transforms.append(augmentation.RandomCrop(side, side))

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import unittest
 
-from ovparts_hf import PartCATSegForPartSegmentation
+from ovparts_hf import PartCATSegForPartSegmentation, PartCATSegProcessor
+from ovparts_hf.models.loading import load_model
 
 from ..models.partcatseg.goldens import golden_config
 from .models import OpenVocabularyTester, model_tests
+from .processors import processor_tests
 
 BACKBONE = {"hidden_size": 36, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 8, "image_size": 40}
 CONFIG = golden_config(backbone_config=BACKBONE, backbone_image_size=64)
@@ -30,3 +32,19 @@ TESTER = PartCATSegTester(
 
 class PartCATSegTest(model_tests(PartCATSegForPartSegmentation, TESTER), unittest.TestCase):
     pass
+
+
+class PartCATSegProcessorTest(processor_tests(), unittest.TestCase):
+    processor_class = PartCATSegProcessor
+
+    @classmethod
+    def _setup_image_processor(cls):
+        return load_model("toy-partcatseg")[1].image_processor
+
+    @classmethod
+    def _setup_tokenizer(cls):
+        return load_model("toy-partcatseg")[1].tokenizer
+
+    @staticmethod
+    def prepare_processor_dict():
+        return {"possessive": True, "scores": "probabilities"}

@@ -10,6 +10,7 @@ NAMES = ["dog's ear", "car's wheel"]
 MODELS = {
     "clipseg": ("toy", {}),
     "clipseg, dice": ("toy", {"segmentation_loss": "ce_dice"}),
+    "partclipseg": ("toy", {"family": "partclipseg"}),
     "catseg": ("toy-catseg", {}),
     "partcatseg": ("toy-partcatseg", {}),
     "zsseg+": ("toy-zsseg", {}),

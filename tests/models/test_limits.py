@@ -48,6 +48,7 @@ FIELDS = {
         ("num_labels",),
         ("reduce_dim",),
     ],
+    "partclipseg": [("reduce_dim",), ("decoder_intermediate_size",)],
     "catseg": [("num_hidden_layers",), ("backbone_config", "depths"), ("hidden_size",), ("window_size",)],
     "partcatseg": [("backbone_config", "hidden_size"), ("backbone_config", "patch_size"), ("text_guidance_size",)],
     "zsseg": [("num_queries",), ("prompt_lengths",), ("backbone_config", "embedding_size"), ("decoder_layers",)],

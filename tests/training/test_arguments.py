@@ -192,6 +192,16 @@ def test_benchmark_recipes_differ_only_in_data_and_task(family: str) -> None:
     assert PUBLISHED[family].items() <= rest[0].items()
 
 
+def test_recipes_of_partclipseg_are_those_of_its_authors() -> None:
+    recipes = {path.parts[-3]: TrainArguments.from_recipe(path) for path in RECIPES.rglob("partclipseg.yaml")}
+    assert {"pascal-part-116", "ade20k-part-234", "partimagenet"} < set(recipes)
+    published = {**PUBLISHED["clipseg"], "seed": 12345678, "eval_every": 1000, "flip": 0.5}
+    for name in ("pascal-part-116", "ade20k-part-234"):
+        assert published.items() <= dataclasses.asdict(recipes[name]).items()
+    unscaled = {**published, "short_edges": None, "flip": 0.0}
+    assert unscaled.items() <= dataclasses.asdict(recipes["partimagenet"]).items()
+
+
 TWO_STAGE = {
     "steps": 20_000,
     "learning_rate": 1e-4,
@@ -241,7 +251,10 @@ def test_configurations_of_recipes_are_valid(recipe: Path) -> None:
     if arguments.model.startswith("toy"):
         load_config(arguments.model, arguments.family, **arguments.config)
     elif arguments.family is not None:
-        own = config_class(arguments.family)(**arguments.config).backbone_config
+        config = config_class(arguments.family)(**arguments.config)
+        if arguments.family == "partclipseg":
+            return
+        own = config.backbone_config
         known = PartResNetConfig(**RESNETS["resnet-101c" if "r101c" in recipe.stem else "resnet-50"])
         assert own.to_json_string() == known.to_json_string()
 

@@ -24,8 +24,8 @@ class PartCLIPSegConfig(CLIPSegPartConfig):
             of comparisons, so that it has no gradient and only shows in the loss.
         enhancement_weight: Weight of the enhancement loss, which wants each part to be attended somewhere.
         attention_threshold: Normalised attention above which a part claims a cell.
-        attention_layer: The layer of the decoder whose attention these two losses control, counted from 0, or from -1
-            for the last, as in the released code, of whose three layers it is 2.
+        attention_layer: The layer of the decoder whose attention these two losses control, counted from 0;
+            None for the last, as in the released code.
         own_parts_only: Whether these two losses compare the parts of an object with each other only; otherwise, as in
             the released code, with all parts in the image.
         drop_last_object: Whether they leave out the last object, by name, of an image in which every pixel is of an
@@ -44,7 +44,7 @@ class PartCLIPSegConfig(CLIPSegPartConfig):
     separation_weight: float | int = 0.1
     enhancement_weight: float | int = 0.01
     attention_threshold: float | int = 0.3
-    attention_layer: int = -1
+    attention_layer: int | None = None
     own_parts_only: bool = False
     drop_last_object: bool = True
     skip_empty_background: bool = False
@@ -64,7 +64,7 @@ class PartCLIPSegConfig(CLIPSegPartConfig):
         if not 0 <= self.attention_threshold <= 1:
             raise ValueError(f"attention_threshold is {self.attention_threshold}; it must lie between 0 and 1.")
         layers = len(self.extract_layers)
-        if not -layers <= self.attention_layer < layers:
+        if self.attention_layer is not None and not 0 <= self.attention_layer < layers:
             raise ValueError(
-                f"attention_layer is {self.attention_layer}; the decoder has layers 0 to {layers - 1}; -1: the last."
+                f"attention_layer is {self.attention_layer}; the decoder has layers 0 to {layers - 1}; None: the last."
             )

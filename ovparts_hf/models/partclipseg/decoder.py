@@ -35,7 +35,7 @@ class Names(NamedTuple):
     def of(cls, class_features: torch.Tensor, name_ids: torch.Tensor | None) -> Names:
         """Reads (classes, 3, projection dim); `name_ids` say which names are the same, without them each is another."""
         names = class_features[:, :2]
-        count = len(names)
+        count = names.shape[0]
         if name_ids is None or torch.compiler.is_compiling():
             whole = (names[:, 1] == 0).all(-1)
             positions = torch.arange(2 * count, device=names.device).view(2, count)
@@ -47,7 +47,8 @@ class Names(NamedTuple):
             _, first, flat = np.unique(ids, return_index=True, return_inverse=True)
             positions = torch.from_numpy(flat.reshape(ids.shape).T.copy())
             features = names.flatten(0, 1).index_select(0, torch.from_numpy(first).to(names.device))
-        parts, objects = F.pad(positions, (0, 1), value=len(features))
+        none = torch.arange(features.shape[0], features.shape[0] + 1, device=positions.device)
+        parts, objects = torch.cat([positions, none.expand(2, 1)], dim=1)
         return cls(features, parts, objects, torch.cat([whole, whole.any()[None]]))
 
     def used_by(self, selected: torch.Tensor) -> torch.Tensor:

@@ -112,7 +112,9 @@ class PartCLIPSegForPartSegmentation(CLIPSegForPartSegmentation):
         for names in tqdm(groups, desc="Encoding class names", disable=not progress or not missing):
             tokens = processor.tokenize_names(names).to(self.device)
             self._check_tokens(tokens["input_ids"])
-            known.update(zip(names, text_features(self.clip, **tokens)))
+            ids, mask = (tokens[name][:, None].repeat(1, 3, 1) for name in ("input_ids", "attention_mask"))
+            mask[:, 1:] = 0  # a name alone
+            known.update(zip(names, self.encode_classes(ids, mask)[:, 0]))
         rows = torch.stack([known[name] for name in found.names])
         rows = torch.cat([rows, torch.zeros_like(rows[:1])])  # the last is where there is no object
         return rows[torch.tensor([condition_rows(found, i) for i in range(len(class_names))])]
@@ -177,11 +179,12 @@ class PartCLIPSegForPartSegmentation(CLIPSegForPartSegmentation):
         _check_vocabulary(class_features, name_ids)
         if labels is not None and name_ids is None:
             name_ids = _equal_names(class_features)
-        selected = selected_rows(class_mask, len(pixel_values), len(class_features), len(class_features) + 1)
+        batch, count = pixel_values.shape[0], class_features.shape[0]  # `len` would be fixed in an export
+        selected = selected_rows(class_mask, batch, count, count + 1)
         decoded_at_once = name_ids is None or torch.compiler.is_compiling()
         names = Names.of(class_features, None if decoded_at_once else name_ids)
         if decoded_at_once:  # no shape depends on a value
-            pairs = Pairs.all(len(pixel_values), len(names.features) + 1, pixel_values.device)
+            pairs = Pairs.all(batch, names.features.shape[0] + 1, pixel_values.device)
         else:
             selected = selected.cpu()
             selected[:, -1] = include_none or labels is not None
@@ -196,7 +199,7 @@ class PartCLIPSegForPartSegmentation(CLIPSegForPartSegmentation):
         decoded = Decoded(self.decoder, prepared, names, pairs, conditions, (height // patch, width // patch))
         scores = (decoded.all_scores if decoded_at_once else decoded.some_scores)(selected)
         loss = None if labels is None else decoded.loss(scores, labels, object_labels, self.config)
-        logits, none_logits = scores.tensor_split([len(class_features)], dim=1)
+        logits, none_logits = scores.tensor_split([count], dim=1)
         none_logits = none_logits if include_none else None
         return PartSegmentationOutput(loss, logits, none_logits, self.unless_stored(class_features))
 

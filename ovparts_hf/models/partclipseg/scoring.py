@@ -128,7 +128,7 @@ class Decoded:
         selected[images, classes] = True
         pairs = Pairs.needed(self.names.used_by(selected))
         on_device = pairs.to(self.conditions.device)
-        layer = config.attention_layer % len(self.decoder.layers)
+        layer = len(self.decoder.layers) - 1 if config.attention_layer is None else config.attention_layer
         states = self.decoder.states(self.prepared, on_device.images, on_device.names, entering=layer)
         with torch.autocast(states.device.type, enabled=False):
             maps = attention_maps(self.decoder.layers[layer].self_attn, states.float())

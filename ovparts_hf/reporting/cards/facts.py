@@ -106,6 +106,10 @@ FAMILY_FACTS = {
     "clipseg": FamilyFacts(
         "CLIPSeg", "Lüddecke and Ecker, *Image Segmentation Using Text and Image Prompts*, CVPR 2022"
     ),
+    "partclipseg": FamilyFacts(
+        "PartCLIPSeg",
+        "Choi et al., *Understanding Multi-Granularity for Open-Vocabulary Part Segmentation*, NeurIPS 2024",
+    ),
     "catseg": FamilyFacts(
         "CATSeg",
         "Cho et al., *CAT-Seg: Cost Aggregation for Open-Vocabulary Semantic Segmentation*, CVPR 2024",

@@ -203,6 +203,7 @@ class TestPartCLIPSeg(PartModelTester):
         ("enhancement_weight", -1, "0 or more"),
         ("attention_threshold", 2, "between 0 and 1"),
         ("attention_layer", 3, "layers 0 to 2"),
+        ("attention_layer", -1, "None: the last"),
     ],
 )
 def test_wrong_settings_are_refused(field, value, message):
