@@ -12,7 +12,8 @@ from ..catseg.convert_catseg import account_keys as account_catseg_keys
 from ..catseg.convert_catseg import aggregator_name
 from ..checkpoints import KeyReport, convert_checkpoint
 from .configuration_partcatseg import PartCATSegConfig
-from .modeling_partcatseg import PartCATSegForPartSegmentation, load_backbone_weights
+from .modeling_partcatseg import PartCATSegForPartSegmentation
+from .named_weights import load_named_weights
 
 _DINO = "backbone.dinov2."
 _AGGREGATOR = "sem_seg_head.predictor.transformer."
@@ -41,9 +42,12 @@ _COPIED = "a copy of CAT-Seg's (copy_pretrained_layers)"
 def convert_partcatseg(
     checkpoint: str | Path, config: PartCATSegConfig
 ) -> tuple[PartCATSegForPartSegmentation, KeyReport]:
-    """See `checkpoints.convert_checkpoint`; CAT-Seg's object models are taken, too, as what training starts from."""
+    """See `checkpoints.convert_checkpoint`; CAT-Seg's object models are taken, too, as what training starts from.
+
+    What the configuration names in `backbone_weights` and `text_weights` replaces what is in the checkpoint.
+    """
     model, report = convert_checkpoint(PartCATSegForPartSegmentation, checkpoint, config, account_keys)
-    load_backbone_weights(model)
+    load_named_weights(model)
     return model, report
 
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
-from transformers import CLIPModel, Dinov2Model
+from transformers import CLIPModel
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 from transformers.utils.output_capturing import capture_outputs
@@ -23,11 +23,11 @@ from transformers.utils.output_capturing import capture_outputs
 from ...errors import ConfigurationError
 from ..catseg.modeling_catseg import CATSegForPartSegmentation
 from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput, check_keywords, selected_rows
-from ..pretrained import load_pretrained
 from .aggregator import LevelScores, PartAggregator, leave_out_others
 from .configuration_partcatseg import PartCATSegConfig
 from .guidance import GuidanceDinov2
 from .losses import part_catseg_losses
+from .named_weights import load_named_weights
 from .processing_partcatseg import PartCATSegProcessor
 from .vocabulary import LEVELS, Vocabulary, level_names
 
@@ -61,9 +61,9 @@ class PartCATSegForPartSegmentation(CATSegForPartSegmentation):
 
     @classmethod
     def from_base_model(cls, name_or_path: str | None, config: PartCATSegConfig) -> Self:
-        """See `PartSegmentationModel.from_base_model`; DINOv2 starts from `config.backbone_weights`."""
+        """See `PartSegmentationModel.from_base_model`; `config` may name weights of DINOv2 and of CLIP's text."""
         model = super().from_base_model(name_or_path, config)
-        load_backbone_weights(model)
+        load_named_weights(model)
         return model
 
     @classmethod
@@ -198,21 +198,3 @@ class PartCATSegForPartSegmentation(CATSegForPartSegmentation):
                 f"{self.config.projection_dim}): one row for each of its {self.config.num_templates} templates, of the "
                 "class, of its part and of its object. Make them with encode_vocabulary and the model's processor."
             )
-
-
-def load_backbone_weights(model: PartCATSegForPartSegmentation) -> None:
-    """Lets DINOv2 start from the weights that the configuration names, if it names any, and forgets their name."""
-    source = model.config.backbone_weights
-    if source is None:
-        return
-    stock, _ = load_pretrained(Dinov2Model.from_pretrained, source, (), dtype="float32")
-    state = {name: tensor for name, tensor in stock.state_dict().items() if not name.endswith("mask_token")}
-    own = {name: tensor.shape for name, tensor in model.backbone.state_dict().items()}
-    if {name: tensor.shape for name, tensor in state.items()} != own:
-        raise ConfigurationError(
-            f"backbone_weights {source!r} do not fit: they are of hidden_size {stock.config.hidden_size}, "
-            f"{stock.config.num_hidden_layers} layers and image_size {stock.config.image_size}. Set backbone_config to "
-            "these values, or name others."
-        )
-    model.backbone.load_state_dict(state)
-    model.config.backbone_weights = None

@@ -114,6 +114,11 @@ FAMILY_FACTS = {
         "CATSeg",
         "Cho et al., *CAT-Seg: Cost Aggregation for Open-Vocabulary Semantic Segmentation*, CVPR 2024",
     ),
+    "partcatseg": FamilyFacts(
+        "PartCATSeg",
+        "Choi et al., *Fine-Grained Image-Text Correspondence with Cost Aggregation for Open-Vocabulary Part "
+        "Segmentation*, CVPR 2025",
+    ),
     "zsseg": FamilyFacts(
         "ZSseg",
         "Xu et al., *A Simple Baseline for Open-Vocabulary Semantic Segmentation with Pre-trained Vision-language "

@@ -2,7 +2,7 @@ import re
 
 import pytest
 import torch
-from transformers import Dinov2Config, Dinov2Model
+from transformers import CLIPModel, Dinov2Config, Dinov2Model
 
 from ovparts_hf.errors import CheckpointError
 from ovparts_hf.models.partcatseg.convert_partcatseg import convert_partcatseg
@@ -93,6 +93,18 @@ def test_dino_starts_from_stock_weights(catseg_tensors, tmp_path):
     config = golden_config(backbone_weights=str(tmp_path / "dino"))
     own = convert({"model": catseg_tensors}, tmp_path, config)[0].backbone.state_dict()
     assert own and all(torch.equal(tensor, stock.state_dict()[name]) for name, tensor in own.items())
+
+
+def test_class_names_may_be_encoded_by_another_clip(tensors, tmp_path):
+    stock = CLIPModel(golden_config())
+    stock.save_pretrained(tmp_path / "clip")
+    kept = convert({"model": tensors}, tmp_path)[0].state_dict()
+    model, _ = convert({"model": tensors}, tmp_path, golden_config(text_weights=str(tmp_path / "clip")))
+    assert model.config.text_weights is None
+    for name, tensor in model.state_dict().items():
+        of_text = name.startswith(("clip.text_model.", "clip.text_projection."))
+        expected = stock.state_dict()[name.removeprefix("clip.")] if of_text else kept[name]
+        assert torch.equal(tensor, expected), name
 
 
 def test_unknown_and_missing_keys_are_listed(tensors, tmp_path):
