@@ -54,8 +54,8 @@ class PartCATSegConfig(CATSegConfig):
         backbone_weights: A folder or Hub id of transformers' DINOv2 weights ("facebook/dinov2-small"), with which a new
             model starts; None for random ones.
         text_weights: A folder or Hub id of transformers' CLIP weights ("openai/clip-vit-base-patch16") whose text
-            encoder replaces that of a checkpoint or of the pretrained model; None to keep it. The original encodes class
-            names by OpenAI's CLIP whatever its checkpoints hold.
+            encoder replaces that of a checkpoint or of the pretrained model; None to keep it. The original encodes
+            class names by OpenAI's CLIP whatever its checkpoints hold.
         class_attention: "query", the attention across classes of the published models, or "linear", that of CAT-Seg,
             which the original's configuration asks for in vain.
         copy_pretrained_layers: Whether the layers and the correlation embedding of part classes start as copies of
