@@ -45,8 +45,9 @@ def inputs():
     return prepared(GOLDEN.inputs["infer.image"][None], GOLDEN)
 
 
-def test_all_full_size_keys_are_accounted_for():
-    [shapes] = GOLDEN.full_size_keys.values()
+@pytest.mark.parametrize("name", GOLDEN.full_size_keys)
+def test_all_full_size_keys_are_accounted_for(name):
+    shapes = GOLDEN.full_size_keys[name]
     assert len(shapes) == 804
     tensors = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
     config = PartCATSegConfig(vision_config={"patch_size": 16})
