@@ -13,14 +13,17 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest
 
-# The suite with the lower bound of everything in setup.cfg, and with the newest releases; each in an environment made anew.
+# The suite with the lower bound of everything in setup.cfg (less export, whose extras need newer libraries), and with the
+# newest releases; each in an environment made anew.
 # PYTHON names the interpreter, for the oldest python3.11.
+test-oldest: EXTRA = test
 test-oldest: PIP_OPTIONS = --constraint $(VENV)-oldest/bounds.txt
+test-newest: EXTRA = dev
 test-oldest test-newest: test-%:
 	rm -rf $(VENV)-$*
 	$(PYTHON) -m venv $(VENV)-$*
 	$(VENV)-$*/bin/python tests/lower_bounds.py > $(VENV)-$*/bounds.txt
-	$(VENV)-$*/bin/python -m pip install --quiet -e ".[test]" $(PIP_OPTIONS)
+	$(VENV)-$*/bin/python -m pip install --quiet -e ".[$(EXTRA)]" $(PIP_OPTIONS)
 	$(VENV)-$*/bin/python -m pytest
 
 style: $(VENV)/.ready

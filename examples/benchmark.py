@@ -1,10 +1,11 @@
 """Times every model against plainer ways to the same answer and against the arithmetic that no way can avoid.
 
     python examples/benchmark.py --model all --workload all --also options scaling train --json docs/benchmarks.json
+    python examples/benchmark.py --model all --workload all --images 6 --device cuda --json docs/benchmarks.json
     python examples/benchmark.py --report docs/benchmarks.json
 
-The first command measures full-size models with random weights; the second writes the tables and the plot of
-docs/benchmarks.md. A file that exists is extended: what is measured again is replaced.
+The first two commands measure full-size models with random weights; the last one writes the tables and the plot of
+docs/benchmarks.md. A file that exists is extended: what is measured again, on the same device, is replaced.
 
 The ways, alternating image by image in one process, so that a machine that slows down slows all of them:
 
@@ -75,16 +76,17 @@ def main() -> None:
 
         return write_report(json.loads(options.report.read_text(encoding="utf-8")))
     torch.set_num_threads(options.threads)
-    figures = {}
+    by_device: dict[str, Any] = {}
     if options.json and options.json.exists():
-        figures = json.loads(options.json.read_text(encoding="utf-8"))
+        by_device = json.loads(options.json.read_text(encoding="utf-8"))
+    figures = by_device.setdefault(options.device, {})
     figures["machine"] = describe_machine(options.device, options.threads)
     models = list(WAYS) if options.model == "all" else [options.model]
     workloads = list(WORKLOADS) if options.workload == "all" else [options.workload]
     for section, key, value in measurements(options, models, workloads):
         figures.setdefault(section, {})[key] = value
         if options.json:
-            options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+            options.json.write_text(json.dumps(by_device, indent=1) + "\n", encoding="utf-8")
 
 
 def measurements(

@@ -16,6 +16,7 @@ NAMES = {
     "zsseg": "ZSseg+",
     "maskformer": "MaskFormer",
 }
+_TITLES = {"cpu": "a CPU", "cuda": "a GPU"}
 _DOTTED = (
     "Dotted: proportional to the number of classes, pixels, images or processes. What lies above it is a fixed cost."
 )
@@ -23,16 +24,23 @@ Figures = dict[str, Any]
 
 
 def write_report(figures: Figures, docs: Path = DOCS) -> None:
-    """Replaces what stands between the two marks in docs/benchmarks.md, and draws docs/images/scaling.png."""
+    """Replaces what stands between the two marks in docs/benchmarks.md, and draws docs/images/scaling.png.
+
+    Args:
+        figures: Of each device, what benchmark.py measured on it.
+        docs: The folder of the documentation.
+    """
     path = docs / "benchmarks.md"
     before, rest = path.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    clock = ("cpu", "CPU s") if figures["machine"]["device"] == "cpu" else ("wall", "s")
-    lines = [*_machine(figures["machine"]), *_speed(figures.get("speed", {}), *clock)]
-    lines += [*_options(figures.get("options", {})), *_training(figures.get("training", {}))]
-    if "scaling" in figures:
-        plot_scaling(figures["scaling"], docs / "images" / "scaling.png")
-        lines += _scaling(figures["scaling"])
+    lines = []
+    for device, found in figures.items():
+        lines += [f"## On {_TITLES.get(device, device)}", "", *_machine(found["machine"])]
+        lines += _speed(found.get("speed", {}), on_cpu=device == "cpu")
+        lines += [*_options(found.get("options", {})), *_training(found.get("training", {}))]
+        if "scaling" in found:
+            plot_scaling(found["scaling"], docs / "images" / "scaling.png")
+            lines += _scaling(found["scaling"])
     path.write_text(before + "\n".join([BEGIN, "", *lines, END]) + after, encoding="utf-8")
 
 
@@ -43,34 +51,32 @@ def _machine(machine: Figures) -> Iterator[str]:
     yield ""
 
 
-def _speed(speed: Figures, clock: str, unit: str) -> Iterator[str]:
+def _speed(speed: Figures, on_cpu: bool) -> Iterator[str]:
+    """CPU seconds, or of another device wall milliseconds."""
     if not speed:
         return
+    clock, unit, scale, digits = ("cpu", "CPU s", 1, 2) if on_cpu else ("wall", "ms", 1000, 1)
     columns = ("model, workload", f"ours ({unit})", f"floor ({unit})", "ours / floor", "plain / ours", "stock / ours")
     rows = []
     for name, values in speed.items():
-        model, workload = name.split(", ")
         floor, ratios = values["floor"], [values.get(way, {}).get("ratio") for way in ("plain", "stock")]
-        row = [f"{NAMES[model]}, {workload}", _spread(values["ours"][clock]), _spread(floor["seconds"])]
+        row = [_workload(name), _spread(values["ours"][clock], digits, scale), _spread(floor["seconds"], digits, scale)]
         rows.append([*row, _spread(floor["ours / floor"]), *(_spread(ratio, 1) if ratio else "" for ratio in ratios)])
-    yield from _table("Seconds an image", columns, rows)
-    columns = (
-        "model, workload",
-        "GFLOP",
-        "GFLOP/s",
-        "wall s",
-        "peak MB",
-        f"class names, once ({unit})",
-        "different pixels",
-    )
+    yield from _table("CPU seconds an image" if on_cpu else "Milliseconds an image", columns, rows)
+    columns = ["model, workload", "GFLOP", "GFLOP/s", f"class names, once ({unit})", "different pixels"]
+    columns += ["wall s", "peak MB"] * on_cpu
     rows = []
     for name, values in speed.items():
-        model, workload = name.split(", ")
         floor, ours, text = values["floor"], values["ours"], values.get("class names, once")
-        row = [f"{NAMES[model]}, {workload}", f"{floor['gflop'][0]:.0f}", f"{floor['gflop per second'][0]:.0f}"]
-        row += [f"{ours['wall'][0]:.2f}", f"{ours['memory'][0]:.0f}", f"{text[clock]:.2f}" if text else ""]
-        rows.append([*row, _share(values.get("different pixels"))])
+        row = [_workload(name), f"{floor['gflop'][0]:.0f}", f"{floor['gflop per second'][0]:.0f}"]
+        row += [f"{scale * text[clock]:.{digits}f}" if text else "", _share(values.get("different pixels"))]
+        rows.append([*row, *[f"{ours['wall'][0]:.2f}", f"{ours['memory'][0]:.0f}"] * on_cpu])
     yield from _table("What stands behind them", columns, rows)
+
+
+def _workload(name: str) -> str:
+    model, workload = name.split(", ")
+    return f"{NAMES[model]}, {workload}"
 
 
 def _options(options: Figures) -> Iterator[str]:
@@ -126,9 +132,9 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     yield ""
 
 
-def _spread(values: Sequence[float], digits: int = 2) -> str:
+def _spread(values: Sequence[float], digits: int = 2, scale: float = 1) -> str:
     """Median, with minimum and maximum where they differ."""
-    median, smallest, largest = (f"{value:.{digits}f}" for value in values)
+    median, smallest, largest = (f"{scale * value:.{digits}f}" for value in values)
     return median if smallest == largest else f"{median} ({smallest} to {largest})"
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ import torch
 import torch.nn.functional as F
 from benchmark_catseg import TEMPLATES, plain_aggregator
 from benchmark_clipseg import BASE
+from benchmark_measure import peak_memory
 from benchmark_workload import TAXONOMY, random_prompts, well_conditioned
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 
@@ -117,7 +117,7 @@ def run_way(model: str, way: str, images: int, repeats: int, gradients: str) -> 
     if way == "checkpointing":
         steps.model.activation_checkpointing_enable()
     compute_loss = steps.plain if way == "plain" else steps.ours
-    before = psutil.Process().memory_info().rss
+    before = psutil.Process().memory_info().rss / 2**20
     compute_loss().backward()
     torch.save({name: p.grad for name, p in steps.model.named_parameters() if p.grad is not None}, gradients)
     cpu, wall = time.process_time(), time.perf_counter()
@@ -125,8 +125,7 @@ def run_way(model: str, way: str, images: int, repeats: int, gradients: str) -> 
         steps.model.zero_grad()
         compute_loss().backward()
     cpu, wall = (time.process_time() - cpu) / repeats, (time.perf_counter() - wall) / repeats
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"cpu": cpu, "wall": wall, "memory": (peak - before) / 2**20}
+    return {"cpu": cpu, "wall": wall, "memory": peak_memory() - before}
 
 
 def measure_training(model: str, images: int = 1, threads: int = 1, repeats: int = 2) -> dict[str, dict[str, Any]]:

@@ -54,7 +54,6 @@ from .failures import check_writable
     argument("--device", choices=["auto", "cpu"], default="auto", help="where the model runs"),
 )
 def _evaluate(options: Namespace) -> None:
-    from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     from ..data.few_shot import FewShotList
@@ -71,7 +70,7 @@ def _evaluate(options: Namespace) -> None:
     from ..models.loading import ModelSource
     from ..reporting.gallery import build_galleries
     from ..reporting.report import write_report
-    from ..utils.precision import usable_precision
+    from ..utils.precision import new_accelerator, usable_precision
     from .results import check_replaceable, write_result
 
     task = get_task(options.task)
@@ -82,7 +81,7 @@ def _evaluate(options: Namespace) -> None:
         check_replaceable(options.out, options.overwrite)
     on_cpu = options.device == "cpu"
     precision = usable_precision(options.mixed_precision, cpu=on_cpu)
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    accelerator = new_accelerator(precision, cpu=on_cpu)
     source = ModelSource(options.model, for_training=options.untrained_adapter)
     training = trained_on(source)  # a wrong name is noticed before the data are read
     if options.untrained_adapter and not source.starts_at_random:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from transformers.utils.import_utils import is_torchdynamo_exporting
 
 TEXTS_AT_ONCE = 128
 
@@ -22,7 +23,7 @@ def text_features(
     """
     if attention_mask is None:
         attention_mask = torch.ones_like(input_ids)
-    if torch.compiler.is_exporting():  # a graph has a fixed number of steps
+    if is_torchdynamo_exporting():  # a graph has a fixed number of steps
         return clip.get_text_features(input_ids=input_ids, attention_mask=attention_mask).pooler_output
     dtype = clip.dtype
     if half:

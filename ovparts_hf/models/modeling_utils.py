@@ -284,8 +284,7 @@ class OpenVocabularyModel(PartSegmentationModel):
         self, processor: PartSegmentationProcessor, class_names: Sequence[str], progress: bool = False
     ) -> torch.Tensor:
         """One row for each class, as `encode_classes` gives it; those that are saved with the model are looked up."""
-        if not class_names:
-            raise OVPartsError("The vocabulary is empty; give at least one class name.")
+        check_not_empty(class_names)
         known = self.stored_class_features
         missing = [name for name in dict.fromkeys(class_names) if name not in known]
         count = max(1, PROMPTS_AT_ONCE // len(processor.templates or ("{}",)))
@@ -352,6 +351,12 @@ class OpenVocabularyModel(PartSegmentationModel):
     def unless_stored(self, class_features: torch.Tensor) -> torch.Tensor | None:
         """What `forward` returns to be passed in again: nothing for the features that the model keeps itself."""
         return None if class_features is self.class_features else class_features
+
+
+def check_not_empty(class_names: Sequence[str]) -> None:
+    """Refuses a vocabulary without classes."""
+    if not class_names:
+        raise OVPartsError("The vocabulary is empty; give at least one class name.")
 
 
 def check_keywords(keywords: Mapping[str, Any]) -> None:

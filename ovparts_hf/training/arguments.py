@@ -100,7 +100,8 @@ class TrainArguments(LoopArguments):
         data: For this argument and all others that are not listed here, see `LoopArguments`.
         model: What to start from: a folder or Hub id with pretrained weights (CLIPSeg, CLIP, a ResNet) or with a model
             of this library, or one of the small models that come with it, such as "toy".
-        family: What a pretrained model becomes, if several families can start from it, such as "catseg".
+        family: What a pretrained model becomes, if several families can start from it: "partclipseg" or "clipseg" of a
+            CLIPSeg, "catseg", "partcatseg" or "zsseg" of a CLIP.
         config: Fields of the model's configuration to set.
         backbone: Folder or Hub id of a ResNet trained on ImageNet that the model's backbone starts from, or a file with
             detectron2's names. None leaves the backbone of `model` as it is.

@@ -23,7 +23,7 @@ from ..errors import ConfigurationError, OVPartsError
 from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
 from ..utils.files import public_name
-from ..utils.precision import usable_precision
+from ..utils.precision import new_accelerator, usable_precision
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
 from .optim import build_optimizer
@@ -59,7 +59,7 @@ def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callab
     folder = CheckpointManager(arguments.output)
     _check_tracker(arguments.log_with)
     precision = usable_precision(arguments.mixed_precision)
-    accelerator = Accelerator(mixed_precision=precision, log_with=arguments.log_with)
+    accelerator = new_accelerator(precision, log_with=arguments.log_with)
     lock = folder.lock() if accelerator.is_main_process else nullcontext()
     with lock, cpu_threads(arguments.threads):
         checkpoint = folder.check(arguments)

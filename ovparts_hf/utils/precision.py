@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from typing import Any
 
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import parse_flag_from_env
 
 from ..errors import ConfigurationError
@@ -33,6 +35,13 @@ def usable_precision(mixed_precision: str, *, cpu: bool = False) -> str:
     if state.is_main_process:
         _warn_once()
     return "no"
+
+
+def new_accelerator(mixed_precision: str, **options: Any) -> Accelerator:
+    """An `Accelerator` of this precision, also where the process has had one of another."""
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed_precision:
+        AcceleratorState._reset_state()  # as transformers' TrainingArguments do
+    return Accelerator(mixed_precision=mixed_precision, **options)
 
 
 def cpu_has_bf16() -> bool:

@@ -11,7 +11,7 @@ from examples.benchmark_report import BEGIN, END, plot_scaling, write_report
 
 DOCS = Path(__file__).parents[2] / "docs"
 POINT = {"cpu": 1.5, "wall": 2.0, "memory": 300.0}
-FIGURES = {
+ON_GPU = {
     "machine": {"device": "cuda", "name": "a card", "vectors": "AVX2", "threads": 2, "torch": "2.9"},
     "speed": {
         "catseg, ade": {
@@ -32,6 +32,8 @@ FIGURES = {
     },
     "training": {"clipseg": {way: {**POINT, "gradients_differ_by": 1e-6} for way in ("plain", "ours")}},
 }
+ON_CPU = {"machine": {**ON_GPU["machine"], "device": "cpu", "name": "a processor"}, "speed": ON_GPU["speed"]}
+FIGURES = {"cpu": ON_CPU, "cuda": ON_GPU}
 
 
 def test_every_figure_has_its_place(tmp_path):
@@ -41,8 +43,12 @@ def test_every_figure_has_its_place(tmp_path):
     text = page.read_text(encoding="utf-8")
     assert text.startswith("Before\n") and text.endswith("\nAfter\n") and "old" not in text
     assert "Measured on cuda (a card, AVX2), 2 threads, torch 2.9." in text
-    assert "| model, workload | ours (s) | floor (s) |" in text
-    assert "| CATSeg, ade | 0.02 | 0.01 | 2.00 | 5.0 (4.5 to 6.0) |  |" in text
+    assert text.index("## On a CPU") < text.index("Measured on cpu (a processor") < text.index("## On a GPU")
+    assert "| model, workload | ours (CPU s) | floor (CPU s) |" in text
+    assert "| CATSeg, ade | 9.00 (8.00 to 10.00) | 0.01 | 2.00 | 5.0 (4.5 to 6.0) |  |" in text
+    assert "| model, workload | ours (ms) | floor (ms) |" in text
+    assert "| CATSeg, ade | 20.0 | 10.0 | 2.00 | 5.0 (4.5 to 6.0) |  |" in text
+    assert "| CATSeg, ade | 400 | 40000 |  | 1 of 2,000 |\n" in text
     assert "| CLIPSeg | int8 linear layers | 2.00 (1.00 to 3.00) | 5 of 10 | -0.25 |" in text
     assert "| CLIPSeg | torch.compile |  | not here: `RuntimeError: no compiler` |  |" in text
     assert "| CLIPSeg | ours | 1.50 | 300 | 1.00 | 1.00 | 1e-06 |" in text

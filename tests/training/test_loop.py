@@ -132,7 +132,7 @@ def test_evaluates_on_time_and_keeps_the_best(tmp_path: Path) -> None:
     given = tiny_setup()
 
     def evaluate(model: nn.Module, *args: Any, **options: Any) -> SimpleNamespace:
-        snapshots.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        snapshots.append({name: tensor.cpu().clone() for name, tensor in model.state_dict().items()})
         return evaluator(model, *args, **options)
 
     folder = train(arguments(tmp_path / "run", eval_every=2, eval_batch_size=3), given, evaluate)
@@ -271,7 +271,7 @@ class Recorder(GeneralTracker):
 def test_trackers_get_what_the_log_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(loop, "get_available_trackers", lambda: ["recorder"])
-    monkeypatch.setattr(loop, "Accelerator", lambda log_with, **options: Accelerator(log_with=recorder, **options))
+    monkeypatch.setattr(loop, "new_accelerator", lambda precision, log_with: Accelerator(log_with=recorder))
     folder = train(arguments(tmp_path / "run", eval_every=3, log_with="recorder"), tiny_setup(), Evaluator())
     assert recorder.lines == log_lines(folder)
     assert recorder.settings["steps"] == "7" and recorder.settings["output"] == "run"
@@ -310,11 +310,19 @@ def test_half_precision_trains(tmp_path: Path) -> None:
 
 
 def test_a_cpu_without_bf16_trains_in_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setattr(precision, "cpu_has_bf16", lambda: False)
     folders = [
         train(arguments(tmp_path / name, steps=2, mixed_precision=name), tiny_setup()) for name in ("no", "bf16")
     ]
     assert_same_weights(*folders)
+
+
+def test_one_process_trains_in_one_precision_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: True)
+    for number, name in enumerate(("no", "bf16", "no")):
+        folder = train(arguments(tmp_path / str(number), steps=1, mixed_precision=name), tiny_setup())
+        assert weights(folder)["pixels.weight"].dtype is torch.float32
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
 from ..catseg.modeling_catseg import CATSegForPartSegmentation
-from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput, check_keywords, selected_rows
+from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput, check_keywords, check_not_empty, selected_rows
 from .aggregator import LevelScores, PartAggregator, leave_out_others
 from .configuration_partcatseg import PartCATSegConfig
 from .guidance import GuidanceDinov2
@@ -94,8 +94,7 @@ class PartCATSegForPartSegmentation(CATSegForPartSegmentation):
 
         Each name is encoded once, so that classes with the same part or object have exactly the same features for it.
         """
-        if not class_names:
-            return super().encode_class_names(processor, class_names, progress)  # which refuses it
+        check_not_empty(class_names)
         levels = [level_names(name) for name in class_names]
         known = self.stored_class_features
         missing = [name for name in dict.fromkeys(chain(*levels)) if name not in known]

@@ -18,7 +18,7 @@ from transformers.utils.output_capturing import capture_outputs
 from ...errors import ConfigurationError
 from ..clip import text_features
 from ..clipseg.modeling_clipseg import CLIPSegForPartSegmentation
-from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput, check_keywords, selected_rows
+from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput, check_keywords, check_not_empty, selected_rows
 from ..part_object import NO_OBJECT, PartObjectNames
 from .configuration_partclipseg import PartCLIPSegConfig
 from .decoder import Names, Pairs, PartObjectDecoder
@@ -105,6 +105,7 @@ class PartCLIPSegForPartSegmentation(CLIPSegForPartSegmentation):
         self, processor: PartCLIPSegProcessor, class_names: Sequence[str], progress: bool = False
     ) -> torch.Tensor:
         """See `OpenVocabularyModel.encode_class_names`; names that are saved with the model are looked up."""
+        check_not_empty(class_names)
         found = PartObjectNames.of(class_names)
         known = self._stored_names()
         missing = [name for name in found.names if name not in known]

@@ -4,7 +4,7 @@ from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch.testing import assert_close
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
-from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.errors import ConfigurationError, OVPartsError
 from ovparts_hf.models.clipseg import modeling_clipseg
 from ovparts_hf.models.loading import ModelSource, load_model
 from ovparts_hf.models.part_object import PartObjectNames
@@ -210,6 +210,17 @@ def test_wrong_settings_are_refused(field, value, message):
     with pytest.raises(StrictDataclassClassValidationError) as error:
         golden_config(**{field: value})
     assert message in str(error.value.__cause__ or error.value)
+
+
+def test_an_empty_vocabulary_is_refused():
+    model, processor = PartCLIPSegForPartSegmentation(golden_config()), golden_processor()
+    for encode in (model.encode_vocabulary, model.store_vocabulary):
+        with pytest.raises(OVPartsError, match="vocabulary is empty"):
+            encode(processor, [])
+    with pytest.raises(OVPartsError, match="at least one non-empty string"):
+        processor(classes=[])
+    with pytest.raises(OVPartsError, match="templates is"):
+        type(processor)(processor.image_processor, processor.tokenizer, templates=["a {}"])
 
 
 @torch.no_grad()
