@@ -66,7 +66,7 @@ def test_object_labels_agree_with_the_parts(prepared, processor):
     assert (objects[~labelled] != target.ignore_index).any()
 
 
-@pytest.mark.parametrize("name", ["toy", "toy-catseg", "toy-maskformer", "toy-partcatseg"])
+@pytest.mark.parametrize("name", ["toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg", "toy-maskformer"])
 def test_images_are_those_of_training(name, pascal):
     """Squares, prepared as augmented images are."""
     processor, row = ModelSource(name).processor(), pascal.splits["train"][0]

@@ -46,7 +46,7 @@ class Names(NamedTuple):
             ids = np.where(ids < 0, ids[:, :1], ids)
             _, first, flat = np.unique(ids, return_index=True, return_inverse=True)
             positions = torch.from_numpy(flat.reshape(ids.shape).T.copy())
-            features = names.flatten(0, 1).index_select(0, torch.from_numpy(first).to(names.device))
+            features = names.flatten(0, 1).index_select(0, torch.from_numpy(first).to(names.device, non_blocking=True))
         none = torch.arange(features.shape[0], features.shape[0] + 1, device=positions.device)
         parts, objects = torch.cat([positions, none.expand(2, 1)], dim=1)
         return cls(features, parts, objects, torch.cat([whole, whole.any()[None]]))

@@ -21,8 +21,9 @@ from .goldens import class_names, golden_config, golden_inputs, golden_labels, g
 GOLDEN = golden("partclipseg")
 INPUTS, OUTPUTS, FACTS = GOLDEN.inputs, GOLDEN.outputs, GOLDEN.facts
 FULL_SIZE = {"vision_config": {"patch_size": 16}, "use_complex_transposed_convolution": True}
-NOISE = 4e-5
-"""Of logits up to 10: in double precision they differ by 2e-5 from those that the authors' code gives in single."""
+NOISE = 4e-6
+"""Of logits, relative to the largest: in double precision they differ by half of it from those that the authors' code
+gives in single precision."""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,11 @@ def decoded(model, monkeypatch):
 
 def both(outputs):
     return torch.cat([outputs.logits, outputs.none_logits], dim=1)
+
+
+def assert_scores(actual, name):
+    stored = OUTPUTS[name]
+    assert_close(actual, stored, atol=NOISE * max(5, stored.abs().max().item()), rtol=0)
 
 
 def names_of(case):
@@ -92,10 +98,10 @@ def test_scores_of_all_levels_agree(case, attention, model, decoded):
     for depth, activation in enumerate(model.encode_images(pixels)):
         assert_close(activation, OUTPUTS[f"{case}.activation_adapted.{depth}"], atol=1e-5, rtol=0)
     scores = both(model(pixels, **golden_inputs(case, GOLDEN)))
-    assert_close(scores, OUTPUTS[f"{case}.part_obj_logits"], atol=NOISE, rtol=0)
+    assert_scores(scores, f"{case}.part_obj_logits")
     rows = torch.cat([decoded[0].names.features, model.none_embedding])
     assert_close(rows, OUTPUTS[f"{case}.conditional_embeddings"], atol=1e-5, rtol=0)
-    assert_close(decoded[0].name_scores(), OUTPUTS[f"{case}.logits"], atol=NOISE, rtol=0)
+    assert_scores(decoded[0].name_scores(), f"{case}.logits")
 
     features = OUTPUTS[f"{case}.conditional_embeddings"][:-1]
     whole = torch.zeros(len(features), 3, features.shape[1])
@@ -103,7 +109,7 @@ def test_scores_of_all_levels_agree(case, attention, model, decoded):
     name_ids = torch.stack([torch.arange(len(features)), torch.full((len(features),), -1)], dim=1)
     assert len(names.names) == len(features)
     scores = both(model(pixels, class_features=whole, name_ids=name_ids))
-    assert_close(scores, OUTPUTS[f"{case}.logits"], atol=NOISE, rtol=0)
+    assert_scores(scores, f"{case}.logits")
 
 
 @torch.no_grad()
@@ -319,5 +325,5 @@ def test_a_converted_saved_and_loaded_model_agrees(model, tmp_path):
     loaded = PartCLIPSegForPartSegmentation.from_pretrained(tmp_path)
     processor = type(golden_processor(GOLDEN)).from_pretrained(tmp_path)
     loaded.store_vocabulary(processor, class_names("eval", GOLDEN))
-    assert_close(both(loaded(INPUTS["eval.pixel_values"])), OUTPUTS["eval.part_obj_logits"], atol=NOISE, rtol=0)
+    assert_scores(both(loaded(INPUTS["eval.pixel_values"])), "eval.part_obj_logits")
     assert PREFIX not in "".join(loaded.state_dict())
