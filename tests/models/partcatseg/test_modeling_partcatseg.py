@@ -11,7 +11,7 @@ from ovparts_hf.models.partcatseg.convert_partcatseg import convert_partcatseg
 from ovparts_hf.models.partcatseg.modeling_partcatseg import PartCATSegForPartSegmentation
 from ovparts_hf.models.partcatseg.vocabulary import LEVELS
 
-from ..tester import PartModelTester
+from ..tester import PartModelTester, needs_compiler
 from .goldens import TINY, golden_config, object_labels, prepared, stored_tokens
 
 SIDE = 64
@@ -55,6 +55,7 @@ class TestPartCATSeg(PartModelTester):
         assert torch.isfinite(loss)
         assert_close(model(**inputs, labels=labels, class_mask=mask).loss, loss, rtol=2e-3, atol=0)
 
+    @needs_compiler
     @torch.no_grad()
     def test_equal_names_are_scored_once_with_the_same_result(self, model, inputs):
         """As when every class has a part and an object of its own that count less."""
@@ -85,6 +86,7 @@ class TestPartCATSeg(PartModelTester):
         expected = model(inputs["pixel_values"], class_features=features.clone()).logits
         assert torch.equal(model(inputs["pixel_values"], class_features=features).logits, expected)
 
+    @needs_compiler
     @torch.no_grad()
     def test_linear_attention_is_that_of_catseg(self, model, inputs):
         config = self.make_config()
@@ -179,6 +181,16 @@ def test_objects_are_where_their_parts_are_unless_they_are_given(golden_model):
     without = {name: tensor for name, tensor in inputs.items() if name != "object_labels"}
     assert torch.equal(golden_model(**without).loss, golden_model(**of_parts).loss)
     assert not torch.equal(golden_model(**without).loss, golden_model(**inputs).loss)
+
+
+@needs_compiler
+@torch.no_grad()
+def test_compiled_it_has_the_same_loss(golden_model):
+    """Names that classes share are one name in training, also in a graph."""
+    inputs = training_inputs()
+    torch.compiler.reset()
+    compiled = torch.compile(golden_model, backend="eager")
+    assert_close(compiled(**inputs).loss, golden_model(**inputs).loss)
 
 
 @torch.no_grad()
