@@ -42,10 +42,9 @@ class PartCLIPSegProcessor(PartSegmentationProcessor):
         found = PartObjectNames.of(self._check_classes(classes))
         tokens = self.tokenize_names(found.names, None, **options)
         rows = [condition_rows(found, i) for i in range(len(classes))]
-        nothing = self.tokenizer.pad_token_id
         data = {
-            "input_ids": [_pick(tokens["input_ids"], row, nothing) for row in rows],
-            "attention_mask": [_pick(tokens["attention_mask"], row, 0) for row in rows],
+            "input_ids": [_pick(tokens["input_ids"], row) for row in rows],
+            "attention_mask": [_pick(tokens["attention_mask"], row) for row in rows],
         }
         return BatchEncoding(data).convert_to_tensors(return_tensors)
 
@@ -62,5 +61,5 @@ def condition_rows(names: PartObjectNames, class_id: int) -> tuple[int, int, int
     return part, object_id, object_id - len(names.part_names)
 
 
-def _pick(values: list[list[int]], row: tuple[int, ...], filling: int) -> list[list[int]]:
-    return [[filling] * len(values[row[0]]) if i == NO_OBJECT else values[i] for i in row]
+def _pick(values: list[list[int]], row: tuple[int, ...]) -> list[list[int]]:
+    return [[0] * len(values[row[0]]) if i == NO_OBJECT else values[i] for i in row]
