@@ -175,8 +175,6 @@ PUBLISHED = {
         "trainable": "B+D",
     },
 }
-PUBLISHED["partcatseg"] = {**PUBLISHED["catseg"], "steps": 20_000, "batch_size": 4, "eval_every": 1000}
-COUNTS = {"clipseg": 5, "catseg": 5, "partcatseg": 4}
 
 
 @pytest.mark.parametrize("family", PUBLISHED)
@@ -187,7 +185,7 @@ def test_benchmark_recipes_differ_only_in_data_and_task(family: str) -> None:
         for path in RECIPES.rglob(f"{family}.yaml")
         if "toy-world" not in path.parts
     ]
-    assert len(rest) == COUNTS[family]
+    assert len(rest) == 5
     assert all(values == rest[0] for values in rest)
     assert PUBLISHED[family].items() <= rest[0].items()
 
@@ -201,6 +199,18 @@ def test_recipes_of_partclipseg_are_those_of_its_authors() -> None:
         assert published.items() <= dataclasses.asdict(recipes[name]).items()
     unscaled = {**published, "short_edges": None, "flip": 0.0, "config": {"eval_label_size": None}}
     assert unscaled.items() <= dataclasses.asdict(recipes["partimagenet"]).items()
+
+
+def test_recipes_of_partcatseg_are_those_of_its_authors() -> None:
+    recipes = {path.parts[-3]: TrainArguments.from_recipe(path) for path in RECIPES.rglob("partcatseg.yaml")}
+    changes = {"steps": 20_000, "batch_size": 4, "micro_batch_size": 1, "seed": 12345678, "eval_every": 1000}
+    published = {**PUBLISHED["catseg"], **changes, "flip": 0.5}
+    for name in ("pascal-part-116", "ade20k-part-234"):
+        assert published.items() <= dataclasses.asdict(recipes[name]).items()
+    unscaled = {"short_edges": None, "max_size": 1333, "flip": 0.0, "color_jitter": False}
+    unscaled |= {"config": {"eval_label_size": None}}
+    for name in ("partimagenet", "partimagenet-ood"):
+        assert {**published, **unscaled}.items() <= dataclasses.asdict(recipes[name]).items()
 
 
 TWO_STAGE = {
