@@ -11,10 +11,12 @@ The ways, alternating image by image in one process, so that a machine that slow
 
 * ours: class names encoded once, one forward pass per image, only the parts of its objects decoded;
 * plain: what the original does for every (image, object). CLIPSeg encodes all prompts padded to 77 tokens, runs the
-  whole vision tower and decodes all classes and "none"; CATSeg runs the whole model, with the guidance repeated for
-  every class, and resizes the scores of all classes; ZSseg+ encodes all prompts padded to 77 tokens, runs backbone and
-  pixel decoder, has CLIP encode the object's crop once for each part predicted in it, and resizes the scores of all
-  classes; MaskFormer runs the whole model, proposes masks after each layer and resizes the scores of all classes;
+  whole vision tower and decodes all classes and "none"; PartCLIPSeg does the same with all part and object names, makes
+  the scores of all classes of them and resizes all; CATSeg runs the whole model, with the guidance repeated for
+  every class, and resizes the scores of all classes; PartCATSeg does the same, and decodes the names of parts and
+  objects, too; ZSseg+ encodes all prompts padded to 77 tokens, runs backbone and pixel decoder, has CLIP encode the
+  object's crop once for each part predicted in it, and resizes the scores of all classes; MaskFormer runs the whole
+  model, proposes masks after each layer and resizes the scores of all classes;
 * stock (CLIPSeg): transformers' model as its documentation shows it, one copy of the image per class. Its cost is
   proportional to their number; 12 are timed;
 * floor: the matrix products of ours alone, see benchmark_floor.py.
@@ -40,10 +42,19 @@ from benchmark_clipseg import STOCK_CLASSES, ClipSegWays
 from benchmark_floor import count_products, measure_floor
 from benchmark_maskformer import MaskFormerWays
 from benchmark_measure import Measured, count_different, measure, spread
+from benchmark_partcatseg import PartCatSegWays
+from benchmark_partclipseg import PartClipSegWays
 from benchmark_workload import WORKLOADS, Workload
 from benchmark_zsseg import ZSSegWays
 
-WAYS = {"clipseg": ClipSegWays, "catseg": CatSegWays, "zsseg": ZSSegWays, "maskformer": MaskFormerWays}
+WAYS = {
+    "clipseg": ClipSegWays,
+    "partclipseg": PartClipSegWays,
+    "catseg": CatSegWays,
+    "partcatseg": PartCatSegWays,
+    "zsseg": ZSSegWays,
+    "maskformer": MaskFormerWays,
+}
 ALSO = ("options", "compile", "scaling", "train")
 
 
@@ -93,9 +104,9 @@ def measurements(
             for name, values in measure_options(WAYS[model], options.device, names):
                 yield "options", f"{model}, {name}", values
     if "scaling" in options.also:
-        from benchmark_scaling import measure_scaling
+        from benchmark_scaling import POINTS, measure_scaling
 
-        for model in models:
+        for model in filter(POINTS.__contains__, models):
             yield "scaling", model, measure_scaling(model, options.threads)
     if "train" in options.also or options.train:
         from benchmark_train import STEPS, measure_training

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from ovparts_hf import CATSegConfig, CATSegForPartSegmentation
 from ovparts_hf.models.catseg.aggregator import (
     Aggregator,
     AggregatorLayer,
+    GuidedLinearAttention,
     GuidedUpsampling,
     GuidedWindowBlock,
     shift_mask,
@@ -76,14 +77,23 @@ def plain_aggregator(
     text = aggregator.text_guidance(F.normalize(rows.mean(1), dim=-1)).relu()
     for layer in aggregator.layers:
         volume = plain_layer(layer, volume, guidance, text)
+    return plain_decoder(aggregator, volume, stages)
+
+
+def plain_decoder(aggregator: Aggregator, volume: torch.Tensor, stages: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """(classes, places, C) -> (classes, height, width)."""
     maps = volume.transpose(1, 2).unflatten(2, (aggregator.grid, aggregator.grid)).contiguous()
     for stage, projection, finer in zip(aggregator.decoder.stages, aggregator.decoder_guidance, stages[1::-1]):
-        maps = plain_upsampling(stage, maps, projection(finer).relu().expand(len(rows), -1, -1, -1))
+        maps = plain_upsampling(stage, maps, projection(finer).relu().expand(len(volume), -1, -1, -1))
     return aggregator.decoder.head(maps)[:, 0]
 
 
 def plain_layer(
-    layer: AggregatorLayer, volume: torch.Tensor, guidance: torch.Tensor, text: torch.Tensor
+    layer: AggregatorLayer,
+    volume: torch.Tensor,
+    guidance: torch.Tensor,
+    text: torch.Tensor,
+    attend: Callable[..., torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """(classes, places, C): both window blocks, then attention across classes."""
     normed = layer.spatial.guidance_norm(guidance)
@@ -93,19 +103,23 @@ def plain_layer(
     image = volume.transpose(1, 2).unflatten(2, (side, side))
     pooled = F.avg_pool2d(image, across.pooling).flatten(2).permute(2, 0, 1)
     states = torch.cat([across.norm1(pooled), text.expand(len(pooled), -1, -1)], dim=-1)
-    attention = across.attention
+    pooled = pooled + (attend or plain_attention)(across.attention, states, across.norm1(pooled))
+    pooled = (pooled + across.mlp(across.norm2(pooled))).permute(1, 2, 0).unflatten(2, (side // across.pooling, -1))
+    enlarged = F.interpolate(pooled, size=(side, side), mode="bilinear", align_corners=True)
+    return volume + enlarged.flatten(2).transpose(1, 2)
+
+
+def plain_attention(attention: GuidedLinearAttention, states: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Linear attention of guided states (places, classes, C + G) to values (places, classes, C)."""
     query, key = (
         F.elu(heads(F.linear(states, each.weight, each.bias), attention.num_heads)) + 1
         for each in (attention.query, attention.key)
     )
-    value = heads(attention.value(across.norm1(pooled)), attention.num_heads) / volume.shape[0]
+    count = value.shape[1]
+    value = heads(attention.value(value), attention.num_heads) / count
     context = torch.einsum("nshd,nshv->nhdv", key, value)
     norm = 1 / (torch.einsum("nlhd,nhd->nlh", query, key.sum(1)) + 1e-6)
-    attended = torch.einsum("nlhd,nhdv,nlh->nlhv", query, context, norm) * volume.shape[0]
-    pooled = pooled + attended.flatten(2)
-    pooled = (pooled + across.mlp(across.norm2(pooled))).permute(1, 2, 0).unflatten(2, (side // across.pooling, -1))
-    enlarged = F.interpolate(pooled, size=(side, side), mode="bilinear", align_corners=True)
-    return volume + enlarged.flatten(2).transpose(1, 2)
+    return (torch.einsum("nlhd,nhdv,nlh->nlhv", query, context, norm) * count).flatten(2)
 
 
 def plain_block(block: GuidedWindowBlock, volume: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,14 @@ from typing import Any
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- figures: written by examples/benchmark.py --report -->", "<!-- end of figures -->"
-NAMES = {"clipseg": "CLIPSeg", "catseg": "CATSeg", "zsseg": "ZSseg+", "maskformer": "MaskFormer"}
+NAMES = {
+    "clipseg": "CLIPSeg",
+    "partclipseg": "PartCLIPSeg",
+    "catseg": "CATSeg",
+    "partcatseg": "PartCATSeg",
+    "zsseg": "ZSseg+",
+    "maskformer": "MaskFormer",
+}
 _TITLES = {"cpu": "a CPU", "cuda": "a GPU"}
 _DOTTED = (
     "Dotted: proportional to the number of classes, pixels, images or processes. What lies above it is a fixed cost."

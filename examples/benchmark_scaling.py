@@ -26,6 +26,8 @@ from ovparts_hf import (
     CLIPSegPartConfig,
     MaskFormerForPartSegmentation,
     MaskFormerPartConfig,
+    PartCATSegConfig,
+    PartCATSegForPartSegmentation,
     ZSSegConfig,
     ZSSegForPartSegmentation,
 )
@@ -34,6 +36,7 @@ _DECODED = 10  # of CATSeg's and ZSseg's classes, which all take part in what co
 POINTS = {
     "clipseg": {"classes": (10, 100, 1000), "side": (176, 352, 704), "images": (1, 2, 4), "processes": (1, 2)},
     "catseg": {"classes": (10, 100, 1000), "images": (1, 2)},
+    "partcatseg": {"classes": (10, 100, 1000), "images": (1, 2)},
     "zsseg": {"classes": (10, 100, 1000), "side": (256, 512, 1024)},
     "maskformer": {"side": (256, 512, 1024), "images": (1, 2)},
 }
@@ -55,6 +58,16 @@ def catseg(classes: int = 10, images: int = 1) -> Callable[[], Any]:
     return lambda: model(pixels, class_features=features, class_mask=mask, include_none=False)
 
 
+def partcatseg(classes: int = 10, images: int = 1) -> Callable[[], Any]:
+    model = PartCATSegForPartSegmentation(PartCATSegConfig(vision_config={"patch_size": 16})).eval()
+    config = model.config
+    features = torch.randn(classes, 3 * config.num_templates, config.projection_dim)  # no class shares a name
+    pixels = torch.randn(images, 3, config.image_size, config.image_size)
+    for_dino = torch.randn(images, 3, config.guidance_size, config.guidance_size)
+    given = {"class_features": features, "class_mask": (torch.arange(classes) < _DECODED).expand(images, -1)}
+    return lambda: model(pixels, backbone_pixel_values=for_dino, **given, include_none=False)
+
+
 def zsseg(classes: int = 10, side: int = 512) -> Callable[[], Any]:
     model = ZSSegForPartSegmentation(ZSSegConfig(vision_config={"patch_size": 16}, num_queries=50)).eval()
     features, mask = torch.randn(classes, model.config.projection_dim), torch.ones(1, side, side)
@@ -68,7 +81,7 @@ def maskformer(side: int = 512, images: int = 1) -> Callable[[], Any]:
     return lambda: model(pixels, class_features=ids)
 
 
-FORWARD = {"clipseg": clipseg, "catseg": catseg, "zsseg": zsseg, "maskformer": maskformer}
+FORWARD = {"clipseg": clipseg, "catseg": catseg, "partcatseg": partcatseg, "zsseg": zsseg, "maskformer": maskformer}
 
 
 def measure_scaling(model: str, threads: int) -> dict[str, dict[str, dict[str, float]]]:

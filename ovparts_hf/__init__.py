@@ -32,6 +32,12 @@ if TYPE_CHECKING:  # the same as `_MODULES`, for editors and type checkers
     from .models.maskformer.configuration_maskformer import MaskFormerPartConfig
     from .models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
     from .models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
+    from .models.partcatseg.configuration_partcatseg import PartCATSegConfig
+    from .models.partcatseg.modeling_partcatseg import PartCATSegForPartSegmentation
+    from .models.partcatseg.processing_partcatseg import PartCATSegProcessor
+    from .models.partclipseg.configuration_partclipseg import PartCLIPSegConfig
+    from .models.partclipseg.modeling_partclipseg import PartCLIPSegForPartSegmentation
+    from .models.partclipseg.processing_partclipseg import PartCLIPSegProcessor
     from .models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
     from .models.zsseg.configuration_zsseg import ZSSegConfig
     from .models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
@@ -68,6 +74,12 @@ _MODULES = {
     "models.maskformer.configuration_maskformer": ("MaskFormerPartConfig",),
     "models.maskformer.image_processing_maskformer": ("MaskClassificationImageProcessor",),
     "models.maskformer.modeling_maskformer": ("MaskFormerForPartSegmentation",),
+    "models.partcatseg.configuration_partcatseg": ("PartCATSegConfig",),
+    "models.partcatseg.modeling_partcatseg": ("PartCATSegForPartSegmentation",),
+    "models.partcatseg.processing_partcatseg": ("PartCATSegProcessor",),
+    "models.partclipseg.configuration_partclipseg": ("PartCLIPSegConfig",),
+    "models.partclipseg.modeling_partclipseg": ("PartCLIPSegForPartSegmentation",),
+    "models.partclipseg.processing_partclipseg": ("PartCLIPSegProcessor",),
     "models.image_processing": ("PartSegmentationImageProcessor",),
     "models.processing": ("ClosedVocabularyProcessor", "PartSegmentationProcessor"),
     "models.zsseg.configuration_zsseg": ("ZSSegConfig",),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TOY = resources.files("ovparts_hf") / "toy"
-_MODELS = ("clipseg", "catseg", "maskformer", "zsseg", "zsseg+", "zsseg+cocoop")
+_MODELS = ("clipseg", "partclipseg", "catseg", "partcatseg", "maskformer", "zsseg", "zsseg+", "zsseg+cocoop")
 _LIMITS = ", ".join(f"{field.name}={field.default}" for field in fields(Limits))
 RECIPES = {name: _TOY / f"{name}.yaml" for name in _MODELS}
 """Model -> the recipe of its toy version."""

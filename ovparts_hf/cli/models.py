@@ -43,7 +43,7 @@ RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
     argument("family", choices=FAMILIES, help="model family"),
     argument("checkpoint", type=user_path, help=".pth or .safetensors"),
     argument("out", type=user_path, help="folder to make"),
-    argument("--base", help="folder or Hub id of CLIPSeg (for clipseg) or CLIP (for catseg, zsseg; maskformer: none)"),
+    argument("--base", help="folder or Hub id of CLIPSeg (clipseg, partclipseg) or CLIP (others; maskformer: none)"),
     argument(
         "--vocabulary",
         choices=TAXONOMIES,

@@ -49,6 +49,7 @@ class TrainingSet(Dataset):
     classes_per_image: int | None = None  # score the parts of the labelled objects, filled up with random others
     with_object_masks: bool = False
     object_map: str = "correct"  # "ov_parts": looks object ids up among the *parts*, as the original does
+    with_object_labels: bool = False
 
     def __post_init__(self) -> None:
         if not self.records:
@@ -57,13 +58,15 @@ class TrainingSet(Dataset):
                 f"{self.target.name!r}. Check that the dataset is the one that the task is meant for."
             )
         self._part_ids = self.dataset.taxonomy.part_lookup(self.target)
+        self._object_parts = self.dataset.taxonomy.object_part_lookup(self.target)
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, index: EpochIndex) -> dict[str, torch.Tensor]:
         """The model's inputs such as `pixel_values` (3, S, S) float32, `labels` (height, width) int64 and, if they were
-        requested, `object_masks` (height, width) float32 of 0 and 1 and `class_mask` (classes,) bool.
+        requested, `object_masks` (height, width) float32 of 0 and 1, `object_labels` as `labels`, the first part of the
+        object that is there, and `class_mask` (classes,) bool.
         """
         _, sample, part_map = self._draw(index)
         labels = resize_nearest(part_map, self.label_size, precision=np.float32)
@@ -71,6 +74,9 @@ class TrainingSet(Dataset):
         example = {**inputs, "labels": torch.from_numpy(labels)}
         if self.with_object_masks:
             example["object_masks"] = torch.from_numpy(self._object_mask(sample.object_map))
+        if self.with_object_labels:
+            of_objects = resize_nearest(self._object_parts[sample.object_map], self.label_size, precision=np.float32)
+            example["object_labels"] = torch.from_numpy(of_objects)
         if self.classes_per_image is not None:
             example["class_mask"] = torch.from_numpy(self._choose_classes(labels, index))
         return example

@@ -95,6 +95,17 @@ class Predictor:
     def _scores_none(self) -> bool:
         return self.setting is Setting.PRED_ALL and self.model.scores_none
 
+    @property
+    def _fills_objects(self) -> bool:
+        """Whether the model finds objects in the same pass, each pixel of which then has one of their parts."""
+        return self.setting is Setting.PRED_ALL and self.model.fills_objects
+
+    @property
+    def _found_objects(self) -> list[str]:
+        """The objects with parts, in the order of their ids; as classes they follow the parts."""
+        taxonomy = self.dataset.taxonomy
+        return [taxonomy.object_classes[i] for i in sorted(set(taxonomy.part_object_ids))]
+
     def predict(
         self, records: Sequence[Record], progress: bool = False, part_scores: bool = False
     ) -> Iterator[Prediction]:
@@ -104,8 +115,9 @@ class Predictor:
         """
         if self._class_inputs is None:
             taxonomy = self.dataset.taxonomy
-            self._class_inputs = self.model.encode_vocabulary(self.processor, taxonomy.part_classes, progress)
-            if self.setting is Setting.PRED_ALL and self.metrics == "partclipseg":
+            names = (*taxonomy.part_classes, *(self._found_objects if self._fills_objects else ()))
+            self._class_inputs = self.model.encode_vocabulary(self.processor, names, progress)
+            if self.setting is Setting.PRED_ALL and self.metrics == "partclipseg" and not self._fills_objects:
                 self._object_inputs = self.model.encode_vocabulary(self.processor, taxonomy.object_classes)
         return self._predictions(by_image(records), progress, part_scores)
 
@@ -153,10 +165,15 @@ class Predictor:
 
     def _predict(self, batch: list[_PreparedImage], part_scores: bool) -> Iterator[Prediction]:
         candidates = [[self._candidates(record) for record, _ in image.samples] for image in batch]
-        scores = self._scores(batch, self._class_inputs, candidates)
+        scored = candidates
+        if self._fills_objects:
+            scored = [[range(len(self._class_inputs["class_features"]))] for _ in batch]
+        scores = self._scores(batch, self._class_inputs, scored)
         for image, lists, maps_of_image in zip(batch, candidates, scores):
             for (record, sample), ids, maps in zip(image.samples, lists, maps_of_image):
-                if self._object_inputs is not None:
+                if self._fills_objects:
+                    maps = self._inside_found_objects(maps)
+                elif self._object_inputs is not None:
                     maps = self._only_of_best_object(maps, image)
                 if self._scores_none:
                     ids = (*ids, -1)
@@ -208,6 +225,13 @@ class Predictor:
         views = [image.views for image in batch]
         sizes = [image.samples[0][1].part_map.shape for image in batch]
         return mean_scores(self.model, self.processor, class_inputs, views, candidates, sizes, self._scores_none)
+
+    def _inside_found_objects(self, scores: torch.Tensor) -> torch.Tensor:
+        """(parts + objects + 1, H, W) -> (parts + 1, H, W): 0 but where a part's own object, or "none", is best."""
+        count, ids = len(self.dataset.taxonomy.part_classes), self.dataset.taxonomy.part_object_ids
+        owners = torch.tensor([*ids, -1], device=scores.device)
+        found = best_class(scores[count:], [*sorted(set(ids)), -1])
+        return torch.cat([scores[:count], scores[-1:]]) * (found == owners[:, None, None])
 
     def _only_of_best_object(self, scores: torch.Tensor, image: _PreparedImage) -> torch.Tensor:
         """(parts, H, W): 0 where another object than the part's own is best; "none", the last, as it is."""

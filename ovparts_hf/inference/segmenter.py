@@ -66,7 +66,7 @@ class PartSegmenter:
             only looked for inside their objects. A model that requires object masks (ZSseg+) needs it. A function (see
             `ObjectSegmenter`); another `PartSegmenter`, whose classes are then the names of the objects; "model": the
             model itself, in the same pass; None: parts are looked for everywhere. "auto" is "model" for a stock
-            CLIPSeg, which was trained on whole things, and None for others.
+            CLIPSeg and for PartCLIPSeg, which were trained on whole things, and None for others.
         refiner: Makes the parts that were found sharper (see `MaskRefiner`); None: they stay as the model found them.
             Where sharper parts overlap, the one with the higher score wins.
 
@@ -342,7 +342,8 @@ class PartSegmenter:
             candidates = gated_candidates(vocabulary)
         if background is None:
             found = finds_objects or (self.object_segmenter is not None and boxes is None)
-            background = masks is None and (not found or self.model.finds_objects_first)
+            may_be_empty = self.model.finds_objects_first and not self.model.fills_objects
+            background = masks is None and (not found or may_be_empty)
         may_be_none = background and self.model.scores_none
         inputs = prepare_image(self.processor, image, required_masks)
         request = Request(inputs, candidates, may_be_none or finds_objects)

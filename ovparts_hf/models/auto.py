@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "clipseg": "CLIPSegPartConfig",
+    "partclipseg": "PartCLIPSegConfig",
     "catseg": "CATSegConfig",
+    "partcatseg": "PartCATSegConfig",
     "zsseg": "ZSSegConfig",
     "maskformer": "MaskFormerPartConfig",
 }

@@ -28,6 +28,8 @@ _MOST_LINES = 10
 
 _ORIGINALS = {
     "CLIPSeg": ("a CLIPSeg checkpoint", ("clipseg_model.",)),
+    "PartCATSeg": ("a PartCATSeg checkpoint", ("backbone.dinov2.",)),
+    "PartCLIPSeg": ("a PartCLIPSeg checkpoint", ("partclipseg_model.",)),
     "CATSeg": ("a CATSeg checkpoint", ("sem_seg_head.predictor.clip_model.",)),
     "ZSSeg": ("a ZSseg checkpoint", ("clip_adapter.",)),
     "MaskFormer": ("a MaskFormer checkpoint", ("sem_seg_head.pixel_decoder.",)),

@@ -29,9 +29,9 @@ from .timm_resnet import is_timm, timm_config
 
 TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
-TOY_MODELS = (TRAINED_TOY, "toy", "toy-catseg", "toy-zsseg", "toy-maskformer")
-"""Small models in this package: one trained for parts, a pretrained CLIPSeg, others of which only the CLIP is, and one
-that starts anew."""
+TOY_MODELS = (TRAINED_TOY, "toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg", "toy-zsseg", "toy-maskformer")
+"""Small models in this package: one trained for parts, a pretrained CLIPSeg, one that starts from it, three of which
+only the CLIP is pretrained, and one that starts anew."""
 _TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
 
 
@@ -64,8 +64,8 @@ class ModelSource:
             self.family = name.removeprefix("toy-")
             settings = json.loads((TOY_FOLDER / f"{self.family}.json").read_text(encoding="utf-8"))
             self.fields, self.processor_settings = settings["config"], settings["processor"]
-            needs_clip = config_class(self.family).requires_base_model
-            self.location = str(TOY_FOLDER / "clip") if needs_clip else None
+            kind = config_class(self.family)
+            self.location = str(TOY_FOLDER / kind.base_model_type) if kind.requires_base_model else None
 
     @cached_property
     def stored_config(self) -> PreTrainedConfig | None:
@@ -145,7 +145,8 @@ class ModelSource:
     def _family_for(self, base: PreTrainedConfig) -> str:
         """The family that is built on a pretrained model."""
         fitting = [family for family in FAMILIES if config_class(family).base_model_type == base.model_type]
-        family = self.family or (fitting[0] if len(fitting) == 1 else None)
+        of_same_name = base.model_type if base.model_type in fitting else None
+        family = self.family or (fitting[0] if len(fitting) == 1 else of_same_name)
         if not fitting or (family is not None and family not in fitting):
             classes = [config_class(name) for name in FAMILIES]
             known = sorted({each.base_model_type for each in classes} | {each.model_type for each in classes})

@@ -59,6 +59,8 @@ class PartSegmentationModel(PreTrainedModel):
         classes_interact: Whether the scores of a class depend on the vocabulary that it is scored with.
         requires_object_masks: Whether `forward` is conditioned on the mask of each object.
         scores_none: Whether `forward` can score "none".
+        fills_objects: Whether it finds objects as well, each pixel of which then has one of its parts.
+        trains_on_objects: Whether it is trained with `object_labels` besides `labels`.
         substring_candidates: Whether the original lets an object have every part whose class contains the object's name
             (docs/differences.md), not only its own.
         new_parts: Beginnings of the names of parameters that the pretrained models lack, and that start at random.
@@ -80,6 +82,8 @@ class PartSegmentationModel(PreTrainedModel):
     classes_interact: ClassVar[bool] = False
     scores_none: ClassVar[bool] = False
     substring_candidates: ClassVar[bool] = False
+    fills_objects: ClassVar[bool] = False
+    trains_on_objects: ClassVar[bool] = False
     new_parts: ClassVar[tuple[str, ...]] = ()
     trainable_groups: ClassVar[Mapping[str, tuple[str, ...]]]
     stock_weights: ClassVar[str | None] = None
@@ -285,6 +289,10 @@ class OpenVocabularyModel(PartSegmentationModel):
         """The features that are saved with the model, by class name."""
         return {} if self.class_features is None else dict(zip(self.config.class_names, self.class_features))
 
+    def tokenize_vocabulary(self, processor: Any, class_names: Sequence[str]) -> dict[str, torch.Tensor]:
+        """A vocabulary as arguments of `forward` that are encoded there, with gradient."""
+        return dict(processor(classes=class_names))
+
     def encode_vocabulary(
         self, processor: Any, class_names: Sequence[str], progress: bool = False
     ) -> dict[str, torch.Tensor]:
@@ -296,8 +304,7 @@ class OpenVocabularyModel(PartSegmentationModel):
         self, processor: PartSegmentationProcessor, class_names: Sequence[str], progress: bool = False
     ) -> torch.Tensor:
         """One row for each class, as `encode_classes` gives it; those that are saved with the model are looked up."""
-        if not class_names:
-            raise OVPartsError("The vocabulary is empty; give at least one class name.")
+        check_not_empty(class_names)
         known = self.stored_class_features
         missing = [name for name in dict.fromkeys(class_names) if name not in known]
         count = max(1, PROMPTS_AT_ONCE // len(processor.templates or ("{}",)))
@@ -364,6 +371,12 @@ class OpenVocabularyModel(PartSegmentationModel):
     def unless_stored(self, class_features: torch.Tensor) -> torch.Tensor | None:
         """What `forward` returns to be passed in again: nothing for the features that the model keeps itself."""
         return None if class_features is self.class_features else class_features
+
+
+def check_not_empty(class_names: Sequence[str]) -> None:
+    """Refuses a vocabulary without classes."""
+    if not class_names:
+        raise OVPartsError("The vocabulary is empty; give at least one class name.")
 
 
 def check_keywords(keywords: Mapping[str, Any]) -> None:

@@ -107,7 +107,8 @@ class PartSegmentationProcessor(_Processor):
             data.update(self._tokenize(classes, **{"return_tensors": "pt", **options["text_kwargs"]}))
         return BatchFeature(data)
 
-    def _tokenize(self, classes: Sequence[str], return_tensors: str | None, **options: Any) -> BatchEncoding:
+    def _check_classes(self, classes: Any) -> list[str]:
+        """Class names with straight apostrophes, if they are a list of text."""
         if (
             isinstance(classes, str)
             or not classes
@@ -116,7 +117,10 @@ class PartSegmentationProcessor(_Processor):
             raise OVPartsError(
                 f"classes must be a list of at least one non-empty string of Unicode, but is {brief(classes)}."
             )
-        classes = [straight(name) for name in classes]
+        return [straight(name) for name in classes]
+
+    def _tokenize(self, classes: Sequence[str], return_tensors: str | None, **options: Any) -> BatchEncoding:
+        classes = self._check_classes(classes)
         if self.prompt_lengths is not None:
             tokens = BatchEncoding(tokenize_prompts(self.tokenizer, classes, *self.prompt_lengths))
             return tokens.convert_to_tensors(return_tensors)

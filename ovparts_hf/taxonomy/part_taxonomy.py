@@ -239,6 +239,13 @@ class PartTaxonomy:
         """As `part_lookup`, for object ids."""
         return _lookup(self.object_classes, target.object_classes, self.ignore_index, target.ignore_index)
 
+    def object_part_lookup(self, target: PartTaxonomy) -> np.ndarray:
+        """As `object_lookup`, to the first part of each object: a table from object ids to ids of `target`'s parts."""
+        first = {name: parts[0] for i, name in enumerate(target.object_classes) if (parts := target.parts_of(i))}
+        table = np.full(self.ignore_index + 1, target.ignore_index, dtype=np.int64)
+        table[: len(self.object_classes)] = [first.get(name, target.ignore_index) for name in self.object_classes]
+        return table
+
 
 def split_part_class(part_class: str) -> tuple[str, str]:
     """Splits a part class at its last "'s ": "men's shoe's lace" into ("men's shoe", "lace")."""

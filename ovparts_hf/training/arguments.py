@@ -106,7 +106,8 @@ class TrainArguments(LoopArguments):
         data: For this argument and all others that are not listed here, see `LoopArguments`.
         model: What to start from: a folder or Hub id with pretrained weights (CLIPSeg, CLIP, a ResNet) or with a model
             of this library, or one of the small models that come with it, such as "toy".
-        family: What a pretrained model becomes, if several families can start from it: "catseg", "zsseg", "maskformer".
+        family: What a pretrained model becomes, if several families can start from it: "partclipseg" or "clipseg" of a
+            CLIPSeg, "catseg", "partcatseg" or "zsseg" of a CLIP.
         config: Fields of the model's configuration to set.
         backbone: ResNet that the model's backbone starts from: folder or Hub id of one of timm or transformers, such as
             "timm/resnet50.tv_in1k", or a file with detectron2's names. None leaves the backbone of `model` as it is.
@@ -127,7 +128,8 @@ class TrainArguments(LoopArguments):
         level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.
         object_map: "correct", or "ov_parts" to train ZSseg+ on Pascal-Part-116 with the original's empty masks of some
             objects (docs/differences.md).
-        short_edges: Lengths in pixels that the short side of a training image is resized to, drawn uniformly.
+        short_edges: Lengths in pixels that the short side of a training image is resized to, drawn uniformly; None
+            keeps its size.
         max_size: Limit of the long side in pixels.
         crop_size: Crop a random square of this side and pad smaller images to it; None for neither.
         color_jitter: Whether to change colours at random.
@@ -158,7 +160,7 @@ class TrainArguments(LoopArguments):
     classes_per_image: PositiveInt | None = None
     level: Literal["image", "object"] | None = None
     object_map: Literal["correct", "ov_parts"] = "correct"
-    short_edges: list[int] = field(default_factory=lambda: [800])
+    short_edges: list[int] | None = field(default_factory=lambda: [800])
     max_size: PositiveInt = 1333
     crop_size: PositiveInt | None = None
     color_jitter: bool = False
@@ -176,7 +178,7 @@ class TrainArguments(LoopArguments):
         self._check_held_out()
         if not 0 <= self.flip <= 1:
             raise ConfigurationError(f"flip is {self.flip}; a probability lies between 0 and 1.")
-        if not self.short_edges or min(self.short_edges) < 1:
+        if self.short_edges is not None and (not self.short_edges or min(self.short_edges) < 1):
             raise ConfigurationError(f"short_edges is {self.short_edges}; give one or more lengths in pixels.")
 
     def _check_held_out(self) -> None:

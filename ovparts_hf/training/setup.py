@@ -99,7 +99,7 @@ class TrainingSetup:
     def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The training vocabulary as the model takes it: class features, or tokens for a trainable text encoder."""
         if self._text_encoder_is_trainable():
-            return dict(self.processor(classes=target.part_classes))
+            return self.model.tokenize_vocabulary(self.processor, target.part_classes)
         return self.model.encode_vocabulary(self.processor, target.part_classes)
 
     def training_set(self, arguments: TrainArguments) -> TrainingSet:
@@ -116,6 +116,7 @@ class TrainingSetup:
             arguments.classes_per_image,
             self.model.requires_object_masks,
             arguments.object_map,
+            self.model.trains_on_objects,
         )
 
     def random_examples(self, arguments: TrainArguments, count: int) -> list[dict[str, torch.Tensor]]:
@@ -172,7 +173,9 @@ def choose_trained(model: PartSegmentationModel, arguments: TrainArguments) -> N
 
 def build_transform(arguments: TrainArguments, ignore_index: int) -> augmentation.Transform:
     """The augmentation of a run, in the benchmark's order."""
-    transforms: list[augmentation.Transform] = [augmentation.ResizeShortEdge(arguments.short_edges, arguments.max_size)]
+    transforms: list[augmentation.Transform] = []
+    if arguments.short_edges is not None:
+        transforms.append(augmentation.ResizeShortEdge(arguments.short_edges, arguments.max_size))
     side = arguments.crop_size
     if side is not None:
         transforms.append(augmentation.RandomCrop(side, side))

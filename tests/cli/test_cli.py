@@ -4,18 +4,20 @@ import json
 
 import pytest
 import torch
-from transformers import CLIPConfig, CLIPSegConfig, CLIPSegForImageSegmentation, ResNetConfig
+from transformers import BatchEncoding, CLIPConfig, CLIPSegConfig, CLIPSegForImageSegmentation, ResNetConfig
 
 from ovparts_hf.cli import main
 from ovparts_hf.evaluation.results import BenchmarkResult
 from ovparts_hf.models.catseg.image_processing_catseg import CATSegImageProcessor
 from ovparts_hf.models.loading import load_model
+from ovparts_hf.models.partcatseg.processing_partcatseg import PartCATSegProcessor
 from ovparts_hf.models.processing import PartSegmentationProcessor
 from ovparts_hf.taxonomy import PASCAL_PART_116, TAXONOMIES, PartTaxonomy
 
 from ..models.catseg import goldens as catseg_goldens
 from ..models.clipseg.goldens import FACTS, FOLDER, golden_processor
 from ..models.maskformer.goldens import Golden
+from ..models.partcatseg import goldens as partcatseg_goldens
 from ..models.zsseg.goldens import PLAIN, PLUS
 from ..models.zsseg.goldens import golden_config as zsseg_golden_config
 from ..models.zsseg.test_convert_zsseg import prompt_checkpoint
@@ -113,6 +115,26 @@ def test_convert_catseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
     assert list(model.stored_class_features) == ["dog's ear", "dog's leg"]
     assert processor.scores == "probabilities"
     assert main(["convert", "clipseg", checkpoint, str(out), "--base", str(base)]) == 1
+
+
+def test_convert_partcatseg_with_a_vocabulary(tmp_path, capsys, monkeypatch):
+    base, out = tmp_path / "base", tmp_path / "model"
+    partcatseg_goldens.golden_config().save_pretrained(base)
+    sides = {"size": {"height": 64, "width": 64}, "backbone_size": {"height": 126, "width": 126}}
+    tokenizer = golden_processor().tokenizer
+    PartCATSegProcessor(CATSegImageProcessor(**sides), tokenizer, ["{}", "a {}", "one {}"]).save_pretrained(base)
+    monkeypatch.setitem(TAXONOMIES, "few", few_parts("ear", "leg"))
+    ids = torch.arange(1, 91).view(2, 9, 5)  # of the classes, "ear", "dog" and "leg", and two that fill up
+    monkeypatch.setattr(PartCATSegProcessor, "_pack", lambda *_, **__: BatchEncoding({"input_ids": ids.tolist()}))
+    arguments = ["convert", "partcatseg", str(partcatseg_goldens.TINY.checkpoint), str(out), "--base", str(base)]
+    assert main([*arguments, "--vocabulary", "few"]) == 0
+    printed = capsys.readouterr().out
+    assert "412 keys: 309 used, 4 derivable, 99 unused" in printed
+    assert "layers_object.0.attention.norm1.bias: the original never runs these layers" in printed
+    model, processor = load_model(out)
+    assert model.vocabulary == ["dog's ear", "dog's leg"]
+    assert set(model.stored_class_features) == {"dog's ear", "dog's leg", "ear", "leg", "dog"}
+    assert type(processor) is PartCATSegProcessor and processor.image_processor.backbone_size == sides["backbone_size"]
 
 
 @pytest.fixture(params=[PLUS, PLAIN], ids=["plus", "plain"])

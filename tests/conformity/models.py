@@ -56,10 +56,13 @@ class ModelTester:
 class OpenVocabularyTester(ModelTester):
     """Adds the words of a vocabulary, and the masks of objects if the model requires them."""
 
+    prompts_per_class: tuple[int, ...] = ()
+
     def prepare_config_and_inputs_for_common(self) -> tuple[PreTrainedConfig, Inputs]:
         config, inputs = super().prepare_config_and_inputs_for_common()
         text = config.text_config
-        shape = (len(NAMES), config.num_templates, 5) if hasattr(config, "num_templates") else (len(NAMES), 5)
+        templates = (config.num_templates,) if hasattr(config, "num_templates") else self.prompts_per_class
+        shape = (len(NAMES), *templates, 5)
         ids = torch.randint(2, min(text.bos_token_id, text.eos_token_id), shape)
         ids[..., 0], ids[..., -1] = text.bos_token_id, text.eos_token_id
         inputs |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

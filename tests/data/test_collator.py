@@ -53,7 +53,20 @@ def test_object_masks_cover_the_objects(prepared):
     assert labelled.any() and (masks[labelled] == 1).float().mean() > 0.9
 
 
-@pytest.mark.parametrize("name", ["toy", "toy-catseg", "toy-maskformer"])
+def test_object_labels_agree_with_the_parts(prepared, processor):
+    """Where a part is labelled, its object is, too; and objects are where no part is labelled."""
+    dataset, rows = prepared
+    batch = DataCollatorForPartSegmentation(processor, dataset.taxonomy, with_object_labels=True)(rows)
+    labels, objects, target = batch["labels"], batch["object_labels"], dataset.taxonomy.seen()
+    assert objects.dtype == torch.int64 and objects.shape == labels.shape
+    object_of = torch.full((target.ignore_index + 1,), -1)
+    object_of[: len(target.part_classes)] = torch.tensor(target.part_object_ids)
+    labelled = labels != target.ignore_index
+    assert labelled.any() and (object_of[objects] == object_of[labels])[labelled].float().mean() > 0.9
+    assert (objects[~labelled] != target.ignore_index).any()
+
+
+@pytest.mark.parametrize("name", ["toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg", "toy-maskformer"])
 def test_images_are_those_of_training(name, pascal):
     """Squares, prepared as augmented images are."""
     processor, row = ModelSource(name).processor(), pascal.splits["train"][0]

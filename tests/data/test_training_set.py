@@ -99,6 +99,27 @@ def test_object_masks_go_with_the_labels(name: str, transform: Transform, reques
     assert len(sizes) > 1
 
 
+@pytest.mark.parametrize("name", ["pascal", "ade"])
+def test_object_labels_show_seen_objects_with_parts(name: str, request: pytest.FixtureRequest) -> None:
+    dataset = request.getfixturevalue(name)
+    records, target = dataset.training_records(ZERO_SHOT), ZERO_SHOT.train_taxonomy(dataset.taxonomy)
+    examples = TrainingSet(dataset, records, target, Compose([]), pixels, LABEL_SIZE, 0, with_object_labels=True)
+    shown = set()
+    for index, record in enumerate(records):
+        labels = examples[EpochIndex(0, index)]["object_labels"].numpy()
+        original = resize_nearest(dataset.read(record).object_map, LABEL_SIZE, np.float32)
+        for before, after in set(zip(original.ravel().tolist(), labels.ravel().tolist())):
+            found = None if before == dataset.taxonomy.ignore_index else dataset.taxonomy.object_classes[before]
+            if after == target.ignore_index:
+                assert found not in {target.object_classes[i] for i in target.part_object_ids}
+            else:
+                assert target.object_classes[target.object_of(after)] == found
+                assert after == target.parts_of(target.object_of(after))[0]
+                shown.add(found)
+    assert shown
+    assert "object_labels" not in training_set(dataset, Compose([]))[EpochIndex(0, 0)]
+
+
 def test_augmentation_depends_on_seed_epoch_and_record_alone(pascal: PartDataset) -> None:
     transform = Compose([RandomCrop(40, 30), RandomFlip()])
     examples = training_set(pascal, transform)

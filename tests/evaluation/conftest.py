@@ -13,12 +13,16 @@ from ovparts_hf.models.clipseg.convert_clipseg import convert_clipseg
 from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
 from ovparts_hf.models.maskformer.image_processing_maskformer import MaskClassificationImageProcessor
 from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
+from ovparts_hf.models.partclipseg.convert_partclipseg import convert_partclipseg
+from ovparts_hf.models.partclipseg.modeling_partclipseg import PartCLIPSegForPartSegmentation
+from ovparts_hf.models.partclipseg.processing_partclipseg import PartCLIPSegProcessor
 from ovparts_hf.models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from ovparts_hf.taxonomy.tasks import get_task
 
 from ..models.catseg import goldens as catseg_goldens
 from ..models.clipseg.goldens import FOLDER, golden_config, golden_processor
 from ..models.maskformer.test_modeling_maskformer import golden_config as maskformer_config
+from ..models.partclipseg import goldens as partclipseg_goldens
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +54,12 @@ def catseg() -> tuple[CATSegForPartSegmentation, PartSegmentationProcessor]:
     config.text_config.eos_token_id = processor.tokenizer.eos_token_id
     torch.manual_seed(0)
     return CATSegForPartSegmentation(config).eval(), processor
+
+
+@pytest.fixture(scope="session")
+def partclipseg() -> tuple[PartCLIPSegForPartSegmentation, PartCLIPSegProcessor]:
+    checkpoint, config = partclipseg_goldens.TINY.checkpoint, partclipseg_goldens.golden_config()
+    return convert_partclipseg(checkpoint, config)[0].eval(), partclipseg_goldens.golden_processor()
 
 
 @pytest.fixture(scope="session")

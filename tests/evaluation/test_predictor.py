@@ -9,6 +9,7 @@ from PIL import ImageOps
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.evaluator import evaluate_model
+from ovparts_hf.inference.segmenter import PartSegmenter
 from ovparts_hf.inference.tta import TestTimeAugmentation
 from ovparts_hf.metrics import PartSegmentationMetric
 
@@ -112,6 +113,44 @@ def test_label_maps_equal_the_plain_computation(model, processor, dataset, metri
         found = np.where(prediction.label_map == -1, background, prediction.label_map)
         assert (found == expected).mean() > 0.999  # a tie may fall the other way
         assert prediction.record.object_id is None
+
+
+@torch.no_grad()
+def plain_map_inside_found_objects(model, processor, dataset, sample):
+    """The scores of parts where their object is best, of "none" where it is, and 0 elsewhere."""
+    taxonomy = dataset.taxonomy
+    objects = [taxonomy.object_classes[i] for i in sorted(set(taxonomy.part_object_ids))]
+    pixels, size = processor(images=[sample.image])["pixel_values"], sample.part_map.shape
+    found, parts = (
+        model(pixels, **model.encode_vocabulary(processor, names)) for names in (objects, taxonomy.part_classes)
+    )
+    scores, best = (
+        F.interpolate(torch.cat([outputs.logits, outputs.none_logits], 1), size=size, mode="bilinear")[0].sigmoid()
+        for outputs in (parts, found)
+    )
+    best = best.argmax(0)
+    owners = [objects.index(taxonomy.object_classes[taxonomy.object_of(i)]) for i in range(len(taxonomy.part_classes))]
+    return (scores * (best == torch.tensor([*owners, len(objects)])[:, None, None])).argmax(0).numpy()
+
+
+@pytest.mark.parametrize("metrics", ["partclipseg", "strict"])
+def test_parts_are_looked_for_inside_the_objects_that_the_model_finds(partclipseg, dataset, metrics, monkeypatch):
+    """Whichever numbers are made of it, in one pass for each image."""
+    model, processor = partclipseg
+    background = len(dataset.taxonomy.part_classes)
+    passes, encode_images = [], model.encode_images
+    monkeypatch.setattr(model, "encode_images", lambda pixels: passes.append(1) or encode_images(pixels))
+    records = zero_shot_records(dataset, 2)
+    predictions = predict(model, processor, dataset, records, setting="pred_all", metrics=metrics)
+    assert len(predictions) == len(passes) == 2
+    segmenter = PartSegmenter(model, processor)
+    for prediction in predictions:
+        expected = plain_map_inside_found_objects(model, processor, dataset, prediction.sample)
+        found = np.where(prediction.label_map == -1, background, prediction.label_map)
+        assert (found == expected).mean() > 0.999  # a tie may fall the other way
+        assert len(np.unique(expected)) > 2
+        alike = segmenter(prediction.sample.image, dataset.taxonomy).label_map == prediction.label_map
+        assert alike.mean() > 0.999
 
 
 @pytest.mark.parametrize("metrics", ["partclipseg", "partcatseg", "strict"])

@@ -34,7 +34,7 @@ def calls_of(model, monkeypatch):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["toy", "toy-catseg"])
+@pytest.mark.parametrize("name", ["toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg"])
 def test_each_list_of_candidates_gets_its_scores(name, loaded):
     model, processor, class_inputs = loaded(name)
     inputs = [prepare_image(processor, image) for image in IMAGES]
@@ -50,7 +50,7 @@ def test_each_list_of_candidates_gets_its_scores(name, loaded):
             torch.testing.assert_close(maps.logits, scores[list(maps.ids)], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["toy", "toy-catseg"])
+@pytest.mark.parametrize("name", ["toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg"])
 def test_images_of_one_shape_go_together_and_only_their_candidates_are_scored(name, loaded, monkeypatch):
     model, processor, class_inputs = loaded(name)
     calls = calls_of(model, monkeypatch)
@@ -72,7 +72,7 @@ def test_images_of_different_shapes_go_one_by_one(loaded, monkeypatch):
     assert [call["class_mask"] for call in calls] == [None, None]
 
 
-@pytest.mark.parametrize("name", ["toy", "toy-catseg", "toy-zsseg"])
+@pytest.mark.parametrize("name", ["toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg", "toy-zsseg"])
 def test_without_candidates_nothing_is_computed(name, loaded, monkeypatch):
     model, processor, class_inputs = loaded(name)
     calls = calls_of(model, monkeypatch)

@@ -105,3 +105,35 @@ def test_models_that_cannot_are_refused():
         model, processor = load_model(name, **settings)
         with pytest.raises(ConfigurationError, match="cannot find objects besides their parts"):
             PartSegmenter(model, processor, "model")
+
+
+@pytest.fixture(scope="module")
+def partclipseg():
+    torch.manual_seed(0)
+    return load_model("toy-partclipseg")
+
+
+def test_found_objects_are_filled_by_a_model_that_learned_both(partclipseg, image):
+    """Without being asked to; unlike a stock CLIPSeg, it leaves no pixel of an object empty."""
+    model, processor = partclipseg
+    objects = PartSegmenter(model, processor)(image, list(PARTS))
+    result = PartSegmenter(model, processor)(image, PARTS)
+    for number, ids in enumerate(Vocabulary.of(PARTS).objects.values()):
+        assert (np.isin(result.label_map, ids) == (objects.label_map == number)).all()
+    assert (result.label_map >= 0).any()
+    everywhere = PartSegmenter(model, processor, None)(image, PARTS, background=False)
+    assert (everywhere.label_map >= 0).all()
+    with torch.no_grad():
+        outputs = model(**processor(images=image), **model.encode_vocabulary(processor, everywhere.classes))
+    [expected] = processor.post_process_part_segmentation(outputs, [everywhere.label_map.shape])
+    assert (everywhere.label_map == expected.numpy()).mean() > 0.999
+
+
+def test_parts_objects_and_free_text_share_a_pass(partclipseg, image, monkeypatch):
+    model, processor = partclipseg
+    passes, forward = [], model.forward
+    monkeypatch.setattr(model, "forward", lambda **inputs: passes.append(inputs) or forward(**inputs))
+    result = PartSegmenter(model, processor)(image, ["castle's wall", "a blue sky", "castle's roof"], background=True)
+    assert len(passes) == 1 and len(passes[0]["class_features"]) == 4
+    assert passes[0]["name_ids"][:, 1].tolist() == [2, -1, 2, -1]
+    assert result.label_map.min() >= -1

@@ -24,6 +24,7 @@ LABEL2ID = {name: number for number, name in enumerate(CLASSES)}
 MODELS = {
     "clipseg": ("toy", {"for_training": True}),
     "catseg": ("toy-catseg", {}),
+    "partcatseg": ("toy-partcatseg", {}),
     "zsseg": ("toy-zsseg", {"object_mask_prompt": False}),
     "maskformer": ("toy-maskformer", {"id2label": dict(enumerate(CLASSES)), "label2id": LABEL2ID}),
     "zsseg+": ("toy-zsseg", {}),
@@ -143,7 +144,7 @@ def test_vocabularies_in_any_form(names, segmenter, image):
     assert (segmenter(image, names).label_map == segmenter(image, BENCH).label_map).all()
 
 
-@pytest.mark.parametrize("name", ["clipseg", "catseg", "zsseg"])
+@pytest.mark.parametrize("name", ["clipseg", "catseg", "partcatseg", "zsseg"])
 def test_class_names_are_encoded_once(name, models, image, monkeypatch):
     model, processor = models(name)
     segmenter = PartSegmenter(model, processor)

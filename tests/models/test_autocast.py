@@ -10,7 +10,9 @@ NAMES = ["dog's ear", "car's wheel"]
 MODELS = {
     "clipseg": ("toy", {}),
     "clipseg, dice": ("toy", {"segmentation_loss": "ce_dice"}),
+    "partclipseg": ("toy", {"family": "partclipseg"}),
     "catseg": ("toy-catseg", {}),
+    "partcatseg": ("toy-partcatseg", {}),
     "zsseg+": ("toy-zsseg", {}),
     "zsseg+ with CoCoOp": ("toy-zsseg", {"image_conditioned_prompts": True}),
     "zsseg": ("toy-zsseg", {"object_mask_prompt": False, "prompt_lengths": None}),

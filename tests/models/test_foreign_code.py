@@ -36,6 +36,7 @@ LOADERS = {
     "load_model": load_model,
     "load_config": load_config,
     "catseg": lambda folder: load_model(folder, "catseg"),
+    "partcatseg": lambda folder: load_model(folder, "partcatseg"),
     "zsseg": lambda folder: load_model(folder, "zsseg"),
     "segmenter": lambda folder: PartSegmenter.from_pretrained(folder, device="cpu"),
     "objects": lambda folder: PartSegmenter.from_pretrained(device="cpu", object_segmenter=folder),

@@ -48,7 +48,9 @@ FIELDS = {
         ("num_labels",),
         ("reduce_dim",),
     ],
+    "partclipseg": [("reduce_dim",), ("decoder_intermediate_size",)],
     "catseg": [("num_hidden_layers",), ("backbone_config", "depths"), ("hidden_size",), ("window_size",)],
+    "partcatseg": [("backbone_config", "hidden_size"), ("backbone_config", "patch_size"), ("text_guidance_size",)],
     "zsseg": [("num_queries",), ("prompt_lengths",), ("backbone_config", "embedding_size"), ("decoder_layers",)],
     "maskformer": [("num_queries",), ("decoder_ffn_dim",), ("hidden_size",), ("backbone_config",)],
 }

@@ -10,7 +10,7 @@ from transformers import AutoModel, CLIPModel, ResNetConfig, ResNetModel
 
 from ovparts_hf import CLIPSegForPartSegmentation, PartSegmenter
 from ovparts_hf.errors import CheckpointError
-from ovparts_hf.models.auto import FAMILIES, model_class
+from ovparts_hf.models.auto import FAMILIES, config_class, model_class
 from ovparts_hf.models.loading import TOY_FOLDER, ModelSource, load_model
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.models.resnet import load_backbone
@@ -87,14 +87,14 @@ def test_every_family_refuses_what_is_missing(family, tmp_path):
             load_model(tmp_path)
 
 
-@pytest.mark.parametrize("family", ["clipseg", "catseg", "zsseg"])
+@pytest.mark.parametrize("family", ["clipseg", "partclipseg", "catseg", "zsseg"])
 def test_a_pretrained_model_may_only_lack_what_is_new(family, tmp_path):
-    name = "clipseg" if family == "clipseg" else "clip"
-    fields = {} if family == "clipseg" else ModelSource(f"toy-{family}").fields
+    name = config_class(family).base_model_type
+    fields = {} if name == "clipseg" else ModelSource(f"toy-{family}").fields
     config = ModelSource(TOY_FOLDER / name, family, for_training=True).config(**fields)
     model = model_class(family).from_base_model(TOY_FOLDER / name, config)
     assert any(key.startswith(model.new_parts) for key in model.state_dict())
-    key = "clip.logit_scale" if family == "clipseg" else "logit_scale"
+    key = "clip.logit_scale" if name == "clipseg" else "logit_scale"
     for change in (drop(key), put(key, float("nan")), rename(key), replace):
         folder = damaged(tmp_path / "base", name, change)
         with pytest.raises(CheckpointError, match="logit_scale|missing clip"):

@@ -122,6 +122,14 @@ def test_lookup_translates_maps():
     np.testing.assert_array_equal(taxonomy.object_lookup(taxonomy.seen())[[0, 1, 255]], [255, 0, 255])
 
 
+def test_objects_are_looked_up_as_their_first_parts():
+    target = PartTaxonomy.from_dict({"cat": ["tail"], "robot": [], "dog": ["leg", "ear"]})
+    source = PartTaxonomy.from_dict({"dog": ["ear"], "bird": ["beak"], "robot": ["arm"], "cat": ["ear"]})
+    table = source.object_part_lookup(target)
+    assert len(table) == 256
+    assert table[[0, 1, 2, 3, 255]].tolist() == [1, 255, 255, 0, 255]
+
+
 def test_lookup_between_vocabularies_goes_by_name():
     table = ADE20K_PART_234.part_lookup(PASCAL_PART_116)
     assert len(table) == 65536

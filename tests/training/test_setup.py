@@ -69,6 +69,30 @@ def test_fine_tunes_a_pretrained_model_on_pascal(
     assert "clip.text_model.embeddings.token_embedding.weight" in changed
 
 
+def test_parts_and_objects_are_learned_with_their_names(pretrained: Path, ade_folder: Path, tmp_path: Path) -> None:
+    """From instances, by a model that is told where whole objects are; its text encoder is trained."""
+    options = {"family": "partclipseg", "classes_per_image": None, "steps": 2, "batch_size": 1, "learning_rate": 1e-3}
+    given = arguments(ade_folder, pretrained, tmp_path / "run", **options)
+    setup = TrainingSetup.load(given)
+    examples = setup.training_set(given)
+    example = examples[EpochIndex(0, 0)]
+    for name in ("labels", "object_labels"):
+        assert (example[name] != 65535).any()
+    inputs = setup.class_inputs(examples.target)
+    assert inputs["input_ids"].shape[:2] == (len(examples.target.part_classes), 3)
+    assert inputs["name_ids"].shape == (len(examples.target.part_classes), 2)
+    folder = train(given)
+    model, processor = load_model(folder / "last")
+    assert model.config.model_type == "ovparts_partclipseg"
+    assert model.class_features.shape[:2] == (234, 3) and len(model.vocabulary) == 234
+    torch.manual_seed(given.seed)
+    before, _ = load_model(pretrained, "partclipseg")
+    for name in ("condition_projection", "part_projection", "part_object_convolution.4", "film_mul"):
+        assert not torch.equal(before.decoder.get_submodule(name).weight, model.decoder.get_submodule(name).weight)
+    assert torch.equal(before.none_embedding, model.none_embedding)
+    assert len(processor(classes=["dog's ear"])["input_ids"][0]) == 3
+
+
 def test_own_model_goes_on_with_another_loss_on_ade(pretrained: Path, ade_folder: Path, tmp_path: Path) -> None:
     first = train(arguments(ade_folder, pretrained, tmp_path / "first", steps=1))
     options = {"steps": 2, "loss": "ce_dice", "task": "few_shot", "trainable": "VA+L+F"}
@@ -177,6 +201,9 @@ def test_augmentations_come_in_the_benchmark_order(tmp_path: Path) -> None:
     assert kinds == [ResizeShortEdge, RandomCrop, ColorJitter, RandomFlip, PadTo, SwapChannels]
     kinds = [type(step) for step in build_transform(arguments(tmp_path, tmp_path, tmp_path), 255).transforms]
     assert kinds == [ResizeShortEdge, RandomFlip]
+    unscaled = arguments(tmp_path, tmp_path, tmp_path, short_edges=None)
+    kinds = [type(step) for step in build_transform(unscaled, 255).transforms]
+    assert kinds == [RandomFlip]
 
 
 def test_refusals_leave_nothing_behind(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:

@@ -42,12 +42,15 @@ def trainable(name, pascal):
     fields = {"id2label": dict(enumerate(CLASSES))} if name == "toy-maskformer" else {}
     model, processor = load_model(name, **SMALL.get(name, {}), **fields)
     side = 64 if name in SMALL else None
-    collator = DataCollatorForPartSegmentation(processor, pascal.taxonomy, target, model.requires_object_masks, side)
+    objects = model.requires_object_masks, side, model.trains_on_objects
+    collator = DataCollatorForPartSegmentation(processor, pascal.taxonomy, target, *objects)
     model.store_vocabulary(processor, collator.class_names, progress=False)
     return model, collator
 
 
-@pytest.mark.parametrize("name", ["toy", "toy-catseg", "toy-zsseg", "toy-maskformer"])
+@pytest.mark.parametrize(
+    "name", ["toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg", "toy-zsseg", "toy-maskformer"]
+)
 def test_every_family_trains_saves_and_evaluates(name, pascal, tmp_path):
     model, collator = trainable(name, pascal)
     before = copy.deepcopy(model.state_dict())

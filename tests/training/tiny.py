@@ -37,7 +37,7 @@ TAXONOMY = PartTaxonomy.from_dict(
 class TinyModel(nn.Module):
     """Compares pixels with class names; with dropout, so that random numbers matter."""
 
-    requires_object_masks = False
+    requires_object_masks = trains_on_objects = False
     vocabulary = None
 
     def __init__(self) -> None:
@@ -57,6 +57,8 @@ class TinyModel(nn.Module):
 
     def encode_vocabulary(self, processor: TinyProcessor, class_names: Sequence[str]) -> dict[str, torch.Tensor]:
         return dict(processor(classes=class_names))
+
+    tokenize_vocabulary = encode_vocabulary
 
     def store_vocabulary(self, processor: TinyProcessor, class_names: Sequence[str], progress: bool = True) -> None:
         pass

@@ -50,18 +50,33 @@ class Aggregator(nn.Module):
         """(D, grid, grid), (classes, templates, D), (1, channels, h, w) of stages -> (`decoded` classes, height,
         width).
         """
-        all_classes = torch.arange(class_features.shape[0], device=class_features.device)
-        decoded = all_classes if decoded is None else decoded
+        image_guidance, decoder_guidance = self.project_guidance(backbone_features)
+        volume = self.embedding(image_features, class_features)
+        volume = self.aggregate(self.layers, volume, class_features, image_guidance, decoded)
+        return self.decoder(to_maps(volume, self.grid), decoder_guidance)
+
+    def project_guidance(self, backbone_features: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """(1, channels, h, w) of stages -> guidance of the layers (1, tokens, G), and of the decoder's stages."""
         *finer, coarsest = backbone_features
         image_guidance = self.image_guidance(coarsest).relu().flatten(2).transpose(1, 2)
-        text_guidance = self.text_guidance(F.normalize(class_features.mean(1), dim=-1)).relu()[:, None]
-        decoder_guidance = [layer(stage).relu() for layer, stage in zip(self.decoder_guidance, finer[::-1])]
+        return image_guidance, [layer(stage).relu() for layer, stage in zip(self.decoder_guidance, finer[::-1])]
 
-        volume = self.embedding(image_features, class_features)
-        for layer in self.layers[:-1]:
-            volume = layer(volume, image_guidance, text_guidance, all_classes)
-        volume = self.layers[-1](volume, image_guidance, text_guidance, decoded)
-        return self.decoder(to_maps(volume, self.grid), decoder_guidance)
+    def aggregate(
+        self,
+        layers: nn.ModuleList,
+        volume: torch.Tensor,
+        class_features: torch.Tensor,
+        image_guidance: torch.Tensor,
+        decoded: torch.Tensor | None = None,
+        weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(classes, tokens, C) -> (`decoded` classes, tokens, C); `weights` (classes,) say what each class counts."""
+        all_classes = torch.arange(class_features.shape[0], device=class_features.device)
+        decoded = all_classes if decoded is None else decoded
+        text_guidance = self.text_guidance(F.normalize(class_features.mean(1), dim=-1)).relu()[:, None]
+        for layer in layers[:-1]:
+            volume = layer(volume, image_guidance, text_guidance, all_classes, weights)
+        return layers[-1](volume, image_guidance, text_guidance, decoded, weights)
 
 
 # ---- correlation and its embedding ---------------------------------------------------------------------------------
@@ -96,10 +111,15 @@ class AggregatorLayer(GradientCheckpointingLayer):
         self.across_classes = ClassAggregation(width, config.text_guidance_size, heads, grid, config.pooling_size)
 
     def forward(
-        self, volume: torch.Tensor, image_guidance: torch.Tensor, text_guidance: torch.Tensor, decoded: torch.Tensor
+        self,
+        volume: torch.Tensor,
+        image_guidance: torch.Tensor,
+        text_guidance: torch.Tensor,
+        decoded: torch.Tensor,
+        weights: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(classes, tokens, C), (1, tokens, G), (classes, 1, H) and the n classes to return -> (n, tokens, C)."""
-        return self.across_classes(self.spatial(volume, image_guidance), text_guidance, decoded)
+        return self.across_classes(self.spatial(volume, image_guidance), text_guidance, decoded, weights)
 
 
 # ---- spatial aggregation: two Swin blocks, guided by the image -----------------------------------------------------
@@ -207,10 +227,16 @@ class ClassAggregation(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
 
-    def forward(self, volume: torch.Tensor, guidance: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        volume: torch.Tensor,
+        guidance: torch.Tensor,
+        decoded: torch.Tensor,
+        weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """(classes, tokens, C), (classes, 1, G) and the n classes to return -> (n, tokens, C)."""
         pooled = to_tokens(F.avg_pool2d(to_maps(volume, self.grid), self.pooling))
-        states = pooled.index_select(0, decoded) + self.attention(self.norm1(pooled), guidance, decoded)
+        states = pooled.index_select(0, decoded) + self.attention(self.norm1(pooled), guidance, decoded, weights)
         states = states + self.mlp(self.norm2(states))
         maps, size = to_maps(states, self.grid // self.pooling), (self.grid, self.grid)
         enlarged = to_tokens(F.interpolate(maps, size=size, mode="bilinear", align_corners=True))
@@ -227,11 +253,18 @@ class GuidedLinearAttention(nn.Module):
         self.key = GuidedLinear(width + guidance_width, width)
         self.value = nn.Linear(width, width)
 
-    def forward(self, volume: torch.Tensor, guidance: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        volume: torch.Tensor,
+        guidance: torch.Tensor,
+        decoded: torch.Tensor,
+        weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Attention of the n decoded classes to all: (classes, tokens, C), (classes, 1, G) -> (n, tokens, C)."""
         of_query = volume.index_select(0, decoded), guidance.index_select(0, decoded)
         query = F.elu(self._heads(self.query(*of_query))) + 1
         key = F.elu(self._heads(self.key(volume, guidance))) + 1
+        key = key if weights is None else key * weights[:, None, None, None]
         value = self._heads(self.value(volume))
         # Means instead of sums over classes: the same quotient, with numbers that stay small.
         context = torch.einsum("tphk,tphv->phkv", key, value / volume.shape[0])
@@ -308,8 +341,12 @@ def class_groups(volume: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """(classes, ...) cut into groups of classes that are computed together; in a compiled graph all of them are."""
     if torch.compiler.is_compiling():
         return (volume,)
-    limit = NUMBERS_AT_ONCE.get(volume.device.type, NUMBERS_AT_ONCE["cuda"])
-    return volume.split(max(1, limit // volume.shape[1:].numel()))
+    return volume.split(max(1, at_once(volume.device) // volume.shape[1:].numel()))
+
+
+def at_once(device: torch.device) -> int:
+    """`NUMBERS_AT_ONCE` of a device."""
+    return NUMBERS_AT_ONCE.get(device.type, NUMBERS_AT_ONCE["cuda"])
 
 
 class GuidedLinear(nn.Linear):

@@ -92,14 +92,16 @@ class CATSegConfig(ScoredNoneConfig, CLIPConfig):
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""
         super().validate_architecture()
+        self._validate_sizes(len(self.backbone_config.depths), "ResNet stages")
+
+    def _validate_sizes(self, stages: int, of_backbone: str) -> None:
         if self.text_precision not in ("float32", "float16"):
             raise ValueError(f"text_precision is {self.text_precision!r}; choose 'float32' or 'float16'.")
-        stages = len(self.backbone_config.depths)
         guided = len(self.decoder_sizes)
         if guided != len(self.decoder_guidance_sizes) or guided != stages - 1:
             raise ValueError(
                 f"decoder_sizes {self.decoder_sizes} and decoder_guidance_sizes {self.decoder_guidance_sizes} need one "
-                f"entry for each of the {stages - 1} ResNet stages before the last."
+                f"entry for each of the {stages - 1} {of_backbone} before the last."
             )
         if self.grid_size > self.window_size and self.grid_size % self.window_size:
             raise ValueError(

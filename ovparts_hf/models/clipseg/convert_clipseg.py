@@ -30,11 +30,13 @@ def convert_clipseg(checkpoint: str | Path, config: CLIPSegPartConfig) -> tuple[
     return convert_checkpoint(CLIPSegForPartSegmentation, checkpoint, config, lambda tensors, _: account_keys(tensors))
 
 
-def account_keys(tensors: Mapping[str, torch.Tensor]) -> KeyReport:
+def account_keys(
+    tensors: Mapping[str, torch.Tensor], prefix: str = PREFIX, renamed: Mapping[str, str] = RENAMED
+) -> KeyReport:
     """Sorts the original's keys into used, derivable and unused; keys without its prefix stay unexplained."""
     report = KeyReport()
     for key, tensor in tensors.items():
-        name = key.removeprefix(PREFIX)
+        name = key.removeprefix(prefix)
         if name == key:
             continue
         if name in UNUSED:
@@ -44,5 +46,5 @@ def account_keys(tensors: Mapping[str, torch.Tensor]) -> KeyReport:
                 raise CheckpointError(f"{key} should count 0, 1, 2, ... but does not. Is the file damaged?")
             report.derivable.append(key)
         else:
-            report.use(key, {RENAMED.get(name, name): tensor})
+            report.use(key, {renamed.get(name, name): tensor})
     return report

@@ -7,8 +7,8 @@ For parts, an adapter refines the image's activations and one more row, "none", 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -56,6 +56,14 @@ class VisualAdapter(nn.Module):
         return self.ratio * adapted + (1 - self.ratio) * states
 
 
+class DecoderInputs(NamedTuple):
+    """What does not depend on both: reduced activations of images, one for each layer, and FiLM's scale and shift."""
+
+    reduced: list[torch.Tensor]
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+
 class PartDecoder(ClassChunks, CLIPSegDecoder):
     """CLIPSeg's decoder for (image, class) pairs; what does not depend on the class is computed once per image."""
 
@@ -81,28 +89,47 @@ class PartDecoder(ClassChunks, CLIPSegDecoder):
         grid: tuple[int, int],
     ) -> torch.Tensor:
         """Decodes pairs (images[i], classes[i]), positions in activations and features: (pairs, height, width)."""
+        prepared = self.prepare(activations, class_features)
+        return self.some_at_a_time(
+            lambda *pairs: self.enlarge(self.states(prepared, *pairs)[:, 1:], self.transposed_convolution, grid),
+            images,
+            classes,
+        )
+
+    def prepare(self, activations: tuple[torch.Tensor, ...], class_features: torch.Tensor) -> DecoderInputs:
+        """What pairs are made of."""
         reduced = [reduce(states) for reduce, states in zip(self.reduces, activations[::-1])]
-        film = self.film_mul(class_features), self.film_add(class_features)
+        return DecoderInputs(reduced, self.film_mul(class_features), self.film_add(class_features))
 
-        def decode(images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-            # index_select, not indexing: its gradient is summed in a fixed order, so that training repeats exactly.
-            scale, shift = (each.index_select(0, classes)[:, None] for each in film)
-            states = 0
-            for depth, (image_states, layer) in enumerate(zip(reduced, self.layers)):
-                states = states + image_states.index_select(0, images)
-                if depth == self.conditional_layer:
-                    states = scale * states + shift
-                states = layer(states, attention_mask=None)
-            patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
-            return self.transposed_convolution(patches).squeeze(1)
+    def states(
+        self, prepared: DecoderInputs, images: torch.Tensor, classes: torch.Tensor, entering: int | None = None
+    ) -> torch.Tensor:
+        """(pairs, 1 + patches, width), what leaves the last layer, or is `entering` another."""
+        # index_select, not indexing: its gradient is summed in a fixed order, so that training repeats exactly.
+        scale, shift = (each.index_select(0, classes)[:, None] for each in (prepared.scale, prepared.shift))
+        states = 0
+        for depth, (image_states, layer) in enumerate(zip(prepared.reduced, self.layers)):
+            states = states + image_states.index_select(0, images)
+            if depth == self.conditional_layer:
+                states = scale * states + shift
+            if depth == entering:
+                break
+            states = layer(states, attention_mask=None)
+        return states
 
+    def enlarge(self, patches: torch.Tensor, convolution: nn.Module, grid: tuple[int, int]) -> torch.Tensor:
+        """(pairs, patches, width) -> logits (pairs, height, width)."""
+        return convolution(patches.transpose(1, 2).unflatten(2, grid)).squeeze(1)
+
+    def some_at_a_time(self, decode: Callable[..., torch.Tensor], *pairs: torch.Tensor) -> torch.Tensor:
+        """The results of a function for pairs, some of which are computed at a time where memory counts."""
         if self.is_chunked:
-            return self.in_chunks(decode, images, classes)
+            return self.in_chunks(decode, *pairs)
         whole = torch.is_grad_enabled() and not self.gradient_checkpointing
         if whole or torch.compiler.is_compiling():
-            return decode(images, classes)
-        count = PAIRS_AT_ONCE.get(images.device.type, PAIRS_AT_ONCE["cuda"])
-        return torch.cat([decode(*chunk) for chunk in zip(images.split(count), classes.split(count))])
+            return decode(*pairs)
+        count = PAIRS_AT_ONCE.get(pairs[0].device.type, PAIRS_AT_ONCE["cuda"])
+        return torch.cat([decode(*chunk) for chunk in zip(*(each.split(count) for each in pairs))])
 
 
 def all_pairs(height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,6 +153,8 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     config_class = CLIPSegPartConfig
     scores_none = True
     _can_record_outputs = {"hidden_states": CLIPSegEncoderLayer, "attentions": CLIPSegAttention}
+    decoder_class: ClassVar[type[PartDecoder]] = PartDecoder
+    rows_per_class: ClassVar[tuple[int, ...]] = ()  # of encoded names, before their width
     new_parts = ("visual_adapter.", "none_embedding")
     _keys_to_ignore_on_load_unexpected = [r"^visual_adapter\.", r"^none_embedding$"]  # if the configuration has none
     # Visual adapter, language embeddings, FiLM, decoder (OV-PARTS, table 5); the benchmark's are VA+L+F and VA+L+F+D.
@@ -144,8 +173,8 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         self.visual_adapter = VisualAdapter(config) if config.adapter_ratio else nn.Identity()
         learned_none = config.none_threshold is None
         self.none_embedding = nn.Parameter(torch.empty(1, config.projection_dim)) if learned_none else None
-        self.decoder = PartDecoder(config)
-        self._make_class_features(config.projection_dim)
+        self.decoder = self.decoder_class(config)
+        self._make_class_features(*self.rows_per_class, config.projection_dim)
         self.post_init()
 
     @torch.no_grad()
@@ -172,7 +201,7 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
         cls, name_or_path: str | None, config: CLIPSegPartConfig, settings: Mapping[str, Any]
     ) -> PartSegmentationProcessor:
         """See `PartSegmentationModel.default_processor`: CLIPSeg comes with one, whose settings are kept."""
-        return PartSegmentationProcessor.from_pretrained(name_or_path, trust_remote_code=False, **settings)
+        return cls.processor_class.from_pretrained(name_or_path, trust_remote_code=False, **settings)
 
     def encode_classes(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """See `OpenVocabularyModel.encode_classes`: (classes, length) -> (classes, projection dim)."""

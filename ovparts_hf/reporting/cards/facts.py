@@ -143,9 +143,18 @@ FAMILY_FACTS = {
     "clipseg": FamilyFacts(
         "CLIPSeg", "Lüddecke and Ecker, *Image Segmentation Using Text and Image Prompts*, CVPR 2022"
     ),
+    "partclipseg": FamilyFacts(
+        "PartCLIPSeg",
+        "Choi et al., *Understanding Multi-Granularity for Open-Vocabulary Part Segmentation*, NeurIPS 2024",
+    ),
     "catseg": FamilyFacts(
         "CATSeg",
         "Cho et al., *CAT-Seg: Cost Aggregation for Open-Vocabulary Semantic Segmentation*, CVPR 2024",
+    ),
+    "partcatseg": FamilyFacts(
+        "PartCATSeg",
+        "Choi et al., *Fine-Grained Image-Text Correspondence with Cost Aggregation for Open-Vocabulary Part "
+        "Segmentation*, CVPR 2025",
     ),
     "zsseg": FamilyFacts(
         "ZSseg",

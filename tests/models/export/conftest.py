@@ -29,7 +29,9 @@ _QUERIES = {"backbone_config": _RESNET, "decoder_layers": 1}
 MODELS = {
     "clipseg": ("toy", {"text_config": _TEXT, "extract_layers": [0, 1, 2], "for_training": True}),
     "stock clipseg": ("toy", {"text_config": _TEXT, "extract_layers": [0, 1, 2]}),
+    "partclipseg": ("toy", {"family": "partclipseg", "text_config": _TEXT, "extract_layers": [0, 1, 2]}),
     "catseg": ("toy-catseg", {**_CLIP, "num_hidden_layers": 1}),
+    "partcatseg": ("toy-partcatseg", {**_CLIP, "num_hidden_layers": 1, "backbone_config": {"num_hidden_layers": 1}}),
     "maskformer": ("toy-maskformer", {**_QUERIES, "num_labels": 4}),
     "zsseg+": ("toy-zsseg", {**_CLIP, **_QUERIES, "image_conditioned_prompts": True}),
     "zsseg": ("toy-zsseg", {**_CLIP, **_QUERIES, "object_mask_prompt": False, "prompt_lengths": None}),

@@ -23,7 +23,7 @@ from ovparts_hf.training import TrainArguments
 
 from .reading import MEASURED_HEADING, PAPER_HEADING, check_command, commands, fences, section
 
-FAMILIES = ("clipseg", "catseg", "zsseg", "maskformer")
+FAMILIES = ("clipseg", "partclipseg", "catseg", "partcatseg", "zsseg", "maskformer")
 
 
 @pytest.fixture(scope="module")

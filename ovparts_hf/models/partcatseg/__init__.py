@@ -1,0 +1,1 @@
+"""PartCATSeg (Choi et al., CVPR 2025)."""

@@ -1,0 +1,1 @@
+"""PartCLIPSeg (Choi et al., NeurIPS 2024)."""
