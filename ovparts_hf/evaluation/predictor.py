@@ -21,7 +21,7 @@ from ..inference.engine import check_whole_images
 from ..inference.refinement import MaskRefiner, sharpen
 from ..inference.tta import NO_TTA, TestTimeAugmentation, View, mean_scores, takes_any_size
 from ..metrics.flavours import FlavourName
-from ..models.post_processing import best_position
+from ..models.post_processing import best_class, best_position
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
 from ..utils.arguments import check_not_negative, check_positive

@@ -13,9 +13,10 @@ from torch import nn
 from tqdm import tqdm
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils import ModelOutput
 
-from ..errors import CheckpointError, ConfigurationError, OVPartsError
+from ..errors import CheckpointError, ConfigurationError
+from .arguments import check_not_empty
 from .class_chunks import ClassChunks
 from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
 from .limits import check_parameters
@@ -373,31 +374,7 @@ class OpenVocabularyModel(PartSegmentationModel):
         return None if class_features is self.class_features else class_features
 
 
-def check_not_empty(class_names: Sequence[str]) -> None:
-    """Refuses a vocabulary without classes."""
-    if not class_names:
-        raise OVPartsError("The vocabulary is empty; give at least one class name.")
-
-
-def check_keywords(keywords: Mapping[str, Any]) -> None:
-    """Refuses what `forward` takes by `**kwargs` and neither it nor transformers knows, such as a misspelt argument."""
-    unknown = sorted(keywords.keys() - TransformersKwargs.__annotations__.keys())
-    if unknown:
-        raise TypeError(f"forward() got unexpected keyword arguments {unknown}; see help(model.forward) for its own.")
-
-
 def init_like_torch(module: nn.Module) -> None:
     """Draws a new layer at PyTorch's own scale, as the originals do; transformers' common default is much smaller."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         init.kaiming_uniform_(module.weight, a=math.sqrt(5))
-
-
-def selected_rows(class_mask: torch.Tensor | None, images: int, num_classes: int, rows: int) -> torch.Tensor:
-    """Which rows, those of the classes and of "none" after them, to decode for each image: (images, rows) bool.
-
-    It stays where `class_mask` is: asking a CPU which they are does not make an accelerator wait.
-    """
-    selected = torch.ones(images, rows, dtype=torch.bool, device=None if class_mask is None else class_mask.device)
-    if class_mask is not None:
-        selected[:, :num_classes] = class_mask
-    return selected

@@ -22,15 +22,10 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from ...errors import ConfigurationError
+from ..arguments import check_keywords, selected_rows
 from ..clip import dense_features, text_features
 from ..loss import part_segmentation_loss
-from ..modeling_utils import (
-    OpenVocabularyModel,
-    PartSegmentationOutput,
-    check_keywords,
-    init_like_torch,
-    selected_rows,
-)
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch
 from ..processing import PartSegmentationProcessor
 from ..resnet import PartResNet
 from .aggregator import Aggregator

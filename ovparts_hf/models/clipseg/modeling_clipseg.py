@@ -24,16 +24,11 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 from transformers.utils.output_capturing import capture_outputs
 
+from ..arguments import check_keywords, selected_rows
 from ..class_chunks import ClassChunks
 from ..clip import image_activations, text_features
 from ..loss import part_segmentation_loss
-from ..modeling_utils import (
-    OpenVocabularyModel,
-    PartSegmentationOutput,
-    check_keywords,
-    init_like_torch,
-    selected_rows,
-)
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, init_like_torch
 from ..processing import PartSegmentationImageProcessor, PartSegmentationProcessor
 from .configuration_clipseg import CLIPSegPartConfig
 

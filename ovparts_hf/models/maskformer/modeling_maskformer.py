@@ -19,7 +19,8 @@ from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
-from ..modeling_utils import PartSegmentationModel, PartSegmentationOutput, check_keywords
+from ..arguments import check_keywords
+from ..modeling_utils import PartSegmentationModel, PartSegmentationOutput
 from ..processing import ClosedVocabularyProcessor
 from ..resnet import load_backbone
 from .configuration_maskformer import MaskFormerPartConfig

@@ -21,8 +21,9 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
+from ..arguments import check_keywords, check_not_empty, selected_rows
 from ..catseg.modeling_catseg import CATSegForPartSegmentation
-from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput, check_keywords, check_not_empty, selected_rows
+from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput
 from .aggregator import LevelScores, PartAggregator, leave_out_others
 from .configuration_partcatseg import PartCATSegConfig
 from .guidance import GuidanceDinov2

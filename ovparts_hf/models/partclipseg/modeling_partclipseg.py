@@ -16,9 +16,10 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
+from ..arguments import check_keywords, check_not_empty, selected_rows
 from ..clip import text_features
 from ..clipseg.modeling_clipseg import CLIPSegForPartSegmentation
-from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput, check_keywords, check_not_empty, selected_rows
+from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput
 from ..part_object import NO_OBJECT, PartObjectNames
 from .configuration_partclipseg import PartCLIPSegConfig
 from .decoder import Names, Pairs, PartObjectDecoder

@@ -22,6 +22,7 @@ from transformers.utils.generic import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
 from ...errors import ConfigurationError
+from ..arguments import check_keywords
 from ..clip import text_features
 from ..clip_regions import clip_normalized, patch_features
 from ..maskformer.image_processing_maskformer import BENCHMARK_SIZE, MaskClassificationImageProcessor
@@ -40,7 +41,7 @@ from ..maskformer.modules import (
     pad_to_multiple,
     sum_of_queries,
 )
-from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput, check_keywords
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationOutput
 from ..post_processing import best_position
 from ..processing import PartSegmentationProcessor
 from ..prompts import LearnedPrompts, prompt_features
