@@ -7,7 +7,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..data.formats.images import OVERLAYS
 from ..data.formats.registry import READERS
 from ..errors import ConfigurationError, DatasetError
 from ..taxonomy import PartTaxonomy
@@ -27,7 +26,9 @@ OPTIONS = (
     argument("--dry-run", action="store_true", help="custom: write no dataset, but print what is in the labels"),
     argument("--format", choices=READERS, help="custom: format of the labels, if it is not recognised"),
     argument("--images", metavar="FOLDER", help="custom: where the images are, if not with the labels"),
-    argument("--names", metavar="FILE", help="custom: names of the classes that masks number (names.txt in SOURCE)"),
+    argument(
+        "--names", metavar="FILE", help="custom: names of classes, for masks, yolo, datasets (names.txt in SOURCE)"
+    ),
     argument("--taxonomy", metavar="FILE", help="custom: JSON file of the allowed classes, in id order"),
     argument("--seen", nargs="+", metavar="OBJECT", help="custom: objects that zero-shot training sees"),
     argument("--unseen", nargs="+", metavar="OBJECT", help="custom: or those that it does not see"),
@@ -93,6 +94,7 @@ def dry_run(options: Namespace, found: Survey) -> int:
 
 def _write_overlays(found: Survey, folder: Path) -> int:
     """Images without a problem, spread evenly over the data."""
+    from ..data.formats.images import OVERLAYS
     from ..inference.visualization import overlay
 
     if folder.exists() and (

@@ -114,6 +114,7 @@ class Reader(Protocol):
     """Reads one format of labels."""
 
     name: ClassVar[str]  # that of `--format`
+    options: ClassVar[tuple[str, ...]]  # what it uses of `Source.images` and `Source.names`
     summary: ClassVar[str]  # what it looks like, for messages and help: "COCO JSON (instances with segmentations)"
 
     def recognises(self, source: Source) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -32,6 +33,7 @@ class YoloReader:
     """
 
     name: ClassVar[str] = "yolo"
+    options: ClassVar[tuple[str, ...]] = ("images", "names")
     summary: ClassVar[str] = "text files with the polygons of YOLO, and data.yaml with the names"
 
     def recognises(self, source: Source) -> bool:
@@ -116,6 +118,7 @@ def _names(source: Source, problems: Problems) -> tuple[dict[int, str], Mapping[
 
 def _names_in_yaml(names: Any, file_name: str) -> dict[int, str]:
     pairs = list(names.items() if isinstance(names, Mapping) else enumerate(names if isinstance(names, list) else ()))
+    pairs = [(int(key) if isinstance(key, str) and re.fullmatch(r"\d{1,9}", key) else key, name) for key, name in pairs]
     if not pairs or not all(type(key) is int and isinstance(name, str | int | float) for key, name in pairs):
         raise DatasetError(f"'names' of {file_name} must be a list of names, or a number and a name for each class.")
     return {key: str(name) for key, name in sorted(pairs)}

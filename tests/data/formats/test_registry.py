@@ -1,5 +1,8 @@
 """Which format a source is in."""
 
+import subprocess
+import sys
+
 import pytest
 
 from ovparts_hf.data.formats.base import Source
@@ -39,3 +42,22 @@ def test_what_is_not_there_or_unknown(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04" + b"0" * 100)
     with pytest.raises(DatasetError, match="unpack it"):
         find_reader(Source(str(tmp_path / "a.zip")))
+
+
+def test_an_option_without_a_use_is_refused(tmp_path):
+    write_coco(tmp_path / "coco", 2)
+    names = tmp_path / "names.txt"
+    names.write_text("dog's head")
+    for format_name in (None, "coco"):
+        with pytest.raises(ConfigurationError, match="--names has no use for the format 'coco'.*masks, yolo, datasets"):
+            find_reader(Source(str(tmp_path / "coco"), names=names), format_name)
+    with pytest.raises(ConfigurationError, match="--images has no use for the format 'datasets'"):
+        find_reader(Source("me/parts", images=tmp_path))
+    assert find_reader(Source(str(tmp_path / "coco"), images=tmp_path / "coco")).name == "coco"
+
+
+def test_names_of_formats_need_no_reader():
+    """Help lists them, and should not wait for NumPy."""
+    code = "import sys; from ovparts_hf.data.formats.registry import READERS as r; assert len(r) > 7 and 'yolo' in r"
+    code += "; print([name for name in ('numpy', 'PIL', 'yaml', 'huggingface_hub') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -1,5 +1,7 @@
 """Datasets of Hugging Face, beyond what every format has in common."""
 
+import json
+
 import datasets
 import numpy as np
 import pyarrow as pa
@@ -179,3 +181,38 @@ def test_what_is_neither_here_nor_on_the_hub(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(DatasetError, match="cannot be read"):
         READERS["datasets"].read(Source(str(tmp_path)))
+
+
+def write_imagefolder(folder, mask_of="masks/{}.png"):
+    """What `datasets` reads as "imagefolder": files, and the names of both in metadata.jsonl."""
+    lines = []
+    for number in range(3):
+        for path, data in ((f"a/photo{number:02d}.png", np.asarray(picture(number))), (mask_of.format(number), None)):
+            file = folder / "train" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            ids = {name: i + 1 for i, name in enumerate(PARTS)}
+            file.write_bytes(png(part_map(number, ids, none=0) if data is None else data))
+        lines.append(json.dumps({"file_name": f"a/photo{number:02d}.png", "mask_file_name": mask_of.format(number)}))
+    (folder / "train" / "metadata.jsonl").write_text("\n".join(lines))
+    (folder / "names.txt").write_text("\n".join(["background", *PARTS]))
+
+
+@pytest.mark.parametrize("mask_of", ["masks/{}.png", "b/x{}.png"])
+def test_a_folder_of_images_with_metadata(mask_of, tmp_path):
+    write_imagefolder(tmp_path / "d", mask_of)
+    assert find_reader(Source(str(tmp_path / "d"))).name == "datasets"
+    assert found_in(read(tmp_path / "d")) == {name: ALL[name] for name in ("photo00", "photo01", "photo02")}
+
+
+def test_metadata_never_leads_out_of_the_folder(tmp_path):
+    write_imagefolder(tmp_path / "d", "../../secret{}.png")
+    write_imagefolder(tmp_path / "linked")
+    (tmp_path / "linked" / "train" / "masks" / "0.png").unlink()
+    (tmp_path / "linked" / "train" / "masks" / "0.png").symlink_to(tmp_path / "secret0.png")
+    assert (tmp_path / "secret0.png").is_file()
+    for folder in ("d", "linked"):
+        try:
+            found = problems(tmp_path / folder, "datasets")
+        except DatasetError as error:  # `datasets` itself may refuse
+            found = str(error)
+        assert "is a path, not the file itself" in found or "cannot be read" in found, found

@@ -171,3 +171,9 @@ def test_a_yaml_file_with_a_fault_is_refused(text, message, tmp_path):
     (tmp_path / "data.yaml").write_text(text)
     with pytest.raises(DatasetError, match=message):
         READERS["yolo"].read(Source(str(tmp_path)))
+
+
+def test_numbers_of_names_may_be_in_quotes(tmp_path):
+    write_yolo(tmp_path, 2)
+    (tmp_path / "data.yaml").write_text("names:\n" + "".join(f"  '{i}': {name}\n" for i, name in enumerate(NAMES)))
+    assert [boxes(image) for image in read(tmp_path).images] == [boxes_of(0), boxes_of(1)]
