@@ -17,7 +17,17 @@ from ..problems import Problems
 from .base import ClassName
 from .names import parse_labels
 
-FILE_NAMES = ("names", "classes", "labels", "label_names", "class_names", "labelmap", "class_dict", "taxonomy")
+FILE_NAMES = (
+    "names",
+    "classes",
+    "labels",
+    "label_names",
+    "class_names",
+    "labelmap",
+    "class_dict",
+    "id2label",
+    "taxonomy",
+)
 SUFFIXES = (".txt", ".json", ".csv", ".tsv")
 _NUMBERED = re.compile(r"\s*(-?\d+)\s*[:=,;\t ]\s*(\S.*)")
 _COLOURED = re.compile(r"(.+):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*:[^:]*:[^:]*")

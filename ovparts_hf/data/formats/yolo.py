@@ -11,6 +11,7 @@ import yaml
 
 from ...errors import DatasetError
 from ...utils.files import brief, first_line
+from ...utils.images import image_suffixes
 from ..problems import Problems
 from .base import Labels, Source, spelled
 from .images import ImageFile, ImageFolder, visible_files
@@ -70,7 +71,12 @@ def _yaml_files(source: Source) -> list[Path]:
 
 
 def _has_labels(source: Source) -> bool:
-    return any(path.suffix.lower() == ".txt" and "labels" in path.parts for path in visible_files(source.root))
+    """Whether text files lie in a folder "labels", or beside images of their names."""
+    root = source.root.resolve()
+    files = [path.relative_to(root) for path in visible_files(root)]
+    images = {path.with_suffix("") for path in files if path.suffix.lower() in image_suffixes()}
+    texts = (path for path in files if path.suffix.lower() == ".txt")
+    return any("labels" in path.parts[:-1] or path.with_suffix("") in images for path in texts)
 
 
 def _quietly(path: Path) -> Mapping[str, Any]:

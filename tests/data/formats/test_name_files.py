@@ -24,6 +24,7 @@ def read(folder, name, text, problems=None):
         ("names.txt", "01,dog's ear\n02,dog's head\n"),
         ("names.json", '["background", "dog\'s ear", "dog\'s head"]'),
         ("names.json", '{"1": "dog:ear", "2": "dog:head", "0": "background"}'),
+        ("id2label.json", '{"0": "background", "1": "dog/ear", "2": "dog/head"}'),
         ("names.json", '{"dog:ear": 1, "dog:head": 2}'),
         ("names.json", '[{"id": 1, "name": "dog:ear"}, {"id": 2, "object": "dog", "part": "head"}]'),
         ("names.json", '{"categories": [{"id": 1, "name": "dog:ear"}, {"id": 2, "name": "dog:head"}]}'),
@@ -94,7 +95,7 @@ def test_where_the_file_is_looked_for(tmp_path):
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "names.txt").write_text("dog's ear", encoding="utf-8")
     assert find_name_file(tmp_path) == tmp_path / "masks" / "names.txt"
-    for name in ("other.txt", "labels.csv", "Names.TXT"):
+    for name in ("other.txt", "id2label.json", "labels.csv", "Names.TXT"):
         (tmp_path / name).write_text("dog's ear", encoding="utf-8")
     assert find_name_file(tmp_path).name == "Names.TXT"
 

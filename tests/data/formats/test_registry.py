@@ -32,6 +32,11 @@ def test_a_source_in_two_formats_needs_a_word(tmp_path):
     assert find_reader(Source(str(tmp_path)), "coco").name == "coco"
 
 
+def test_what_a_source_is_called_does_not_count(tmp_path):
+    write_masks(tmp_path / "labels", 2)
+    assert find_reader(Source(str(tmp_path / "labels"))).name == "masks"
+
+
 def test_what_is_not_there_or_unknown(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         find_reader(Source(str(tmp_path / "nowhere")))

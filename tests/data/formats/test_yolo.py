@@ -81,6 +81,14 @@ def test_classes_txt_names_the_classes_where_there_is_no_yaml_file(tmp_path):
     assert boxes(read(tmp_path).images[1]) == boxes_of(1)
 
 
+def test_labels_beside_images_are_recognised(tmp_path):
+    write_images(tmp_path, 2)
+    labels(tmp_path, 2)
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    assert find_reader(Source(str(tmp_path))).name == "yolo"
+    assert [boxes(image) for image in read(tmp_path).images] == [boxes_of(0), boxes_of(1)]
+
+
 def test_names_from_a_file_or_a_taxonomy(tmp_path):
     write_yolo(tmp_path / "data", 2)
     (tmp_path / "data" / "data.yaml").unlink()
