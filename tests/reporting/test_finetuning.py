@@ -144,5 +144,18 @@ def test_bad_input_is_refused_before_work(garden_folder, unlabelled, tmp_path, m
     monkeypatch.setattr(finetuning, "draft_plan", lambda _: pytest.fail("work has begun"))
     with pytest.raises(ConfigurationError, match="is not a folder; give one with images"):
         finetune(garden_folder, out, unlabelled=tmp_path / "nowhere")
-    with pytest.raises(ConfigurationError, match="holds other files, such as"):
-        finetune(garden_folder, unlabelled.parent, unlabelled=unlabelled)
+    with pytest.raises(ConfigurationError, match="count is 0"):
+        finetune(garden_folder, out, unlabelled=unlabelled, count=0)
+    with pytest.raises(ConfigurationError, match=r"formats holds \['voc'\]"):
+        finetune(garden_folder, out, formats=["voc"])
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_not_of_a_fine_tuning_is_left_alone(garden_folder, tmp_path, overwrite):
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    (tmp_path / ".hidden").touch()
+    with pytest.raises(ConfigurationError, match="holds other files, such as 'run'; name a new or empty folder"):
+        finetune(garden_folder, tmp_path, overwrite=overwrite)
+    assert (tmp_path / "run" / "last").is_dir()
+    with pytest.raises(ConfigurationError, match="is a file; name a folder"):
+        finetune(garden_folder, tmp_path / ".hidden")
