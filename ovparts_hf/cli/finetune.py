@@ -107,7 +107,7 @@ def _label_next(options: Namespace) -> None:
         formats=[options.format],
         overwrite=options.overwrite,
     )
-    for candidate in candidates[: min(options.count, _SHOWN)]:
+    for candidate in candidates[:_SHOWN]:
         print(_line(candidate))
     print(options.out)
 
