@@ -63,8 +63,8 @@ def find_reader(source: Source, format_name: str | None = None) -> Reader:
         if getattr(source, option) is not None and option not in reader.options:
             others = [name for name, other in READERS.items() if option in other.options]
             raise ConfigurationError(
-                f"--{option} has no use for the format {reader.name!r}, whose files say so themselves; it is for "
-                f"{', '.join(others)}. Leave it out, or name another --format."
+                f"--{option} is not used by the format {reader.name!r}, whose files hold the {option} or name them; it is "
+                f"for {', '.join(others)}. Leave it out, or choose another --format."
             )
     return reader
 

@@ -71,12 +71,10 @@ def _yaml_files(source: Source) -> list[Path]:
 
 
 def _has_labels(source: Source) -> bool:
-    """Whether text files lie in a folder "labels", or beside images of their names."""
-    root = source.root.resolve()
-    files = [path.relative_to(root) for path in visible_files(root)]
-    images = {path.with_suffix("") for path in files if path.suffix.lower() in image_suffixes()}
-    texts = (path for path in files if path.suffix.lower() == ".txt")
-    return any("labels" in path.parts[:-1] or path.with_suffix("") in images for path in texts)
+    """Whether text files are called like images."""
+    files = visible_files(source.root)
+    images = {path.stem for path in files if path.suffix.lower() in image_suffixes()}
+    return any(path.suffix.lower() == ".txt" and path.stem in images for path in files)
 
 
 def _quietly(path: Path) -> Mapping[str, Any]:

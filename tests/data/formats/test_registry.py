@@ -32,8 +32,11 @@ def test_a_source_in_two_formats_needs_a_word(tmp_path):
     assert find_reader(Source(str(tmp_path)), "coco").name == "coco"
 
 
-def test_what_a_source_is_called_does_not_count(tmp_path):
+def test_what_folders_are_called_does_not_make_it_yolo(tmp_path):
     write_masks(tmp_path / "labels", 2)
+    assert find_reader(Source(str(tmp_path / "labels"))).name == "masks"
+    (tmp_path / "labels" / "masks").rename(tmp_path / "labels" / "labels")
+    (tmp_path / "labels" / "names.txt").rename(tmp_path / "labels" / "labels" / "names.txt")
     assert find_reader(Source(str(tmp_path / "labels"))).name == "masks"
 
 
@@ -54,9 +57,11 @@ def test_an_option_without_a_use_is_refused(tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("dog's head")
     for format_name in (None, "coco"):
-        with pytest.raises(ConfigurationError, match="--names has no use for the format 'coco'.*masks, yolo, datasets"):
+        with pytest.raises(
+            ConfigurationError, match="--names is not used by the format 'coco'.*for masks, yolo, datasets"
+        ):
             find_reader(Source(str(tmp_path / "coco"), names=names), format_name)
-    with pytest.raises(ConfigurationError, match="--images has no use for the format 'datasets'"):
+    with pytest.raises(ConfigurationError, match="--images is not used by the format 'datasets'"):
         find_reader(Source("me/parts", images=tmp_path))
     assert find_reader(Source(str(tmp_path / "coco"), images=tmp_path / "coco")).name == "coco"
 
