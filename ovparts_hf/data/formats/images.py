@@ -168,8 +168,8 @@ def image_ids(names: Iterable[str]) -> list[str]:
 def label_values(data: bytes, name: str, kind: ValueKind = "indices") -> np.ndarray:
     """The values of a mask file, (H, W) integers; its EXIF orientation does not count.
 
-    "indices" are those of a palette, or 0 and 1 of black and white; an image of several channels is refused. Of such a
-    one, "brightness" is that of the brightest channel where it is not transparent. "colours" are 0xRRGGBB.
+    "indices" are those of a palette, or 0 and 1 of black and white; an image of several channels is refused unless they
+    are equal. "brightness" is that of the brightest channel where it is not transparent. "colours" are 0xRRGGBB.
     """
     with reading(DatasetError, name, "Save it again.", "mask", data), Image.open(io.BytesIO(data)) as image:
         if image.width * image.height > MAX_PIXELS:
@@ -180,6 +180,8 @@ def label_values(data: bytes, name: str, kind: ValueKind = "indices") -> np.ndar
         if image.mode not in _INDEX_MODES and kind == "brightness":
             channels = np.asarray(image.convert("RGBA"))
             return (channels[..., :3].max(axis=2) * (channels[..., 3] > 0)).astype(np.int64)
+        if image.mode == "RGB" and all(np.array_equal(image.getchannel(0), image.getchannel(i)) for i in (1, 2)):
+            return np.asarray(image.getchannel(0)).astype(np.int64)
         if image.mode not in _INDEX_MODES:
             raise DatasetError(
                 f"{name} has image mode {image.mode}; a mask has one channel that holds the number of each pixel's "

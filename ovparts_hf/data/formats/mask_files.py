@@ -17,7 +17,8 @@ Key: TypeAlias = "tuple[str, ...]"
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 """Suffixes of files that keep the values of a mask."""
 _MASKS = (
-    "masks?|labels?|anns?|annotations?|segmentations?|seg|gt|ground_?truth|segmentationclass|part_masks?|part_maps?"
+    "masks?|labels?|anns?|annotations?|segmentations?|seg|gt|ground_?truth|segmentationclass(?:raw|aug)?|part_masks?|"
+    "part_maps?"
 )
 _IMAGES = "images?|imgs?|jpegimages|photos?|photographs?|pictures?"
 _LEFT_OUT = "SegmentationObject"  # of PASCAL VOC: which shape each pixel is in, not of which class

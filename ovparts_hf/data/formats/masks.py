@@ -120,6 +120,7 @@ class _Reading:
             (tuple(folders), stem),
             *([(tuple(folders[:-1]), f"{folders[-1]} {stem}")] if folders else []),
             *([((*folders[:-1], stem), folders[-1])] if folders else []),
+            *([((*folders[:-2], stem), " ".join(folders[-2:]))] if len(folders) > 1 else []),
             *(((*folders, start), end) for start, end in divisions(stem)),
         ]
         for image, part in candidates:

@@ -62,10 +62,9 @@ def find_reader(source: Source, format_name: str | None = None) -> Reader:
     for option in ("images", "names"):
         if getattr(source, option) is not None and option not in reader.options:
             others = [name for name, other in READERS.items() if option in other.options]
-            raise ConfigurationError(
-                f"--{option} is not used by the format {reader.name!r}, whose files hold the {option} or name them; it is "
-                f"for {', '.join(others)}. Leave it out, or choose another --format."
-            )
+            fault = f"--{option} is not used by the format {reader.name!r}, whose files hold or name the {option}"
+            advice = "Leave it out, or choose another --format."
+            raise ConfigurationError(f"{fault}; it is for {', '.join(others)}. {advice}")
     return reader
 
 

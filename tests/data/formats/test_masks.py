@@ -50,10 +50,24 @@ def test_indices_and_palettes(palette, tmp_path):
     assert labels.images[0].stated_size == SIZE
 
 
+def test_grey_masks_may_be_stored_as_colours(tmp_path):
+    write_masks(tmp_path, 3)
+    (tmp_path / "masks").rename(tmp_path / "SegmentationClassRaw")
+    for path in (tmp_path / "SegmentationClassRaw").iterdir():
+        Image.open(path).convert("RGB").save(path)
+    check_all(read(tmp_path))
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "RGB", "RGBA"])
 @pytest.mark.parametrize(
     "path",
-    ["masks/{image}/{part}.png", "masks/{image}/{nested}.png", "masks/{part}/{image}.png", "masks/{image}_{part}.png"],
+    [
+        "masks/{image}/{part}.png",
+        "masks/{image}/{nested}.png",
+        "masks/{part}/{image}.png",
+        "masks/{nested}/{image}.png",
+        "masks/{image}_{part}.png",
+    ],
 )
 def test_a_mask_for_each_part(path, mode, tmp_path):
     write_images(tmp_path / "images", 3, ".jpg")
@@ -187,7 +201,7 @@ def test_what_is_wrong_is_named(tmp_path):
     masks = tmp_path / "masks"
     Image.fromarray(np.full(SIZE, 7, np.uint8)).save(masks / "photo00.png")
     (masks / "photo01.png").write_bytes(b"no mask")
-    Image.fromarray(part_map(2)).convert("RGB").save(masks / "photo02.png")
+    picture(2).save(masks / "photo02.png")
     Image.fromarray(part_map(3)).save(masks / "other.png")
     (masks / "photo03.png").rename(masks / "photo03.jpg")
     (masks / "photo04.png").unlink()
