@@ -246,8 +246,8 @@ def _fault(entry: Any, keys: dict[str, Any], name: str) -> str | None:
     for key, kinds in keys.items():
         value = entry.get(key) if isinstance(entry, dict) else None
         if type(value) not in (kinds if isinstance(kinds, tuple) else (kinds,)):  # true is an int too
-            kind = "a text" if kinds is str else "a whole number"
-            return f"{name} needs a {key!r} that is {kind}."
+            kind = "a text" if kinds is str else "a whole number or a text"
+            return f"{name} needs {'an' if key[0] in 'aeiou' else 'a'} {key!r} that is {kind}."
     for side in ("height", "width") if "file_name" in keys else ():
         if not (entry.get(side) is None or (type(entry[side]) is int and entry[side] >= 0)):
             return f"{name} has the {side} {brief(entry[side])}; it must be a whole number, or be left out."

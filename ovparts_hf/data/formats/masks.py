@@ -68,7 +68,7 @@ class _Reading:
         if self.source.taxonomy is not None:
             return "the taxonomy", names_of_taxonomy(self.source.taxonomy)
         raise DatasetError(
-            f"What the values of the masks in {self.source.given} mean is not said: put a file names.txt, names.json "
+            f"Nothing says what the values of the masks in {self.source.given} mean: put a file names.txt, names.json "
             "or names.csv there, or name one with --names."
         )
 

@@ -78,6 +78,6 @@ def _recognised(source: Source) -> Reader:
         raise DatasetError(f"{source.given} may be in any of the formats {list(found)}. Say which with --format.")
     known = "; ".join(f"{reader.name} ({reader.summary})" for reader in READERS.values())
     kind = recognise_file(source.path) if source.path.is_file() else None
-    fault = "is in no known format" if source.path.exists() else "does not exist"
+    fault = "is in no format that is recognised" if source.path.exists() else "does not exist"
     fault = f"is {kind}" if kind and "archive" in kind else fault
-    raise DatasetError(f"{source.given} {fault}. What can be read: {known}. With --format, faults are named.")
+    raise DatasetError(f"{source.given} {fault}. Formats: {known}. Say which with --format to see what is wrong.")

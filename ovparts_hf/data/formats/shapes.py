@@ -124,9 +124,9 @@ def _check_polygons(segmentation: Any, name: str) -> None:
     """Refuses what `encode_segmentation` would leave out, or not know: polygons that are none."""
     for number, polygon in enumerate(segmentation if isinstance(segmentation, list) else (), start=1):
         if not isinstance(polygon, list) or len(polygon) % 2 or len(polygon) < 6:
-            found = f"{len(polygon)} numbers" if isinstance(polygon, list) else repr(polygon)[:40]
+            found = f"{len(polygon)} numbers" if isinstance(polygon, list) else f"the form {repr(polygon)[:40]}"
             raise DatasetError(
-                f"Polygon {number} of {name} is of {found}; a polygon is a list of x and y in turn, of at least three "
+                f"Polygon {number} of {name} has {found}; a polygon is a list of x and y in turn, of at least three "
                 "points."
             )
         if not all(type(value) in (int, float) for value in polygon):

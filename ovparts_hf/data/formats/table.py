@@ -165,7 +165,7 @@ def _part_classes(columns: _Columns, source: Source, problems: Problems) -> Mean
     if source.taxonomy is not None:
         return meaning_of(names_of_taxonomy(source.taxonomy), "the taxonomy")
     raise DatasetError(
-        f"What the values of {columns.parts!r} in {source.given} mean is not said: no column holds a list of class "
+        f"Nothing says what the values of {columns.parts!r} in {source.given} mean: no column holds a list of class "
         "labels. Name a file of names with --names, or a taxonomy with --taxonomy."
     )
 

@@ -115,8 +115,7 @@ def _names(source: Source, problems: Problems) -> tuple[dict[int, str], Mapping[
         listed = numbers(names_of_taxonomy(source.taxonomy))
         return {key: spelled(named.class_name) for key, named in listed.items() if named.class_name}, data
     raise DatasetError(
-        f"The names of the classes in {source.given} are not said: put a data.yaml with 'names' there, or name a file "
-        "with --names."
+        f"Nothing names the classes in {source.given}: put a data.yaml with 'names' there, or name a file with --names."
     )
 
 

@@ -223,7 +223,7 @@ def broken(change):
         (lambda d: d["images"][1].update(file_name="a\0b.png"), "images[id 2]"),
         (lambda d: d["images"][1].update(width="64 px"), "images[1] of labels.json has the width '64 px'"),
         (lambda d: d["annotations"][1].pop("category_id"), "annotations[1] of labels.json needs a 'category_id'"),
-        (lambda d: d["annotations"].append([]), "of labels.json needs a 'id'"),
+        (lambda d: d["annotations"].append([]), "of labels.json needs an 'id'"),
         (lambda d: d["categories"][1].update(name="dog:"), "'dog:'"),
         (lambda d: d["categories"][1].update(name="dog:head"), '2 categories that are "dog\'s head"'),
         (lambda d: d.update(images={}), "lists 'images', 'annotations', 'categories'"),

@@ -43,7 +43,7 @@ def test_what_folders_are_called_does_not_make_it_yolo(tmp_path):
 def test_what_is_not_there_or_unknown(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         find_reader(Source(str(tmp_path / "nowhere")))
-    with pytest.raises(DatasetError, match="in no known format"):
+    with pytest.raises(DatasetError, match="in no format that is recognised"):
         find_reader(Source(str(tmp_path)))
     with pytest.raises(ConfigurationError, match="Unknown format 'pascal'"):
         find_reader(Source(str(tmp_path)), "pascal")

@@ -76,7 +76,7 @@ def test_images_are_the_files_themselves(tmp_path):
 
 def test_names_from_a_file_or_a_taxonomy(tmp_path):
     table(2).remove_columns("classes").save_to_disk(tmp_path / "d")
-    with pytest.raises(DatasetError, match="What the values of 'mask' in .* mean is not said"):
+    with pytest.raises(DatasetError, match="Nothing says what the values of 'mask' in .* mean"):
         READERS["datasets"].read(Source(str(tmp_path / "d")))
     taxonomy = PartTaxonomy.from_part_classes(PARTS)
     assert boxes(read(tmp_path / "d", taxonomy=taxonomy).images[1]) == boxes_of(1)
