@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import datasets
 
 _SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` writes
-_METADATA = (".jsonl", ".csv")
+_METADATA = ("metadata.jsonl", "metadata.csv")
 _LOOKED_AT = 2**16  # bytes of such a file
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _IMAGE_COLUMNS = ("image", "img", "picture", "pixel_values")
@@ -50,6 +50,7 @@ class TableReader:
         """See `Reader`."""
         if not source.path.exists():
             return _REPO_ID.fullmatch(source.given) is not None
+        _is_image_folder.cache_clear()
         saved = any((source.path / name).is_file() for name in _SAVED)
         return saved or bool(label_files(source, (".parquet",))) or _is_image_folder(source.path)
 
@@ -156,7 +157,7 @@ def _alike(column: str, other: str) -> bool:
 
 
 def _part_classes(columns: _Columns, source: Source, problems: Problems) -> Meaning:
-    path = source.names or (find_name_file(source.root) if source.path.is_dir() else None)
+    path = source.names or find_name_file(_local(source.given))
     if path is not None:
         return meaning_of(read_name_file(path, path.name, problems), path.name)
     if columns.part_names:
@@ -226,14 +227,14 @@ def _read_inside(folder: Path, path: str, name: str) -> bytes:
 @lru_cache(maxsize=2)
 def _is_image_folder(folder: Path) -> bool:
     """Whether this is what `datasets` calls an "imagefolder", with metadata that name a mask beside each image."""
-    return any(map(_names_masks, label_files(Source(str(folder)), _METADATA)))
+    return any(_names_masks(path) for name in _METADATA for path in folder.rglob(name))
 
 
 def _names_masks(path: Path) -> bool:
     """Whether this is the "metadata" of images for `datasets` that has a second column of files."""
     try:
         with path.open("rb") as file:
-            return path.stem.lower() == "metadata" and b"_file_name" in file.read(_LOOKED_AT)
+            return b"_file_name" in file.read(_LOOKED_AT)
     except OSError:
         return False
 

@@ -1,7 +1,5 @@
 """Datasets of Hugging Face, beyond what every format has in common."""
 
-import json
-
 import datasets
 import numpy as np
 import pyarrow as pa
@@ -15,7 +13,7 @@ from ovparts_hf.taxonomy import PartTaxonomy
 
 from ..labelled import PARTS, SIZE, boxes_of, part_map, picture
 from .reading import boxes, problems, read
-from .writers import png, table, write_table
+from .writers import png, table, write_imagefolder, write_table
 
 
 @pytest.fixture(autouse=True)
@@ -181,20 +179,6 @@ def test_what_is_neither_here_nor_on_the_hub(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(DatasetError, match="cannot be read"):
         READERS["datasets"].read(Source(str(tmp_path)))
-
-
-def write_imagefolder(folder, mask_of="masks/{}.png"):
-    """What `datasets` reads as "imagefolder": files, and the names of both in metadata.jsonl."""
-    lines = []
-    for number in range(3):
-        for path, data in ((f"a/photo{number:02d}.png", np.asarray(picture(number))), (mask_of.format(number), None)):
-            file = folder / "train" / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            ids = {name: i + 1 for i, name in enumerate(PARTS)}
-            file.write_bytes(png(part_map(number, ids, none=0) if data is None else data))
-        lines.append(json.dumps({"file_name": f"a/photo{number:02d}.png", "mask_file_name": mask_of.format(number)}))
-    (folder / "train" / "metadata.jsonl").write_text("\n".join(lines))
-    (folder / "names.txt").write_text("\n".join(["background", *PARTS]))
 
 
 @pytest.mark.parametrize("mask_of", ["masks/{}.png", "b/x{}.png"])
