@@ -83,7 +83,7 @@ def scored_on(data: DataFacts) -> Choice:
     """Which images are scored before and after training; `held_out` is a share of the training images, or missing."""
     if data.scored >= LEAST_SCORED:
         return Choice("scored on", f"the validation split ({data.scored} images), before and after training", {})
-    found = f"the validation split has {data.scored} labelled images"
+    found = f"the validation split has {data.scored} labelled image{'' if data.scored == 1 else 's'}"
     if data.has_unseen or round(_SCORED_SHARE * data.images) <= data.scored > 0:
         return Choice("scored on", f"{found}, which is few: the score is uncertain", {})
     reason = f"{_SCORED_SHARE:.0%} of the training images, which are held out, since {found}"
