@@ -15,6 +15,9 @@ from .base import argument
 from .failures import check_writable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
     from ..data.custom.dataset import CustomDataset
     from ..data.custom.survey import Survey
 
@@ -22,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "custom"
 _OVERLAYS = 10
+_OVERLAY_EDGE = 1024  # pixels
 OPTIONS = (
     argument("--dry-run", action="store_true", help="custom: write no dataset, but print what is in the labels"),
     argument("--format", choices=READERS, help="custom: format of the labels, if it is not recognised"),
@@ -95,7 +99,6 @@ def dry_run(options: Namespace, found: Survey) -> int:
 def _write_overlays(found: Survey, folder: Path) -> int:
     """Images without a problem, spread evenly over the data."""
     from ..data.formats.images import OVERLAYS
-    from ..inference.visualization import overlay
 
     if folder.exists() and (
         not folder.is_dir() or any(path.suffix != ".png" and path.name != OVERLAYS for path in folder.iterdir())
@@ -106,9 +109,25 @@ def _write_overlays(found: Survey, folder: Path) -> int:
     with atomic_folder(folder) as partial:
         (partial / OVERLAYS).touch()
         for image in chosen:
-            picture, part_map = found.painter.preview(image)
-            overlay(picture, part_map, found.taxonomy.part_classes).save(partial / f"{image.image_id}.png")
+            _painted(*found.painter.preview(image), found.taxonomy).save(partial / f"{image.image_id}.png")
     return len(chosen)
+
+
+def _painted(image: Image.Image, part_map: np.ndarray, taxonomy: PartTaxonomy) -> Image.Image:
+    """An overlay small enough for its legend to be read."""
+    from PIL import Image
+
+    from ..data.masks import present_labels
+    from ..inference.visualization import overlay
+    from ..utils.resize import resize_nearest
+
+    present = present_labels(part_map, taxonomy.ignore_index)
+    scale = _OVERLAY_EDGE / max(image.size)
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
+        part_map = resize_nearest(part_map, (height, width))
+    return overlay(image, part_map, taxonomy.part_classes, found=present)
 
 
 def _existing(path: str | None, option: str) -> Path | None:
