@@ -19,7 +19,7 @@ from ..evaluation.results import BenchmarkResult
 from ..inference.placement import usable_device
 from ..inference.segmenter import PartSegmenter
 from ..models.loading import ModelSource, load_model
-from ..training import train
+from ..training import TrainingInterrupted, train
 from ..training.finetuning.draft import draft_plan
 from ..training.finetuning.plan import PLAN, RECIPE, RUN, SHOTS, Plan
 from ..training.finetuning.request import FineTuningRequest
@@ -159,7 +159,11 @@ def _carry_out(plan: Plan, out: Path) -> FineTuned:
     arguments = plan.arguments
     with cpu_threads(arguments.threads):
         before = _score_start(plan, out / _RESULTS["before"]) if plan.scores_start else None
-        run = train(replace(arguments, resume=True))
+        try:
+            run = train(replace(arguments, resume=True))
+        except TrainingInterrupted:
+            logger.warning("The same call continues the fine-tuning in %s.", out)
+            raise
         model_folder = run / "best" if (run / "best").exists() else run / "last"
         predictor = _predictor(plan, *load_model(model_folder))
         scores: list[RecordScore] = []

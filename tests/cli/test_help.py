@@ -70,11 +70,13 @@ def test_every_command_is_listed(capsys):
             "prepare",
             "check",
             "few-shot",
-            "train",
-            "export",
-            "convert",
             "finetune",
             "label-next",
+            "train",
+            "tune-prompts",
+            "recipes",
+            "export",
+            "convert",
             "demo",
             "evaluate",
             "report",
@@ -92,7 +94,7 @@ def test_unknown_options_are_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["check", "x", "--jsn"])
     assert stop.value.code == 2
-    assert "unrecognized arguments: --jsn" in capsys.readouterr().err
+    assert "unrecognized arguments: --jsn. Did you mean '--json'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

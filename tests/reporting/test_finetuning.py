@@ -12,7 +12,7 @@ from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.reporting import finetuning
 from ovparts_hf.toy.garden import TOY_GARDEN
 from ovparts_hf.toy.world import draw
-from ovparts_hf.training import TrainArguments, train
+from ovparts_hf.training import TrainArguments, TrainingInterrupted, train
 
 SMALL = {"steps": 3, "batch_size": 2, "workers": 0}
 
@@ -97,6 +97,17 @@ def test_what_was_interrupted_continues(done, copy, garden_folder, monkeypatch):
     assert again.before.created == done.before.created  # it was not scored anew
     expected = weights(done.model)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(again.model).items()) and expected
+
+
+def test_an_interruption_says_what_continues(garden_folder, tmp_path, monkeypatch, caplog):
+    def interrupted(arguments):
+        raise TrainingInterrupted(15)
+
+    monkeypatch.setattr(finetuning, "train", interrupted)
+    with pytest.raises(TrainingInterrupted):
+        finetune(garden_folder, tmp_path / "out", overrides=SMALL)
+    assert f"The same call continues the fine-tuning in {tmp_path / 'out'}." in caplog.text
+    assert (tmp_path / "out" / "plan.json").is_file()
 
 
 def test_another_fine_tuning_is_replaced_only_on_demand(copy, garden_folder):
