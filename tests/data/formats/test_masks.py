@@ -266,6 +266,18 @@ def test_colours_of_pascal_voc(mode, tmp_path):
     assert labels.images[0].annotations[0].name == "colour #008000 of SegmentationClass/photo00.png"
 
 
+def test_what_labelme_writes_as_pascal_voc(tmp_path):
+    write_masks(tmp_path, 3, palette=True)
+    (tmp_path / "images").rename(tmp_path / "JPEGImages")
+    (tmp_path / "masks").rename(tmp_path / "SegmentationClassPNG")
+    (tmp_path / "names.txt").rename(tmp_path / "class_names.txt")
+    write_images(tmp_path / "SegmentationClassVisualization", 3, ".jpg")
+    write_images(tmp_path / "SegmentationObjectPNG", 3)
+    labels = read(tmp_path)
+    check_all(labels)
+    assert labels.notes == []
+
+
 def test_a_colour_without_a_name_is_a_problem(tmp_path):
     write_voc(tmp_path)
     text = (tmp_path / "labelmap.txt").read_text()
