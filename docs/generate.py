@@ -199,13 +199,13 @@ def models_page() -> str:
         "# Models",
         "A card for each row of the paper's tables. The paper's numbers are percent in the Oracle-Obj setting: "
         "seen / unseen / **harmonic**, or mIoU; those of the other setting are in the card. None of these weights were "
-        "at hand here, so the column *measured* is empty; `ovparts card MODEL --result RESULT` puts yours into a card. "
+        "at hand here, so nothing was measured; `ovparts card MODEL --result RESULT` puts your numbers into a card. "
         "The small models that come with the library, with what they score on the drawn world, are in "
         "[training](training.md#toy-versions); SAM 3, Grounding DINO and others in [segmenters](segmenters.md).",
     ]
     for origin, (heading, text) in origins.items():
         models = [facts for facts in BENCHMARK_MODELS.values() if facts.origin == origin]
-        headings = ["model", "needs", "licence", "the paper's numbers", "measured", "how to get it"]
+        headings = ["model", "needs", "licence", "the paper's numbers", "how to get it"]
         parts += [f"## {heading}", text, table(headings, map(_model, models))]
     return "\n\n".join(parts)
 
@@ -215,7 +215,7 @@ def _model(facts: ModelFacts) -> list[str]:
     licence = "research only" if facts.research_only else "not stated"
     steps = facts.commands or facts.training or (f"PartSegmenter.from_pretrained({facts.location!r})",)
     card = f"[{facts.title}](../model_cards/{facts.name}.md)"
-    return [card, needs, licence, _published(facts), "", "<br>".join(f"`{step}`" for step in steps)]
+    return [card, needs, licence, _published(facts), "<br>".join(f"`{step}`" for step in steps)]
 
 
 def _published(facts: ModelFacts) -> str:
