@@ -66,8 +66,8 @@ def _repository_path(uri: str) -> str:
 def _site_uri(path: str) -> str | None:
     """Where the site has a path of the repository; None for what does not exist, which mkdocs then reports."""
     path = _FOLDERS.get(path, path)
-    if path.startswith(_DOCS):
-        return path.removeprefix(_DOCS)
     if (ROOT / path / "README.md").is_file():
         path = posixpath.join(path, "README.md")
-    return _CARRIED + path if not path.startswith("..") and (ROOT / path).is_file() else None
+    if path.startswith("..") or not (ROOT / path).is_file():
+        return None
+    return path.removeprefix(_DOCS) if path.startswith(_DOCS) else _CARRIED + path
