@@ -86,7 +86,8 @@ def recipes_page() -> str:
     parts = [
         "# Fields of a recipe",
         "A recipe is a YAML file with these fields; each can be overridden on the command line as `key=value`. Fields "
-        "without a default must be given; `null` is Python's None. What they do together: [training](../training.md), [prompts](../prompts.md).",
+        "without a default must be given; `null` is Python's None. What they do together: "
+        "[training](../training.md), [prompts](../prompts.md).",
     ]
     sections: list[tuple[str, str, type, Callable[[str], bool]]] = [
         ("Of each run", "Defaults are those of models.", TrainArguments, common.__contains__),

@@ -5,10 +5,12 @@ It must hold everything that commands read, put nothing else beside the package,
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +40,13 @@ def check_files() -> None:
         (PromptTuningArguments if recipe.stem.startswith("cptco") else TrainArguments).from_recipe(recipe)
     for name in BUILDERS:
         assert (package / "dataset_builders" / name.replace("-", "_") / "README.md").is_file(), name
+
+
+def check_imports() -> None:
+    """Every module can be imported; those of the web page need an extra."""
+    for module in pkgutil.walk_packages(ovparts_hf.__path__, "ovparts_hf."):
+        if not module.name.startswith("ovparts_hf.app.") or find_spec("gradio") is not None:
+            import_module(module.name)
 
 
 def check_commands(folder: Path) -> None:
@@ -86,6 +95,7 @@ def check_missing_extras() -> list[str]:
 
 def main() -> None:
     check_files()
+    check_imports()
     with tempfile.TemporaryDirectory() as folder:
         check_commands(Path(folder))
     extras = ", ".join(check_missing_extras())

@@ -84,6 +84,29 @@ def test_python_runs_the_package_as_the_command():
     assert run.returncode == 0 and "usage: ovparts" in run.stdout
 
 
+WITHOUT_EXTRAS = """
+import importlib, pkgutil, sys
+
+sys.modules |= dict.fromkeys(sys.argv[1:])  # None: cannot be imported
+import ovparts_hf
+
+names = [module.name for module in pkgutil.walk_packages(ovparts_hf.__path__, "ovparts_hf.")]
+for name in names:
+    if not name.startswith("ovparts_hf.app."):
+        importlib.import_module(name)
+print(len(names))
+"""
+
+
+def test_only_the_web_page_needs_an_extra_to_be_imported():
+    modules = ["av", "evaluate", "gradio", "mcp", "onnx", "onnxruntime", "onnxscript", "openvino", "peft"]
+    modules += ["pillow_heif", "pydensecrf", "rankseg", "supervision", "torchvision", "trackio"]
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, *modules]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) > 150
+
+
 @pytest.mark.parametrize("extra", sorted(EXTRAS - WITHOUT_A_SENTENCE))
 def test_a_missing_extra_is_asked_for_by_name(extra):
     """Its own tests check the sentence; here: that there is one for each."""
