@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from ..errors import ConfigurationError
 from ..utils.images import MAX_PIXELS
+from ..utils.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -64,5 +65,6 @@ class Limits:
             except (KeyError, ValueError) as error:
                 raise ConfigurationError(
                     f"{setting!r} is no limit; write name=number, where name is one of {', '.join(kinds)}."
+                    f"{'' if name in kinds else did_you_mean(name, kinds)}"
                 ) from error
         return cls(**values)

@@ -20,10 +20,11 @@ from safetensors import SafetensorError
 from ..errors import OVPartsError
 from ..utils.files import public_name
 from ..utils.imports import call_after_import
+from ..utils.suggest import did_you_mean
 from .base import Command
 from .failures import describe_failure
 
-_TOPICS = ("predict", "data", "models", "finetune", "demo", "evaluation", "results", "sharing")
+_TOPICS = ("predict", "data", "finetune", "training", "models", "demo", "evaluation", "results", "sharing")
 EXIT_CODES = (
     "Exit codes: 0 success; 1 something is wrong with the input, or with files, memory or processes of the machine, "
     "which a sentence on stderr says; 2 wrong arguments; 130 interrupted."
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options, overrides = parser.parse_known_args(arguments)
     if overrides and not options.takes_overrides:
-        parser.error(f"unrecognized arguments: {shlex.join(overrides)}")
+        names = (word.partition("=")[0] for word in overrides if word.startswith("--"))
+        hints = "".join(did_you_mean(name, options.known) for name in names)
+        parser.error(f"unrecognized arguments: {shlex.join(overrides)}{hints and '.'}{hints}")
     options.overrides, options.command_line = overrides, shlex.join(["ovparts", *map(_public, arguments)])
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what a terminal cannot show
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     call_after_import("transformers.utils.logging", lambda module: module.disable_progress_bar())
     try:
-        return options.run(options) or 0
+        return options.call(options) or 0
     except OVPartsError as error:
         print(f"ovparts: {error}", file=sys.stderr)
         return 1
@@ -76,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     for command in commands():
         epilog = f"Example: {command.example}"
         subparser = parsers.add_parser(command.name, help=command.summary, description=command.summary, epilog=epilog)
-        subparser.set_defaults(run=command.run, takes_overrides=command.takes_overrides)
+        shown = (names for names, settings in command.arguments if settings["help"] != argparse.SUPPRESS)
+        known = [name for names in shown for name in names if name.startswith("--")]
+        subparser.set_defaults(call=command.run, takes_overrides=command.takes_overrides, known=known)
         for names, settings in command.arguments:
             subparser.add_argument(*names, **settings)
     return parser

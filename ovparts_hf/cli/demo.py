@@ -118,7 +118,8 @@ def run_demo(out: Path, models: Sequence[str], seed: int, overrides: Sequence[st
         contact_sheet(galleries[0]).save(temporary)
     page, title = out / "report" / "index.html", "Parts of objects never seen in training"
     labels = [*runs, *(label for label in results if label not in runs)]  # the page is about the first
-    write_report(page, [results[label] for label in labels], galleries, commands, title=title, labels=labels)
+    shown = [results[label] for label in labels]
+    write_report(page, shown, galleries, commands, title=title, labels=labels, run=Path(first.output))
     return results
 
 

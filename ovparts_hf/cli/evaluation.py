@@ -80,6 +80,7 @@ def _evaluate(options: Namespace) -> None:
     from ..models.loading import ModelSource
     from ..reporting.gallery import build_galleries
     from ..reporting.report import write_report
+    from ..reporting.training_run import run_of_model
     from ..utils.precision import new_accelerator, usable_precision
     from .results import check_replaceable, write_result
 
@@ -146,7 +147,7 @@ def _evaluate(options: Namespace) -> None:
         page = options.out / "report" / "index.html"
         try:
             galleries = build_galleries(predictor, options.task, scores=scores)
-            write_report(page, [result], galleries, [options.command_line])
+            write_report(page, [result], galleries, [options.command_line], run=run_of_model(options.model))
         finally:
             write_result(options.out, result, images)
         print(page)

@@ -1,4 +1,4 @@
-"""The commands that make models: by training, and from released checkpoints."""
+"""The commands that make models of others: exported ones, and those of released checkpoints."""
 
 from __future__ import annotations
 
@@ -10,24 +10,6 @@ from ..taxonomy import TAXONOMIES
 from ..utils.files import user_path
 from .base import argument, command
 from .failures import check_writable
-
-
-@command(
-    "fine-tune a model; arguments that are not listed here override the recipe (key=value or --key value)",
-    "ovparts train --recipe examples/recipes/toy-world/zero_shot/clipseg.yaml data=data/toy output=outputs/toy",
-    argument("--recipe", type=user_path, help="YAML file with training arguments"),
-    takes_overrides=True,
-)
-def _train(options: Namespace) -> None:
-    from accelerate import PartialState
-
-    from ..training import TrainArguments, train
-
-    arguments = TrainArguments.from_recipe(options.recipe, options.overrides)
-    check_writable(Path(arguments.output))
-    folder = train(arguments)
-    if PartialState().is_main_process:
-        print(folder)
 
 
 @command(

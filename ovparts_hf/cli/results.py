@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     argument("results", type=user_path, nargs="+", help="result folders or files; the first is the subject"),
     argument("--out", type=user_path, default=Path("report.html"), help="HTML file"),
     argument("--labels", nargs="+", help="a short name for each result; equal names share a table row"),
+    argument("--run", type=user_path, help="folder of a training run, whose curves and pictures are shown, too"),
 )
 def _report(options: Namespace) -> None:
     from ..evaluation.results import BenchmarkResult
@@ -29,7 +30,7 @@ def _report(options: Namespace) -> None:
 
     check_writable_file(options.out)
     results = [BenchmarkResult.from_json(result_file(path)) for path in options.results]
-    write_report(options.out, results, labels=options.labels)
+    write_report(options.out, results, labels=options.labels, run=options.run)
     print(options.out)
 
 

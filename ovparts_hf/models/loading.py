@@ -19,6 +19,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from ..errors import CheckpointError, ConfigurationError
 from ..utils.files import brief, user_path
 from ..utils.hub import check_readable, first_line, format_hub_error
+from ..utils.suggest import did_you_mean
 from .auto import FAMILIES, config_class, model_class
 from .configuration_utils import PartSegmentationConfig
 from .limits import check_numbers
@@ -223,7 +224,8 @@ def _nested(old: Any, value: Any) -> Any:
 
 def _check_field(config: PreTrainedConfig, key: str) -> None:
     if not hasattr(config, key):
-        raise ConfigurationError(f"{type(config).__name__} has no field {key!r}.")
+        hint = did_you_mean(key, config.to_dict())
+        raise ConfigurationError(f"{type(config).__name__} has no field {key!r}.{hint}")
 
 
 @contextmanager

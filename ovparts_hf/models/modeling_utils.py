@@ -16,6 +16,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput, TransformersKwargs
 
 from ..errors import CheckpointError, ConfigurationError, OVPartsError
+from .class_chunks import ClassChunks
 from .configuration_utils import NONE, OpenVocabularyConfig, PartSegmentationConfig
 from .limits import check_parameters
 from .pretrained import load_pretrained
@@ -187,6 +188,19 @@ class PartSegmentationModel(PreTrainedModel):
         prefixes = tuple(prefix for group in chosen for prefix in groups[group])
         for key, parameter in self.named_parameters():
             parameter.requires_grad_(key.startswith(prefixes))
+
+    def decode_in_chunks(self, classes: int) -> None:
+        """In training, computes with so many classes of an image at once, and again in the backward pass.
+
+        Less memory where there are many classes, the same gradients up to the order of floating-point sums.
+        """
+        modules = [module for module in self.modules() if isinstance(module, ClassChunks)]
+        if not modules:
+            raise ConfigurationError(
+                f"class_chunk is {classes}, but a {type(self).__name__} does not decode class by class; leave it out."
+            )
+        for module in modules:
+            module.class_chunk = classes
 
     @property
     def vocabulary(self) -> list[str] | None:

@@ -19,7 +19,7 @@ from ..evaluation.results import BenchmarkResult
 from ..inference.placement import usable_device
 from ..inference.segmenter import PartSegmenter
 from ..models.loading import ModelSource, load_model
-from ..training import train
+from ..training import TrainingInterrupted, train
 from ..training.finetuning.draft import draft_plan
 from ..training.finetuning.plan import PLAN, RECIPE, RUN, SHOTS, Plan
 from ..training.finetuning.request import FineTuningRequest
@@ -28,7 +28,7 @@ from ..utils.files import public_name, user_path
 from ..utils.locks import writer_lock
 from .cards.folder import default_name, write_folder_card
 from .gallery import build_galleries
-from .labelling import COUNT, images_to_label, suggest_labelling
+from .labelling import COUNT, check_suggestion, images_to_label, suggest_labelling
 from .report import write_report
 from .review import NAME as REVIEW
 from .review import review_training
@@ -109,6 +109,7 @@ def finetune(
     )
     folder = None if unlabelled is None else user_path(unlabelled)
     _check_folder(request.out)
+    check_suggestion(count, formats)
     if folder is not None:
         images_to_label(folder, request.out)
     with writer_lock(request.out / _LOCK, request.out):
@@ -127,11 +128,12 @@ def finetune(
 
 
 def _check_folder(out: Path) -> None:
-    """Refuses a folder that holds anything but an earlier fine-tuning."""
+    """Refuses a folder that holds anything but an earlier fine-tuning, which its plan tells from other things."""
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"{out} is a file; name a folder.")
-    known = {_LOCK, *_FILES, *_FOLDERS}
-    others = sorted(path.name for path in out.iterdir() if path.name not in known) if out.exists() else []
+    known = {*_FILES, *_FOLDERS} if (out / PLAN).is_file() else set()
+    names = (path.name for path in out.iterdir()) if out.exists() else ()
+    others = sorted(name for name in names if name not in known and not name.startswith("."))
     if others:
         raise ConfigurationError(f"{out} holds other files, such as {others[0]!r}; name a new or empty folder.")
 
@@ -157,7 +159,11 @@ def _carry_out(plan: Plan, out: Path) -> FineTuned:
     arguments = plan.arguments
     with cpu_threads(arguments.threads):
         before = _score_start(plan, out / _RESULTS["before"]) if plan.scores_start else None
-        run = train(replace(arguments, resume=True))
+        try:
+            run = train(replace(arguments, resume=True))
+        except TrainingInterrupted:
+            logger.warning("The same call continues the fine-tuning in %s.", out)
+            raise
         model_folder = run / "best" if (run / "best").exists() else run / "last"
         predictor = _predictor(plan, *load_model(model_folder))
         scores: list[RecordScore] = []

@@ -95,10 +95,7 @@ def suggest_labelling(
         OVPartsError: The model cannot be used so.
     """
     folder, out = user_path(folder), user_path(out)
-    check_positive(count=count)
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown:
-        raise ConfigurationError(f"formats holds {unknown}; choose some of {sorted(FORMATS)}.")
+    check_suggestion(count, formats)
     check_labelling_target(out, overwrite)
     files = images_to_label(folder, out)
     segmenter.prepare(parts)
@@ -122,6 +119,14 @@ def suggest_labelling(
         for name, text in _annotations(chosen, formats).items():
             (temporary / name).write_text(text, encoding="utf-8")
     return candidates
+
+
+def check_suggestion(count: int, formats: Sequence[str]) -> None:
+    """Refuses options of `suggest_labelling` that are out of range."""
+    check_positive(count=count)
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown:
+        raise ConfigurationError(f"formats holds {unknown}; choose some of {sorted(FORMATS)}.")
 
 
 def images_to_label(folder: Path, out: Path | None = None) -> list[Path]:

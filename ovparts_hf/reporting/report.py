@@ -23,6 +23,7 @@ from ..taxonomy.tasks import TASKS
 from ..utils.files import atomic_write, template_environment
 from ..utils.resize import resize_nearest
 from .paper import paper_tables, published
+from .training_run import read_charts, read_samples
 
 _LONGEST_SIDE = 480  # of an embedded image, in pixels
 _HEADLINES = {
@@ -59,8 +60,12 @@ def write_report(
     commands: Sequence[str] = (),
     title: str = "Part segmentation report",
     labels: Sequence[str] | None = None,
+    run: Path | None = None,
 ) -> None:
-    """Writes one self-contained HTML file, without requests, about the first result; the others stand beside it."""
+    """Writes one self-contained HTML file, without requests, about the first result; the others stand beside it.
+
+    `run` is the folder of a training run whose curves and pictures are shown, too.
+    """
     if not results:
         raise ConfigurationError("A report needs at least one result; none was given.")
     labels = [result.model["name"] for result in results] if labels is None else list(labels)
@@ -85,6 +90,8 @@ def write_report(
         breakdowns=results[0].breakdowns,
         extra_scores=_extra_scores(results, labels, details),
         galleries=[_gallery(gallery) for gallery in galleries],
+        charts=[] if run is None else read_charts(run),
+        samples=[] if run is None else read_samples(run),
         bars=_bars(results),
         other=labels[1] if len(results) > 1 else None,
         commands=commands,
@@ -97,6 +104,7 @@ def write_report(
 def _environment() -> Environment:
     environment = template_environment("ovparts_hf.reporting", autoescape=True)
     environment.filters["percent"] = lambda value: format_percent(value).replace("-", "–")
+    environment.filters["number"] = lambda value: f"{value:.4g}"
     environment.filters["interval"] = lambda ends: format_interval(ends).replace("-", "–")
     return environment
 

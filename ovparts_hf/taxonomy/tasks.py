@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from ..errors import ConfigurationError
+from ..utils.suggest import did_you_mean
 from .part_taxonomy import PartTaxonomy
 
 
@@ -59,7 +60,7 @@ def get_task(name: str | Task) -> Task:
     if isinstance(name, Task):
         return name
     if not isinstance(name, str) or name not in TASKS:
-        raise ConfigurationError(f"Unknown task {name!r}; choose one of {list(TASKS)}.")
+        raise ConfigurationError(f"Unknown task {name!r}; choose one of {list(TASKS)}.{did_you_mean(name, TASKS)}")
     return TASKS[name]
 
 

@@ -4,11 +4,13 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "Estimate": "estimate",
     "PromptTuningArguments": "arguments",
     "StockCLIP": "prompt_tuning.features",
     "TrainArguments": "arguments",
     "TrainingInterrupted": "signals",
     "classify_parts": "prompt_tuning.scores",
+    "estimate_run": "dry_run",
     "train": "loop",
     "tune_prompts": "prompt_tuning.loop",
 }

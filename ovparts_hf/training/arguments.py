@@ -47,7 +47,8 @@ class LoopArguments(Recipe):
             interrupted.
         time_limit: Seconds of training after which the step at hand is the last one, whatever the schedule; None for no
             limit.
-        log_with: Tracker known to accelerate, such as "trackio", "tensorboard" or "wandb"; None for none.
+        log_with: Tracker known to accelerate, such as "trackio", "tensorboard" or "wandb"; None for none. A recipe may
+            also call it `tracker`.
         resume: Continue from the newest intact checkpoint in `output`, or start if there is no run there yet.
         overwrite: Remove an earlier run in `output`.
 
@@ -57,6 +58,7 @@ class LoopArguments(Recipe):
 
     eval_every: ClassVar[int] = 0  # nothing is evaluated during training, unless a subclass makes this a field
     patience: ClassVar[int | None] = None
+    sample_images: ClassVar[int] = 0
 
     data: str
     output: str
@@ -118,6 +120,8 @@ class TrainArguments(LoopArguments):
         loss: "bce" (the benchmark) or "ce_dice"; None keeps the model's.
         gradient_checkpointing: Compute again in the backward pass what the forward pass does not keep: less memory, the
             same gradients. CLIPSeg decodes a few classes at once then.
+        class_chunk: Decode so many classes of an image at once, and compute them again in the backward pass: less
+            memory where there are many classes, the same gradients. For CLIPSeg and CATSeg; None decodes all at once.
         classes_per_image: Score only this many classes per image: the parts of its labelled objects, all of them, and
             random others (faster, and less memory). None scores the whole vocabulary.
         level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.
@@ -134,6 +138,7 @@ class TrainArguments(LoopArguments):
         patience: Evaluations without a better headline metric after which training ends; None for the whole number of
             steps.
         eval_batch_size: Images per forward pass of an evaluation.
+        sample_images: Records of which image, ground truth and prediction are drawn at each evaluation, for the report.
 
     Raises:
         ConfigurationError: A value is out of range or of another type.
@@ -149,6 +154,7 @@ class TrainArguments(LoopArguments):
     trainable: str = "VA+L+F+D"
     loss: Literal["bce", "ce_dice"] | None = None
     gradient_checkpointing: bool = False
+    class_chunk: PositiveInt | None = None
     classes_per_image: PositiveInt | None = None
     level: Literal["image", "object"] | None = None
     object_map: Literal["correct", "ov_parts"] = "correct"
@@ -161,6 +167,7 @@ class TrainArguments(LoopArguments):
     eval_every: NonNegativeInt = 5000
     patience: PositiveInt | None = None
     eval_batch_size: PositiveInt = 8
+    sample_images: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

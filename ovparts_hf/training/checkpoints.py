@@ -26,8 +26,9 @@ from .sharding import save_whole
 logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = {
-    *("output", "micro_batch_size", "gradient_checkpointing", "threads", "workers", "cache", "eval_batch_size"),
-    *("log_every", "save_every", "log_with", "time_limit", "resume", "overwrite"),
+    *("output", "micro_batch_size", "eval_batch_size", "gradient_checkpointing", "class_chunk", "threads", "workers"),
+    "sample_images",
+    *("cache", "log_every", "save_every", "log_with", "time_limit", "resume", "overwrite"),
 }
 """Arguments that do not change what is learned, beyond the order of floating-point sums."""
 
@@ -74,6 +75,8 @@ class CheckpointManager:
         self.log_file = self.path / "log.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.earlier_checkpoints = self.path / "states"  # where earlier versions kept them
+        self.samples = self.path / "samples"  # pictures, a file for each evaluation
+        self.trackers = self.path / "trackers"  # of those that write files
 
     def check(self, arguments: LoopArguments) -> Path | None:
         """Checks, without changing anything, that the run may write here; the checkpoint to resume from, or None.
@@ -143,7 +146,8 @@ class CheckpointManager:
         """
         if step == 0:
             self.log_file.unlink(missing_ok=True)
-            for folder in (self.checkpoints, self.earlier_checkpoints, self.path / "best", self.path / "last"):
+            models = self.path / "best", self.path / "last"
+            for folder in (self.checkpoints, self.earlier_checkpoints, self.trackers, self.samples, *models):
                 shutil.rmtree(folder, ignore_errors=True)
         else:
             self._cut_log(step, step if evaluated is None else evaluated)

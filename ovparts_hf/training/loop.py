@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import send_to_device, set_seed
+from accelerate.utils import LoggerType, ProjectConfiguration, send_to_device, set_seed
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -25,13 +26,18 @@ from ..evaluation.evaluator import evaluate_model
 from ..taxonomy.tasks import get_task
 from ..utils.files import public_name
 from ..utils.precision import new_accelerator, usable_precision
+from ..utils.suggest import did_you_mean
 from .arguments import LoopArguments
 from .checkpoints import CheckpointManager, TrainState
+from .deepspeed import plan_deepspeed
+from .estimate import estimate_step
 from .optim import build_optimizer
 from .restore import restore
+from .samples import draw_samples, save_picture
 from .setup import Setup, TrainingSetup
 from .sharding import plan_shards
 from .signals import SignalHandler, TrainingInterrupted, ignore_signals_in_worker, signals_held
+from .summary import Meter, describe_run
 from .threads import cpu_threads
 
 logger = logging.getLogger(__name__)
@@ -60,13 +66,14 @@ def train(arguments: LoopArguments, setup: Setup | None = None, evaluate: Callab
     folder = CheckpointManager(arguments.output)
     _check_tracker(arguments.log_with)
     precision = usable_precision(arguments.mixed_precision)
-    accelerator = new_accelerator(precision, log_with=arguments.log_with)
+    places = ProjectConfiguration(logging_dir=str(folder.trackers))
+    accelerator = new_accelerator(precision, log_with=arguments.log_with, project_config=places)
     lock = folder.lock() if accelerator.is_main_process else nullcontext()
     with lock, cpu_threads(arguments.threads):
         checkpoint = folder.check(arguments)
         set_seed(arguments.seed)
-        run = _Run(arguments, setup or TrainingSetup.load(arguments), accelerator, folder, evaluate)
-        run.start(checkpoint)
+        run = _Run(arguments, setup or TrainingSetup.load(arguments), accelerator, folder, evaluate, checkpoint)
+        run.start()
         with SignalHandler() as signals:
             run.train(signals)
         run.finish()
@@ -80,6 +87,7 @@ def _check_tracker(name: str | None) -> None:
         raise ConfigurationError(
             f"log_with is {name!r}, but the installed trackers are {installed}. Install it (for trackio: "
             'pip install "ovparts_hf[track]"), or leave log_with out.'
+            f"{did_you_mean(name, (known.value for known in LoggerType))}"
         )
 
 
@@ -92,6 +100,7 @@ class _Run:
     accelerator: Accelerator
     folder: CheckpointManager
     evaluate: Callable[..., Any]
+    checkpoint: Path | None  # to resume from
 
     def __post_init__(self) -> None:
         arguments, setup, accelerator = self.arguments, self.setup, self.accelerator
@@ -110,16 +119,19 @@ class _Run:
         )
         self.class_inputs = send_to_device(setup.class_inputs(self.training_set.target), accelerator.device)
         optimizer, self.schedule = build_optimizer(setup.model, arguments)
+        plan_deepspeed(accelerator, arguments, self.batch_sampler, self.checkpoint)
         plan_shards(accelerator, setup.model)
+        examples = partial(setup.random_examples, arguments)
+        self.estimate = estimate_step(setup.model, arguments, examples, self.class_inputs, accelerator)
         self.model, self.optimizer = accelerator.prepare(setup.model, optimizer)
         # The schedule is not prepared: accelerate would step it once for every process.
 
-    def start(self, checkpoint: Path | None) -> None:
+    def start(self) -> None:
         """Seeds the model's random numbers, restores a checkpoint if there is one, and prepares the folder."""
         set_seed(self.arguments.seed, device_specific=True)
-        if checkpoint is not None:
+        if self.checkpoint is not None:
             progress = {"state": self.state, "schedule": self.schedule}
-            restore(checkpoint, self.accelerator, self.model, self.optimizer, progress)
+            restore(self.checkpoint, self.accelerator, self.model, self.optimizer, progress)
             self.batch_sampler.start = self.state.step
             logger.info("Resuming from step %d", self.state.step)
         self.accelerator.wait_for_everyone()  # until each has seen the folder as it was
@@ -129,6 +141,19 @@ class _Run:
         if self.arguments.log_with is not None:
             settings = {name: public_name(str(value)) for name, value in asdict(self.arguments).items()}
             self.accelerator.init_trackers("ovparts", config=settings)
+        self._describe()
+        self.meter = Meter(self.accelerator.device)
+
+    def _describe(self) -> None:
+        """Begins the log, and warns of a device that is too small."""
+        if not self.accelerator.is_main_process:
+            return
+        model = self.accelerator.unwrap_model(self.model)
+        count, step = len(self.training_set), self.state.step
+        logger.info(describe_run(self.arguments, model, count, self.estimate, self.accelerator, step))
+        warning = self.estimate.warning()
+        if warning is not None:
+            logger.warning(warning)
 
     def train(self, signals: SignalHandler) -> None:
         """Trains to the last step, or until a signal has been received."""
@@ -146,7 +171,8 @@ class _Run:
             self._stop_early_if_due()
             while state.step < self.last_step:
                 learning_rate = max(self.schedule.get_last_lr())
-                loss, gradient_norm = self._step(batches)
+                with self.meter.step(arguments.batch_size):
+                    loss, gradient_norm = self._step(batches)
                 state.step += 1
                 state.loss_sum += loss
                 state.loss_count += 1
@@ -155,7 +181,8 @@ class _Run:
                 if self._due(arguments.log_every):
                     loss = state.loss_sum / state.loss_count
                     state.loss_sum, state.loss_count = 0.0, 0
-                    self._log({"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm.item()})
+                    numbers = {"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm.item()}
+                    self._log({**numbers, **self.meter.speed()})
                     bar.set_postfix(loss=f"{loss:.4f}")
                 self._evaluate_if_due()
                 self._stop_early_if_due()
@@ -203,6 +230,7 @@ class _Run:
         if not math.isfinite(mean_loss):
             raise self._not_finite(f"The loss became {mean_loss}")
         norm = accelerator.clip_grad_norm_(self.model.parameters(), self.arguments.max_grad_norm or math.inf)
+        norm = torch.as_tensor(0.0 if norm is None else norm)  # DeepSpeed gives a number, or none
         if accelerator.scaler is None and not norm.isfinite():
             raise self._not_finite(f"The gradient norm became {norm.item()}")
         self.optimizer.step()
@@ -236,7 +264,7 @@ class _Run:
         """Keeps weights or an optimiser that are no longer finite from replacing what was saved before."""
         values = {
             f"optimizer.{i}.{name}": value
-            for i, state in self.optimizer.state_dict()["state"].items()
+            for i, state in self.optimizer.state_dict().get("state", {}).items()  # DeepSpeed's has no such entry
             for name, value in state.items()
         }
         for name, value in {**self.model.state_dict(), **values}.items():
@@ -288,7 +316,13 @@ class _Run:
             intervals=False,
         )
         numbers = {key: value for key, value in result.metrics.items() if isinstance(value, float)}
-        self._log({f"eval_{key}": value for key, value in numbers.items()})
+        by_class = {f"IoU/{name}": iou for name, iou in result.metrics["IoU"].items() if not math.isnan(iou)}
+        self._log({f"eval_{key}": value for key, value in {**numbers, **by_class}.items()})
+        if arguments.sample_images:
+            about = model, self.setup.processor, self.setup.eval_dataset, task
+            picture = draw_samples(*about, arguments.sample_images, accelerator.autocast())
+            if accelerator.is_main_process:
+                save_picture(picture, self.folder.samples / f"step-{self.state.step:08d}.jpg")
         headline = numbers[task.headline]
         if math.isnan(self.state.best) or headline > self.state.best:
             self.state.best, self.state.without_gain = headline, 0
@@ -318,7 +352,7 @@ class _Run:
 
     def _log(self, values: dict[str, float]) -> None:
         """Writes to the log file and to the trackers."""
-        step = self.state.step
+        step, values = self.state.step, {**values, **self.meter.state()}
         if self.accelerator.is_main_process:
             self.folder.log({"step": step, **values})
         self.accelerator.log(values, step=step)

@@ -13,13 +13,16 @@ import yaml
 
 from ..errors import ConfigurationError
 from ..utils.files import user_path
+from ..utils.suggest import did_you_mean
+from .recipes import find_recipe
 
 # A number type with its minimum.
 NonNegativeInt = Annotated[int, 0]
 PositiveInt = Annotated[int, 1]
 NonNegativeFloat = Annotated[float, 0]
 
-_EARLIER_KEYS = {"classes_per_picture": "classes_per_image"}
+_OTHER_KEYS = {"classes_per_picture": "classes_per_image", "tracker": "log_with"}
+"""Spellings of earlier versions, and others that mean the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,8 @@ class Recipe:
         known = [field.name for field in fields]
         unknown = sorted(set(values) - set(known))
         if unknown:
-            raise ConfigurationError(f"Unknown training arguments {unknown}; known are {sorted(known)}.")
+            hints = "".join(did_you_mean(name, [*known, *_OTHER_KEYS]) for name in unknown)
+            raise ConfigurationError(f"Unknown training arguments {unknown}; known are {sorted(known)}.{hints}")
         required = [field.name for field in fields if field.default is field.default_factory is MISSING]
         missing = [name for name in required if name not in values]
         if missing:
@@ -55,7 +59,8 @@ class Recipe:
         """Reads a YAML recipe and applies overrides from the command line.
 
         Args:
-            recipe: A YAML file with arguments, or None for the defaults.
+            recipe: A YAML file with arguments, the name of a recipe that comes with the package, or None for the
+                defaults.
             overrides: Each "key=value", "--key=value", or the two words "--key", "value"; values are YAML.
 
         Raises:
@@ -65,7 +70,7 @@ class Recipe:
             >>> TrainArguments.from_recipe("recipe.yaml", ["steps=100", "--learning_rate", "1e-3"]).steps
             100
         """
-        values = {} if recipe is None else with_current_names(read_mapping(user_path(recipe)))
+        values = {} if recipe is None else with_current_names(read_mapping(find_recipe(user_path(recipe))))
         return cls.from_dict({**values, **with_current_names(parse_overrides(overrides))})
 
     def to_yaml(self) -> str:
@@ -75,7 +80,7 @@ class Recipe:
 
 def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments in the spelling of this version, from a recipe or a run of an earlier one."""
-    values = {_EARLIER_KEYS.get(key, key): value for key, value in values.items()}
+    values = {_OTHER_KEYS.get(key, key): value for key, value in values.items()}
     return {**values, "level": "image"} if values.get("level") == "picture" else values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,15 +16,17 @@ from ..data import augmentation
 from ..data.few_shot import FewShotList
 from ..data.held_out import hold_out
 from ..data.part_dataset import PartDataset
-from ..data.training_set import TrainingSet
+from ..data.training_set import EpochIndex, TrainingSet
 from ..errors import ConfigurationError, DatasetError
 from ..evaluation.sharding import whole_parameters
 from ..models.loading import ModelSource
+from ..models.modeling_utils import PartSegmentationModel
 from ..models.prompts import load_tuned_prompts
 from ..models.resnet import load_backbone
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import get_task
 from .arguments import LoopArguments, TrainArguments
+from .random_images import RandomImages, usual_size
 
 
 class Setup(Protocol):
@@ -36,6 +38,9 @@ class Setup(Protocol):
 
     def training_set(self, arguments: LoopArguments) -> Dataset:
         """The examples, which `ResumableBatchSampler` indexes; `target` is the training vocabulary."""
+
+    def random_examples(self, arguments: LoopArguments, count: int) -> list[dict[str, torch.Tensor]]:
+        """As many examples (one or two) of the size that the training set's have, without reading any."""
 
     def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The training vocabulary as arguments of `model.forward`, which are the same in all steps."""
@@ -113,6 +118,12 @@ class TrainingSetup:
             arguments.object_map,
         )
 
+    def random_examples(self, arguments: TrainArguments, count: int) -> list[dict[str, torch.Tensor]]:
+        """See `Setup.random_examples`."""
+        size = usual_size(arguments.short_edges, arguments.max_size)
+        examples = replace(self, dataset=RandomImages(self.dataset.taxonomy, size)).training_set(arguments)
+        return [examples[EpochIndex(0, number)] for number in range(count)]
+
     def _label_size(self, arguments: TrainArguments) -> tuple[int, int]:
         size = self.processor.image_processor.size
         if "height" in size:
@@ -124,6 +135,18 @@ class TrainingSetup:
 
 def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.Module, Any]:
     source = ModelSource(arguments.model, arguments.family, for_training=True)
+    model, processor = source.load(**model_fields(source, arguments, taxonomy))
+    if arguments.backbone is not None:
+        load_backbone(model, arguments.backbone)
+    if arguments.prompts is not None:
+        load_tuned_prompts(model.prompts, arguments.prompts)
+        model.forget_vocabulary()  # it was encoded with other prompts
+    choose_trained(model, arguments)
+    return model, processor
+
+
+def model_fields(source: ModelSource, arguments: TrainArguments, taxonomy: PartTaxonomy) -> dict[str, Any]:
+    """Fields of the model's configuration that a run sets."""
     class_names = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
     config = source.config()
     seen = [*(config.trained_on or {"seen_classes": []})["seen_classes"], *class_names]
@@ -135,16 +158,16 @@ def _load_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[nn.M
     }
     if arguments.loss is not None:
         fields["segmentation_loss"] = arguments.loss
-    model, processor = source.load(**{**arguments.config, **fields})
-    if arguments.backbone is not None:
-        load_backbone(model, arguments.backbone)
-    if arguments.prompts is not None:
-        load_tuned_prompts(model.prompts, arguments.prompts)
-        model.forget_vocabulary()  # it was encoded with other prompts
+    return {**arguments.config, **fields}
+
+
+def choose_trained(model: PartSegmentationModel, arguments: TrainArguments) -> None:
+    """Chooses what is trained, and what is computed again in the backward pass."""
     model.set_trainable(arguments.trainable)
     if arguments.gradient_checkpointing:
         model.activation_checkpointing_enable()
-    return model, processor
+    if arguments.class_chunk is not None:
+        model.decode_in_chunks(arguments.class_chunk)
 
 
 def build_transform(arguments: TrainArguments, ignore_index: int) -> augmentation.Transform:

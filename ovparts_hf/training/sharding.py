@@ -8,7 +8,7 @@ from typing import Any
 
 from accelerate import Accelerator
 from accelerate.checkpointing import save_accelerator_state
-from accelerate.utils import DistributedType, is_torch_version, recursively_apply
+from accelerate.utils import DistributedType, is_torch_version, parse_flag_from_env, recursively_apply
 from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
@@ -22,6 +22,11 @@ def plan_shards(accelerator: Accelerator, model: nn.Module) -> None:
     Their gradients would not be averaged, so they must not be trained.
     """
     if accelerator.distributed_type != DistributedType.FSDP:
+        if accelerator.num_processes > 1 and parse_flag_from_env("ACCELERATE_USE_FSDP"):
+            raise ConfigurationError(
+                f"FSDP was chosen, but on {accelerator.device.type} accelerate makes no shards: train with DDP there "
+                "(examples/accelerate/cpu_2.yaml)."
+            )
         return
     if not accelerator.is_fsdp2 or is_torch_version("<", "2.7"):
         raise ConfigurationError("Of FSDP, only version 2 is supported, from PyTorch 2.7 on: set --fsdp_version 2.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import cache
 from typing import Any
 
@@ -24,8 +25,7 @@ def usable_precision(mixed_precision: str, *, cpu: bool = False) -> str:
     Raises:
         ConfigurationError: "fp16" was requested on a CPU.
     """
-    # As `Accelerator` does; otherwise each of several processes on CPU would take itself for the only one.
-    state = PartialState(cpu=cpu or parse_flag_from_env("ACCELERATE_USE_CPU"))
+    state = PartialState(cpu=cpu or parse_flag_from_env("ACCELERATE_USE_CPU") or _is_one_of_several_on_cpu())
     if state.device.type != "cpu" or mixed_precision == "no":
         return mixed_precision
     if mixed_precision == "fp16":
@@ -42,6 +42,13 @@ def new_accelerator(mixed_precision: str, **options: Any) -> Accelerator:
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed_precision:
         AcceleratorState._reset_state()  # as transformers' TrainingArguments do
     return Accelerator(mixed_precision=mixed_precision, **options)
+
+
+def _is_one_of_several_on_cpu() -> bool:
+    """Whether a launcher started several processes where no accelerator is: each would take itself for the only one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return False
+    return not torch.accelerator.is_available() or torch.accelerator.current_accelerator().type == "mps"
 
 
 def cpu_has_bf16() -> bool:

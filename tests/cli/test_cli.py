@@ -245,7 +245,7 @@ def test_a_failed_conversion_leaves_nothing(stock, tmp_path, capsys):
         (["evaluate", "MODEL", "nowhere"], "No model configuration at 'MODEL'"),
         (["evaluate", "toy", "nowhere"], "neither a folder nor a dataset repository"),
         (["train", "steps=many"], "Training needs"),
-        (["train", "--recipe", "nowhere.yaml"], "nowhere.yaml cannot be read"),
+        (["train", "--recipe", "nowhere.yaml"], "There is no recipe nowhere.yaml: give a YAML file, or a name"),
         (["train", "data=x", "output=y", "model=z", "learning=1"], r"Unknown training arguments"),
         (["convert", "clipseg", "x.pth", "OUT", "--base", "nowhere"], "No model configuration at 'nowhere'"),
     ],

@@ -1,6 +1,7 @@
 """What every part segmentation model must do; a model's test class sets `make_config` and inherits the tests."""
 
 import warnings
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForSemanticSegmentation
 
 import ovparts_hf  # noqa: F401  registers the Auto classes
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.models.class_chunks import ClassChunks
+from ovparts_hf.training.measure import peak_bytes
 
 needs_compiler = pytest.mark.skipif(
     torch.__version__ < "2.7", reason="PyTorch 2.6 makes no graph of what transformers wraps `forward` in"
@@ -148,6 +151,43 @@ class PartModelTester:
         torch.testing.assert_close(losses[1], losses[0])
         assert gradients[0]
         torch.testing.assert_close(gradients[1], gradients[0])
+
+    @pytest.mark.parametrize("masked", [False, True])
+    @pytest.mark.parametrize("checkpointing", [False, True])
+    def test_chunks_of_classes_have_the_same_gradients(self, model, inputs, labels, masked, checkpointing):
+        chunked = [module for module in model.modules() if isinstance(module, ClassChunks)]
+        if not chunked:
+            with pytest.raises(ConfigurationError, match="class_chunk is 3, but a .* does not decode class by class"):
+                model.decode_in_chunks(3)
+            return
+        mask = torch.tensor([[True, False, True, True], [True, True, True, False]]) if masked else None
+        model.train()
+        if checkpointing:
+            model.activation_checkpointing_enable()
+        losses, gradients = [], []
+        for chunk in (None, 3, 1):
+            if chunk is not None:
+                model.decode_in_chunks(chunk)
+            assert all(module.class_chunk == chunk for module in chunked)
+            model.zero_grad()
+            loss = model(**inputs, labels=labels, class_mask=mask).loss
+            loss.backward()
+            losses.append(loss.detach())
+            gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+        assert gradients[0]
+        for loss, found in zip(losses[1:], gradients[1:], strict=True):
+            torch.testing.assert_close(loss, losses[0])
+            torch.testing.assert_close(found, gradients[0], atol=1e-6, rtol=1e-4)
+
+    def test_chunks_of_classes_take_less_memory(self, model, inputs, labels):
+        if not any(isinstance(module, ClassChunks) for module in model.modules()):
+            return
+        peaks = []
+        for chunk in (None, 1):
+            if chunk is not None:
+                model.decode_in_chunks(chunk)
+            peaks.append(peak_bytes(model.train(), {**inputs, "labels": labels}, nullcontext))
+        assert peaks[1] < 0.8 * peaks[0]
 
     @needs_compiler
     @torch.no_grad()

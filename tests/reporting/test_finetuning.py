@@ -12,7 +12,7 @@ from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.reporting import finetuning
 from ovparts_hf.toy.garden import TOY_GARDEN
 from ovparts_hf.toy.world import draw
-from ovparts_hf.training import TrainArguments, train
+from ovparts_hf.training import TrainArguments, TrainingInterrupted, train
 
 SMALL = {"steps": 3, "batch_size": 2, "workers": 0}
 
@@ -99,6 +99,17 @@ def test_what_was_interrupted_continues(done, copy, garden_folder, monkeypatch):
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(again.model).items()) and expected
 
 
+def test_an_interruption_says_what_continues(garden_folder, tmp_path, monkeypatch, caplog):
+    def interrupted(arguments):
+        raise TrainingInterrupted(15)
+
+    monkeypatch.setattr(finetuning, "train", interrupted)
+    with pytest.raises(TrainingInterrupted):
+        finetune(garden_folder, tmp_path / "out", overrides=SMALL)
+    assert f"The same call continues the fine-tuning in {tmp_path / 'out'}." in caplog.text
+    assert (tmp_path / "out" / "plan.json").is_file()
+
+
 def test_another_fine_tuning_is_replaced_only_on_demand(copy, garden_folder):
     with pytest.raises(ConfigurationError, match="holds another fine-tuning .*seed: 0 -> 1"):
         finetune(garden_folder, copy, seed=1, overrides=SMALL)
@@ -144,5 +155,18 @@ def test_bad_input_is_refused_before_work(garden_folder, unlabelled, tmp_path, m
     monkeypatch.setattr(finetuning, "draft_plan", lambda _: pytest.fail("work has begun"))
     with pytest.raises(ConfigurationError, match="is not a folder; give one with images"):
         finetune(garden_folder, out, unlabelled=tmp_path / "nowhere")
-    with pytest.raises(ConfigurationError, match="holds other files, such as"):
-        finetune(garden_folder, unlabelled.parent, unlabelled=unlabelled)
+    with pytest.raises(ConfigurationError, match="count is 0"):
+        finetune(garden_folder, out, unlabelled=unlabelled, count=0)
+    with pytest.raises(ConfigurationError, match=r"formats holds \['voc'\]"):
+        finetune(garden_folder, out, formats=["voc"])
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_not_of_a_fine_tuning_is_left_alone(garden_folder, tmp_path, overwrite):
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    (tmp_path / ".hidden").touch()
+    with pytest.raises(ConfigurationError, match="holds other files, such as 'run'; name a new or empty folder"):
+        finetune(garden_folder, tmp_path, overwrite=overwrite)
+    assert (tmp_path / "run" / "last").is_dir()
+    with pytest.raises(ConfigurationError, match="is a file; name a folder"):
+        finetune(garden_folder, tmp_path / ".hidden")

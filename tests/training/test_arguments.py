@@ -54,6 +54,12 @@ def test_spellings_of_earlier_versions_are_read(tmp_path: Path) -> None:
     assert "picture" not in arguments.to_yaml()
 
 
+def test_a_tracker_may_be_called_so() -> None:
+    assert TrainArguments.from_recipe(None, ["tracker=wandb", *(f"{k}={v}" for k, v in NEEDED.items())]) == build(
+        log_with="wandb"
+    )
+
+
 def test_reading_arguments_needs_no_torch() -> None:
     code = "import sys, ovparts_hf.training; ovparts_hf.training.TrainArguments; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

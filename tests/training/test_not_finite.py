@@ -108,12 +108,12 @@ def test_state_that_is_not_finite_is_never_saved(tmp_path: Path, monkeypatch: py
 def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training with the scaled losses of fp16, which accelerate offers on GPUs only."""
 
-    def accelerator(**options: object) -> Accelerator:
+    def accelerator(precision: str, **options: object) -> Accelerator:
         made = Accelerator(cpu=True)
         made.scaler = torch.amp.GradScaler("cpu")
         return made
 
-    monkeypatch.setattr(loop, "Accelerator", accelerator)
+    monkeypatch.setattr(loop, "new_accelerator", accelerator)
 
 
 @pytest.mark.usefixtures("scaled")

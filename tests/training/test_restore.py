@@ -126,7 +126,7 @@ def test_damaged_checkpoint_of_an_earlier_version_is_refused(tmp_path: Path, nam
 def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     folder = train(arguments(tmp_path / "run", steps=2), tiny_setup())
     other = tiny_setup()
-    other.model.none = torch.nn.Parameter(torch.zeros(2, 6))
+    other.model.frozen = torch.nn.Linear(3, 2).requires_grad_(False)
     with pytest.raises(CheckpointError, match="cannot be resumed from"):
         train(arguments(folder, steps=2, resume=True), other)
 

@@ -190,9 +190,11 @@ def assert_same_weights(first: Path, second: Path, tolerance: float = 0, name: s
         torch.testing.assert_close(tensor, theirs[key], rtol=0, atol=tolerance, msg=key)
 
 
-def log_lines(folder: Path) -> list[dict[str, Any]]:
-    """The log of a run."""
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+def log_lines(folder: Path, timed: bool = False) -> list[dict[str, Any]]:
+    """The log of a run; what is never the same twice, time and memory, only if `timed`."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    left_out = () if timed else ("seconds", "images_per_second", "memory_gb")
+    return [{key: value for key, value in line.items() if key not in left_out} for line in lines]
 
 
 def newest_checkpoint(folder: Path) -> Path:

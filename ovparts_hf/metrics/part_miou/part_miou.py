@@ -41,7 +41,8 @@ Args:
     references: List of label maps of the same sizes: class ids, `ignore_index` where unlabelled.
     object_masks: Optional list of masks of the same sizes, nonzero inside the object that the pair is about.
     class_names, seen_ids, ignore_index, metrics, pred_all: As for `ovparts_hf.PartSegmentationMetric`; here or given to
-        `evaluate.load`. The configurations "pascal-part-116", "ade20k-part-234" and "toy-world" know the first three.
+        `evaluate.load`. The configurations "pascal-part-116", "ade20k-part-234", "partimagenet",
+        "partimagenet-ood", "paco-lvis" and "toy-world" know the first three.
         Otherwise `class_names` is needed; by default every class counts as seen and `ignore_index` is 255, or 65535 for
         more than 255 classes.
 Returns:

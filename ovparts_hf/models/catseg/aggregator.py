@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from ..class_chunks import ClassChunks
 from .configuration_catseg import CATSegConfig
 
 NUMBERS_AT_ONCE = {"cpu": 600_000, "cuda": 20_000_000}
@@ -66,7 +67,7 @@ class Aggregator(nn.Module):
 # ---- correlation and its embedding ---------------------------------------------------------------------------------
 
 
-class CorrelationEmbedding(nn.Module):
+class CorrelationEmbedding(ClassChunks, nn.Module):
     """Cosine similarity of each token and template, and a convolution with the templates as channels."""
 
     def __init__(self, num_templates: int, width: int):
@@ -76,6 +77,8 @@ class CorrelationEmbedding(nn.Module):
     def forward(self, image_features: torch.Tensor, class_features: torch.Tensor) -> torch.Tensor:
         """(D, grid, grid) and (classes, templates, D) -> (classes, tokens, C)."""
         image_features = F.normalize(image_features, dim=0)
+        if self.is_chunked:
+            return self.in_chunks(lambda group: self._embed(image_features, group), class_features)
         return torch.cat([self._embed(image_features, group) for group in class_groups(class_features)])
 
     def _embed(self, image_features: torch.Tensor, class_features: torch.Tensor) -> torch.Tensor:
@@ -117,7 +120,7 @@ class SpatialAggregation(nn.Module):
         return self.block_2(self.block_1(volume, guidance), guidance)
 
 
-class GuidedWindowBlock(nn.Module):
+class GuidedWindowBlock(ClassChunks, nn.Module):
     """A Swin block (Liu et al., ICCV 2021): attention within windows, which may be shifted, and an MLP."""
 
     def __init__(self, width: int, guidance_width: int, num_heads: int, grid: int, window: int, shifted: bool):
@@ -134,6 +137,8 @@ class GuidedWindowBlock(nn.Module):
         order = window_order(self.grid, self.window, self.shift, volume.device)
         mask = shift_mask(self.grid, self.window, self.shift, volume.device) if self.shift else None
         guidance = guidance.index_select(1, order)
+        if self.is_chunked:
+            return self.in_chunks(lambda group: self._forward(group, guidance, order, mask), volume)
         return torch.cat([self._forward(group, guidance, order, mask) for group in class_groups(volume)])
 
     def _forward(
@@ -241,7 +246,7 @@ class GuidedLinearAttention(nn.Module):
 # ---- decoder -------------------------------------------------------------------------------------------------------
 
 
-class Decoder(nn.Module):
+class Decoder(ClassChunks, nn.Module):
     """Stages that double the resolution, then one score for each pixel."""
 
     def __init__(self, width: int, sizes: Sequence[int], guidance_sizes: Sequence[int]):
@@ -255,6 +260,8 @@ class Decoder(nn.Module):
     def forward(self, maps: torch.Tensor, guidance: Sequence[torch.Tensor]) -> torch.Tensor:
         """(classes, C, grid, grid), and (1, G, height, width) for each stage -> (classes, height, width)."""
         shared = [stage.prepare(stage_guidance) for stage, stage_guidance in zip(self.stages, guidance)]
+        if self.is_chunked:
+            return self.in_chunks(lambda group: self._decode(group, shared), maps)
         return torch.cat([self._decode(group, shared) for group in class_groups(maps)])
 
     def _decode(self, maps: torch.Tensor, shared: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:

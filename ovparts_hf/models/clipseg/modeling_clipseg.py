@@ -24,6 +24,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 from transformers.utils.output_capturing import capture_outputs
 
+from ..class_chunks import ClassChunks
 from ..clip import image_activations, text_features
 from ..loss import part_segmentation_loss
 from ..modeling_utils import (
@@ -55,7 +56,7 @@ class VisualAdapter(nn.Module):
         return self.ratio * adapted + (1 - self.ratio) * states
 
 
-class PartDecoder(CLIPSegDecoder):
+class PartDecoder(ClassChunks, CLIPSegDecoder):
     """CLIPSeg's decoder for (image, class) pairs; what does not depend on the class is computed once per image."""
 
     _can_record_outputs = None  # its layers see pairs, some at a time
@@ -95,6 +96,8 @@ class PartDecoder(CLIPSegDecoder):
             patches = states[:, 1:].transpose(1, 2).unflatten(2, grid)
             return self.transposed_convolution(patches).squeeze(1)
 
+        if self.is_chunked:
+            return self.in_chunks(decode, images, classes)
         whole = torch.is_grad_enabled() and not self.gradient_checkpointing
         if whole or torch.compiler.is_compiling():
             return decode(images, classes)

@@ -69,18 +69,18 @@ class Plan:
         return dataset
 
     def write(self, request: FineTuningRequest) -> None:
-        """Writes the recipe, and after it what makes a later call with the same request continue."""
-        with atomic_write(request.out / RECIPE) as temporary:
-            head = "\n".join(f"# {topic}: {text}" for topic, text in self.decisions)
-            temporary.write_text(f"{head}\n{self.arguments.to_yaml()}", encoding="utf-8")
+        """Writes what makes a later call with the same request continue, and the recipe, which completes it."""
         stored = {key: value for key, value in asdict(self).items() if key not in ("arguments", "few_shot")}
-        if self.few_shot is not None:
-            self.few_shot.to_json(request.out / SHOTS)
         text = json.dumps(
             {"format": FORMAT, "version": VERSION, "request": request.to_dict(), **stored}, indent=1, ensure_ascii=False
         )
         with atomic_write(request.out / PLAN) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
+        if self.few_shot is not None:
+            self.few_shot.to_json(request.out / SHOTS)
+        with atomic_write(request.out / RECIPE) as temporary:
+            head = "\n".join(f"# {topic}: {text}" for topic, text in self.decisions)
+            temporary.write_text(f"{head}\n{self.arguments.to_yaml()}", encoding="utf-8")
 
     @classmethod
     def read(cls, request: FineTuningRequest) -> Plan | None:
@@ -90,7 +90,7 @@ class Plan:
             ConfigurationError: The folder holds another fine-tuning, or something else.
         """
         path = request.out / PLAN
-        if not path.is_file():
+        if not path.is_file() or not (request.out / RECIPE).is_file():
             return None
         advice = "Name another folder, or add --overwrite to start anew."
         stored = read_json(path, ConfigurationError, advice)

@@ -75,6 +75,11 @@ class PromptTuningSetup:
         dataset = PartDataset.load(arguments.data)
         clip = StockCLIP.load(arguments.model)
         clip.check_region_size(arguments.region_size)
+        return cls.of(clip, arguments, dataset)
+
+    @classmethod
+    def of(cls, clip: StockCLIP, arguments: PromptTuningArguments, dataset: PartDataset) -> PromptTuningSetup:
+        """New prompts for a CLIP and a dataset that are at hand."""
         set_seed(arguments.seed)
         config = clip.model.config
         feature_dim = config.projection_dim if arguments.image_conditioned else None
@@ -87,6 +92,18 @@ class PromptTuningSetup:
     def class_inputs(self, target: PartTaxonomy) -> dict[str, torch.Tensor]:
         """The prompts of the training vocabulary, as the classifier takes them."""
         return dict(self.processor(classes=target.part_classes))
+
+    def random_examples(self, arguments: PromptTuningArguments, count: int) -> list[dict[str, torch.Tensor]]:
+        """See `Setup.random_examples`."""
+        target = get_task(arguments.task).train_taxonomy(self.dataset.taxonomy)
+        dim, classes = self.clip.model.config.projection_dim, len(target.part_classes)
+        example = {
+            "part_features": torch.randn(dim),
+            "object_features": torch.randn(dim),
+            "class_mask": torch.ones(classes, dtype=torch.bool),
+            "labels": torch.tensor(0),
+        }
+        return [example] * count
 
     def ready_to_save(self) -> AbstractContextManager[None]:
         """Prompts are saved as they are, without a vocabulary."""

@@ -111,6 +111,8 @@ def test_a_plan_is_stored_and_found_again(garden_folder, tmp_path, speed):
 def test_a_plan_that_is_none_is_refused(garden_folder, tmp_path, speed, text):
     given = request(garden_folder, tmp_path)
     (tmp_path / PLAN).write_text(text)
+    assert Plan.read(given) is None  # without a recipe it is not complete
+    (tmp_path / RECIPE).touch()
     with pytest.raises(ConfigurationError, match="start anew"):
         Plan.read(given)
 
