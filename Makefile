@@ -37,7 +37,6 @@ quality: $(VENV)/.ready
 
 # Writes the generated pages anew, then builds the site into `site/`; a broken link or an unknown name is an error.
 docs: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet -e ".[docs]"
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m mkdocs build --strict
 

@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import re
+import subprocess
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,6 +99,15 @@ def test_the_errors_that_are_quoted_exist():
     for error in quoted:
         pattern = ".*".join(re.escape(part.strip()) for part in error.split("…"))
         assert re.search(pattern, source), error
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    for module in ("mkdocs", "material", "mkdocstrings"):
+        pytest.importorskip(module, reason="the site is built by the extra docs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "PartSegmenter" in (tmp_path / "reference" / "api" / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_navigation_has_every_page():
