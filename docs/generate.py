@@ -6,6 +6,7 @@ python docs/generate.py
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 from argparse import SUPPRESS, BooleanOptionalAction
@@ -131,8 +132,9 @@ def type_name(hint: Any) -> str:
 
 def docstring_section(owner: type, heading: str) -> dict[str, str]:
     """What a Google-style docstring says about each name below a heading."""
-    [section] = re.findall(rf"^ +{heading}:\n(.*?)(?:\n\n|\Z)", owner.__doc__ or "", re.MULTILINE | re.DOTALL)
-    entries = re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w+: |\Z)", section + "\n", re.MULTILINE | re.DOTALL)
+    text = inspect.cleandoc(owner.__doc__ or "")
+    [section] = re.findall(rf"^{heading}:\n(.*?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    entries = re.findall(r"^ {4}(\w+): (.*?)(?=^ {4}\w+: |\Z)", section + "\n", re.MULTILINE | re.DOTALL)
     return {name: " ".join(text.split()) for name, text in entries}
 
 
