@@ -55,6 +55,13 @@ def garden_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def garden_with_one_to_score(tmp_path_factory) -> Path:
+    """The same with a single validation image, fewer than could be held out of the others."""
+    out = tmp_path_factory.mktemp("prepared") / "garden"
+    return write_repository(ToyGarden({"train": 12, "validation": 1}), out, progress=False)
+
+
+@pytest.fixture(scope="session")
 def pascal(pascal_folder) -> PartDataset:
     return PartDataset.load(pascal_folder)
 

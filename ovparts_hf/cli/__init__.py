@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what a terminal cannot show
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for name in ("httpx", "httpx2"):  # huggingface_hub 1 and 2
+    for name in ("httpx", "httpx2", "accelerate"):  # the first two are those of huggingface_hub 1 and 2
         logging.getLogger(name).setLevel(logging.WARNING)
     call_after_import("transformers.utils.logging", lambda module: module.disable_progress_bar())
     try:

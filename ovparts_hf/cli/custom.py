@@ -7,7 +7,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..data.formats.images import OVERLAYS
 from ..data.formats.registry import READERS
 from ..errors import ConfigurationError, DatasetError
 from ..taxonomy import PartTaxonomy
@@ -16,6 +15,9 @@ from .base import argument
 from .failures import check_writable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
     from ..data.custom.dataset import CustomDataset
     from ..data.custom.survey import Survey
 
@@ -23,11 +25,14 @@ logger = logging.getLogger(__name__)
 
 NAME = "custom"
 _OVERLAYS = 10
+_OVERLAY_EDGE = 1024  # pixels
 OPTIONS = (
     argument("--dry-run", action="store_true", help="custom: write no dataset, but print what is in the labels"),
     argument("--format", choices=READERS, help="custom: format of the labels, if it is not recognised"),
     argument("--images", metavar="FOLDER", help="custom: where the images are, if not with the labels"),
-    argument("--names", metavar="FILE", help="custom: names of the classes that masks number (names.txt in SOURCE)"),
+    argument(
+        "--names", metavar="FILE", help="custom: names of classes, for masks, yolo, datasets (names.txt in SOURCE)"
+    ),
     argument("--taxonomy", metavar="FILE", help="custom: JSON file of the allowed classes, in id order"),
     argument("--seen", nargs="+", metavar="OBJECT", help="custom: objects that zero-shot training sees"),
     argument("--unseen", nargs="+", metavar="OBJECT", help="custom: or those that it does not see"),
@@ -93,7 +98,7 @@ def dry_run(options: Namespace, found: Survey) -> int:
 
 def _write_overlays(found: Survey, folder: Path) -> int:
     """Images without a problem, spread evenly over the data."""
-    from ..inference.visualization import overlay
+    from ..data.formats.images import OVERLAYS
 
     if folder.exists() and (
         not folder.is_dir() or any(path.suffix != ".png" and path.name != OVERLAYS for path in folder.iterdir())
@@ -104,9 +109,25 @@ def _write_overlays(found: Survey, folder: Path) -> int:
     with atomic_folder(folder) as partial:
         (partial / OVERLAYS).touch()
         for image in chosen:
-            picture, part_map = found.painter.preview(image)
-            overlay(picture, part_map, found.taxonomy.part_classes).save(partial / f"{image.image_id}.png")
+            _painted(*found.painter.preview(image), found.taxonomy).save(partial / f"{image.image_id}.png")
     return len(chosen)
+
+
+def _painted(image: Image.Image, part_map: np.ndarray, taxonomy: PartTaxonomy) -> Image.Image:
+    """An overlay small enough for its legend to be read."""
+    from PIL import Image
+
+    from ..data.masks import present_labels
+    from ..inference.visualization import overlay
+    from ..utils.resize import resize_nearest
+
+    present = present_labels(part_map, taxonomy.ignore_index)
+    scale = _OVERLAY_EDGE / max(image.size)
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
+        part_map = resize_nearest(part_map, (height, width))
+    return overlay(image, part_map, taxonomy.part_classes, found=present)
 
 
 def _existing(path: str | None, option: str) -> Path | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -197,24 +196,32 @@ def _annotations(results: Mapping[str, PartSegmentation], formats: Sequence[str]
 def _panel(candidate: LabellingCandidate, result: PartSegmentation) -> tuple[Image.Image, Sequence[str]]:
     confused = " or ".join(candidate.confused) + "?" if candidate.confused else ""
     scores = f"uncertain {candidate.uncertainty:.2f}, confused {candidate.confusion:.2f}"
-    return result.overlay(legend=False, longest_edge=2 * _PANEL), (candidate.image, scores, confused)
+    return result.overlay(legend=False, labels=True, longest_edge=2 * _PANEL), (candidate.image, scores, confused)
 
 
 def draw_sheet(panels: Sequence[tuple[Image.Image, Sequence[str]]]) -> Image.Image:
     """Images in rows, each with lines of text below, as one RGB image."""
     columns = min(_COLUMNS, len(panels))
-    lines = max(len(text) for _, text in panels)
-    width, height = _PANEL + GAP, _PANEL + lines * LINE + GAP
-    sheet = Image.new("RGB", (columns * width + GAP, math.ceil(len(panels) / columns) * height + GAP), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number, (image, text) in enumerate(panels):
-        left, top = GAP + number % columns * width, GAP + number // columns * height
-        scale = _PANEL / max(image.size)
-        shown = image.resize(tuple(max(1, round(side * scale)) for side in image.size), Image.Resampling.LANCZOS)
-        sheet.paste(shown, (left, top))
-        for line, words in enumerate(text):
-            draw.text((left, top + shown.height + 2 + line * LINE), shorten(words, _PANEL), fill=INK, font=font())
+    shown = [(_to_panel(image), text) for image, text in panels]
+    rows = [shown[start : start + columns] for start in range(0, len(shown), columns)]
+    tallest = [max(image.height for image, _ in row) for row in rows]
+    captions = LINE * max(len(text) for _, text in panels) + GAP
+    size = columns * (_PANEL + GAP) + GAP, sum(tallest) + len(rows) * (captions + GAP) + GAP
+    sheet = Image.new("RGB", size, PAPER)
+    draw, top = ImageDraw.Draw(sheet), GAP
+    for row, height in zip(rows, tallest):
+        for column, (image, text) in enumerate(row):
+            left = GAP + column * (_PANEL + GAP)
+            sheet.paste(image, (left, top + height - image.height))
+            for line, words in enumerate(text):
+                draw.text((left, top + height + 2 + line * LINE), shorten(words, _PANEL), fill=INK, font=font())
+        top += height + captions + GAP
     return sheet
+
+
+def _to_panel(image: Image.Image) -> Image.Image:
+    scale = _PANEL / max(image.size)
+    return image.resize(tuple(max(1, round(side * scale)) for side in image.size), Image.Resampling.LANCZOS)
 
 
 def write_sheet(path: Path, panels: Sequence[tuple[Image.Image, Sequence[str]]]) -> None:

@@ -36,6 +36,18 @@ def test_a_dry_run_prints_and_paints_but_writes_no_dataset(source, tmp_path, cap
     assert len(list((tmp_path / "out-preview").glob("*.png"))) == 6
 
 
+def test_overlays_of_large_images_are_small(source, tmp_path):
+    Image.new("RGB", (3000, 2000)).save(source / "images" / "large.png")
+    data = json.loads((source / "labels.json").read_text())
+    data["images"].append({"id": 99, "file_name": "large.png", "height": 2000, "width": 3000})
+    entry = {"id": 500, "image_id": 99, "category_id": data["categories"][0]["id"]}
+    data["annotations"].append(entry | {"segmentation": [[0, 0, 900, 0, 900, 900, 0, 900]]})
+    (source / "labels.json").write_text(json.dumps(data))
+    assert prepare(source, tmp_path / "out", "--dry-run") == 0
+    sizes = {path.stem: Image.open(path).size for path in (tmp_path / "out-preview").glob("*.png")}
+    assert max(side for size in sizes.values() for side in size) == 1024 and sizes["large"][0] == 1024
+
+
 def test_what_was_written_into_the_source_is_not_read(source, capsys):
     assert prepare(source, source / "out", "--dry-run") == 0
     assert prepare(source, source / "out") == 0

@@ -1,6 +1,7 @@
 """What the machine does not do is a sentence, and is noticed early."""
 
 import errno
+import logging
 import os
 from concurrent.futures.process import BrokenProcessPool
 
@@ -105,3 +106,12 @@ def test_exit_codes_are_documented(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     assert "Exit codes: 0 success; 1" in " ".join(capsys.readouterr().out.split())
+
+
+def test_libraries_report_only_what_is_wrong(monkeypatch):
+    """Accelerate would tell of every file of a checkpoint, amid the bar of training."""
+    for name in ("accelerate", "httpx"):
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+    assert cli.main(["check", "nowhere"]) == 1
+    assert not logging.getLogger("accelerate.accelerator").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)

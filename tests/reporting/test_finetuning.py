@@ -125,9 +125,8 @@ def test_few_shots_of_a_model_that_starts_anew(garden_folder, tmp_path):
     assert {row["image_id"] for row in confused} <= set(shots)
 
 
-def test_training_images_are_held_out_where_nothing_else_can_be_scored(garden_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("ovparts_hf.training.finetuning.planning.LEAST_SCORED", 9)
-    result = finetune(garden_folder, tmp_path / "out", overrides=SMALL)
+def test_training_images_are_held_out_where_nothing_else_can_be_scored(garden_with_one_to_score, tmp_path):
+    result = finetune(garden_with_one_to_score, tmp_path / "out", overrides=SMALL)
     assert result.after.dataset["num_images"] == result.before.dataset["num_images"] == 2
     assert "ovparts evaluate" not in result.report.read_text()
 

@@ -132,3 +132,12 @@ def test_a_sheet_has_a_place_for_every_image(count):
     red = Image.new("RGB", (20, 60), "red")
     sheet = np.asarray(draw_sheet([(red, ("name",))] * count))
     assert (sheet == (255, 0, 0)).all(axis=2).sum() == count * 107 * 320
+
+
+def test_images_of_a_row_stand_on_one_line_and_rows_are_as_high_as_their_images():
+    wide, square = Image.new("RGB", (320, 80), "red"), Image.new("RGB", (320, 320), "red")
+    rows = np.asarray(draw_sheet([(wide, ("name",))] * 2)).shape[0], np.asarray(draw_sheet([(square, ("a",))])).shape[0]
+    assert rows[1] - rows[0] == 240
+    is_red = (np.asarray(draw_sheet([(wide, ("name",)), (square, ("name",))])) == (255, 0, 0)).all(axis=2)
+    bottoms = [np.flatnonzero(half.any(axis=1))[-1] for half in np.split(is_red, [330], axis=1)]
+    assert bottoms[0] == bottoms[1]

@@ -1,6 +1,6 @@
 """What a reader of label files gives, whatever tool wrote them: images, and annotations whose shapes are decoded later.
 
-A reader is a class with the attributes and methods of `Reader`, in a file of its own, and a line in `registry.READERS`.
+A reader is a class with the attributes and methods of `Reader`, in a file of its own, and a line in `registry`.
 It reads text, not pixels: it lists images and makes shapes (`shapes`) of their labels. It collects problems instead of
 raising at the first, and names the file and the annotation in each.
 """
@@ -114,6 +114,7 @@ class Reader(Protocol):
     """Reads one format of labels."""
 
     name: ClassVar[str]  # that of `--format`
+    options: ClassVar[tuple[str, ...]]  # what it uses of `Source.images` and `Source.names`
     summary: ClassVar[str]  # what it looks like, for messages and help: "COCO JSON (instances with segmentations)"
 
     def recognises(self, source: Source) -> bool:

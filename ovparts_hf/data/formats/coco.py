@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import re
 from collections import Counter
 from collections.abc import Container, Hashable, Iterator
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from .shapes import Segmentation
 from .splits import split_of
 
 _LISTS = ("images", "annotations", "categories")
+_WHOLE = ("id", "image_id", "category_id", "obj_ann_id", "object_id", "height", "width")  # also as 12.0 or "12"
 _KEYS = {
-    "images": {"id": (int, str), "file_name": str, "height": int, "width": int},  # or, in LVIS, "coco_url"
+    "images": {"id": (int, str), "file_name": str},  # or, in LVIS, "coco_url"
     "annotations": {"id": (int, str), "image_id": (int, str), "category_id": (int, str)},
     "categories": {"id": (int, str), "name": str},
 }
@@ -34,6 +36,7 @@ class CocoReader:
     """
 
     name: ClassVar[str] = "coco"
+    options: ClassVar[tuple[str, ...]] = ("images",)
     summary: ClassVar[str] = "JSON of COCO, with polygons or run lengths"
 
     def recognises(self, source: Source) -> bool:
@@ -54,7 +57,7 @@ class _Listed:
 
     file: ImageFile
     split: str | None
-    size: tuple[int, int]
+    size: tuple[int, int] | None  # (height, width), if stated
     annotations: list[Annotation]
 
 
@@ -120,10 +123,12 @@ class _Reading:
         if file is None:
             return None
         split = split or split_of(PurePosixPath(file.name).parent)
-        size = entry["height"], entry["width"]
+        size = stated_size(entry)
         listed = self.listed.setdefault(file.path, _Listed(file, split, size, []))
         if listed.split != split:
             self.problems.append(f"{file.name} is in both {listed.split or 'no split'} and {split or 'no split'}.")
+        elif size is None or listed.size is None:
+            listed.size = size or listed.size
         elif listed.size != size:
             self.problems.append(
                 f"{label} says {size[1]} x {size[0]}, another entry {listed.size[1]} x {listed.size[0]}."
@@ -211,20 +216,41 @@ def read_coco(path: Path, name: str) -> dict[str, Any]:
     return data
 
 
+def stated_size(image: dict[str, Any]) -> tuple[int, int] | None:
+    """(height, width) of an entry of `read_coco`; None if a tool left it out or wrote zeros."""
+    return (image["height"], image["width"]) if image.get("height") and image.get("width") else None
+
+
 def _compact(entry: dict[str, Any]) -> dict[str, Any]:
+    """One spelling for what converters write in several: whole numbers, and a polygon that is not in a list."""
     if "file_name" not in entry and isinstance(entry.get("coco_url"), str):
         entry["file_name"] = "/".join(entry["coco_url"].split("/")[-2:])
-    if entry.get("segmentation"):
-        entry["segmentation"] = json.dumps(entry["segmentation"])
+    for key in _WHOLE:
+        if type(entry.get(key)) in (float, str):
+            entry[key] = _whole(entry[key])
+    shape = entry.get("segmentation")
+    if shape:
+        is_flat = isinstance(shape, list) and type(shape[0]) in (int, float)
+        entry["segmentation"] = json.dumps([shape] if is_flat else shape)
     return entry
+
+
+def _whole(value: float | str) -> float | str | int:
+    """12 for 12.0 and "12", which converters mix; anything else as it is."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    return int(value) if re.fullmatch(r"0|[1-9]\d{0,17}", value, re.ASCII) else value
 
 
 def _fault(entry: Any, keys: dict[str, Any], name: str) -> str | None:
     for key, kinds in keys.items():
         value = entry.get(key) if isinstance(entry, dict) else None
         if type(value) not in (kinds if isinstance(kinds, tuple) else (kinds,)):  # true is an int too
-            kind = "a text" if kinds is str else "a whole number"
-            return f"{name} needs a {key!r} that is {kind}."
+            kind = "a text" if kinds is str else "a whole number or a text"
+            return f"{name} needs {'an' if key[0] in 'aeiou' else 'a'} {key!r} that is {kind}."
+    for side in ("height", "width") if "file_name" in keys else ():
+        if not (entry.get(side) is None or (type(entry[side]) is int and entry[side] >= 0)):
+            return f"{name} has the {side} {brief(entry[side])}; it must be a whole number, or be left out."
     return None
 
 

@@ -32,6 +32,7 @@ class CvatReader:
     """
 
     name: ClassVar[str] = "cvat"
+    options: ClassVar[tuple[str, ...]] = ("images",)
     summary: ClassVar[str] = 'XML of CVAT, "CVAT for images 1.1"'
 
     def recognises(self, source: Source) -> bool:

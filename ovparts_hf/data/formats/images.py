@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -21,6 +22,8 @@ from .splits import split_of
 
 OVERLAYS = ".overlays"
 """A file that marks a folder of images with labels painted on."""
+ValueKind: TypeAlias = Literal["indices", "brightness", "colours"]
+"""What the pixels of a mask hold."""
 _INDEX_MODES = ("1", "L", "P", "I;16", "I;16B", "I")
 
 
@@ -162,21 +165,26 @@ def image_ids(names: Iterable[str]) -> list[str]:
     return list(ids.values())
 
 
-def label_values(data: bytes, name: str, indices: bool = True) -> np.ndarray:
-    """The values of a mask file, (H, W) integers: a palette yields its indices, black and white 0 and 1.
+def label_values(data: bytes, name: str, kind: ValueKind = "indices") -> np.ndarray:
+    """The values of a mask file, (H, W) integers; its EXIF orientation does not count.
 
-    EXIF orientation does not count. An image of several channels holds no indices and is refused; without `indices`,
-    its brightest channel counts where it is not transparent.
+    "indices" are those of a palette, or 0 and 1 of black and white; an image of several channels is refused unless they
+    are equal. "brightness" is that of the brightest channel where it is not transparent. "colours" are 0xRRGGBB.
     """
     with reading(DatasetError, name, "Save it again.", "mask", data), Image.open(io.BytesIO(data)) as image:
         if image.width * image.height > MAX_PIXELS:
             raise DatasetError(f"{name} has {image.width} x {image.height} pixels; allowed are {MAX_PIXELS:,}.")
-        if image.mode not in _INDEX_MODES and not indices:
+        if kind == "colours":
+            red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int64), -1, 0)
+            return (red << 16) + (green << 8) + blue
+        if image.mode not in _INDEX_MODES and kind == "brightness":
             channels = np.asarray(image.convert("RGBA"))
             return (channels[..., :3].max(axis=2) * (channels[..., 3] > 0)).astype(np.int64)
+        if image.mode == "RGB" and all(np.array_equal(image.getchannel(0), image.getchannel(i)) for i in (1, 2)):
+            return np.asarray(image.getchannel(0)).astype(np.int64)
         if image.mode not in _INDEX_MODES:
             raise DatasetError(
                 f"{name} has image mode {image.mode}; a mask has one channel that holds the number of each pixel's "
-                "class (greyscale or palette). Save it so."
+                "class (greyscale or palette). Save it so, or name the classes by their colours."
             )
         return np.asarray(image).astype(np.int64)

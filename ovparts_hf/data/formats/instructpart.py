@@ -26,6 +26,7 @@ class InstructPartReader:
     """
 
     name: ClassVar[str] = "instructpart"
+    options: ClassVar[tuple[str, ...]] = ()
     summary: ClassVar[str] = "folders of InstructPart, with images, masks and data_*.json"
 
     def recognises(self, source: Source) -> bool:

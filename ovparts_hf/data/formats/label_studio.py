@@ -31,6 +31,7 @@ class LabelStudioReader:
     """
 
     name: ClassVar[str] = "labelstudio"
+    options: ClassVar[tuple[str, ...]] = ("images",)
     summary: ClassVar[str] = "JSON or JSON-MIN of Label Studio"
 
     def recognises(self, source: Source) -> bool:

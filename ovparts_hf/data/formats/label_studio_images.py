@@ -30,7 +30,7 @@ def find_image(data: dict[str, Any], upload: Any, folder: ImageFolder, name: str
             raise DatasetError(f"The image in {name} is not base64. Export again.") from error
     path = _path(address)
     original = path.with_name(_UPLOAD_PREFIX.sub("", path.name))
-    for candidate in (path, original):
+    for candidate in (path, original, path.name, original.name):  # the server's folders are not those here
         try:
             return folder.find(str(candidate), name)
         except DatasetError:

@@ -31,6 +31,7 @@ class LabelMeReader:
     """Labels are "dog:ear", "dog's ear" or "dog/ear", or "dog" for a whole object; a group is one object."""
 
     name: ClassVar[str] = "labelme"
+    options: ClassVar[tuple[str, ...]] = ("images",)
     summary: ClassVar[str] = "a JSON file of LabelMe for each image"
 
     def recognises(self, source: Source) -> bool:

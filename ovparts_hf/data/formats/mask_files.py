@@ -16,8 +16,13 @@ Key: TypeAlias = "tuple[str, ...]"
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 """Suffixes of files that keep the values of a mask."""
-_MASKS = "masks?|labels?|annotations?|segmentations?|seg|gt|ground_?truth|segmentationclass|part_masks?|part_maps?"
+_MASKS = (
+    "masks?|labels?|anns?|annotations?|segmentations?|seg|gt|ground_?truth|segmentationclass(?:raw|aug|png)?|part_masks?|"
+    "part_maps?"
+)
 _IMAGES = "images?|imgs?|jpegimages|photos?|photographs?|pictures?"
+_LEFT_OUT = re.compile(r"segmentation(?:object\w*|classvisualization)", re.IGNORECASE)
+"""Of PASCAL VOC and LabelMe: which shape each pixel is in, instead of which class, and masks painted on images."""
 _SPLITS = "train|training|val|valid|validation|test"
 _MASK_FOLDER = re.compile(rf"(?:({_SPLITS})[_-])?(?:{_MASKS})", re.IGNORECASE)
 _IMAGE_FOLDER = re.compile(rf"(?:({_SPLITS})[_-])?(?:{_IMAGES})", re.IGNORECASE)
@@ -38,11 +43,13 @@ class MaskFiles:
         files = cls()
         folder = ImageFolder(source.path, [source.images] if source.images else [])
         paths = {folder.file(path): path.relative_to(folder.root) for path in folder.files}
+        paths = {file: path for file, path in paths.items() if not any(map(_LEFT_OUT.fullmatch, path.parts[:-1]))}
         in_masks = {file: any(map(_MASK_FOLDER.fullmatch, path.parts[:-1])) for file, path in paths.items()}
         if source.images is not None:
             images = ImageFolder(source.images)
             for path in images.files:
                 files._add(files.images, _key(path.relative_to(images.root)), images.file(path))
+            paths = {file: path for file, path in paths.items() if in_masks[file]} or paths
             is_mask = dict.fromkeys(paths, True)
         else:
             is_mask = in_masks if any(in_masks.values()) else _masks_beside_images(paths)

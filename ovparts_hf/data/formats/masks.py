@@ -14,9 +14,9 @@ from .base import Annotation, LabelledImage, Labels, Source
 from .images import ImageFile, image_ids
 from .indices import index_annotations
 from .mask_files import LOSSLESS, Key, MaskFiles, bare, divisions
-from .name_files import NamedClass, find_name_file, names_of_taxonomy, numbers, read_name_file
+from .name_files import NamedClass, differing_files, find_name_file, meaning_of, names_of_taxonomy, read_name_file
 from .shapes import MaskValues
-from .splits import split_of
+from .splits import listed_splits, split_of
 
 
 class Masks(NamedTuple):
@@ -27,15 +27,11 @@ class Masks(NamedTuple):
 
 
 class MasksReader:
-    """Reads images and masks that lie in folders "images" and "masks", or beside each other.
-
-    The masks of "images/a.jpg" are "masks/a.png" (indices, also of a palette), or for each part "masks/a/dog_ear.png",
-    "masks/a/dog/ear.png", "masks/dog_ear/a.png" or "masks/a_dog_ear.png" (bright inside). Values and names mean
-    what a file of names says; 0 is the background unless it is named, 255 and 65535 are no label.
-    """
+    """Reads images and masks that lie in folders "images" and "masks" or beside each other: see docs/your_data.md."""
 
     name: ClassVar[str] = "masks"
-    summary: ClassVar[str] = "images and PNG masks, of indices or one for each part, and a file of names"
+    options: ClassVar[tuple[str, ...]] = ("images", "names")
+    summary: ClassVar[str] = "images and PNG masks, of indices, colours or one for each part, and a file of names"
 
     def recognises(self, source: Source) -> bool:
         """See `Reader`."""
@@ -59,31 +55,33 @@ class _Reading:
         self.labels = Labels()
         self.problems = self.labels.problems
         self.names_name, names = self._names()
-        self.values = {value: named.class_name for value, named in numbers(names).items()}, self.names_name
+        self.meaning = meaning_of(names, self.names_name)
         self.by_file = {_plain(named.label): named for named in names} | {_plain(named.key): named for named in names}
         self.labels.classes = [named.class_name for named in names if named.class_name]
 
     def _names(self) -> tuple[str, list[NamedClass]]:
         path = self.source.names or find_name_file(self.source.root)
+        if path is not None and self.source.names is None and (fault := differing_files(path, self.source.root)):
+            self.problems.append(fault)
         if path is not None:
             return path.name, read_name_file(path, path.name, self.problems)
         if self.source.taxonomy is not None:
             return "the taxonomy", names_of_taxonomy(self.source.taxonomy)
         raise DatasetError(
-            f"What the values of the masks in {self.source.given} mean is not said: put a file names.txt, names.json "
+            f"Nothing says what the values of the masks in {self.source.given} mean: put a file names.txt, names.json "
             "or names.csv there, or name one with --names."
         )
 
     def read(self) -> Labels:
         files = MaskFiles.of(self.source)
         self.problems.extend(files.repeated)
-        masks = self._pair(files)
+        masks, listed = self._pair(files), listed_splits(self.source.root)
         ids = dict(zip(files.images, image_ids(file.name for file in files.images.values())))
         for key in tqdm(masks, desc="Reading masks", unit=" images", disable=None):
             image, found = files.images[key], masks[key]
-            values, size = index_annotations(found.index, *self.values, self.problems) if found.index else ([], None)
+            values, size = index_annotations(found.index, self.meaning, self.problems) if found.index else ([], None)
             parts = [Annotation(file.name, named.class_name, MaskValues(file)) for file, named in found.parts]
-            split = split_of(PurePosixPath(image.name).parent)
+            split = split_of(PurePosixPath(image.name).parent) or listed.get("/".join(key))
             self.labels.images.append(LabelledImage(ids[key], image, (*values, *parts), split, size))
         unlabelled = len(files.images) - len(masks)
         if unlabelled:
@@ -112,7 +110,7 @@ class _Reading:
         return {key: Masks(index.get(key), parts.get(key, [])) for key in files.images if key in index or key in parts}
 
     def _indexed_image(self, key: Key, files: MaskFiles) -> Key | None:
-        candidates = [key, bare(key)]
+        candidates = [key, bare(key), (*key[:-1], PurePosixPath(key[-1]).stem)]  # the last for "a.jpg.png"
         return next((candidate for candidate in candidates if candidate in files.images), None)
 
     def _part_of(self, key: Key, files: MaskFiles) -> tuple[Key | None, NamedClass | None]:
@@ -122,6 +120,7 @@ class _Reading:
             (tuple(folders), stem),
             *([(tuple(folders[:-1]), f"{folders[-1]} {stem}")] if folders else []),
             *([((*folders[:-1], stem), folders[-1])] if folders else []),
+            *([((*folders[:-2], stem), " ".join(folders[-2:]))] if len(folders) > 1 else []),
             *(((*folders, start), end) for start, end in divisions(stem)),
         ]
         for image, part in candidates:

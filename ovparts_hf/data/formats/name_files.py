@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import DatasetError, TaxonomyError
 from ...taxonomy import PartTaxonomy
@@ -17,10 +17,23 @@ from ..problems import Problems
 from .base import ClassName
 from .names import parse_labels
 
-FILE_NAMES = ("names", "classes", "labels", "label_names", "class_names", "labelmap", "taxonomy")
+FILE_NAMES = (
+    "names",
+    "classes",
+    "labels",
+    "label_names",
+    "class_names",
+    "labelmap",
+    "class_dict",
+    "id2label",
+    "taxonomy",
+)
 SUFFIXES = (".txt", ".json", ".csv", ".tsv")
 _NUMBERED = re.compile(r"\s*(-?\d+)\s*[:=,;\t ]\s*(\S.*)")
-_KEY_COLUMNS = ("value", "id", "index", "key", "file", "folder", "class_id", "label_id")
+_COLOURED = re.compile(r"(.+):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*:[^:]*:[^:]*")
+_COLOUR = re.compile(r"#[0-9a-f]{6}")
+_CHANNELS = (("r", "g", "b"), ("red", "green", "blue"))
+_KEY_COLUMNS = ("value", "pixel value", "id", "index", "key", "file", "folder", "class_id", "label_id")
 _NAME_COLUMNS = ("name", "class", "label", "class_name", "part_class")
 _LISTS = ("categories", "classes", "names", "labels")
 _FORMS = (
@@ -32,11 +45,27 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class NamedClass:
-    """A value of masks, or the name of mask files, as text, and what it means; None for a background."""
+    """A value of masks ("7"), a colour ("#ff0000") or the name of mask files, and its meaning; None for no class."""
 
     key: str
     label: str
     class_name: ClassName | None
+
+
+class Meaning(NamedTuple):
+    """What the values of masks mean; those of colours are 0xRRGGBB."""
+
+    classes: Mapping[int, ClassName | None]
+    said_in: str  # as messages call it
+    are_colours: bool = False
+
+
+def meaning_of(names: Sequence[NamedClass], said_in: str) -> Meaning:
+    """The classes whose key is a colour, if there are any, or else those whose key is a number."""
+    colours = {int(named.key[1:], 16): named.class_name for named in names if _COLOUR.fullmatch(named.key)}
+    if colours:
+        return Meaning(colours, said_in, are_colours=True)
+    return Meaning({value: named.class_name for value, named in numbers(names).items()}, said_in)
 
 
 def find_name_file(folder: Path) -> Path | None:
@@ -45,8 +74,18 @@ def find_name_file(folder: Path) -> Path | None:
     return next(filter(None, map(_name_file, folders)), None)
 
 
+def differing_files(path: Path, root: Path) -> str | None:
+    """What is wrong if the folder beside that of a file of names, in `root`, has another one that says otherwise."""
+    for folder in sorted(other for other in root.iterdir() if other.is_dir() and path.parent != root):
+        other = _name_file(folder)
+        if other is not None and other.read_bytes() != path.read_bytes():
+            names = f"{path.relative_to(root).as_posix()} and {other.relative_to(root).as_posix()}"
+            return f"{names} differ. Keep one for all, in {root.name}, or say which with --names."
+    return None
+
+
 def _name_file(folder: Path) -> Path | None:
-    found = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
+    found = {path.name.lower().lstrip("_"): path for path in sorted(folder.iterdir()) if path.is_file()}
     names = (f"{stem}{suffix}" for stem in FILE_NAMES for suffix in SUFFIXES)
     return next((found[name] for name in names if name in found), None)
 
@@ -85,6 +124,9 @@ def _text(path: Path, name: str) -> str:
 
 def _from_lines(text: str) -> list[tuple[str, str]]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    coloured = [_COLOURED.fullmatch(line) for line in lines if not line.startswith("#")]
+    if coloured and all(coloured):
+        return [(_colour(match.groups()[1:]), match[1]) for match in coloured if match]
     numbered = [_NUMBERED.fullmatch(line) for line in lines]
     if lines and all(numbered):
         return [(match[1], match[2]) for match in numbered if match]
@@ -101,6 +143,7 @@ def _from_table(text: str, name: str) -> list[tuple[str, str]]:
         head = ["value", "name"] if len(head) == 2 else ["value", "object", "part"] if len(head) == 3 else head
     else:
         rows = rows[1:]
+    channels = next((tuple(map(head.index, names)) for names in _CHANNELS if set(names) <= set(head)), None)
     key = next((head.index(column) for column in _KEY_COLUMNS if column in head), None)
     label = next((head.index(column) for column in _NAME_COLUMNS if column in head), None)
     pair = (head.index("object"), head.index("part")) if {"object", "part"} <= set(head) else None
@@ -110,8 +153,15 @@ def _from_table(text: str, name: str) -> list[tuple[str, str]]:
     for number, row in enumerate(rows):
         row += [""] * (len(head) - len(row))
         text = _joined(row[pair[0]], row[pair[1]]) if pair else row[label or 0]
-        found.append((str(number) if key is None else row[key], text))
+        value = _colour([row[i] for i in channels]) if channels else str(number) if key is None else row[key]
+        found.append((value, text))
     return found
+
+
+def _colour(channels: Sequence[str]) -> str:
+    """("255", "0", "128") as "#ff0080"; a channel that is no number from 0 to 255 makes it no colour."""
+    known = all(re.fullmatch(r"\d{1,3}", channel, re.ASCII) and int(channel) < 256 for channel in channels)
+    return "#" + "".join(f"{int(channel):02x}" for channel in channels) if known else ",".join(channels)
 
 
 def _joined(object_name: str, part_name: str) -> str:

@@ -12,7 +12,7 @@ from ...errors import DatasetError
 from ...utils.files import brief
 from ..problems import left_out
 from .base import Annotation, ClassName, LabelledImage, Labels
-from .coco import attempt_coco
+from .coco import attempt_coco, stated_size
 from .images import ImageFolder, image_ids
 from .shapes import Segmentation
 
@@ -68,8 +68,8 @@ def _read_file(path: Path, split: str, folder: ImageFolder, labels: Labels) -> N
     for image_id, entry in zip(image_ids(entry["file_name"] for entry in data["images"]), data["images"]):
         file = labels.problems.attempt(folder.find, entry["file_name"], f"{path.name}, image {brief(entry['id'])}")
         if file is not None:
-            size = entry["height"], entry["width"]
-            labels.images.append(LabelledImage(image_id, file, tuple(annotations[entry["id"]]), split, size))
+            found = tuple(annotations[entry["id"]])
+            labels.images.append(LabelledImage(image_id, file, found, split, stated_size(entry)))
 
 
 def _class_name(category: str) -> ClassName:

@@ -13,7 +13,7 @@ from ...errors import DatasetError
 from ...utils.files import brief
 from ..problems import left_out
 from .base import Annotation, LabelledImage, Labels
-from .coco import attempt_coco
+from .coco import attempt_coco, stated_size
 from .images import ImageFolder, image_ids
 from .shapes import Segmentation
 
@@ -58,8 +58,7 @@ class PartImageNetLayout:
             file = labels.problems.attempt(folder.find, entry["file_name"], f"{path.name}, image {brief(entry['id'])}")
             if file is not None:
                 found = self._annotations(annotations[entry["id"]], _synset(entry["file_name"]), path, labels, missing)
-                size = entry["height"], entry["width"]
-                labels.images.append(LabelledImage(image_id, file, tuple(found), split, size))
+                labels.images.append(LabelledImage(image_id, file, tuple(found), split, stated_size(entry)))
 
     def _is_used(self, file_name: str, split: str, missing: Counter[tuple[str, str]]) -> bool:
         name = self.objects.get(_synset(file_name))

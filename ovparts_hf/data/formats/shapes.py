@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import DatasetError
 from ..masks import decode_rle, encode_segmentation
 from .base import ImageData, Shape
-from .images import label_values
+from .images import ValueKind, label_values
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,15 @@ class Bitmap:
 
 @dataclass(frozen=True)
 class MaskValues:
-    """The pixels of an image file with one of some values; without any, those brighter than half of all.
-
-    The values of a file with several channels are the brightest, where it is not transparent.
-    """
+    """The pixels of an image file with one of some values; without any, those brighter than half of the brightest."""
 
     file: ImageData
     values: tuple[int, ...] = ()
+    kind: ValueKind = "indices"  # of `values`
 
     def mask(self, height: int, width: int, name: str) -> np.ndarray:
         """See `Shape.mask`."""
-        values = _values(self.file, bool(self.values))
+        values = _values(self.file, self.kind if self.values else "brightness")
         if values.shape != (height, width):
             size = f"{values.shape[1]} x {values.shape[0]}"
             raise DatasetError(f"{self.file.name} is {size}, but its image is {width} x {height} pixels (upright).")
@@ -126,9 +124,9 @@ def _check_polygons(segmentation: Any, name: str) -> None:
     """Refuses what `encode_segmentation` would leave out, or not know: polygons that are none."""
     for number, polygon in enumerate(segmentation if isinstance(segmentation, list) else (), start=1):
         if not isinstance(polygon, list) or len(polygon) % 2 or len(polygon) < 6:
-            found = f"{len(polygon)} numbers" if isinstance(polygon, list) else repr(polygon)[:40]
+            found = f"{len(polygon)} numbers" if isinstance(polygon, list) else f"the form {repr(polygon)[:40]}"
             raise DatasetError(
-                f"Polygon {number} of {name} is of {found}; a polygon is a list of x and y in turn, of at least three "
+                f"Polygon {number} of {name} has {found}; a polygon is a list of x and y in turn, of at least three "
                 "points."
             )
         if not all(type(value) in (int, float) for value in polygon):
@@ -136,9 +134,9 @@ def _check_polygons(segmentation: Any, name: str) -> None:
 
 
 @lru_cache(maxsize=2)
-def _values(file: ImageData, indices: bool) -> np.ndarray:
+def _values(file: ImageData, kind: ValueKind) -> np.ndarray:
     """All shapes of one mask file follow each other."""
-    return label_values(file.read(), file.name, indices)
+    return label_values(file.read(), file.name, kind)
 
 
 def _capital(name: str) -> str:

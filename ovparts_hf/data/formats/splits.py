@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 _WORDS = {
     "train": "train",
@@ -15,6 +15,20 @@ _WORDS = {
     "testing": "test",
 }
 _YEAR = re.compile(r"(\d{4})$")  # "train2017"
+
+
+def listed_splits(root: Path) -> dict[str, str]:
+    """The split of each image that PASCAL VOC's lists "ImageSets/*/train.txt", "val.txt" and "test.txt" name.
+
+    Images are named without suffix, from their folder on. What several splits list is in none.
+    """
+    found: dict[str, set[str]] = {}
+    for path in sorted(root.glob("ImageSets/*/*.txt")):
+        if split := _WORDS.get(path.stem.lower()):
+            lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            for name in filter(None, (line.strip().strip('"') for line in lines)):
+                found.setdefault(name, set()).add(split)
+    return {name: next(iter(splits)) for name, splits in found.items() if len(splits) == 1}
 
 
 def split_of(path: PurePath) -> str | None:

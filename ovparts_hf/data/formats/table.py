@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ from huggingface_hub import snapshot_download
 from tqdm.auto import tqdm
 
 from ...errors import DatasetError, HubError
-from ...utils.files import first_line
+from ...utils.files import brief, first_line
 from ...utils.hub import hub_errors
 from ..problems import Problems
-from .base import Annotation, ClassName, LabelledImage, Labels, Source
+from .base import Annotation, LabelledImage, Labels, Source
 from .images import image_ids
 from .indices import index_annotations
-from .name_files import find_name_file, names_of_taxonomy, numbers, read_name_file
+from .name_files import Meaning, find_name_file, meaning_of, names_of_taxonomy, read_name_file
 from .names import parse_labels, separator_of
 from .sniffing import label_files
 from .splits import split_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import datasets
 
 _SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` writes
+_METADATA = ("metadata.jsonl", "metadata.csv")
+_LOOKED_AT = 2**16  # bytes of such a file
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _IMAGE_COLUMNS = ("image", "img", "picture", "pixel_values")
 
@@ -40,29 +43,33 @@ class TableReader:
     """
 
     name: ClassVar[str] = "datasets"
+    options: ClassVar[tuple[str, ...]] = ("names",)
     summary: ClassVar[str] = "a dataset of Hugging Face, on disk or on the Hub, with columns of images and of masks"
 
     def recognises(self, source: Source) -> bool:
         """See `Reader`."""
         if not source.path.exists():
             return _REPO_ID.fullmatch(source.given) is not None
-        return any((source.path / name).is_file() for name in _SAVED) or bool(label_files(source, (".parquet",)))
+        _is_image_folder.cache_clear()
+        saved = any((source.path / name).is_file() for name in _SAVED)
+        return saved or bool(label_files(source, (".parquet",))) or _is_image_folder(source.path)
 
     def read(self, source: Source) -> Labels:
         """See `Reader`; the masks are decoded, as only that shows what they hold."""
         _open.cache_clear()  # the dataset may have been saved again
+        _local.cache_clear()
+        _is_image_folder.cache_clear()
         labels, splits = Labels(), _open(source.given)
         columns = _Columns.of(next(iter(splits.values())).features, source.given)
-        parts, parts_name = _part_classes(columns, source, labels.problems)
-        labels.classes = [class_name for class_name in parts.values() if class_name]
-        objects = {value: (name, None) for value, name in enumerate(columns.object_names)}
+        parts = _part_classes(columns, source, labels.problems)
+        labels.classes = [class_name for class_name in parts.classes.values() if class_name]
+        classes = {value: (name, None) for value, name in enumerate(columns.object_names)}
+        objects = Meaning(classes, f"the class labels of {source.given}")
         names, found = [], []
         for split, rows in splits.items():
             photographs = tqdm(rows.select_columns([columns.image]), desc=f"Reading {split}", disable=None)
             for row, cells in enumerate(photographs):
-                annotations, size = _annotations(
-                    source.given, split, row, columns, (parts, parts_name), objects, labels.problems
-                )
+                annotations, size = _annotations(source.given, split, row, columns, parts, objects, labels.problems)
                 stored = PurePosixPath((cells[columns.image] or {}).get("path") or f"{row:06d}.png").name
                 names.append(f"{split}/{stored}")
                 image = Cell(source.given, split, row, columns.image)
@@ -89,10 +96,10 @@ class Cell:
     def read(self) -> bytes:
         """See `ImageData`."""
         cell = _open(self.dataset)[self.split].select_columns([self.column])[self.row][self.column]
-        if cell is None or cell.get("bytes") is None:
-            fault = "is empty" if cell is None else "is a path, not the file itself; save the dataset with its images"
-            raise DatasetError(f"{self.name} {fault}.")
-        return cell["bytes"]
+        data, path = (cell or {}).get("bytes"), (cell or {}).get("path")
+        if data is None and not path:
+            raise DatasetError(f"{self.name} is empty.")
+        return _read_inside(_local(self.dataset), path, self.name) if data is None else data
 
 
 @dataclass(frozen=True)
@@ -149,19 +156,17 @@ def _alike(column: str, other: str) -> bool:
     return column[:4].lower() == other[:4].lower()
 
 
-def _part_classes(columns: _Columns, source: Source, problems: Problems) -> tuple[dict[int, ClassName | None], str]:
-    path = source.names or (find_name_file(source.root) if source.path.is_dir() else None)
+def _part_classes(columns: _Columns, source: Source, problems: Problems) -> Meaning:
+    path = source.names or find_name_file(_local(source.given))
     if path is not None:
-        found = numbers(read_name_file(path, path.name, problems))
-        return {value: named.class_name for value, named in found.items()}, path.name
+        return meaning_of(read_name_file(path, path.name, problems), path.name)
     if columns.part_names:
         name = f"the class labels of {source.given}"
-        return dict(enumerate(parse_labels(columns.part_names, name, problems))), name
+        return Meaning(dict(enumerate(parse_labels(columns.part_names, name, problems))), name)
     if source.taxonomy is not None:
-        found = numbers(names_of_taxonomy(source.taxonomy))
-        return {value: named.class_name for value, named in found.items()}, "the taxonomy"
+        return meaning_of(names_of_taxonomy(source.taxonomy), "the taxonomy")
     raise DatasetError(
-        f"What the values of {columns.parts!r} in {source.given} mean is not said: no column holds a list of class "
+        f"Nothing says what the values of {columns.parts!r} in {source.given} mean: no column holds a list of class "
         "labels. Name a file of names with --names, or a taxonomy with --taxonomy."
     )
 
@@ -171,14 +176,13 @@ def _annotations(
     split: str,
     row: int,
     columns: _Columns,
-    parts: tuple[Mapping[int, ClassName | None], str],
-    objects: Mapping[int, ClassName],
+    parts: Meaning,
+    objects: Meaning,
     problems: Problems,
 ) -> tuple[list[Annotation], tuple[int, int] | None]:
-    annotations, size = index_annotations(Cell(given, split, row, columns.parts), *parts, problems)
-    if columns.objects is not None and objects:
-        name = f"the class labels of {given}"
-        whole, _ = index_annotations(Cell(given, split, row, columns.objects), objects, name, problems)
+    annotations, size = index_annotations(Cell(given, split, row, columns.parts), parts, problems)
+    if columns.objects is not None and objects.classes:
+        whole, _ = index_annotations(Cell(given, split, row, columns.objects), objects, problems)
         annotations = [*annotations, *whole]
     return annotations, size
 
@@ -188,8 +192,7 @@ def _open(given: str) -> Mapping[str, datasets.Dataset]:
     """The splits of a dataset, with images as they are stored."""
     import datasets
 
-    path = Source(given).path
-    path = path if path.exists() else _download(given)
+    path = _local(given)
     try:
         if any((path / name).is_file() for name in _SAVED):
             found = datasets.load_from_disk(str(path))
@@ -201,6 +204,39 @@ def _open(given: str) -> Mapping[str, datasets.Dataset]:
         raise DatasetError(f"{given} cannot be read: {first_line(error)}") from error
     splits = {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
     return {str(split): _undecoded(rows) for split, rows in splits.items()}
+
+
+@lru_cache(maxsize=2)
+def _local(given: str) -> Path:
+    """The folder or file of a dataset, after downloading it if it is on the Hub."""
+    path = Source(given).path
+    return path if path.exists() else _download(given)
+
+
+def _read_inside(folder: Path, path: str, name: str) -> bytes:
+    """A file beside a table, as "imagefolder" has them, that lies in its folder."""
+    file = Path(os.path.normpath(path))
+    is_download = folder.parent.name == "snapshots"  # whose files are links into the cache of the Hub's client
+    is_inside = file.is_relative_to(folder) and (is_download or file.resolve().is_relative_to(folder.resolve()))
+    if not _is_image_folder(folder) or not is_inside or not file.is_file():
+        fault = f"is a path, not the file itself: {brief(path)}"
+        raise DatasetError(f"{name} {fault}; save the dataset with its images.")
+    return file.read_bytes()
+
+
+@lru_cache(maxsize=2)
+def _is_image_folder(folder: Path) -> bool:
+    """Whether this is what `datasets` calls an "imagefolder", with metadata that name a mask beside each image."""
+    return any(_names_masks(path) for name in _METADATA for path in folder.rglob(name))
+
+
+def _names_masks(path: Path) -> bool:
+    """Whether this is the "metadata" of images for `datasets` that has a second column of files."""
+    try:
+        with path.open("rb") as file:
+            return b"_file_name" in file.read(_LOOKED_AT)
+    except OSError:
+        return False
 
 
 def _download(given: str) -> Path:

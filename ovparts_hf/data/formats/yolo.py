@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ import yaml
 
 from ...errors import DatasetError
 from ...utils.files import brief, first_line
+from ...utils.images import image_suffixes
 from ..problems import Problems
 from .base import Labels, Source, spelled
 from .images import ImageFile, ImageFolder, visible_files
@@ -32,6 +34,7 @@ class YoloReader:
     """
 
     name: ClassVar[str] = "yolo"
+    options: ClassVar[tuple[str, ...]] = ("images", "names")
     summary: ClassVar[str] = "text files with the polygons of YOLO, and data.yaml with the names"
 
     def recognises(self, source: Source) -> bool:
@@ -68,7 +71,10 @@ def _yaml_files(source: Source) -> list[Path]:
 
 
 def _has_labels(source: Source) -> bool:
-    return any(path.suffix.lower() == ".txt" and "labels" in path.parts for path in visible_files(source.root))
+    """Whether text files are called like images."""
+    files = visible_files(source.root)
+    images = {path.stem for path in files if path.suffix.lower() in image_suffixes()}
+    return any(path.suffix.lower() == ".txt" and path.stem in images for path in files)
 
 
 def _quietly(path: Path) -> Mapping[str, Any]:
@@ -109,13 +115,13 @@ def _names(source: Source, problems: Problems) -> tuple[dict[int, str], Mapping[
         listed = numbers(names_of_taxonomy(source.taxonomy))
         return {key: spelled(named.class_name) for key, named in listed.items() if named.class_name}, data
     raise DatasetError(
-        f"The names of the classes in {source.given} are not said: put a data.yaml with 'names' there, or name a file "
-        "with --names."
+        f"Nothing names the classes in {source.given}: put a data.yaml with 'names' there, or name a file with --names."
     )
 
 
 def _names_in_yaml(names: Any, file_name: str) -> dict[int, str]:
     pairs = list(names.items() if isinstance(names, Mapping) else enumerate(names if isinstance(names, list) else ()))
+    pairs = [(int(key) if isinstance(key, str) and re.fullmatch(r"\d{1,9}", key) else key, name) for key, name in pairs]
     if not pairs or not all(type(key) is int and isinstance(name, str | int | float) for key, name in pairs):
         raise DatasetError(f"'names' of {file_name} must be a list of names, or a number and a name for each class.")
     return {key: str(name) for key, name in sorted(pairs)}

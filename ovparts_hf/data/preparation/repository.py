@@ -199,7 +199,7 @@ def check_target(out: Path, overwrite: bool) -> None:
     if not is_repository(out):
         raise DatasetError(f"{out} exists and is not a prepared dataset, so it is left alone. Give another folder.")
     if not overwrite:
-        advice = "Use it as it is, or ask to overwrite it, or give another folder."
+        advice = "Use it as it is, overwrite it (--overwrite), or give another folder."
         raise DatasetError(f"{out} is a prepared dataset already. {advice}")
 
 

@@ -44,7 +44,7 @@ def write_eval_results(folder: Path, results: Sequence[BenchmarkResult], overwri
     entries = {folder / FOLDER / f"{name}.yaml": found for name, found in eval_result_entries(results).items()}
     for path in entries:
         if path.exists() and not overwrite and not _is_ours(path):
-            advice = "Move it elsewhere, or ask to overwrite it."
+            advice = "Move it elsewhere, or overwrite it (--overwrite)."
             raise ConfigurationError(f"{path} exists and holds results that this library did not write. {advice}")
     for path, found in entries.items():
         text = yaml.safe_dump(eval_result_entries_to_yaml(found), sort_keys=False, allow_unicode=True, width=120)

@@ -39,7 +39,7 @@ def write_folder_card(
     path = user_path(folder) / CARD_FILE
     card = folder_card(folder, results, name)
     if path.exists() and not overwrite and path.read_bytes() not in _generated(folder, card, name):
-        advice = "Move what you wrote elsewhere, or ask to overwrite it."
+        advice = "Move what you wrote elsewhere, or overwrite it (--overwrite)."
         raise ConfigurationError(f"{path} exists and says something else. {advice}")
     write_eval_results(path.parent, results, overwrite)
     with atomic_write(path) as temporary:

@@ -12,7 +12,7 @@ from .facts import DataFacts, MachineFacts, ModelFacts
 FEW = 200
 """Labelled training images below which more is frozen and augmentation is stronger."""
 LEAST_SCORED = 8
-"""Validation images below which a score would be chance; training images are held out instead."""
+"""Validation images below which a score would be chance; training images are held out instead, if they are more."""
 LEAST_FOR_STOPPING = 100
 """Labelled training images from which some can be spared to decide when to stop."""
 _SMALL_MODEL = 20_000_000  # parameters
@@ -83,8 +83,8 @@ def scored_on(data: DataFacts) -> Choice:
     """Which images are scored before and after training; `held_out` is a share of the training images, or missing."""
     if data.scored >= LEAST_SCORED:
         return Choice("scored on", f"the validation split ({data.scored} images), before and after training", {})
-    found = f"the validation split has {data.scored} labelled images"
-    if data.has_unseen:
+    found = f"the validation split has {data.scored} labelled image{'' if data.scored == 1 else 's'}"
+    if data.has_unseen or round(_SCORED_SHARE * data.images) <= data.scored > 0:
         return Choice("scored on", f"{found}, which is few: the score is uncertain", {})
     reason = f"{_SCORED_SHARE:.0%} of the training images, which are held out, since {found}"
     return Choice("scored on", reason, {"held_out": _SCORED_SHARE})

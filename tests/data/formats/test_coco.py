@@ -221,9 +221,9 @@ def broken(change):
         (lambda d: d["images"][1].update(file_name="../../secret.png"), "leads out of"),
         (lambda d: d["images"][1].update(file_name="other/photo01.png"), "'other/photo01.png'"),
         (lambda d: d["images"][1].update(file_name="a\0b.png"), "images[id 2]"),
-        (lambda d: d["images"][1].update(width="64"), "images[1] of labels.json needs a 'width'"),
+        (lambda d: d["images"][1].update(width="64 px"), "images[1] of labels.json has the width '64 px'"),
         (lambda d: d["annotations"][1].pop("category_id"), "annotations[1] of labels.json needs a 'category_id'"),
-        (lambda d: d["annotations"].append([]), "of labels.json needs a 'id'"),
+        (lambda d: d["annotations"].append([]), "of labels.json needs an 'id'"),
         (lambda d: d["categories"][1].update(name="dog:"), "'dog:'"),
         (lambda d: d["categories"][1].update(name="dog:head"), '2 categories that are "dog\'s head"'),
         (lambda d: d.update(images={}), "lists 'images', 'annotations', 'categories'"),
@@ -249,7 +249,7 @@ def test_all_problems_are_collected(folder):
 
 def test_all_faulty_entries_are_collected(folder):
     def change(data):
-        del data["annotations"][0]["image_id"], data["annotations"][1]["category_id"], data["images"][2]["width"]
+        del data["annotations"][0]["image_id"], data["annotations"][1]["category_id"], data["images"][2]["file_name"]
 
     save(folder, broken(change))
     assert len(read(folder).problems) == 3
@@ -329,3 +329,51 @@ def test_other_files_are_not_recognised(text, tmp_path):
     assert not CocoReader().recognises(Source(str(tmp_path)))
     with pytest.raises(DatasetError, match="no JSON file of COCO"):
         read(tmp_path)
+
+
+def test_numbers_as_converters_write_them(folder):
+    """Ids that are whole but floats, or digits in quotes here and not there; a flat polygon; sizes as texts."""
+    data = coco(3)
+    for image in data["images"]:
+        image |= {"id": float(image["id"]), "height": float(SIZE[0]), "width": str(SIZE[1])}
+    for annotation in data["annotations"]:
+        annotation["image_id"] = str(annotation["image_id"])
+        annotation["segmentation"] = annotation["segmentation"][0]
+    save(folder, data)
+    labels = read(folder)
+    assert labels.problems == []
+    assert [len(image.annotations) for image in labels.images] == [2, 4, 2]
+    for number, image in enumerate(labels.images):
+        painted = np.full(SIZE, 255)
+        for (object_name, part_name), mask in masks_of(image):
+            painted[mask] = PARTS.index(f"{object_name}'s {part_name}")
+        np.testing.assert_array_equal(painted, part_map(number))
+        assert image.stated_size == SIZE
+
+
+def test_ids_that_only_look_like_numbers_stay_apart(folder):
+    data = coco(2)
+    data["images"][0]["id"], data["images"][1]["id"] = "1", "01"
+    for annotation in data["annotations"]:
+        annotation["image_id"] = {1: 1, 2: "01"}[annotation["image_id"]]
+    save(folder, data)
+    assert [len(image.annotations) for image in read(folder).images] == [2, 4]
+
+
+@pytest.mark.parametrize("size", [{}, {"height": None, "width": None}, {"height": 0, "width": 0}])
+def test_the_size_of_an_image_may_be_missing(size, folder):
+    data = coco(3)
+    for image in data["images"]:
+        del image["height"], image["width"]
+        image |= size
+    save(folder, data)
+    labels = read(folder)
+    assert labels.problems == [] and [image.stated_size for image in labels.images] == [None] * 3
+
+
+@pytest.mark.parametrize("height", [-4, 1.5, "tall", True, [48]])
+def test_a_size_that_is_none_is_named(height, folder):
+    data = coco(3)
+    data["images"][1]["height"] = height
+    save(folder, data)
+    assert "images[1] of labels.json has the height" in read(folder).problems[0]

@@ -54,7 +54,7 @@ def test_two_formats_in_one_folder_must_be_told_apart(tmp_path):
 
 
 def test_unknown_sources_and_formats_are_refused(tmp_path):
-    with pytest.raises(DatasetError, match="is in no known format. What can be read: coco"):
+    with pytest.raises(DatasetError, match="is in no format that is recognised. Formats: coco"):
         find_reader(Source(str(tmp_path)))
     with pytest.raises(DatasetError, match="does not exist"):
         find_reader(Source(str(tmp_path / "nothing")))

@@ -116,5 +116,14 @@ def test_sixteen_bits_stay():
 def test_transparency_is_outside():
     pixels = np.zeros((2, 2, 4), np.uint8)
     pixels[0, 0], pixels[0, 1] = (255, 0, 0, 255), (255, 255, 255, 0)
-    values = label_values(png(Image.fromarray(pixels)), "a.png", indices=False)
+    values = label_values(png(Image.fromarray(pixels)), "a.png", "brightness")
     np.testing.assert_array_equal(values > 0, [[True, False], [False, False]])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L"])
+def test_colours_are_those_that_are_seen(mode):
+    pixels = np.array([[[0, 0, 0], [255, 0, 128]], [[1, 2, 3], [0, 0, 255]]], np.uint8)
+    image = Image.fromarray(pixels)
+    image = image.quantize(4) if mode == "P" else image.convert(mode)
+    red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(int), -1, 0)
+    np.testing.assert_array_equal(label_values(png(image), "a.png", "colours"), red * 65536 + green * 256 + blue)

@@ -41,6 +41,8 @@ EAR = polygon("a", "dog:ear", (4, 6, 14, 16))
         ("0a1b2c3d-my_photo_1.png", "/data/upload/3/0a1b2c3d-my_photo_1.png", None),
         ("photo.png", "0a1b2c3d-photo.png", None),
         ("images/photo.png", "/data/upload/3/0a1b2c3d-photo.png", None),
+        ("media/0a1b2c3d-photo.png", "/data/upload/3/0a1b2c3d-photo.png", None),
+        ("images/b.png", "https://host.org/some/folder/b.png", None),
         ("images/photo.png", "/data/local-files/?d=C%3A%5Cphotos%5Cphoto.png", None),
         ("images/a/photo.png", "/data/local-files/?d=/home/me/data/a/photo.png", None),
         ("sub folder/ä b.png", "/data/local-files/?d=some/sub%20folder/%C3%A4%20b.png", None),

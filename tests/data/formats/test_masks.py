@@ -50,10 +50,24 @@ def test_indices_and_palettes(palette, tmp_path):
     assert labels.images[0].stated_size == SIZE
 
 
+def test_grey_masks_may_be_stored_as_colours(tmp_path):
+    write_masks(tmp_path, 3)
+    (tmp_path / "masks").rename(tmp_path / "SegmentationClassRaw")
+    for path in (tmp_path / "SegmentationClassRaw").iterdir():
+        Image.open(path).convert("RGB").save(path)
+    check_all(read(tmp_path))
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "RGB", "RGBA"])
 @pytest.mark.parametrize(
     "path",
-    ["masks/{image}/{part}.png", "masks/{image}/{nested}.png", "masks/{part}/{image}.png", "masks/{image}_{part}.png"],
+    [
+        "masks/{image}/{part}.png",
+        "masks/{image}/{nested}.png",
+        "masks/{part}/{image}.png",
+        "masks/{nested}/{image}.png",
+        "masks/{image}_{part}.png",
+    ],
 )
 def test_a_mask_for_each_part(path, mode, tmp_path):
     write_images(tmp_path / "images", 3, ".jpg")
@@ -140,6 +154,14 @@ def test_masks_and_images_in_two_places(tmp_path):
     check_all(read(tmp_path / "all", images=tmp_path / "photographs", names=tmp_path / "names.txt"))
 
 
+def test_images_elsewhere_take_the_place_of_those_beside_the_masks(tmp_path):
+    write_masks(tmp_path / "labels", 3)
+    write_images(tmp_path / "photographs", 3)
+    labels = read(tmp_path / "labels", images=tmp_path / "photographs")
+    check_all(labels)
+    assert {image.image.path.parent.name for image in labels.images} == {"photographs"}
+
+
 def test_a_taxonomy_may_take_the_place_of_names(tmp_path):
     write_images(tmp_path / "images", 3)
     (tmp_path / "masks").mkdir()
@@ -179,7 +201,7 @@ def test_what_is_wrong_is_named(tmp_path):
     masks = tmp_path / "masks"
     Image.fromarray(np.full(SIZE, 7, np.uint8)).save(masks / "photo00.png")
     (masks / "photo01.png").write_bytes(b"no mask")
-    Image.fromarray(part_map(2)).convert("RGB").save(masks / "photo02.png")
+    picture(2).save(masks / "photo02.png")
     Image.fromarray(part_map(3)).save(masks / "other.png")
     (masks / "photo03.png").rename(masks / "photo03.jpg")
     (masks / "photo04.png").unlink()
@@ -207,3 +229,80 @@ def test_a_folder_without_masks_is_not_recognised(tmp_path):
     write_images(tmp_path / "images", 2, ".jpg")
     assert not MasksReader().recognises(Source(str(tmp_path)))
     assert not MasksReader().recognises(Source(str(tmp_path / "nowhere")))
+
+
+COLOURS = {"dog's head": (128, 0, 0), "dog's tail": (0, 128, 0), "bus's wheel": (250, 50, 83), "bus's door": (1, 2, 3)}
+
+
+def write_voc(folder, mode="RGB"):
+    """As CVAT's "Segmentation mask 1.1": colours of classes, other colours of shapes, lists of splits."""
+    write_images(folder / "JPEGImages", 3, ".jpg")
+    lines = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
+    lines += [f"{name.replace(chr(39) + 's ', '/')}:{r},{g},{b}::" for name, (r, g, b) in COLOURS.items()]
+    (folder / "labelmap.txt").write_text("\n".join(lines))
+    for kind in ("SegmentationClass", "SegmentationObject"):
+        (folder / kind).mkdir()
+        for number in range(3):
+            colours = np.zeros((256, 3), np.uint8)
+            colours[1:5] = list(COLOURS.values()) if kind == "SegmentationClass" else [[9, 9, 9]] * 4
+            colours[255] = (224, 224, 192)
+            values = part_map(number, {name: i for i, name in enumerate(COLOURS, 1)}, none=0)
+            values[-1] = 255  # the border that PASCAL VOC draws
+            mask = Image.fromarray(values)
+            mask.putpalette(colours.tobytes())
+            mask.convert(mode).save(folder / kind / f"photo{number:02d}.png")
+    (folder / "ImageSets" / "Segmentation").mkdir(parents=True)
+    for split, text in (("train", "photo00\n"), ("val", '"photo02"\r\n'), ("trainval", "photo00\nphoto02")):
+        (folder / "ImageSets" / "Segmentation" / f"{split}.txt").write_text(text)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colours_of_pascal_voc(mode, tmp_path):
+    write_voc(tmp_path, mode)
+    labels = read(tmp_path)
+    check_all(labels)
+    assert [image.split for image in labels.images] == ["train", None, "validation"]
+    assert labels.notes == [] and labels.classes[0] == ("dog", "head")
+    assert labels.images[0].annotations[0].name == "colour #008000 of SegmentationClass/photo00.png"
+
+
+def test_what_labelme_writes_as_pascal_voc(tmp_path):
+    write_masks(tmp_path, 3, palette=True)
+    (tmp_path / "images").rename(tmp_path / "JPEGImages")
+    (tmp_path / "masks").rename(tmp_path / "SegmentationClassPNG")
+    (tmp_path / "names.txt").rename(tmp_path / "class_names.txt")
+    write_images(tmp_path / "SegmentationClassVisualization", 3, ".jpg")
+    write_images(tmp_path / "SegmentationObjectPNG", 3)
+    labels = read(tmp_path)
+    check_all(labels)
+    assert labels.notes == []
+
+
+def test_a_colour_without_a_name_is_a_problem(tmp_path):
+    write_voc(tmp_path)
+    text = (tmp_path / "labelmap.txt").read_text()
+    (tmp_path / "labelmap.txt").write_text(text.replace("1,2,3", "3,2,1"))
+    problem = "SegmentationClass/photo01.png holds the colours [#010203], which labelmap.txt does not name."
+    assert read(tmp_path).problems == [problem]
+
+
+def test_a_mask_may_have_the_whole_name_of_its_image(tmp_path):
+    write_masks(tmp_path, 3)
+    for path in sorted((tmp_path / "masks").iterdir()):
+        path.rename(path.with_name(f"{path.stem}.png.png"))
+    check_all(read(tmp_path))
+
+
+def test_files_of_names_in_two_folders_must_agree(tmp_path):
+    for split in ("train", "valid"):
+        (tmp_path / split).mkdir()
+        write_images(tmp_path / split, 2, ".jpg")
+        for number in range(2):
+            mask = Image.fromarray(part_map(number, {name: i for i, name in enumerate(PARTS, 1)}, none=0))
+            mask.save(tmp_path / split / f"photo{number:02d}_mask.png")
+        names = "".join(f"{i}, {name}\n" for i, name in enumerate(["background", *PARTS]))
+        (tmp_path / split / "_classes.csv").write_text("Pixel Value, Class\n" + names)
+    check_all(read(tmp_path), 4)
+    (tmp_path / "valid" / "_classes.csv").write_text("Pixel Value, Class\n1, dog's tail\n")
+    (problem,) = read(tmp_path).problems[:1]
+    assert problem.startswith("train/_classes.csv and valid/_classes.csv differ")

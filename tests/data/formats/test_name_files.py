@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovparts_hf.data.formats.name_files import find_name_file, numbers, read_name_file
+from ovparts_hf.data.formats.name_files import find_name_file, meaning_of, numbers, read_name_file
 from ovparts_hf.data.problems import Problems
 from ovparts_hf.errors import DatasetError
 
@@ -24,6 +24,7 @@ def read(folder, name, text, problems=None):
         ("names.txt", "01,dog's ear\n02,dog's head\n"),
         ("names.json", '["background", "dog\'s ear", "dog\'s head"]'),
         ("names.json", '{"1": "dog:ear", "2": "dog:head", "0": "background"}'),
+        ("id2label.json", '{"0": "background", "1": "dog/ear", "2": "dog/head"}'),
         ("names.json", '{"dog:ear": 1, "dog:head": 2}'),
         ("names.json", '[{"id": 1, "name": "dog:ear"}, {"id": 2, "object": "dog", "part": "head"}]'),
         ("names.json", '{"categories": [{"id": 1, "name": "dog:ear"}, {"id": 2, "name": "dog:head"}]}'),
@@ -94,6 +95,37 @@ def test_where_the_file_is_looked_for(tmp_path):
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "names.txt").write_text("dog's ear", encoding="utf-8")
     assert find_name_file(tmp_path) == tmp_path / "masks" / "names.txt"
-    for name in ("other.txt", "labels.csv", "Names.TXT"):
+    for name in ("other.txt", "id2label.json", "labels.csv", "Names.TXT"):
         (tmp_path / name).write_text("dog's ear", encoding="utf-8")
     assert find_name_file(tmp_path).name == "Names.TXT"
+
+
+VOC = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ndog:ear:128,0,0::\ndog:head:0, 128, 255:nose,eye:bark\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labelmap.txt", VOC),
+        ("labelmap.txt", "\ufeff" + VOC.replace("\n", "\r\n")),
+        ("class_dict.csv", "name,r,g,b\nbackground,0,0,0\ndog:ear,128,0,0\ndog:head,0,128,255\n"),
+        ("names.csv", "red;green;blue;object;part\n128;0;0;dog;ear\n0;128;255;dog;head\n"),
+    ],
+)
+def test_colours(name, text, tmp_path):
+    problems = Problems()
+    meaning = meaning_of(read(tmp_path, name, text, problems), name)
+    assert problems == [] and meaning.are_colours
+    named = {value: class_name for value, class_name in meaning.classes.items() if class_name}
+    assert named == {0x800000: ("dog", "ear"), 0x0080FF: ("dog", "head")}
+
+
+def test_a_colour_out_of_range_names_no_value(tmp_path):
+    found = read(tmp_path, "names.csv", "name,r,g,b\ndog:ear,256,0,0\n")
+    assert meaning_of(found, "names.csv").classes == {}
+
+
+def test_values_as_roboflow_calls_them(tmp_path):
+    found = read(tmp_path, "_classes.csv", "Pixel Value, Class\n0, background\n1, dog:ear\n2, dog:head\n")
+    assert meaning_of(found, "_classes.csv") == ({0: None} | EXPECTED, "_classes.csv", False)
+    assert find_name_file(tmp_path) == tmp_path / "_classes.csv"

@@ -13,7 +13,7 @@ from ovparts_hf.taxonomy import PartTaxonomy
 
 from ..labelled import PARTS, SIZE, boxes_of, part_map, picture
 from .reading import boxes, problems, read
-from .writers import png, table, write_table
+from .writers import png, table, write_imagefolder, write_table
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_images_are_the_files_themselves(tmp_path):
 
 def test_names_from_a_file_or_a_taxonomy(tmp_path):
     table(2).remove_columns("classes").save_to_disk(tmp_path / "d")
-    with pytest.raises(DatasetError, match="What the values of 'mask' in .* mean is not said"):
+    with pytest.raises(DatasetError, match="Nothing says what the values of 'mask' in .* mean"):
         READERS["datasets"].read(Source(str(tmp_path / "d")))
     taxonomy = PartTaxonomy.from_part_classes(PARTS)
     assert boxes(read(tmp_path / "d", taxonomy=taxonomy).images[1]) == boxes_of(1)
@@ -179,3 +179,24 @@ def test_what_is_neither_here_nor_on_the_hub(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(DatasetError, match="cannot be read"):
         READERS["datasets"].read(Source(str(tmp_path)))
+
+
+@pytest.mark.parametrize("mask_of", ["masks/{}.png", "b/x{}.png"])
+def test_a_folder_of_images_with_metadata(mask_of, tmp_path):
+    write_imagefolder(tmp_path / "d", mask_of)
+    assert find_reader(Source(str(tmp_path / "d"))).name == "datasets"
+    assert found_in(read(tmp_path / "d")) == {name: ALL[name] for name in ("photo00", "photo01", "photo02")}
+
+
+def test_metadata_never_leads_out_of_the_folder(tmp_path):
+    write_imagefolder(tmp_path / "d", "../../secret{}.png")
+    write_imagefolder(tmp_path / "linked")
+    (tmp_path / "linked" / "train" / "masks" / "0.png").unlink()
+    (tmp_path / "linked" / "train" / "masks" / "0.png").symlink_to(tmp_path / "secret0.png")
+    assert (tmp_path / "secret0.png").is_file()
+    for folder in ("d", "linked"):
+        try:
+            found = problems(tmp_path / folder, "datasets")
+        except DatasetError as error:  # `datasets` itself may refuse
+            found = str(error)
+        assert "is a path, not the file itself" in found or "cannot be read" in found, found

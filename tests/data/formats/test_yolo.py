@@ -81,6 +81,14 @@ def test_classes_txt_names_the_classes_where_there_is_no_yaml_file(tmp_path):
     assert boxes(read(tmp_path).images[1]) == boxes_of(1)
 
 
+def test_labels_beside_images_are_recognised(tmp_path):
+    write_images(tmp_path, 2)
+    labels(tmp_path, 2)
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES))
+    assert find_reader(Source(str(tmp_path))).name == "yolo"
+    assert [boxes(image) for image in read(tmp_path).images] == [boxes_of(0), boxes_of(1)]
+
+
 def test_names_from_a_file_or_a_taxonomy(tmp_path):
     write_yolo(tmp_path / "data", 2)
     (tmp_path / "data" / "data.yaml").unlink()
@@ -94,7 +102,7 @@ def test_names_from_a_file_or_a_taxonomy(tmp_path):
     }
     taxonomy = PartTaxonomy.from_part_classes(PARTS)
     assert boxes(read(tmp_path / "data", "yolo", taxonomy=taxonomy).images[1]) == boxes_of(1)
-    with pytest.raises(DatasetError, match="names of the classes in .* are not said"):
+    with pytest.raises(DatasetError, match="Nothing names the classes in"):
         READERS["yolo"].read(Source(str(tmp_path / "data")))
 
 
@@ -171,3 +179,9 @@ def test_a_yaml_file_with_a_fault_is_refused(text, message, tmp_path):
     (tmp_path / "data.yaml").write_text(text)
     with pytest.raises(DatasetError, match=message):
         READERS["yolo"].read(Source(str(tmp_path)))
+
+
+def test_numbers_of_names_may_be_in_quotes(tmp_path):
+    write_yolo(tmp_path, 2)
+    (tmp_path / "data.yaml").write_text("names:\n" + "".join(f"  '{i}': {name}\n" for i, name in enumerate(NAMES)))
+    assert [boxes(image) for image in read(tmp_path).images] == [boxes_of(0), boxes_of(1)]

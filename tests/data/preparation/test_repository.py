@@ -408,9 +408,7 @@ class TestRestart:
 class TestTarget:
     def test_existing_dataset_is_kept(self, pascal_archive, pascal_folder, tmp_path):
         out = shutil.copytree(pascal_folder, tmp_path / "out")
-        with pytest.raises(
-            DatasetError, match="is a prepared dataset already. Use it as it is, or ask to overwrite it"
-        ):
+        with pytest.raises(DatasetError, match="is a prepared dataset already. Use it as it is, overwrite it"):
             prepare(pascal_archive, out)
         assert prepare(pascal_archive, out, overwrite=True) == out
         assert [path.name for path in tmp_path.iterdir()] == ["out"]

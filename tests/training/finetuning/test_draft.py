@@ -85,13 +85,12 @@ def test_slow_scoring_takes_part_of_the_images(garden_folder, tmp_path, speed):
     assert plan.max_images == 3 and "3 of 8 images only" in plan.table() and plan.seconds < 200
 
 
-def test_a_small_validation_split_is_replaced(garden_folder, tmp_path, speed, monkeypatch):
-    monkeypatch.setattr("ovparts_hf.training.finetuning.planning.LEAST_SCORED", 9)
-    plan = draft_plan(request(garden_folder, tmp_path, shots=1))
+def test_a_small_validation_split_is_replaced(garden_with_one_to_score, tmp_path, speed):
+    plan = draft_plan(request(garden_with_one_to_score, tmp_path, shots=1))
     assert plan.scores_held_out and plan.arguments.held_out == 0.2 and plan.arguments.eval_every == 0
     scored = set(plan.scored_dataset().splits["validation"]["image_id"])
     assert scored and not scored & set(plan.few_shot.image_ids)
-    assert "since the validation split has 8 labelled images" in plan.table()
+    assert "since the validation split has 1 labelled image" in plan.table()
 
 
 def test_a_plan_is_stored_and_found_again(garden_folder, tmp_path, speed):

@@ -48,6 +48,14 @@ def test_images_that_are_scored_never_decide_when_to_stop():
     assert "held_out" not in settings(replace(DATA, images=1000), shots=4, shot_images=100)
 
 
+def test_no_images_are_held_out_that_would_be_fewer_than_those_for_validation():
+    """As of thirty images, of which `ovparts prepare custom` takes six to validate on."""
+    for images, scored, is_held in ((24, 6, False), (30, 6, False), (40, 6, True), (24, 0, True), (2, 0, True)):
+        chosen = scored_on(replace(DATA, images=images, scored=scored))
+        assert ("held_out" in chosen.settings) is is_held, (images, scored)
+    assert "6 labelled images, which is few" in scored_on(replace(DATA, images=24, scored=6)).reason
+
+
 def test_unseen_objects_stay_unseen():
     data = replace(DATA, images=1000, has_unseen=True)
     assert "task" not in settings(data) and settings()["task"] == "supervised"
