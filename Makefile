@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 DEPENDENCIES := setup.cfg pyproject.toml
 
-.PHONY: demo test test-oldest test-newest style quality clean
+.PHONY: demo test test-oldest test-newest style quality docs wheel clean
 
 demo: $(VENV)/.ready
 	$(BIN)/ovparts demo
@@ -33,6 +33,21 @@ style: $(VENV)/.ready
 quality: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Writes the generated pages anew, then builds the site into `site/`; a broken link or an unknown name is an error.
+docs: $(VENV)/.ready
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m mkdocs build --strict
+
+# A source distribution and, from it, a wheel in `dist/`, which is then tried without extras in an environment made anew.
+wheel:
+	rm -rf dist $(VENV)-wheel
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet build
+	$(VENV)-wheel/bin/python -m build
+	$(VENV)-wheel/bin/python -m pip install --quiet dist/*.whl
+	$(VENV)-wheel/bin/python -P tests/check_wheel.py
 
 $(VENV)/.ready: $(DEPENDENCIES)
 	$(PYTHON) -m venv $(VENV)
@@ -40,4 +55,4 @@ $(VENV)/.ready: $(DEPENDENCIES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-wheel build dist site *.egg-info

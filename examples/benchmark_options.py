@@ -138,7 +138,7 @@ def _toy_score(option: Option) -> float:
 
 @cache
 def _toy_world() -> PartDataset:
-    from dataset_builders import ToyWorld
+    from ovparts_hf.dataset_builders import ToyWorld
 
     logging.getLogger("datasets").setLevel(logging.ERROR)
     folder = Path(tempfile.mkdtemp(prefix="toy-world-"))

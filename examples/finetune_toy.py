@@ -15,9 +15,9 @@ import statistics
 import time
 from pathlib import Path
 
-from dataset_builders import ToyGarden
 from ovparts_hf import finetune
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import ToyGarden
 from ovparts_hf.evaluation.results import markdown_table
 
 

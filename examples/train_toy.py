@@ -18,10 +18,10 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from dataset_builders import ToyWorld
 from ovparts_hf import PartDataset, evaluate_model, load_model
 from ovparts_hf.cli.demo import RECIPES
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import ToyWorld
 from ovparts_hf.models.processing import PartSegmentationProcessor
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.utils.files import atomic_folder

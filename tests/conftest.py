@@ -13,9 +13,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts backg
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
-from dataset_builders import ADE20KPart234, PascalPart116, ToyGarden  # noqa: E402
 from ovparts_hf.data.part_dataset import PartDataset  # noqa: E402
 from ovparts_hf.data.preparation.repository import write_repository  # noqa: E402
+from ovparts_hf.dataset_builders import ADE20KPart234, PascalPart116, ToyGarden  # noqa: E402
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # on a busy one, an example may take a while
 hypothesis.settings.load_profile("any machine")

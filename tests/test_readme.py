@@ -15,7 +15,7 @@ from ovparts_hf.models.loading import TOY_FOLDER
 from .reporting.cards.reading import fences
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ovparts_hf" / "toy" / "README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "ovparts_hf" / "toy" / "README.md"]
 
 
 def command_lines(page):

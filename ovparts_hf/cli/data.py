@@ -6,8 +6,7 @@ import logging
 from argparse import Namespace
 from pathlib import Path
 
-from dataset_builders import BUILDERS, RELEASES, get_builder
-
+from ..dataset_builders import BUILDERS, RELEASES, get_builder
 from ..errors import ConfigurationError, HubError
 from ..taxonomy import PartTaxonomy
 from ..utils.files import user_path

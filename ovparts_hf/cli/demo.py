@@ -84,10 +84,9 @@ def run_demo(out: Path, models: Sequence[str], seed: int, overrides: Sequence[st
     folder of its name (in `out` itself if there is only one), the training run (`run`), `result.json` and
     `classes.csv`.
     """
-    from dataset_builders import ToyWorld
-
     from ..data.part_dataset import PartDataset
     from ..data.preparation.repository import write_repository
+    from ..dataset_builders import ToyWorld
     from ..evaluation.predictor import Predictor
     from ..models.loading import load_model
     from ..reporting.gallery import build_galleries, contact_sheet

@@ -145,7 +145,9 @@ class BenchmarkResult:
         """
         official = self.flavour == "ov_parts" and not self.unofficial
         label = "official" if official else self.flavour
-        others = {key: self.metrics[key] for key in ("strict", "boundary") if key in self.metrics}
+        others: dict[str, dict[str, Any]] = {
+            key: self.metrics[key] for key in ("strict", "boundary") if key in self.metrics
+        }
         return {label: self.metrics, **others}
 
     def to_csv(self, path: str | Path) -> None:

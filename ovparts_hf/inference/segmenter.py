@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import torch
@@ -147,6 +147,16 @@ class PartSegmenter:
         if isinstance(object_segmenter, str | Path) and object_segmenter not in ("auto", "model"):
             object_segmenter = _load_object_segmenter(str(object_segmenter), best_device)
         return cls(model.to(own_device, dtype), processor, object_segmenter, refiner)
+
+    @overload
+    def __call__(
+        self, images: ImageInput, parts: VocabularyInput | None = None, **options: Any
+    ) -> PartSegmentation: ...
+
+    @overload
+    def __call__(
+        self, images: Sequence[ImageInput], parts: VocabularyInput | None = None, **options: Any
+    ) -> list[PartSegmentation]: ...
 
     def __call__(
         self,

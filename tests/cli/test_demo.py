@@ -16,7 +16,7 @@ SMALL = ["steps=2", "batch_size=2", "workers=0", "warmup_steps=0"]
 
 @pytest.fixture
 def small_world(monkeypatch):
-    monkeypatch.setattr("dataset_builders.toy_world.toy_world.SPLIT_SIZES", {"train": 4, "validation": 4})
+    monkeypatch.setattr("ovparts_hf.dataset_builders.toy_world.toy_world.SPLIT_SIZES", {"train": 4, "validation": 4})
 
 
 def test_the_demo_writes_what_it_promises(small_world, tmp_path, capsys):

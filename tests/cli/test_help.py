@@ -59,7 +59,7 @@ def test_help_has_an_example_that_parses(command, capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert f"Example: ovparts {command} " in text
     options, overrides = PARSER.parse_known_args(shlex.split(COMMANDS[command].example)[1:])
-    assert options.run is COMMANDS[command].run
+    assert options.call is COMMANDS[command].run
     assert not overrides or options.takes_overrides
 
 
@@ -122,3 +122,10 @@ def test_interruptions_and_errors_have_exit_codes_of_their_own(monkeypatch, caps
     assert main(["check", "x"]) == 130
     assert main(["report", "nowhere"]) == 1
     assert capsys.readouterr().err.startswith("ovparts: nowhere cannot be read")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_takes_the_place_of_what_the_parser_keeps(command):
+    arguments = COMMANDS[command].arguments
+    named = {settings.get("dest", names[0].strip("-").replace("-", "_")) for names, settings in arguments}
+    assert named & {"call", "takes_overrides", "known", "overrides", "command_line"} == set()

@@ -9,10 +9,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
 
-from dataset_builders import PartImageNet
 from ovparts_hf.cli import main
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import PartImageNet
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.evaluation.evaluator import Evaluator, evaluate, evaluate_model, score_folder
 from ovparts_hf.evaluation.predictor import Predictor

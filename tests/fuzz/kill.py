@@ -14,9 +14,9 @@ import datasets
 from accelerate.state import AcceleratorState  # noqa: F401  imported here, so that the commands need not
 from transformers.models.clipseg import modeling_clipseg  # noqa: F401
 
-from dataset_builders import ToyWorld
 from ovparts_hf import cli
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import ToyWorld
 from ovparts_hf.evaluation import evaluator, predictor  # noqa: F401
 from ovparts_hf.inference import segmenter  # noqa: F401
 from ovparts_hf.models.clipseg import modeling_clipseg as own_modeling  # noqa: F401

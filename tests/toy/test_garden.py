@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dataset_builders import ToyGarden
 from ovparts_hf.data.part_dataset import PartDataset
+from ovparts_hf.dataset_builders import ToyGarden
 from ovparts_hf.taxonomy import TOY_WORLD
 from ovparts_hf.toy.garden import GARDEN_SIZES, TOY_GARDEN
 from ovparts_hf.toy.world import draw

@@ -4,7 +4,6 @@ import datasets
 import numpy as np
 import pytest
 
-from dataset_builders import RELEASES
 from ovparts_hf.data.custom.dataset import CustomDataset, prepare_custom
 from ovparts_hf.data.custom.split import SplitRule
 from ovparts_hf.data.custom.survey import survey
@@ -12,6 +11,7 @@ from ovparts_hf.data.dataset_card import split_card
 from ovparts_hf.data.formats.base import Source
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.preparation.check import check
+from ovparts_hf.dataset_builders import RELEASES
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.taxonomy.tasks import get_task
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builders import RELEASES, ADE20KPart234, PascalPart116
 from ovparts_hf.data.preparation.check import check
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import RELEASES, ADE20KPart234, PascalPart116
 from ovparts_hf.errors import DatasetError
 
 PART = "annotations_detectron2_part"

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dataset_builders import RELEASES, ADE20KPart234, PascalPart116
 from ovparts_hf.cli import main
 from ovparts_hf.data.preparation.check import check
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import RELEASES, ADE20KPart234, PascalPart116
 from ovparts_hf.errors import DatasetError
 from ovparts_hf.taxonomy import PASCAL_PART_116
 

@@ -7,7 +7,7 @@ import pytest
 from ...footprint import packages_loaded
 
 CHECK = """
-from dataset_builders import RELEASES
+from ovparts_hf.dataset_builders import RELEASES
 from ovparts_hf.data.preparation.check import check
 from ovparts_hf.data.preparation.repository import write_repository
 

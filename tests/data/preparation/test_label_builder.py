@@ -4,12 +4,12 @@ import logging
 import numpy as np
 import pytest
 
-from dataset_builders import RELEASES, PacoLVIS, PartImageNet, PartImageNetOOD
-from dataset_builders.partimagenet import PARTS
 from ovparts_hf.data.masks import decode_rle
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.preparation.check import check
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import RELEASES, PacoLVIS, PartImageNet, PartImageNetOOD
+from ovparts_hf.dataset_builders.partimagenet import PARTS
 from ovparts_hf.errors import DatasetError
 from ovparts_hf.taxonomy import PACO_LVIS, PARTIMAGENET, PARTIMAGENET_OOD
 from ovparts_hf.taxonomy.tasks import get_task

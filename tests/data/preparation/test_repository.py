@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dataset_builders import RELEASES, ADE20KPart234, PascalPart116, get_builder
 from ovparts_hf.data.masks import LabelMap
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.preparation import repository
 from ovparts_hf.data.preparation.check import check
 from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.data.rows import instance_features, semantic_features, semantic_row
+from ovparts_hf.dataset_builders import RELEASES, ADE20KPart234, PascalPart116, get_builder
 from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dataset_builders import ToyWorld
 from ovparts_hf.data.part_dataset import PartDataset
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import ToyWorld
 from ovparts_hf.errors import ConfigurationError, DatasetError, OVPartsError
 from ovparts_hf.models.prompts import LearnedPrompts
 from ovparts_hf.taxonomy.tasks import get_task

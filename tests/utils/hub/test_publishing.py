@@ -6,10 +6,10 @@ import shutil
 import pytest
 from huggingface_hub import constants
 
-from dataset_builders import ToyWorld
 from ovparts_hf.cli import main
 from ovparts_hf.data.custom.dataset import prepare_custom
 from ovparts_hf.data.preparation.repository import write_repository
+from ovparts_hf.dataset_builders import ToyWorld
 from ovparts_hf.errors import ConfigurationError, HubError
 from ovparts_hf.utils.push import push_folder
 
