@@ -14,6 +14,7 @@ from ..errors import ConfigurationError
 from ..models.auto import model_class
 from ..models.catseg.configuration_catseg import CATSegConfig
 from ..models.loading import TOY_FOLDER, ModelSource
+from ..models.partcatseg.configuration_partcatseg import PartCATSegConfig
 from ..taxonomy import TAXONOMIES, TOY_WORLD, PartTaxonomy
 from ..taxonomy.tasks import get_task
 from ..utils.files import user_path
@@ -32,7 +33,10 @@ _KNOWN = {
     "openai/clip-vit-base-patch16": partial(CLIPConfig, **_VIT),
     "CIDAS/clipseg-rd64-refined": partial(CLIPSegConfig, **_VIT, use_complex_transposed_convolution=True),
     "models/catseg-base": partial(CATSegConfig, **_VIT),
+    "models/partcatseg-base": partial(PartCATSegConfig, **_VIT),
     "microsoft/resnet-50": ResNetConfig,
+    "timm/resnet50.tv_in1k": ResNetConfig,
+    "timm/resnet101.tv_in1k": partial(ResNetConfig, depths=[3, 4, 23, 3]),
 }
 """The configurations of what the recipes start from, for machines that do not have them."""
 _KNOWN_DATA = {**TAXONOMIES, TOY_WORLD.name: TOY_WORLD, "toy": TOY_WORLD}

@@ -49,4 +49,4 @@ def test_a_run_trains_and_evaluates_with_its_threads(tmp_path: Path, threads: in
 def test_toy_recipes_use_one_thread() -> None:
     of_models = [TrainArguments.from_recipe(recipe) for recipe in RECIPES.values()]
     of_prompts = [PromptTuningArguments.from_recipe(recipe) for recipe in PROMPT_RECIPES.values()]
-    assert [each.threads for each in [*of_models, *of_prompts]] == [1] * 8
+    assert of_models and of_prompts and {each.threads for each in [*of_models, *of_prompts]} == {1}
