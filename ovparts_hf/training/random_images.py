@@ -14,6 +14,7 @@ from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
 
 _COUNT = 2
+_PHOTOGRAPH = 500, 375
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,12 @@ class RandomImages:
         return PartSample(Image.fromarray(pixels), part_map, object_map, f"random {record.row}")
 
 
-def usual_size(short_edges: list[int], max_size: int) -> tuple[int, int]:
-    """Width and height of the largest image, with sides 4 to 3, that these settings of augmentation leave as it is."""
+def usual_size(short_edges: list[int] | None, max_size: int) -> tuple[int, int]:
+    """Width and height of the largest image, with sides 4 to 3, that these settings of augmentation leave as it is.
+
+    Where images keep their size, that of many photographs in datasets.
+    """
+    if short_edges is None:
+        return _PHOTOGRAPH
     short = min(max(short_edges), max_size)
     return min(round(short * 4 / 3), max_size), short

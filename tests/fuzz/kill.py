@@ -30,10 +30,10 @@ from .runner import WAITING, Case, Ending, Fault, check_ending, elapsed, files_i
 RECIPE = Path(cli.__file__).parents[1] / "toy" / "clipseg.yaml"
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 VOLATILE = re.compile(
-    rb'"(seconds|images_per_second)": [\d.e+-]+|<dt>(seconds|images_per_second)</dt><dd>[\d.e+-]+'
+    rb'"(seconds|images_per_second|memory_gb)": [\d.e+-]+|<dt>(seconds|images_per_second)</dt><dd>[\d.e+-]+'
     rb"|\d{4}-\d\d-\d\dT[\d:.]+\+00:00"
 )
-"""What differs between two runs that do the same: times."""
+"""What differs between two runs that do the same: times, and what memory happened to be taken."""
 
 
 class KillFuzzer:

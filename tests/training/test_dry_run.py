@@ -38,10 +38,16 @@ def test_every_toy_recipe_is_estimated_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+OTHERS = [
+    "ade20k-part-234/supervised/maskformer",
+    "ade20k-part-234/few_shot/clipseg",
+    "partimagenet/zero_shot/partclipseg",  # whose images keep their size
+    "partimagenet/zero_shot/partcatseg",
+]
 FULL = [name for name in recipe_names() if name.split("/")[:2] == ["pascal-part-116", "zero_shot"]]
 
 
-@pytest.mark.parametrize("name", [*FULL, "ade20k-part-234/supervised/maskformer", "ade20k-part-234/few_shot/clipseg"])
+@pytest.mark.parametrize("name", [*FULL, *OTHERS])
 def test_every_full_recipe_has_a_stand_in(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which has the sizes of the benchmark's models; their values do not matter here."""
 
@@ -55,7 +61,7 @@ def test_every_full_recipe_has_a_stand_in(name: str, monkeypatch: pytest.MonkeyP
     with no_init_weights():
         found = estimate_run(read(name))
     dataset, _, model = name.split("/")
-    assert found["classes"] == {74 if dataset.startswith("pascal") else 234}
+    assert found["classes"] == {{"pascal-part-116": 74, "ade20k-part-234": 234, "partimagenet": 92}[dataset]}
     assert found["trained"] > 1000
     if model == "clipseg":
         assert found["example"]["pixel_values"].shape == (3, 352, 352)
