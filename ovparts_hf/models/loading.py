@@ -29,10 +29,10 @@ from .timm_resnet import is_timm, timm_config
 
 TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
-TOY_MODELS = (TRAINED_TOY, "toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg", "toy-zsseg", "toy-maskformer")
-"""Small models in this package: one trained for parts, a pretrained CLIPSeg, one that starts from it, three of which
-only the CLIP is pretrained, and one that starts anew."""
 _TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
+TOY_MODELS = (*_TOY_FOLDERS, *(f"toy-{family}" for family in FAMILIES if (TOY_FOLDER / f"{family}.json").is_file()))
+"""Small models in this package: one trained for parts, a pretrained CLIPSeg, and one of each family with settings in
+`toy/`, which starts from this CLIPSeg, from the toy CLIP, or anew."""
 
 
 @dataclass
