@@ -17,6 +17,8 @@ from ..utils.imports import call_after_import, call_before
 from .family_facts import FamilyFacts
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
     from .configuration_utils import PartSegmentationConfig
     from .modeling_utils import PartSegmentationModel
 
@@ -42,6 +44,11 @@ def model_class(family: str) -> type[PartSegmentationModel]:
     """The model class of a family."""
     name = config_class(family).auto_classes["AutoModel"]
     return getattr(import_module(f".{family}.modeling_{family}", __package__), name)
+
+
+def family_of(config: PreTrainedConfig) -> str:
+    """The family of a configuration of this library; of others, their `model_type`."""
+    return config.model_type.removeprefix("ovparts_")
 
 
 @cache

@@ -20,7 +20,7 @@ from transformers.utils import logging
 from ..errors import CheckpointError
 from ..utils.content import recognise_file
 from ..utils.files import first_line, user_path
-from .auto import FAMILIES, family_facts
+from .auto import FAMILIES, family_facts, family_of
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
@@ -153,7 +153,7 @@ def _flaw(value: Any) -> str | None:
 def _explanation(tensors: Mapping[str, torch.Tensor], model: torch.nn.Module) -> str:
     """A guess why a checkpoint does not fit a model: it may be that of another."""
     config = getattr(model, "config", None)  # the prompts alone have none
-    own = "" if config is None else config.model_type.removeprefix("ovparts_")
+    own = "" if config is None else family_of(config)
     family = recognise_family(tensors)
     if family is not None and family != own:
         return f"This looks like a {family_facts(family).title} checkpoint."

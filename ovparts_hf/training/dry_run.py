@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoTokenizer, CLIPModel, PreTrainedConfig
 
 from ..data.part_dataset import PartDataset
 from ..errors import ConfigurationError
-from ..models.auto import FAMILIES, config_class, model_class
+from ..models.auto import FAMILIES, config_class, family_of, model_class
 from ..models.configuration_utils import KNOWN_CLIP
 from ..models.loading import TOY_FOLDER, ModelSource
 from ..taxonomy import TAXONOMIES, TOY_WORLD, PartTaxonomy
@@ -79,7 +79,7 @@ def _stand_in_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[
             raise
         known, vars(source)["stored_config"] = True, make()
     config = source.config(**model_fields(source, arguments, taxonomy))
-    kind = model_class(config.model_type.removeprefix("ovparts_"))
+    kind = model_class(family_of(config))
     model = kind(config)
     processor = _known_processor(kind, config) if known else source.processor(config)
     choose_trained(model, arguments)

@@ -11,7 +11,7 @@ from transformers.utils.hub import cached_file
 
 from ...errors import CheckpointError
 from ...utils.files import brief, read_json
-from ..auto import model_class
+from ..auto import family_of, model_class
 from ..configuration_utils import PartSegmentationConfig
 from ..modeling_utils import PartSegmentationModel
 from .exported import runner_of
@@ -33,7 +33,7 @@ def load_exported(name_or_path: str | Path, config: PartSegmentationConfig) -> P
     options = runner_options(export_format)
     graphs = ExportedModel.from_pretrained(name_or_path, device="cpu", trust_remote_code=False, **options)
     tensors = load_file(cached_file(name_or_path, TENSORS))
-    return exported_class(config.model_type.removeprefix("ovparts_"))(config, graphs, tensors)
+    return exported_class(family_of(config))(config, graphs, tensors)
 
 
 def _check_manifest(manifest: Any, export_format: str) -> None:
