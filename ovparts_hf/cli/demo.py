@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..app.limits import Limits
 from ..errors import ConfigurationError
+from ..models.auto import FAMILIES, family_facts
 from ..utils.arguments import check_positive
 from ..utils.files import atomic_write, public_name, user_path
 from .base import argument, command
@@ -24,11 +25,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TOY = resources.files("ovparts_hf") / "toy"
-_MODELS = ("clipseg", "partclipseg", "catseg", "partcatseg", "maskformer", "zsseg", "zsseg+", "zsseg+cocoop")
+_PROMPTS = {family: family_facts(family).toy_prompts for family in FAMILIES}
+_FAMILIES = sorted(FAMILIES, key=lambda family: len(_PROMPTS[family]))  # those with one version first
 _LIMITS = ", ".join(f"{field.name}={field.default}" for field in fields(Limits))
-RECIPES = {name: _TOY / f"{name}.yaml" for name in _MODELS}
+RECIPES = {
+    name: _TOY / f"{name}.yaml"
+    for family in _FAMILIES
+    for name in (family, *_PROMPTS[family])
+    if (_TOY / f"{name}.yaml").is_file()
+}
 """Model -> the recipe of its toy version."""
-PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptcocoop.yaml"}
+PROMPT_RECIPES = {name: _TOY / f"{recipe}.yaml" for prompts in _PROMPTS.values() for name, recipe in prompts.items()}
 """Model -> the recipe of the prompts that are tuned for it first."""
 
 

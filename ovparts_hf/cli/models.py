@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-from ..models.auto import FAMILIES
+from ..models.auto import FAMILIES, family_facts
 from ..taxonomy import TAXONOMIES
 from ..utils.files import user_path
-from .base import argument, command
+from .base import Argument, argument, command
 from .failures import check_writable
 
 
@@ -35,6 +36,24 @@ def _export(options: Namespace) -> None:
 
 
 RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
+_FACTS = {family: family_facts(family) for family in FAMILIES}
+
+
+def _only_for(name: str, help: str, **settings: Any) -> Argument:
+    """An option that only some families take, with whose names its help begins."""
+    option = name.removeprefix("--").replace("-", "_")
+    takers = ", ".join(family for family, facts in _FACTS.items() if option in facts.convert_options)
+    return argument(name, help=f"{takers}: {help}", **settings)
+
+
+def _base_help() -> str:
+    """Which pretrained models the families are built on."""
+    families: dict[str, list[str]] = {}
+    for family, facts in _FACTS.items():
+        families.setdefault(facts.base_title, []).append(family)
+    without = f"; {', '.join(families.pop(''))}: none" if "" in families else ""
+    bases = " or ".join(f"{title} ({', '.join(names)})" for title, names in families.items())
+    return f"folder or Hub id of {bases}{without}"
 
 
 @command(
@@ -43,18 +62,19 @@ RESNETS = ("resnet-50", "resnet-101", "resnet-101c")
     argument("family", choices=FAMILIES, help="model family"),
     argument("checkpoint", type=user_path, help=".pth or .safetensors"),
     argument("out", type=user_path, help="folder to make"),
-    argument("--base", help="folder or Hub id of CLIPSeg (clipseg, partclipseg) or CLIP (others; maskformer: none)"),
+    argument("--base", help=_base_help()),
     argument(
         "--vocabulary",
         choices=TAXONOMIES,
         nargs="+",
         default=[],
-        help="part classes to look for if given no others, encoded now and saved; maskformer: those it was trained on",
+        help="part classes to look for if given no others, encoded now and saved; for a closed vocabulary, those it "
+        "was trained on",
     ),
-    argument("--trained-on", choices=TAXONOMIES, help="zsseg: the dataset whose seen parts it was trained on"),
-    argument("--backbone", choices=RESNETS, help="zsseg, maskformer: detectron2's ResNet (resnet-50 if not given)"),
-    argument("--prompts", type=user_path, help="zsseg: the original's separate checkpoint of tuned prompts"),
-    argument("--text-precision", choices=["float32", "float16"], help="float16 encodes names as the original CATSeg"),
+    _only_for("--trained-on", "the dataset whose seen parts it was trained on", choices=TAXONOMIES),
+    _only_for("--backbone", "detectron2's ResNet (resnet-50 if not given)", choices=RESNETS),
+    _only_for("--prompts", "the original's separate checkpoint of tuned prompts", type=user_path),
+    _only_for("--text-precision", "float16 encodes names as the original does", choices=["float32", "float16"]),
     argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="fields of the configuration, as YAML"),
 )
 def _convert(options: Namespace) -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..utils.imports import call_after_import, call_before
+from .family_facts import FamilyFacts
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
     from .configuration_utils import PartSegmentationConfig
     from .modeling_utils import PartSegmentationModel
 
@@ -40,6 +44,19 @@ def model_class(family: str) -> type[PartSegmentationModel]:
     """The model class of a family."""
     name = config_class(family).auto_classes["AutoModel"]
     return getattr(import_module(f".{family}.modeling_{family}", __package__), name)
+
+
+def family_of(config: PreTrainedConfig) -> str:
+    """The family of a configuration of this library; of others, their `model_type`."""
+    return config.model_type.removeprefix("ovparts_")
+
+
+@cache
+def family_facts(family: str) -> FamilyFacts:
+    """What a family says of itself, without loading its code; only its name if it says nothing."""
+    if any(find_spec(name, __package__) is None for name in (f".{family}", f".{family}.facts")):
+        return FamilyFacts(family)
+    return import_module(f".{family}.facts", __package__).FACTS
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,23 +20,16 @@ from transformers.utils import logging
 from ..errors import CheckpointError
 from ..utils.content import recognise_file
 from ..utils.files import first_line, user_path
+from .auto import FAMILIES, family_facts, family_of
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
 _MOST_LINES = 10
 
 
-_ORIGINALS = {
-    "CLIPSeg": ("a CLIPSeg checkpoint", ("clipseg_model.",)),
-    "PartCATSeg": ("a PartCATSeg checkpoint", ("backbone.dinov2.",)),
-    "PartCLIPSeg": ("a PartCLIPSeg checkpoint", ("partclipseg_model.",)),
-    "CATSeg": ("a CATSeg checkpoint", ("sem_seg_head.predictor.clip_model.",)),
-    "ZSSeg": ("a ZSseg checkpoint", ("clip_adapter.",)),
-    "MaskFormer": ("a MaskFormer checkpoint", ("sem_seg_head.pixel_decoder.",)),
-    "LearnedPrompts": ("a checkpoint of tuned prompts", ("prompt_learner.",)),
-    "": ("a model of transformers; those need no conversion", ("clip.", "aggregator.", "pixel_level_module.")),
-}
-"""Beginning of a class's name -> what its original is called, and beginnings of keys that only that has."""
+_PROMPTS = ("prompt_learner.",)
+_CONVERTED = ("clip.", "aggregator.", "pixel_level_module.")
+"""Beginnings of keys that only tuned prompts have, and that only models of transformers have."""
 
 
 class Problem(NamedTuple):
@@ -158,12 +151,26 @@ def _flaw(value: Any) -> str | None:
 
 
 def _explanation(tensors: Mapping[str, torch.Tensor], model: torch.nn.Module) -> str:
-    for class_name, (name, prefixes) in _ORIGINALS.items():
-        if any(key.startswith(prefixes) for key in tensors):
-            if class_name and type(model).__name__.startswith(class_name):
-                break
-            return f"This looks like {name}."
+    """A guess why a checkpoint does not fit a model: it may be that of another."""
+    config = getattr(model, "config", None)  # the prompts alone have none
+    own = "" if config is None else family_of(config)
+    family = recognise_family(tensors)
+    if family is not None and family != own:
+        return f"This looks like a {family_facts(family).title} checkpoint."
+    if family is None and config is not None and any(key.startswith(_PROMPTS) for key in tensors):
+        return "This looks like a checkpoint of tuned prompts."
+    if family is None and any(key.startswith(_CONVERTED) for key in tensors):
+        return "This looks like a model of transformers; those need no conversion."
     return "Was it trained from another base model?"
+
+
+def recognise_family(keys: Iterable[str]) -> str | None:
+    """The family whose authors' checkpoints have such keys; None if there is none."""
+    names = list(keys)
+    facts = {family: family_facts(family) for family in FAMILIES}
+    found = [family for family in facts if any(key.startswith(facts[family].checkpoint_keys) for key in names)]
+    contained = {facts[family].contains for family in found}
+    return next((family for family in found if family not in contained), None)
 
 
 def load_accounted(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor], report: KeyReport) -> None:

@@ -4,14 +4,15 @@ Annotations are evaluated here and in the families' configurations: `strict` che
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassError
-from transformers import PreTrainedConfig, ResNetConfig
+from transformers import CLIPConfig, PreTrainedConfig, ResNetConfig
 
 from ..errors import ConfigurationError
 from .limits import check_numbers
@@ -21,6 +22,9 @@ SHIM = resources.files(__package__) / "ovparts_auto.py"
 NONE = "none"
 """The label of pixels without a class, after those of the classes."""
 SEGMENTATION_LOSSES = ("bce", "ce_dice")
+VIT_B16 = {"vision_config": {"patch_size": 16}}
+KNOWN_CLIP = {"openai/clip-vit-base-patch16": partial(CLIPConfig, **VIT_B16)}
+"""See `PartSegmentationConfig.known_pretrained`."""
 
 
 class AutoMapped:
@@ -72,6 +76,9 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
         keys_to_ignore_at_inference: Outputs that transformers' `Trainer` leaves out of predictions; see transformers.
         pretrained_fields: Fields of a model that is used as it was pretrained, without anything random; empty where
             training has to add something first.
+        known_pretrained: What the recipes start from, a Hub id or folder -> what makes its configuration on a machine
+            that does not have it (`ovparts train --dry-run`).
+        known_image_size: Side in pixels of the images of those models, if not what a new processor has.
     """
 
     base_model_type: ClassVar[str]
@@ -80,6 +87,8 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
     undecided: ClassVar[Mapping[str, Any]] = {}
     keys_to_ignore_at_inference: ClassVar[list[str]] = ["class_features", "hidden_states", "attentions"]
     pretrained_fields: ClassVar[Mapping[str, Any]] = {}
+    known_pretrained: ClassVar[Mapping[str, Callable[[], PreTrainedConfig]]] = {}
+    known_image_size: ClassVar[int | None] = None
 
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)

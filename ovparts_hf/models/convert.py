@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..taxonomy import TAXONOMIES
 from ..utils.files import atomic_folder
-from .auto import FAMILIES, config_class, model_class
+from .auto import FAMILIES, config_class, family_facts
 from .checkpoints import KeyReport
 from .configuration_utils import RESNETS
 from .loading import ModelSource
@@ -31,7 +31,7 @@ def convert(
     """Converts an original's checkpoint (`.pth` or `.safetensors`) with its processor into the folder `out`.
 
     Vocabularies, `trained_on` (whose seen parts) and `backbone` are keys of `TAXONOMIES` and `RESNETS`; the part
-    classes of the vocabularies are stored with the model. `prompts` is ZSseg's separate checkpoint of tuned prompts;
+    classes of the vocabularies are stored with the model. `prompts` is a separate checkpoint of tuned prompts;
     `settings` are fields of the configuration, which count most.
     """
     _check_options(family, trained_on=trained_on, backbone=backbone, prompts=prompts)
@@ -54,8 +54,8 @@ def convert(
 
 def _check_options(family: str, **options: Any) -> None:
     for name, value in options.items():
-        if value is not None and name not in model_class(family).convert_options:
-            takers = [each for each in FAMILIES if name in model_class(each).convert_options]
+        if value is not None and name not in family_facts(family).convert_options:
+            takers = [each for each in FAMILIES if name in family_facts(each).convert_options]
             option = f"--{name.replace('_', '-')}"
             raise ConfigurationError(f"{option} is for {' and '.join(takers)}; a {family} model has no use for it.")
 

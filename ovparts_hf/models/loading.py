@@ -20,7 +20,7 @@ from ..errors import CheckpointError, ConfigurationError
 from ..utils.files import brief, user_path
 from ..utils.hub import check_readable, first_line, format_hub_error
 from ..utils.suggest import did_you_mean
-from .auto import FAMILIES, config_class, model_class
+from .auto import FAMILIES, config_class, family_of, model_class
 from .configuration_utils import PartSegmentationConfig
 from .limits import check_numbers
 from .modeling_utils import PartSegmentationModel
@@ -29,10 +29,10 @@ from .timm_resnet import is_timm, timm_config
 
 TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
-TOY_MODELS = (TRAINED_TOY, "toy", "toy-partclipseg", "toy-catseg", "toy-partcatseg", "toy-zsseg", "toy-maskformer")
-"""Small models in this package: one trained for parts, a pretrained CLIPSeg, one that starts from it, three of which
-only the CLIP is pretrained, and one that starts anew."""
 _TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
+TOY_MODELS = (*_TOY_FOLDERS, *(f"toy-{family}" for family in FAMILIES if (TOY_FOLDER / f"{family}.json").is_file()))
+"""Small models in this package: one trained for parts, a pretrained CLIPSeg, and one of each family with settings in
+`toy/`, which starts from this CLIPSeg, from the toy CLIP, or anew."""
 
 
 @dataclass
@@ -117,7 +117,7 @@ class ModelSource:
     def load(self, **overrides: Any) -> tuple[PartSegmentationModel, Any]:
         """See `load_model`."""
         config = self.config(**overrides)
-        kind = model_class(_family_of(config))
+        kind = model_class(family_of(config))
         with hub_errors(self.name, "weights"):
             if config.export_format is not None:
                 from .export.loading import load_exported  # imports every family
@@ -136,7 +136,7 @@ class ModelSource:
     ) -> PartSegmentationProcessor | ClosedVocabularyProcessor:
         """The processor saved with a model of this library, or the one for `config`, made of a pretrained model."""
         config = config or self.config()
-        kind = model_class(_family_of(config))
+        kind = model_class(family_of(config))
         if self.is_base_model:
             return kind.default_processor(self.location, config, self.processor_settings)
         with hub_errors(self.name, "processor"):
@@ -193,10 +193,6 @@ def _check_fit(processor: Any, config: PartSegmentationConfig, name: str | Path 
     if given != (own and list(own)):
         lengths = f"{brief(given)}, its model {brief(own)}"
         raise CheckpointError(f"The processor of {str(name)!r} has prompt_lengths {lengths}. Save both again.")
-
-
-def _family_of(config: PartSegmentationConfig) -> str:
-    return config.model_type.removeprefix("ovparts_")
 
 
 def _with_overrides(config: PartSegmentationConfig, overrides: Mapping[str, Any]) -> PartSegmentationConfig:

@@ -73,7 +73,7 @@ class PartSegmentationModel(PreTrainedModel):
         processor_class: What puts images and class names together.
         exports_batches: Whether an export (`models.export`) takes several images at once.
         exports_any_size: Whether it takes images of any size.
-        convert_options: Options of `convert` for the original's checkpoints that only some families have.
+        export_runner: Module in `models` and, in it, the class that divides its computations into graphs and runs them.
     """
 
     config: PartSegmentationConfig
@@ -92,9 +92,9 @@ class PartSegmentationModel(PreTrainedModel):
     trainable_with_many: ClassVar[str | None] = None
     image_processor_class: ClassVar[type]
     processor_class: ClassVar[type]
-    convert_options: ClassVar[frozenset[str]] = frozenset()
     exports_batches: ClassVar[bool] = True
     exports_any_size: ClassVar[bool] = False
+    export_runner: ClassVar[tuple[str, str]] = ("export.one_stage", "OneStage")
 
     @property
     def requires_object_masks(self) -> bool:

@@ -5,27 +5,7 @@ neither this file nor `trust_remote_code` is needed.
 """
 
 try:
-    from ovparts_hf import (  # noqa: F401
-        CATSegConfig,
-        CATSegForPartSegmentation,
-        CATSegImageProcessor,
-        CLIPSegForPartSegmentation,
-        CLIPSegPartConfig,
-        ClosedVocabularyProcessor,
-        MaskClassificationImageProcessor,
-        MaskFormerForPartSegmentation,
-        MaskFormerPartConfig,
-        PartCATSegConfig,
-        PartCATSegForPartSegmentation,
-        PartCATSegProcessor,
-        PartCLIPSegConfig,
-        PartCLIPSegForPartSegmentation,
-        PartCLIPSegProcessor,
-        PartSegmentationImageProcessor,
-        PartSegmentationProcessor,
-        ZSSegConfig,
-        ZSSegForPartSegmentation,
-    )
+    import ovparts_hf
 except ModuleNotFoundError as error:
     if error.name != "ovparts_hf":
         raise
@@ -33,3 +13,10 @@ except ModuleNotFoundError as error:
         "This model needs the Python package ovparts_hf, which is not installed. Install it (pip install ovparts_hf, "
         "or from its repository), then load the model again."
     ) from error
+
+
+def __getattr__(name):
+    """The classes that config.json and processor_config.json name are the package's public ones."""
+    if name in ovparts_hf.__all__:
+        return getattr(ovparts_hf, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -106,8 +106,8 @@ class TrainArguments(LoopArguments):
         data: For this argument and all others that are not listed here, see `LoopArguments`.
         model: What to start from: a folder or Hub id with pretrained weights (CLIPSeg, CLIP, a ResNet) or with a model
             of this library, or one of the small models that come with it, such as "toy".
-        family: What a pretrained model becomes, if several families can start from it: "partclipseg" or "clipseg" of a
-            CLIPSeg, "catseg", "partcatseg" or "zsseg" of a CLIP.
+        family: What a pretrained model becomes, if several families can start from it: a name in
+            `ovparts convert --help`, such as "partclipseg" of a CLIPSeg or "catseg" of a CLIP.
         config: Fields of the model's configuration to set.
         backbone: ResNet that the model's backbone starts from: folder or Hub id of one of timm or transformers, such as
             "timm/resnet50.tv_in1k", or a file with detectron2's names. None leaves the backbone of `model` as it is.
@@ -122,7 +122,7 @@ class TrainArguments(LoopArguments):
         gradient_checkpointing: Compute again in the backward pass what the forward pass does not keep: less memory, the
             same gradients. CLIPSeg decodes a few classes at once then.
         class_chunk: Decode so many classes of an image at once, and compute them again in the backward pass: less
-            memory where there are many classes, the same gradients. For CLIPSeg and CATSeg; None decodes all at once.
+            memory where there are many classes, the same gradients. Not every family can; None decodes all at once.
         classes_per_image: Score only this many classes per image: the parts of its labelled objects, all of them, and
             random others (faster, and less memory). None scores the whole vocabulary.
         level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, CLIPConfig, CLIPModel, CLIPSegConfig, PreTrainedConfig, ResNetConfig
+from transformers import AutoConfig, AutoTokenizer, CLIPModel, PreTrainedConfig
 
 from ..data.part_dataset import PartDataset
 from ..errors import ConfigurationError
-from ..models.auto import model_class
-from ..models.catseg.configuration_catseg import CATSegConfig
+from ..models.auto import FAMILIES, config_class, family_of, model_class
+from ..models.configuration_utils import KNOWN_CLIP
 from ..models.loading import TOY_FOLDER, ModelSource
-from ..models.partcatseg.configuration_partcatseg import PartCATSegConfig
 from ..taxonomy import TAXONOMIES, TOY_WORLD, PartTaxonomy
 from ..taxonomy.tasks import get_task
 from ..utils.files import user_path
@@ -28,19 +28,7 @@ from .random_images import RandomImages, usual_size
 from .setup import Setup, TrainingSetup, choose_trained, model_fields
 from .threads import cpu_threads
 
-_VIT = {"vision_config": {"patch_size": 16}}
-_KNOWN = {
-    "openai/clip-vit-base-patch16": partial(CLIPConfig, **_VIT),
-    "CIDAS/clipseg-rd64-refined": partial(CLIPSegConfig, **_VIT, use_complex_transposed_convolution=True),
-    "models/catseg-base": partial(CATSegConfig, **_VIT),
-    "models/partcatseg-base": partial(PartCATSegConfig, **_VIT),
-    "microsoft/resnet-50": ResNetConfig,
-    "timm/resnet50.tv_in1k": ResNetConfig,
-    "timm/resnet101.tv_in1k": partial(ResNetConfig, depths=[3, 4, 23, 3]),
-}
-"""The configurations of what the recipes start from, for machines that do not have them."""
 _KNOWN_DATA = {**TAXONOMIES, TOY_WORLD.name: TOY_WORLD, "toy": TOY_WORLD}
-_CLIPSEG_SIDE = 352  # pixels, of the known CLIPSeg
 _SHORT_NAME = "truck's wheel"  # a class that the toy tokenizer knows
 
 
@@ -86,12 +74,12 @@ def _stand_in_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[
     try:
         source.config()
     except ConfigurationError:
-        known = str(arguments.model) in _KNOWN
-        if not known:
+        make = _known_pretrained().get(str(arguments.model))
+        if make is None:
             raise
-        vars(source)["stored_config"] = _KNOWN[str(arguments.model)]()
+        known, vars(source)["stored_config"] = True, make()
     config = source.config(**model_fields(source, arguments, taxonomy))
-    kind = model_class(config.model_type.removeprefix("ovparts_"))
+    kind = model_class(family_of(config))
     model = kind(config)
     processor = _known_processor(kind, config) if known else source.processor(config)
     choose_trained(model, arguments)
@@ -109,21 +97,26 @@ def _stand_in_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[
     return setup, _repeated(row, len(target))
 
 
+def _known_pretrained() -> dict[str, Callable[[], PreTrainedConfig]]:
+    """The configurations of what the recipes of all families start from, for machines that do not have them."""
+    return {name: make for family in FAMILIES for name, make in config_class(family).known_pretrained.items()}
+
+
 def _known_processor(kind: type, config: PreTrainedConfig) -> Any:
     """A processor that prepares images as that of the known model, and names by the toy's tokenizer."""
-    if config.base_model_type != "clipseg":
-        return kind.default_processor(str(TOY_FOLDER / "clip"), config, {})
-    processor = kind.default_processor(str(TOY_FOLDER / "clipseg"), config, {})
-    processor.image_processor.size = {"height": _CLIPSEG_SIDE, "width": _CLIPSEG_SIDE}
+    folder, side = TOY_FOLDER / config.base_model_type, type(config).known_image_size
+    processor = kind.default_processor(str(folder if folder.is_dir() else TOY_FOLDER / "clip"), config, {})
+    if side is not None:
+        processor.image_processor.size = {"height": side, "width": side}
     return processor
 
 
 def _stand_in_prompts(
     arguments: PromptTuningArguments, taxonomy: PartTaxonomy
 ) -> tuple[Setup, dict[str, torch.Tensor]]:
-    known, location = arguments.model in _KNOWN, str(TOY_FOLDER / "clip")
-    if known:
-        model = CLIPModel(_KNOWN[arguments.model]())
+    make, location = KNOWN_CLIP.get(arguments.model), str(TOY_FOLDER / "clip")
+    if make is not None:
+        model = CLIPModel(make())
     else:
         location = location if arguments.model == "toy" else str(Path(arguments.model))
         model = CLIPModel(AutoConfig.from_pretrained(location, trust_remote_code=False))

@@ -213,9 +213,13 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def template_environment(package: str, autoescape: bool) -> Environment:
-    """The files in `templates/` of a package; anything that a template misses is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def template_environment(package: str, autoescape: bool, folders_of: str | None = None) -> Environment:
+    """The files in `templates/` of a package; anything that a template misses is an error.
+
+    With the name of another package, `folders_of`, also "folder/file" in that.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    return Environment(loader=PackageLoader(package), autoescape=autoescape, **options)
+    loaders = [PackageLoader(package), *([PackageLoader(folders_of, "")] if folders_of else [])]
+    return Environment(loader=ChoiceLoader(loaders), autoescape=autoescape, **options)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig, CLIPTextConfig, CLIPVisionConfig
 
-from ..configuration_utils import PartResNetConfig, ScoredNoneConfig, map_auto_classes
+from ..configuration_utils import KNOWN_CLIP, VIT_B16, PartResNetConfig, ScoredNoneConfig, map_auto_classes
 
 
 @strict
@@ -42,6 +42,7 @@ class CATSegConfig(ScoredNoneConfig, CLIPConfig):
     model_type = "ovparts_catseg"
     base_model_type = "clip"
     auto_classes = map_auto_classes("CATSegConfig", "CATSegForPartSegmentation")
+    known_pretrained = {**KNOWN_CLIP, "models/catseg-base": lambda: CATSegConfig(**VIT_B16)}
     sub_configs: ClassVar = {
         "text_config": CLIPTextConfig,
         "vision_config": CLIPVisionConfig,

@@ -1,9 +1,11 @@
 """Configuration of CLIPSeg for parts."""
 
+from functools import partial
+
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPSegConfig
 
-from ..configuration_utils import ScoredNoneConfig, map_auto_classes
+from ..configuration_utils import VIT_B16, ScoredNoneConfig, map_auto_classes
 
 STOCK_THRESHOLD = 0.3
 """The probability at which CLIPSeg's authors cut the masks of what a text describes (PhraseCut), to score them."""
@@ -27,6 +29,10 @@ class CLIPSegPartConfig(ScoredNoneConfig, CLIPSegConfig):
     model_type = "ovparts_clipseg"
     base_model_type = "clipseg"
     auto_classes = map_auto_classes("CLIPSegPartConfig", "CLIPSegForPartSegmentation")
+    known_pretrained = {
+        "CIDAS/clipseg-rd64-refined": partial(CLIPSegConfig, **VIT_B16, use_complex_transposed_convolution=True)
+    }
+    known_image_size = 352
     pretrained_fields = {"adapter_ratio": 0.0, "none_threshold": STOCK_THRESHOLD}
 
     adapter_reduction: int = 4

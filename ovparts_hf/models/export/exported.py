@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from ...errors import ConfigurationError
 from ..configuration_utils import PartSegmentationConfig
 from ..modeling_utils import PartSegmentationModel
 from .formats import runner_options
-from .graphs import TEXT, Tensors
+from .graphs import TEXT, Example, Tensors
 
 if TYPE_CHECKING:
     from transformers.exporters import ExportedModel
@@ -21,13 +22,19 @@ if TYPE_CHECKING:
 class ExportedMixin(PartSegmentationModel):
     """Relieves the class of a family, which follows it, of its layers.
 
-    An export takes a vocabulary, and scores it, as the model that it was exported from; it cannot be trained.
+    An export takes a vocabulary, and scores it, as the model that it was exported from; it cannot be trained. A
+    subclass has `examples`, and runs these graphs.
     """
 
     def __init__(self, config: PartSegmentationConfig, graphs: ExportedModel, tensors: Tensors) -> None:
         PreTrainedModel.__init__(self, config)
         self.graphs = graphs
         self.register_buffer("class_features", tensors.get("class_features"))
+
+    @staticmethod
+    def examples(model: PartSegmentationModel, processor: Any) -> dict[str, Example]:
+        """The graphs of a model by name."""
+        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -70,3 +77,9 @@ class ExportedMixin(PartSegmentationModel):
     def run(self, graph: str, **inputs: torch.Tensor) -> Tensors:
         """The outputs of one of `graphs`."""
         return self.graphs.runners[graph](**inputs)
+
+
+def runner_of(kind: type[PartSegmentationModel]) -> type[ExportedMixin]:
+    """What divides the computations of a class's models into graphs, `examples`, and runs them."""
+    module, name = kind.export_runner
+    return getattr(import_module(f"..{module}", __package__), name)

@@ -11,14 +11,16 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
 
 from ...errors import ConfigurationError
 from ...utils.files import atomic_folder, first_line
 from ..modeling_utils import PartSegmentationModel
+from .exported import runner_of
 from .formats import MANIFEST, TENSORS, check_format
-from .graphs import Example, Tensors, examples
+from .graphs import Example, Tensors
 from .weights import onnx_quantizer, onnx_to_float16, openvino_to_int8
 
 
@@ -52,7 +54,8 @@ def export_model(
         raise ConfigurationError("This model is an export itself; export the one that it was made from.")
     from transformers.exporters import ExportedModel
 
-    found = examples(model.eval(), processor)
+    with torch.no_grad():
+        found = runner_of(type(model)).examples(model.eval(), processor)
     graphs = tqdm(found.items(), desc="Exporting", unit="graph")
     components = {name: _export(example, export_format, int8, fp16) for name, example in graphs}
     config = copy.deepcopy(model.config)

@@ -15,7 +15,7 @@ FORMATS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino
 MANIFEST = "export.json"
 """transformers' file that says what is in the folder of an export."""
 TENSORS = "tensors.safetensors"
-"""What a model has besides its graphs: features of its own vocabulary, and ZSseg's prompts."""
+"""What a model has besides its graphs: features of its own vocabulary, and learned prompts."""
 
 
 def check_format(export_format: str) -> None:

@@ -12,12 +12,11 @@ from torch import nn
 from torch.export import Dim
 
 from ..modeling_utils import OpenVocabularyModel, PartSegmentationModel
-from ..zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
-IMAGE, TEXT, OBJECT_TEXT, REGIONS = "image", "text", "object_text", "regions"
-"""Names of the graphs: images and class features -> scores, or for ZSseg what the queries propose; class names -> class
-features; the same for prompts that depend on an object; regions of images -> what CLIP sees in them (ZSseg)."""
-_NAMES = ("dog's ear", "bus's wheel", "cat's tail")
+IMAGE, TEXT = "image", "text"
+"""Names of the graphs of all families: images and class features -> scores; class names -> class features."""
+NAMES = ("dog's ear", "bus's wheel", "cat's tail")
+"""Classes to trace with: several, for a length of 1 would not be dynamic."""
 _SIZE = (48, 64)
 
 Tensors = dict[str, torch.Tensor]
@@ -47,30 +46,17 @@ class Example(NamedTuple):
         return {name: dict.fromkeys(self.dynamic_axes[name], Dim.DYNAMIC) for name in self.inputs}
 
 
-@torch.no_grad()
-def examples(model: PartSegmentationModel, processor: Any) -> dict[str, Example]:
-    """The graphs of a model by name; a closed vocabulary has no names to encode. Lengths of 1 would not be dynamic."""
-    if not isinstance(model, OpenVocabularyModel):
-        return {IMAGE: _image_example(model, processor, torch.zeros(len(_NAMES), dtype=torch.long), _score)}
-    tokens = dict(processor(classes=_NAMES).to(model.device))
-    class_features = model.encode_classes(**tokens)
-    token_axes = {name: (0, ids.dim() - 1) for name, ids in tokens.items()}
-    found = {TEXT: Example(Graph(model, _encode), tokens, token_axes)}
-    if not isinstance(model, ZSSegForPartSegmentation):
-        return {IMAGE: _image_example(model, processor, class_features, _score), **found}
-
-    found[IMAGE] = _image_example(model, processor, class_features, _propose)
-    side = model.config.region_size
-    found[REGIONS] = Example(Graph(model, _look), {"regions": torch.zeros(2, 3, side, side)}, {"regions": (0,)})
-    if model.config.image_conditioned_prompts:
-        inputs = {**tokens, "object_feature": class_features[:1]}
-        found[OBJECT_TEXT] = Example(Graph(model, _encode), inputs, {**token_axes, "object_feature": ()})
-    return found
+def text_example(model: OpenVocabularyModel, processor: Any, **inputs: torch.Tensor) -> Example:
+    """The graph that encodes class names; what else it depends on, `inputs`, has one size."""
+    tokens = dict(processor(classes=NAMES).to(model.device))
+    axes = {name: (0, ids.dim() - 1) for name, ids in tokens.items()}
+    return Example(Graph(model, _encode), {**tokens, **inputs}, {**axes, **dict.fromkeys(inputs, ())})
 
 
-def _image_example(
+def image_example(
     model: PartSegmentationModel, processor: Any, class_features: torch.Tensor, compute: Callable[..., Tensors]
 ) -> Example:
+    """The graph that computes something of images and of encoded class names."""
     one = model.requires_object_masks or not model.exports_batches
     images, options = [Image.new("RGB", _SIZE)] * (1 if one else 2), {}
     if model.requires_object_masks:
@@ -85,20 +71,5 @@ def _image_example(
     )
 
 
-def _score(model: PartSegmentationModel, **inputs: torch.Tensor) -> Tensors:
-    outputs = model(**inputs, include_none=model.scores_none)
-    scores = {"logits": outputs.logits, "none_logits": outputs.none_logits}
-    return {name: tensor for name, tensor in scores.items() if tensor is not None}
-
-
 def _encode(model: OpenVocabularyModel, **tokens: torch.Tensor) -> Tensors:
     return {"class_features": model.encode_classes(**tokens)}
-
-
-def _propose(model: ZSSegForPartSegmentation, **inputs: torch.Tensor) -> Tensors:
-    proposals = model.propose_in(**inputs, all_layers=False)
-    return {"class_logits": proposals.class_logits[-1], "mask_logits": proposals.mask_logits[-1]}
-
-
-def _look(model: ZSSegForPartSegmentation, regions: torch.Tensor) -> Tensors:
-    return {"features": model.encode_regions(regions)}

@@ -11,12 +11,11 @@ from transformers.utils.hub import cached_file
 
 from ...errors import CheckpointError
 from ...utils.files import brief, read_json
-from ..auto import model_class
+from ..auto import family_of, model_class
 from ..configuration_utils import PartSegmentationConfig
 from ..modeling_utils import PartSegmentationModel
+from .exported import runner_of
 from .formats import MANIFEST, TENSORS, check_format, runner_options
-from .one_stage import OneStage
-from .two_stages import TwoStages
 
 
 def load_exported(name_or_path: str | Path, config: PartSegmentationConfig) -> PartSegmentationModel:
@@ -34,7 +33,7 @@ def load_exported(name_or_path: str | Path, config: PartSegmentationConfig) -> P
     options = runner_options(export_format)
     graphs = ExportedModel.from_pretrained(name_or_path, device="cpu", trust_remote_code=False, **options)
     tensors = load_file(cached_file(name_or_path, TENSORS))
-    return exported_class(config.model_type.removeprefix("ovparts_"))(config, graphs, tensors)
+    return exported_class(family_of(config))(config, graphs, tensors)
 
 
 def _check_manifest(manifest: Any, export_format: str) -> None:
@@ -55,5 +54,5 @@ def _check_manifest(manifest: Any, export_format: str) -> None:
 @cache
 def exported_class(family: str) -> type[PartSegmentationModel]:
     """The class of exports of a family's models."""
-    kind, mixin = model_class(family), TwoStages if family == "zsseg" else OneStage
-    return type(f"Exported{kind.__name__}", (mixin, kind), {"__doc__": f"A `{kind.__name__}` as exported."})
+    kind = model_class(family)
+    return type(f"Exported{kind.__name__}", (runner_of(kind), kind), {"__doc__": f"A `{kind.__name__}` as exported."})

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
 from ...errors import ConfigurationError
-from ..modeling_utils import PartSegmentationOutput
+from ..modeling_utils import OpenVocabularyModel, PartSegmentationModel, PartSegmentationOutput
 from .exported import ExportedMixin
-from .graphs import IMAGE, Tensors
+from .graphs import IMAGE, NAMES, TEXT, Example, Tensors, image_example, text_example
 
 
 class OneStage(ExportedMixin):
     """Scores images by one graph."""
+
+    @staticmethod
+    def examples(model: PartSegmentationModel, processor: Any) -> dict[str, Example]:
+        """The graphs of a model by name; a closed vocabulary has no names to encode."""
+        if not isinstance(model, OpenVocabularyModel):
+            return {IMAGE: image_example(model, processor, torch.zeros(len(NAMES), dtype=torch.long), _score)}
+        text = text_example(model, processor)
+        return {IMAGE: image_example(model, processor, model.encode_classes(**text.inputs), _score), TEXT: text}
 
     @torch.no_grad()
     def forward(
@@ -72,3 +81,9 @@ class OneStage(ExportedMixin):
                     f"{name} has shape {list(tensor.shape)}; this export takes [images, *{expected[1:]}]. Prepare "
                     "images one by one with its processor, without sliding windows."
                 )
+
+
+def _score(model: PartSegmentationModel, **inputs: torch.Tensor) -> Tensors:
+    outputs = model(**inputs, include_none=model.scores_none)
+    scores = {"logits": outputs.logits, "none_logits": outputs.none_logits}
+    return {name: tensor for name, tensor in scores.items() if tensor is not None}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, ResNetConfig
 
 from ..configuration_utils import PartResNetConfig, PartSegmentationConfig, map_auto_classes
 
@@ -79,6 +79,7 @@ class MaskFormerPartConfig(MaskClassificationConfig):
 
     model_type = "ovparts_maskformer"
     base_model_type = "resnet"
+    known_pretrained = dict.fromkeys(("microsoft/resnet-50", "timm/resnet50.tv_in1k"), ResNetConfig)
     requires_base_model = False
     has_closed_vocabulary = True
     auto_classes = map_auto_classes("MaskFormerPartConfig", "MaskFormerForPartSegmentation")

@@ -53,7 +53,6 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
     config_class = MaskFormerPartConfig
     trainable_groups = {"all": ("",)}
     stock_weights = "microsoft/resnet-50"
-    convert_options = frozenset({"backbone"})
     exports_any_size = True
     _supports_sdpa = True
     _can_record_outputs = RECORDED

@@ -6,7 +6,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig, Dinov2Config
 
 from ..catseg.configuration_catseg import CATSegConfig
-from ..configuration_utils import ScoredNoneConfig, map_auto_classes
+from ..configuration_utils import VIT_B16, ScoredNoneConfig, map_auto_classes
 
 CLASS_ATTENTIONS = ("query", "linear")
 FEATURE_MAPS = 3
@@ -67,6 +67,7 @@ class PartCATSegConfig(CATSegConfig):
     """
 
     model_type = "ovparts_partcatseg"
+    known_pretrained = {"models/partcatseg-base": lambda: PartCATSegConfig(**VIT_B16)}
     auto_classes = map_auto_classes("PartCATSegConfig", "PartCATSegForPartSegmentation")
     sub_configs: ClassVar = {
         "text_config": CLIPTextConfig,

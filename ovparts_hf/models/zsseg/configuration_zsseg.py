@@ -7,7 +7,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import CLIPTextConfig, CLIPVisionConfig
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from ..configuration_utils import OpenVocabularyConfig, map_auto_classes
+from ..configuration_utils import KNOWN_CLIP, OpenVocabularyConfig, map_auto_classes
 from ..maskformer.configuration_maskformer import MaskClassificationConfig
 
 
@@ -47,6 +47,7 @@ class ZSSegConfig(OpenVocabularyConfig, MaskClassificationConfig):
 
     model_type = "ovparts_zsseg"
     base_model_type = "clip"
+    known_pretrained = KNOWN_CLIP
     auto_classes = map_auto_classes("ZSSegConfig", "ZSSegForPartSegmentation")
     scores_none = False
     undecided = {"eval_label_size": "benchmark", "crop_ratio": None}

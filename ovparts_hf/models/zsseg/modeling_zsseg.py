@@ -89,8 +89,8 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
     trainable_groups = {"segmenter": _SEGMENTER}
     stock_weights = "openai/clip-vit-base-patch16"
     exports_any_size = True
+    export_runner = ("zsseg.two_stages", "TwoStages")
     new_parts = (*_SEGMENTER, "prompts.")
-    convert_options = frozenset({"trained_on", "backbone", "prompts"})
     _supports_sdpa = True
     _can_record_outputs = RECORDED
 

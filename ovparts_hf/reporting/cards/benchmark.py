@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ...models.catseg.facts import CATSEG
+from ...models.clipseg.facts import CLIPSEG
 from ...taxonomy import TAXONOMIES
 from ..paper import SETTINGS, published
-from .facts import CATSEG, CLIP, CLIPSEG, DATASETS, IMAGENET_RESNET, RESNET, ModelFacts, PublishedNumbers
+from .facts import CLIP, DATASETS, IMAGENET_RESNET, RESNET, ModelFacts, PublishedNumbers
 
 _ZSSEG_PLUS_OPTIONS = f"--base {CLIP} --trained-on {{dataset}} --set num_queries=50"
 _CATSEG_BASE = f"ovparts convert catseg model_final_base.pth models/catseg-base --base {CLIP}"

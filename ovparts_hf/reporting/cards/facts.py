@@ -1,8 +1,8 @@
 """The facts that cards state: about datasets, starting weights, model families and models.
 
-A new dataset, starting checkpoint or model family is described here, by an entry of `DATASETS`, `WEIGHTS` or
-`FAMILY_FACTS`; longer texts about a family go into `templates/model_card_<family>.j2`. All of it is optional: a card
-says that it does not know, or says nothing.
+A new dataset, or weights that several families start from, are described here, by an entry of `DATASETS` or `WEIGHTS`.
+Families describe themselves and their own weights in `models/<family>/facts.py`, and at more length in
+`models/<family>/model_card.j2`. All of it is optional: a card says that it does not know, or says nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ...models.auto import config_class
+from ...models.auto import FAMILIES, config_class, family_facts
+from ...models.family_facts import FamilyFacts, Weights
 from ...taxonomy import TOY_WORLD, PartTaxonomy, split_part_class
 from ...toy.garden import TOY_GARDEN
 
@@ -20,8 +21,6 @@ Origin = Literal["released", "recipe", "stock", "trained", "unknown"]
 fine-tuned for parts, trained by the reader, or unknown."""
 
 CLIP = "openai/clip-vit-base-patch16"
-CLIPSEG = "CIDAS/clipseg-rd64-refined"
-CATSEG = "hamacojr/CAT-Seg"
 RESNET = "timm/resnet50.tv_in1k"
 TRANSFORMERS_RESNET = "microsoft/resnet-50"
 IMAGENET_RESNET = "a ResNet trained on ImageNet"
@@ -39,25 +38,6 @@ class DatasetFacts:
     bias: str = ""  # what a model learns from them, and what it does not
     unconfirmed: str = ""  # about the licence
     size: str = "1K<n<10K"  # images, as the Hub has it
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What cards say about weights that models start from."""
-
-    description: str
-    licence: str  # a description with the licence
-    unconfirmed: str = ""  # about the licence
-    terms: str = ""  # link
-
-
-@dataclass(frozen=True)
-class FamilyFacts:
-    """What cards say about a model family."""
-
-    title: str
-    paper: str = ""  # reference in Markdown
-    masked_title: str = ""  # of the variant that requires object masks, if there is one
 
 
 _RARE = "What is rare there (other places and times, drawings, views from above) may be found less well; not measured."
@@ -117,20 +97,6 @@ _RESNET = Weights(
 )
 WEIGHTS = {
     CLIP: Weights("CLIP ViT-B/16", "CLIP (OpenAI, whose code is under MIT)"),
-    CLIPSEG: Weights(
-        "CLIPSeg, which its authors trained on objects described in words, and which builds on CLIP",
-        "CLIPSeg weights whose author states no licence "
-        "([timojl/clipseg#35](https://github.com/timojl/clipseg/issues/35)); these build on CLIP (OpenAI, whose code "
-        "is under MIT)",
-        "the licence tag of CIDAS/clipseg-* on the Hub",
-        "https://github.com/timojl/clipseg/issues/35",
-    ),
-    CATSEG: Weights(
-        "CAT-Seg's model of whole objects, trained by its authors",
-        "the weights of CAT-Seg, whose licence is not confirmed",
-        "the licence of the hamacojr/CAT-Seg weights",
-        "https://huggingface.co/hamacojr/CAT-Seg",
-    ),
     RESNET: Weights(
         "torchvision's ResNet-50, trained on ImageNet",
         "the ResNet weights of torchvision (BSD-3-Clause, as timm's code states)",
@@ -139,34 +105,7 @@ WEIGHTS = {
     TRANSFORMERS_RESNET: _RESNET,
     IMAGENET_RESNET: _RESNET,
 }
-FAMILY_FACTS = {
-    "clipseg": FamilyFacts(
-        "CLIPSeg", "Lüddecke and Ecker, *Image Segmentation Using Text and Image Prompts*, CVPR 2022"
-    ),
-    "partclipseg": FamilyFacts(
-        "PartCLIPSeg",
-        "Choi et al., *Understanding Multi-Granularity for Open-Vocabulary Part Segmentation*, NeurIPS 2024",
-    ),
-    "catseg": FamilyFacts(
-        "CATSeg",
-        "Cho et al., *CAT-Seg: Cost Aggregation for Open-Vocabulary Semantic Segmentation*, CVPR 2024",
-    ),
-    "partcatseg": FamilyFacts(
-        "PartCATSeg",
-        "Choi et al., *Fine-Grained Image-Text Correspondence with Cost Aggregation for Open-Vocabulary Part "
-        "Segmentation*, CVPR 2025",
-    ),
-    "zsseg": FamilyFacts(
-        "ZSseg",
-        "Xu et al., *A Simple Baseline for Open-Vocabulary Semantic Segmentation with Pre-trained Vision-language "
-        "Model*, ECCV 2022; adapted to parts by OV-PARTS",
-        masked_title="ZSseg+",
-    ),
-    "maskformer": FamilyFacts(
-        "MaskFormer",
-        "Cheng et al., *Per-Pixel Classification is Not All You Need for Semantic Segmentation*, NeurIPS 2021",
-    ),
-}
+WEIGHTS |= {name: weights for family in FAMILIES for name, weights in family_facts(family).weights.items()}
 
 
 def dataset_facts(name: str) -> DatasetFacts:
@@ -208,7 +147,7 @@ class ModelFacts:
     @property
     def about(self) -> FamilyFacts:
         """What is known about the family."""
-        return FAMILY_FACTS.get(self.family, FamilyFacts(self.model))
+        return family_facts(self.family)
 
     @property
     def open_vocabulary(self) -> bool:

@@ -14,13 +14,13 @@ from huggingface_hub.utils import validate_repo_id
 from ...errors import ConfigurationError
 from ...evaluation.provenance import weights_fingerprint
 from ...evaluation.results import BenchmarkResult
-from ...models.auto import FAMILIES, config_class
+from ...models.auto import FAMILIES, config_class, family_facts
 from ...taxonomy import TAXONOMIES, PartTaxonomy
 from ...training import TrainArguments
 from ...utils.files import atomic_write, public_name, read_json, user_path
 from .benchmark import BENCHMARK_MODELS
 from .eval_results import write_eval_results
-from .facts import FAMILY_FACTS, WEIGHTS, FamilyFacts, ModelFacts
+from .facts import WEIGHTS, ModelFacts
 from .rendering import model_card, without_machine
 
 CARD_FILE = "README.md"
@@ -118,7 +118,7 @@ def _check_results(folder: Path, results: Sequence[BenchmarkResult]) -> None:
 def _own_facts(
     name: str, location: str, family: str, config: dict[str, Any], arguments: TrainArguments | None
 ) -> ModelFacts:
-    about = FAMILY_FACTS.get(family, FamilyFacts(family))
+    about = family_facts(family)
     masked = about.masked_title and config.get("object_mask_prompt", True)
     closed = config_class(family).has_closed_vocabulary
     names = config.get("id2label", {}).values() if closed else config.get("class_names")

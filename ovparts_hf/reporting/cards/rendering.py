@@ -46,7 +46,7 @@ def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> st
     unconfirmed = [*(weights.unconfirmed for weights in facts.weights), facts.data.unconfirmed if facts.data else ""]
     return _render(
         _metadata(facts, results),
-        [f"model_card_{facts.family}.j2", "model_card.md.j2"],
+        [f"{facts.family}/model_card.j2", "model_card.md.j2"],
         facts=facts,
         model_type=model_type,
         published=_published_table(facts),
@@ -82,7 +82,7 @@ def dataset_card(name: str) -> str:
 
 def _render(metadata: CardData, templates: Sequence[str], **values: Any) -> str:
     """Fills in the first of the templates that exists; a value that it lacks is an error, and nothing is escaped."""
-    environment = template_environment("ovparts_hf.reporting", autoescape=False)
+    environment = template_environment("ovparts_hf.reporting", autoescape=False, folders_of="ovparts_hf.models")
     environment.filters["listed"] = _listed
     environment.filters["quoted"] = shlex.quote
     environment.filters["options"] = _options

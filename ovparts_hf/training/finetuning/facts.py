@@ -14,7 +14,7 @@ from ...data.part_dataset import PartDataset
 from ...data.records import Record
 from ...errors import DatasetError
 from ...inference.placement import usable_device
-from ...models.auto import FAMILIES, model_class
+from ...models.auto import FAMILIES, family_of, model_class
 from ...models.loading import ModelSource
 from ...models.modeling_utils import PartSegmentationModel
 from ...taxonomy.tasks import get_task
@@ -85,7 +85,7 @@ class ModelFacts:
         groups = "+".join(model.trainable_groups)
         return cls(
             name=name,
-            family=model.config.model_type.removeprefix("ovparts_"),
+            family=family_of(model.config),
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             side=size.get("height") or size["shortest_edge"],
             is_square="height" in size,

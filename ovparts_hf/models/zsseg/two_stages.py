@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..export.exported import ExportedMixin
+from ..export.graphs import IMAGE, TEXT, Example, Graph, Tensors, image_example, text_example
 from ..maskformer.modules import Proposals
 from ..prompts import LearnedPrompts
-from ..zsseg.configuration_zsseg import ZSSegConfig
-from .exported import ExportedMixin
-from .graphs import IMAGE, OBJECT_TEXT, REGIONS, Tensors
+from .configuration_zsseg import ZSSegConfig
 
 if TYPE_CHECKING:
     from transformers.exporters import ExportedModel
 
+    from .modeling_zsseg import ZSSegForPartSegmentation
+
+OBJECT_TEXT, REGIONS = "object_text", "regions"
+"""Names of further graphs: class names -> class features by prompts that depend on an object; regions of images -> what
+CLIP sees in them. That of images gives what the queries propose."""
 _PROMPTS = "prompts."
 
 
@@ -22,6 +27,20 @@ class TwoStages(ExportedMixin):
     """Leaves `forward` as it is; the computations in it that have weights are graphs."""
 
     config: ZSSegConfig
+
+    @staticmethod
+    def examples(model: ZSSegForPartSegmentation, processor: Any) -> dict[str, Example]:
+        """The graphs of a model by name."""
+        text, side = text_example(model, processor), model.config.region_size
+        class_features = model.encode_classes(**text.inputs)
+        found = {
+            TEXT: text,
+            IMAGE: image_example(model, processor, class_features, _propose),
+            REGIONS: Example(Graph(model, _look), {"regions": torch.zeros(2, 3, side, side)}, {"regions": (0,)}),
+        }
+        if model.config.image_conditioned_prompts:
+            found[OBJECT_TEXT] = text_example(model, processor, object_feature=class_features[:1])
+        return found
 
     def __init__(self, config: ZSSegConfig, graphs: ExportedModel, tensors: Tensors) -> None:
         super().__init__(config, graphs, tensors)
@@ -63,3 +82,12 @@ class TwoStages(ExportedMixin):
     def encode_regions(self, regions: torch.Tensor) -> torch.Tensor:
         """See `ZSSegForPartSegmentation.encode_regions`."""
         return self.run(REGIONS, regions=regions)["features"]
+
+
+def _propose(model: ZSSegForPartSegmentation, **inputs: torch.Tensor) -> Tensors:
+    proposals = model.propose_in(**inputs, all_layers=False)
+    return {"class_logits": proposals.class_logits[-1], "mask_logits": proposals.mask_logits[-1]}
+
+
+def _look(model: ZSSegForPartSegmentation, regions: torch.Tensor) -> Tensors:
+    return {"features": model.encode_regions(regions)}
