@@ -18,6 +18,7 @@ from .toy_world import ToyWorld
 
 __all__ = [
     "BUILDERS",
+    "DRAWN",
     "RELEASES",
     "ADE20KPart234",
     "PacoLVIS",
@@ -43,6 +44,8 @@ BUILDERS: dict[str, Builder] = {
     "toy-world": ToyWorld,
     "toy-garden": ToyGarden,
 }
+DRAWN = frozenset(name for name, builder in BUILDERS.items() if issubclass(builder, ToyWorld))
+"""Datasets without a source and without photographs."""
 
 
 def get_builder(name: str) -> Builder:

@@ -6,7 +6,7 @@ import logging
 from argparse import Namespace
 from pathlib import Path
 
-from ..dataset_builders import BUILDERS, RELEASES, get_builder
+from ..dataset_builders import BUILDERS, DRAWN, RELEASES, get_builder
 from ..errors import ConfigurationError, HubError
 from ..taxonomy import PartTaxonomy
 from ..utils.files import user_path
@@ -15,8 +15,6 @@ from .base import DATA, NUM_PROC, VISIBILITY, argument, command
 from .failures import check_writable_file
 
 logger = logging.getLogger(__name__)
-
-_DRAWN = "toy-world"
 
 
 @command(
@@ -39,7 +37,7 @@ def _prepare(options: Namespace) -> int:
     _check_source(options)
     rights = {"public": options.public, "i_have_the_rights": options.i_have_the_rights}
     if options.push_to_hub is not None:
-        Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name != _DRAWN)
+        Destination(options.push_to_hub, "dataset", **rights).check(photographs=options.name not in DRAWN)
     if options.dry_run:
         return custom.dry_run(options, custom.survey_source(options))
     if options.push_to_hub is not None and not options.overwrite and _is_prepared(options):
@@ -56,10 +54,10 @@ def _prepare(options: Namespace) -> int:
 def _check_source(options: Namespace) -> None:
     if options.name != custom.NAME:
         custom.refuse_options(options)
-    if options.name not in (_DRAWN, custom.NAME) and options.source is None:
+    if options.name not in DRAWN | {custom.NAME} and options.source is None:
         what = "the release archive or its folder" if options.name in RELEASES else "the unpacked folder of the dataset"
         raise ConfigurationError(f"{options.name} needs its SOURCE: {what}.")
-    if options.name == _DRAWN and options.source is not None:
+    if options.name in DRAWN and options.source is not None:
         raise ConfigurationError(f"{options.name} is drawn, not read; give only the OUT folder.")
 
 

@@ -263,6 +263,7 @@ def test_a_failed_conversion_leaves_nothing(stock, tmp_path, capsys):
     [
         (["prepare", "pascal-part-116", "OUT"], "needs its SOURCE"),
         (["prepare", "toy-world", "SOURCE", "OUT"], "is drawn, not read"),
+        (["prepare", "toy-garden", "SOURCE", "OUT"], "is drawn, not read"),
         (["prepare", "pascal-part-116", "nowhere.tar.gz", "OUT"], "nowhere.tar.gz does not exist"),
         (["evaluate", "MODEL", "nowhere"], "No model configuration at 'MODEL'"),
         (["evaluate", "toy", "nowhere"], "neither a folder nor a dataset repository"),

@@ -63,3 +63,10 @@ def test_every_format_can_be_named_and_shown(name, tmp_path, capsys):
     listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
     assert sorted(listed) == sorted(part.split("'s ")[1] for part in PARTS) and not (tmp_path / "out").exists()
     assert len(list((tmp_path / "out-preview").glob("*.png"))) == 4
+
+
+def test_the_toy_garden_is_drawn(tmp_path, capsys):
+    out = str(tmp_path / "garden")
+    assert main(["prepare", "toy-garden", out]) == 0
+    assert main(["check", out]) == 0
+    assert "toy-garden (prepared)" in capsys.readouterr().out
