@@ -79,6 +79,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
         known_pretrained: What the recipes start from, a Hub id or folder -> what makes its configuration on a machine
             that does not have it (`ovparts train --dry-run`).
         known_image_size: Side in pixels of the images of those models, if not what a new processor has.
+        segmentation_losses: What `segmentation_loss` may be, where it is a field.
     """
 
     base_model_type: ClassVar[str]
@@ -89,6 +90,7 @@ class PartSegmentationConfig(AutoMapped, PreTrainedConfig):
     pretrained_fields: ClassVar[Mapping[str, Any]] = {}
     known_pretrained: ClassVar[Mapping[str, Callable[[], PreTrainedConfig]]] = {}
     known_image_size: ClassVar[int | None] = None
+    segmentation_losses: ClassVar[tuple[str, ...]] = ()
 
     ignore_index: int = 255
     eval_label_size: list[int] | tuple[int, int] | None = (800, 1333)
@@ -167,14 +169,16 @@ class ScoredNoneConfig(OpenVocabularyConfig):
         none_weight: Weight of the "none" channel in the loss.
     """
 
+    segmentation_losses: ClassVar[tuple[str, ...]] = SEGMENTATION_LOSSES
+
     segmentation_loss: str = "bce"
     none_weight: float | int = 0.05
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""
-        if self.segmentation_loss not in SEGMENTATION_LOSSES:
+        if self.segmentation_loss not in self.segmentation_losses:
             raise ValueError(
-                f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(SEGMENTATION_LOSSES)}."
+                f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(self.segmentation_losses)}."
             )
 
 

@@ -37,6 +37,7 @@ class PartCLIPSegConfig(CLIPSegPartConfig):
     model_type = "ovparts_partclipseg"
     auto_classes = map_auto_classes("PartCLIPSegConfig", "PartCLIPSegForPartSegmentation")
     pretrained_fields = {}
+    segmentation_losses = ("bce",)
 
     object_condition: str = "part_row"
     object_loss_weight: float | int = 1.0
@@ -54,8 +55,6 @@ class PartCLIPSegConfig(CLIPSegPartConfig):
         super().validate_architecture()
         if self.object_condition not in OBJECT_CONDITIONS:
             raise ValueError(f"object_condition is {self.object_condition!r}; choose one of {list(OBJECT_CONDITIONS)}.")
-        if self.segmentation_loss != "bce":
-            raise ValueError(f"segmentation_loss is {self.segmentation_loss!r}; PartCLIPSeg is trained with 'bce'.")
         if self.none_threshold is not None:
             raise ValueError(f"none_threshold is {self.none_threshold}; PartCLIPSeg learns a score of 'none': None.")
         for name in ("object_loss_weight", "part_loss_weight", "separation_weight", "enhancement_weight"):

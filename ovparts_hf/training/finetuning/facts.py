@@ -74,7 +74,7 @@ class ModelFacts:
     is_square: bool  # whether it squeezes images into a square, whatever their shape
     trainable_with_few: str
     trainable_with_many: str
-    takes_loss: bool  # whether `TrainArguments.loss` is for it
+    takes_dice: bool  # whether it can be trained by "ce_dice"
     requires_object_masks: bool
     scores_any_class: bool  # if not, it cannot be scored on new parts before it is trained
 
@@ -91,7 +91,7 @@ class ModelFacts:
             is_square="height" in size,
             trainable_with_few=model.trainable_with_few or groups,
             trainable_with_many=model.trainable_with_many or groups,
-            takes_loss=hasattr(model.config, "segmentation_loss"),
+            takes_dice="ce_dice" in model.config.segmentation_losses,
             requires_object_masks=model.requires_object_masks,
             scores_any_class=not model.config.has_closed_vocabulary,
         )

@@ -120,7 +120,7 @@ def _trained(model: ModelFacts, images: int) -> Choice:
     few = images < FEW
     trainable = model.trainable_with_few if few else model.trainable_with_many
     reason = f"{trainable}, the rest is frozen, as there are {'few' if few else 'many'} images"
-    return Choice("trained", reason, {"trainable": trainable, **({"loss": "ce_dice"} if model.takes_loss else {})})
+    return Choice("trained", reason, {"trainable": trainable, **({"loss": "ce_dice"} if model.takes_dice else {})})
 
 
 def _length(model: ModelFacts, images: int, steps: int) -> Choice:

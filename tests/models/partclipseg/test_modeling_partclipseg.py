@@ -198,7 +198,7 @@ class TestPartCLIPSeg(PartModelTester):
     ("field", "value", "message"),
     [
         ("object_condition", "dog", "choose one of"),
-        ("segmentation_loss", "ce_dice", "trained with 'bce'"),
+        ("segmentation_loss", "ce_dice", "choose one of ['bce']"),
         ("none_threshold", 0.3, "learns a score"),
         ("enhancement_weight", -1, "0 or more"),
         ("attention_threshold", 2, "between 0 and 1"),

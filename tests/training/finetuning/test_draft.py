@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ovparts_hf.errors import ConfigurationError
+from ovparts_hf.models.loading import TOY_MODELS
 from ovparts_hf.training.finetuning import draft
 from ovparts_hf.training.finetuning.draft import draft_plan
 from ovparts_hf.training.finetuning.plan import PLAN, RECIPE, Plan
@@ -34,6 +35,12 @@ def test_a_plan_says_what_is_done_and_why(garden_folder, tmp_path, speed):
     assert "toy-trained (clipseg, 0.8 million parameters): as given" in table
     assert "supervised: all 26 parts" in table and "expected" in table
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("model", TOY_MODELS)
+def test_every_family_has_a_plan(garden_folder, tmp_path, speed, model):
+    plan = draft_plan(FineTuningRequest(str(garden_folder), tmp_path / "out", model))
+    assert plan.arguments.model == model and f"{model} (" in plan.table()
 
 
 def test_overrides_are_taken_and_said(garden_folder, tmp_path, speed):

@@ -43,11 +43,11 @@ def test_data_without_labels_are_refused(garden_folder):
 
 def test_models():
     facts = ModelFacts.of("toy-trained", *load_model("toy-trained"))
-    assert (facts.family, facts.side, facts.is_square, facts.takes_loss) == ("clipseg", 96, True, True)
+    assert (facts.family, facts.side, facts.is_square, facts.takes_dice) == ("clipseg", 96, True, True)
     assert 0 < facts.parameters < 10**6 and facts.scores_any_class and not facts.requires_object_masks
     assert facts.trainable_with_few == "VA+F+D"
     closed = ModelFacts.of("toy-maskformer", *load_model("toy-maskformer"))
-    assert not closed.scores_any_class and closed.trainable_with_few == "all" and not closed.takes_loss
+    assert not closed.scores_any_class and closed.trainable_with_few == "all" and not closed.takes_dice
 
 
 def test_the_machine():
