@@ -7,6 +7,7 @@ same.
 
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .models.auto import register_families, register_when_needed
@@ -128,5 +129,6 @@ def _register_pipelines_before(base: Any) -> None:
         call_before(base.PipelineRegistry, method, _register_pipelines)
 
 
+__path__.append(str(Path(__file__).parent / "utils" / "old_paths"))
 register_when_needed()
 call_after_import("transformers.pipelines.base", _register_pipelines_before)
