@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,12 +21,13 @@ from ...training import TrainArguments, train, tune_prompts
 from ...training.setup import TrainingSetup
 from ...training.threads import cpu_threads
 from ...utils.files import atomic_write
-from .rows import Pretraining, Row
+from .rows import Pretraining, Row, table_plan
+from .side_by_side import LOG
 from .starts import save_start
 from .whole_objects import WholeObjects
 
 RECORD = "record.json"
-_CPU = "cpu_seconds.json"
+_CPU, _SETTINGS = "cpu_seconds.json", "settings.json"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class PretrainingJob:
 
     def carry_out(self) -> None:
         arguments, objects = self._arguments, WholeObjects()
+        _begin(self)
         with _counted_cpu(self.folder, "training"), cpu_threads(arguments.threads):
             train(arguments, TrainingSetup.of(arguments, objects, objects))
         _write_record(self, arguments.steps)
@@ -80,17 +83,18 @@ class RowJob:
     def settings(self) -> dict[str, Any]:
         prompts, arguments = self._arguments
         tuned = {} if prompts is None else {"prompt tuning": _described(prompts)}
-        return {**_described(arguments), **tuned, "start": self.row.start, "pretraining": self.row.pretraining}
+        start = self.row.start if self._pretraining is None else self._pretraining.settings
+        return {**_described(arguments), **tuned, "start": start}
 
     def carry_out(self) -> None:
         prompts, arguments = self._arguments
-        pretrained = self.out / "pretraining" / str(self.row.pretraining) / "run" / "last"
+        start = None if self._pretraining is None else self._pretraining.folder / "run" / "last"
+        _begin(self)
         with cpu_threads(arguments.threads):
             if prompts is not None:
                 with _counted_cpu(self.folder, "prompts"):
                     tune_prompts(prompts)
             if self.row.start != "recipe":
-                start = None if self.row.start == "clip" else pretrained
                 save_start(self.row.source, self.folder / "start", self.seed, start)
             with _counted_cpu(self.folder, "training"):
                 train(arguments)
@@ -98,8 +102,14 @@ class RowJob:
                 self._score(arguments)
         _write_record(self, arguments.steps)
 
+    @property
+    def _pretraining(self) -> PretrainingJob | None:
+        name = self.row.pretraining
+        return None if name is None else PretrainingJob(table_plan()["pretraining"][name], self.out, self.overrides)
+
     def _score(self, arguments: TrainArguments) -> None:
-        counts = ImageCounts(len((dataset := PartDataset.load(arguments.data)).taxonomy.part_classes))
+        dataset = PartDataset.load(arguments.data)
+        counts = ImageCounts(len(dataset.taxonomy.part_classes))
         model = load_model(Path(arguments.output) / "last")
         result = evaluate_model(*model, dataset, arguments.task, seed=self.seed, image_counts=counts)
         counts.save(self.folder / COUNTS_FILE)
@@ -122,6 +132,19 @@ def is_done(job: Job) -> bool:
 def read_record(job: Job) -> dict[str, Any]:
     """What a finished job has stored: `settings`, `steps`, `cpu_seconds` by what took them, and `versions`."""
     return json.loads((job.folder / RECORD).read_text(encoding="utf-8"))
+
+
+def _begin(job: Job) -> None:
+    """Takes up what was begun with the same settings, and removes what was with others."""
+    path = job.folder / _SETTINGS
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != job.settings:
+        for part in job.folder.iterdir():
+            if part.is_dir():
+                shutil.rmtree(part)
+            elif part.name != LOG:
+                part.unlink()
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(job.settings) + "\n", encoding="utf-8")
 
 
 def _write_record(job: Job, steps: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 from ovparts_hf.reporting.toy_table import jobs
 from ovparts_hf.reporting.toy_table.jobs import RECORD, PretrainingJob, RowJob, is_done, read_record
 from ovparts_hf.reporting.toy_table.rows import table_plan
+from ovparts_hf.reporting.toy_table.side_by_side import LOG
 
 
 @pytest.fixture
@@ -28,6 +29,26 @@ def test_a_job_is_done_only_with_the_same_settings(job):
     changed = replace(job.row, changes={**job.row.changes, "learning_rate": 1.0})
     assert not is_done(replace(job, row=changed))
     assert not is_done(replace(job, row=replace(job.row, start="recipe")))
+
+
+def test_a_row_is_trained_anew_if_its_pretraining_changed(job, monkeypatch):
+    job = replace(job, row=table_plan()["rows"]["catseg-from-objects"])
+    finish(job)
+    assert is_done(job)
+    longer = replace(table_plan()["pretraining"]["catseg"], changes={"steps": 9, "weight_decay": 0.5})
+    monkeypatch.setitem(table_plan()["pretraining"], "catseg", longer)
+    assert not is_done(job)
+
+
+def test_what_was_begun_with_other_settings_is_removed(job):
+    jobs._begin(job)
+    (job.folder / "run").mkdir()
+    (job.folder / "run" / "log.jsonl").write_text("")
+    (job.folder / LOG).write_text("said")
+    jobs._begin(job)
+    assert (job.folder / "run" / "log.jsonl").exists()
+    jobs._begin(replace(job, overrides={"steps": 3}))
+    assert not (job.folder / "run").exists() and (job.folder / LOG).read_text() == "said"
 
 
 def test_a_record_holds_no_place(job, tmp_path):
