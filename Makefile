@@ -12,7 +12,7 @@ demo: $(VENV)/.ready
 
 # Toy versions of all families at equal compute; interrupted, the same command continues.
 table: $(VENV)/.ready
-	$(BIN)/ovparts demo --table --out outputs/table
+	$(BIN)/ovparts demo --table
 	cp outputs/table/table.md docs/table.md
 	cp outputs/table/table.json docs/table.json
 

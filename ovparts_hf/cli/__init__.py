@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     call_after_import("transformers.utils.logging", lambda module: module.disable_progress_bar())
     try:
-        return options.run(options) or 0
+        return options.carry_out(options) or 0
     except OVPartsError as error:
         print(f"ovparts: {error}", file=sys.stderr)
         return 1
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         subparser = parsers.add_parser(command.name, help=command.summary, description=command.summary, epilog=epilog)
         shown = (names for names, settings in command.arguments if settings["help"] != argparse.SUPPRESS)
         known = [name for names in shown for name in names if name.startswith("--")]
-        subparser.set_defaults(run=command.run, takes_overrides=command.takes_overrides, known=known)
+        subparser.set_defaults(carry_out=command.run, takes_overrides=command.takes_overrides, known=known)
         for names, settings in command.arguments:
             subparser.add_argument(*names, **settings)
     return parser

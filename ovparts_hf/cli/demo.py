@@ -38,7 +38,7 @@ PROMPT_RECIPES = {"zsseg+": _TOY / "cptcoop.yaml", "zsseg+cocoop": _TOY / "cptco
     "instead, for images and words of your own",
     "ovparts demo --out outputs/demo",
     argument("--model", choices=RECIPES, nargs="+", default=["clipseg"], help="one or more models (default: clipseg)"),
-    argument("--out", type=user_path, default=Path("outputs/demo"), help="folder"),
+    argument("--out", type=user_path, help="folder (default: outputs/demo, with --table outputs/table)"),
     argument("--seed", type=int, default=0, help="random seed of the training runs"),
     argument(
         "--table",
@@ -68,20 +68,22 @@ def _demo(options: Namespace) -> None:
         return _serve(options)
     if options.table:
         return _make_table(options)
-    check_writable(options.out)
-    results = run_demo(options.out, options.model, options.seed, options.overrides)
+    out = options.out or Path("outputs/demo")
+    check_writable(out)
+    results = run_demo(out, options.model, options.seed, options.overrides)
     print(demo_table(results))
-    print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
+    print(f"Report: {(out / 'report' / 'index.html').resolve()}")
 
 
 def _make_table(options: Namespace) -> None:
     from ..reporting.toy_table.document import table_markdown
     from ..reporting.toy_table.table import make_table
 
-    check_writable(options.out)
+    out = options.out or Path("outputs/table")
+    check_writable(out)
     chosen = options.rows, options.seeds, options.processes, options.overrides
-    print(table_markdown(make_table(options.out, *chosen, options.command_line)))
-    print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
+    print(table_markdown(make_table(out, *chosen, options.command_line)))
+    print(f"Report: {(out / 'report' / 'index.html').resolve()}")
 
 
 def _serve(options: Namespace) -> None:

@@ -59,7 +59,7 @@ def test_help_has_an_example_that_parses(command, capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert f"Example: ovparts {command} " in text
     options, overrides = PARSER.parse_known_args(shlex.split(COMMANDS[command].example)[1:])
-    assert options.run is COMMANDS[command].run
+    assert options.carry_out is COMMANDS[command].run
     assert not overrides or options.takes_overrides
 
 

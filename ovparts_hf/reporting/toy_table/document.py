@@ -42,12 +42,12 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
 
 _SCORES = (
     "IoU in percent on the 300 validation images of the toy world, objects given: mean over seeds, ± their standard "
-    "deviation, and in brackets the 95 % interval of a bootstrap over images, with the counts of all seeds together."
+    "deviation, and in brackets the 95 % interval of that mean, by a bootstrap over images."
 )
 _DIFFERENCES = (
     "Harmonic and unseen IoU less those of {title} (from {start}), the best row that learns no parts of unseen "
-    "objects: all seeds' counts together, paired over images, as by `ovparts compare`. The intervals cover the choice "
-    "of images, not that of seeds, whose deviations stand above."
+    "objects: means over seeds, paired over images, as by `ovparts compare`. The intervals cover the choice of images, "
+    "not that of seeds, whose deviations stand above."
 )
 
 

@@ -27,8 +27,8 @@ def summarise(
     Returns:
         `rows`: for each row its `title`, `starts_from` and `note`, `steps`, `cpu_seconds` (mean over seeds, by what
         took them), `seeds` (the metrics of each, percent), `mean` and `deviation` over seeds (None for one seed),
-        `interval` (95 %, over images, of all seeds' counts together) and `difference` (of these counts from those of
-        the row `best`, paired over images; None for that row). `best` has the highest hIoU of the rows that learn no
+        `interval` (95 %, over images, of that mean) and `difference` (of the mean from that of the row `best`, paired
+        over images; None for that row). `best` has the highest hIoU of the rows that learn no
         parts of unseen objects. `pretraining`: steps and CPU seconds. `versions` and `machine`.
     """
     names = list(dict.fromkeys(job.row.name for job in jobs))
@@ -71,15 +71,13 @@ def _spent(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"steps": record["steps"], "cpu_seconds": record["cpu_seconds"]["training"]}
 
 
-def _counts(jobs: Sequence[RowJob]) -> ImageCounts:
-    """Those of all seeds together; an image's are added up where they are drawn."""
-    counts = ImageCounts(len(TOY_WORLD.part_classes))
-    for job in jobs:
-        counts.merge(ImageCounts.load(job.folder / COUNTS_FILE))
-    return counts
+def _counts(jobs: Sequence[RowJob]) -> list[ImageCounts]:
+    return [ImageCounts.load(job.folder / COUNTS_FILE) for job in jobs]
 
 
-def _difference(first: ImageCounts, second: ImageCounts, options: Mapping[str, int]) -> dict[str, Any]:
+def _difference(
+    first: Sequence[ImageCounts], second: Sequence[ImageCounts], options: Mapping[str, int]
+) -> dict[str, Any]:
     differences = compare(first, second, TOY_WORLD.seen_part_ids, **options)
     return {key: asdict(differences[key]) for key in METRICS}
 
