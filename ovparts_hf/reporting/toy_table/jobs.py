@@ -23,7 +23,7 @@ from ...training.threads import cpu_threads
 from ...utils.files import atomic_write
 from .rows import Pretraining, Row, table_plan
 from .side_by_side import LOG
-from .starts import save_start
+from .starts import load_start
 from .whole_objects import WholeObjects
 
 RECORD = "record.json"
@@ -88,16 +88,14 @@ class RowJob:
 
     def carry_out(self) -> None:
         prompts, arguments = self._arguments
-        start = None if self._pretraining is None else self._pretraining.folder / "run" / "last"
+        pretrained = None if self._pretraining is None else self._pretraining.folder / "run" / "last"
         _begin(self)
         with cpu_threads(arguments.threads):
             if prompts is not None:
                 with _counted_cpu(self.folder, "prompts"):
                     tune_prompts(prompts)
-            if self.row.start != "recipe":
-                save_start(self.row.source, self.folder / "start", self.seed, start)
             with _counted_cpu(self.folder, "training"):
-                train(arguments)
+                train(arguments, None if self.row.start == "recipe" else load_start(arguments, pretrained))
             with _counted_cpu(self.folder, "scoring"):
                 self._score(arguments)
         _write_record(self, arguments.steps)

@@ -55,8 +55,6 @@ class Row:
         own = {key: value for key, value in overrides.items() if key in _MODEL_FIELDS}
         values = {**self._recipe, **self.changes, **shared, **own}
         values["output"] = folder / "run"
-        if self.start != "recipe":
-            values["model"] = folder / "start"
         if self.prompts is None:
             return None, TrainArguments.from_dict(values)
         places = {"output": folder / "prompts", "cache": folder / "features"}

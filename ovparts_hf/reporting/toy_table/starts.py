@@ -9,29 +9,24 @@ from accelerate.utils import set_seed
 from safetensors.torch import load_file
 from torch import nn
 
-from ...models.loading import load_model
-from ...utils.files import atomic_folder
+from ...training import TrainArguments
+from ...training.setup import TrainingSetup
 
 _PRETRAINED_TOWER = "clip"
 
 
-def save_start(source: str, folder: Path, seed: int, pretrained: Path | None) -> None:
-    """Writes the model that a run starts from, unless it is there.
+def load_start(arguments: TrainArguments, pretrained: Path | None) -> TrainingSetup:
+    """What a run is made of, its model changed: with the weights of `pretrained` that have the same name and shape.
 
-    That is `source`, with the weights of `pretrained` where they have the same name and shape;
-    for None, with CLIP alone as it is and all other layers at random.
+    For None, CLIP is left as it is, and all other layers are at random.
     """
-    if folder.exists():
-        return
-    set_seed(seed)
-    model, processor = load_model(source, for_training=True)
+    set_seed(arguments.seed)
+    setup = TrainingSetup.load(arguments)
     if pretrained is None:
-        restart_but_clip(model)
+        restart_but_clip(setup.model)
     else:
-        copy_matching(model, pretrained)
-    with atomic_folder(folder) as temporary:
-        model.save_pretrained(temporary)
-        processor.save_pretrained(temporary)
+        copy_matching(setup.model, pretrained)
+    return setup
 
 
 def restart_but_clip(model: nn.Module) -> None:

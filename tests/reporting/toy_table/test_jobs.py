@@ -54,7 +54,7 @@ def test_what_was_begun_with_other_settings_is_removed(job):
 def test_a_record_holds_no_place(job, tmp_path):
     finish(job)
     record = read_record(job)
-    assert record["steps"] == 2 and record["settings"]["model"] == "start" and "torch" in record["versions"]
+    assert record["steps"] == 2 and record["settings"]["model"] == "toy" and "torch" in record["versions"]
     assert str(tmp_path) not in json.dumps(record)
 
 

@@ -22,10 +22,7 @@ def test_a_row_becomes_settings_that_can_be_resumed(name, tmp_path):
     prompts, arguments = ROWS[name].settings(tmp_path / "data", tmp_path / "run", 3, {"steps": 7})
     assert (arguments.steps, arguments.seed, arguments.resume, arguments.threads) == (7, 3, True, 1)
     assert Path(arguments.output) == tmp_path / "run" / "run"
-    if ROWS[name].start == "recipe":
-        assert arguments.model == ROWS[name].source
-    else:
-        assert Path(arguments.model) == tmp_path / "run" / "start"
+    assert arguments.model == ROWS[name].source
     if prompts is not None:
         assert (prompts.steps, prompts.seed) == (7, 3)
         assert Path(arguments.prompts).parent == Path(prompts.output)
