@@ -99,12 +99,12 @@ def introduction(summary: Mapping[str, Any]) -> str:
     seeds = sorted({seed for row in summary["rows"].values() for seed in row["seeds"]}, key=int)
     return (
         f"Written by `{summary['command']}`. Each row is a recipe of `ovparts_hf/toy` (docs/training.md) with a fixed "
-        f"number of steps, which took about {summary['budget']} CPU seconds of training, prompts included, on the "
-        f"machine where they were chosen ({summary['budget_machine']}). Steps are fixed, so that the weights do not "
-        f"depend on what else a machine does. Seeds: {', '.join(map(str, seeds))}. All rows but MaskFormer start from "
-        "the same toy CLIP. What CLIPSeg's decoder knows of whole objects comes with the library (`ovparts_hf/toy`); "
-        "others learn it first, see below. The rows show what toy versions learn in so little time from 2,000 drawn "
-        "images, not which model is better on photographs."
+        f"number of steps, which take about {summary['budget']} CPU seconds of training, prompts included, on the "
+        f"machine by which they were chosen ({summary['budget_machine']}). Steps are fixed, so that the weights do not "
+        f"depend on what else a machine does. Seeds: {', '.join(map(str, seeds))}. What CLIPSeg's decoder knows of "
+        "whole objects comes with the library; others learn it first, see below. All rows start from the same toy "
+        "CLIP, but for MaskFormer, which has none. They show what toy versions learn in so little time from 2,000 "
+        "drawn images, not which model is better on photographs."
     )
 
 
@@ -114,9 +114,9 @@ def _compute(summary: Mapping[str, Any]) -> str:
         f"Measured on {summary['machine']} with torch {versions.get('torch', 'unknown')}, one thread a process, "
         f"{summary['processes']} at a time; mean over seeds."
     )
-    for name, spent in summary["pretraining"].items():
+    for spent in summary["pretraining"].values():
         text += (
-            f" Besides, the {name} that learned whole objects took {spent['cpu_seconds']:.0f} CPU seconds "
-            f"({spent['steps']} steps), once for all seeds."
+            f" Before, {spent['title']} learned whole objects in {spent['cpu_seconds']:.0f} CPU seconds "
+            f"({spent['steps']} steps), once for all seeds and rows that start from there."
         )
     return text

@@ -69,6 +69,7 @@ class Pretraining:
     """A toy recipe that learns whole objects, once for all seeds."""
 
     name: str
+    title: str
     recipe: str
     changes: dict[str, Any] = field(default_factory=dict)
 

@@ -29,7 +29,7 @@ def summarise(
         took them), `seeds` (the metrics of each, percent), `mean` and `deviation` over seeds (None for one seed),
         `interval` (95 %, over images, of that mean) and `difference` (of the mean from that of the row `best`, paired
         over images; None for that row). `best` has the highest hIoU of the rows that learn no
-        parts of unseen objects. `pretraining`: steps and CPU seconds. `versions` and `machine`.
+        parts of unseen objects. `pretraining`: title, steps and CPU seconds. `versions` and `machine`.
     """
     names = list(dict.fromkeys(job.row.name for job in jobs))
     of_row = {name: [job for job in jobs if job.row.name == name] for name in names}
@@ -42,9 +42,9 @@ def summarise(
         drawn = bootstrap(counts[name], TOY_WORLD.seen_part_ids, **options)
         rows[name]["interval"] = {key: list(drawn[key]) for key in METRICS}
         rows[name]["difference"] = None if name == best else _difference(counts[best], counts[name], options)
-    steps = {job.pretraining.name: _spent(read_record(job)) for job in pretraining}
+    learned = {job.pretraining.name: _spent(job) for job in pretraining}
     versions = read_record(jobs[0])["versions"]
-    return {"rows": rows, "best": best, "pretraining": steps, "versions": versions, "machine": processor()}
+    return {"rows": rows, "best": best, "pretraining": learned, "versions": versions, "machine": processor()}
 
 
 def _row(jobs: Sequence[RowJob]) -> dict[str, Any]:
@@ -67,8 +67,9 @@ def _row(jobs: Sequence[RowJob]) -> dict[str, Any]:
     }
 
 
-def _spent(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"steps": record["steps"], "cpu_seconds": record["cpu_seconds"]["training"]}
+def _spent(job: PretrainingJob) -> dict[str, Any]:
+    record = read_record(job)
+    return {"title": job.pretraining.title, "steps": record["steps"], "cpu_seconds": record["cpu_seconds"]["training"]}
 
 
 def _counts(jobs: Sequence[RowJob]) -> list[ImageCounts]:

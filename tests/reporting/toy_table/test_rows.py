@@ -36,7 +36,7 @@ def test_whole_objects_are_learned_by_recipes_of_the_table(tmp_path):
 
 
 def test_only_supervised_rows_learn_unseen_parts():
-    assert [name for name, row in ROWS.items() if row.learns_unseen_parts] == ["maskformer"]
+    assert [name for name, row in ROWS.items() if row.learns_unseen_parts] == ["maskformer", "maskformer-from-objects"]
 
 
 def test_rows_are_chosen_by_name_in_the_order_of_the_table():
