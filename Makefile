@@ -5,10 +5,16 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 DEPENDENCIES := setup.cfg pyproject.toml
 
-.PHONY: demo test test-oldest test-newest style quality docs wheel clean
+.PHONY: demo table test test-oldest test-newest style quality docs wheel clean
 
 demo: $(VENV)/.ready
 	$(BIN)/ovparts demo
+
+# Toy versions of all families at equal compute; interrupted, the same command continues.
+table: $(VENV)/.ready
+	$(BIN)/ovparts demo --table
+	cp outputs/table/table.md docs/table.md
+	cp outputs/table/table.json docs/table.json
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

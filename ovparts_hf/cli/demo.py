@@ -41,11 +41,21 @@ PROMPT_RECIPES = {name: _TOY / f"{recipe}.yaml" for prompts in _PROMPTS.values()
 
 @command(
     "draw the toy world, train on it, evaluate and report (other arguments override the recipes of models and prompts, "
-    "key=value); with --app, serve a web page instead, for images and words of your own",
+    "key=value); with --table, compare toy versions of all families at equal compute; with --app, serve a web page "
+    "instead, for images and words of your own",
     "ovparts demo --out outputs/demo",
     argument("--model", choices=RECIPES, nargs="+", default=["clipseg"], help="one or more models (default: clipseg)"),
-    argument("--out", type=user_path, default=Path("outputs/demo"), help="folder"),
+    argument("--out", type=user_path, help="folder (default: outputs/demo, with --table outputs/table)"),
     argument("--seed", type=int, default=0, help="random seed of the training runs"),
+    argument(
+        "--table",
+        action="store_true",
+        help="train toy versions of all families at equal compute, with several seeds, and compare them in one table; "
+        "the same command continues it",
+    ),
+    argument("--rows", nargs="+", metavar="NAME", help="of --table: only these, by name (default: all)"),
+    argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of --table: seeds (default: 0 1 2)"),
+    argument("--processes", type=int, default=2, help="of --table: runs at the same time, on a core each"),
     argument("--app", action="store_true", help="serve the web page at 127.0.0.1 instead; nothing is trained"),
     argument(
         "--app-model",
@@ -63,10 +73,24 @@ PROMPT_RECIPES = {name: _TOY / f"{recipe}.yaml" for prompts in _PROMPTS.values()
 def _demo(options: Namespace) -> None:
     if options.app:
         return _serve(options)
-    check_writable(options.out)
-    results = run_demo(options.out, options.model, options.seed, options.overrides)
+    if options.table:
+        return _make_table(options)
+    out = options.out or Path("outputs/demo")
+    check_writable(out)
+    results = run_demo(out, options.model, options.seed, options.overrides)
     print(demo_table(results))
-    print(f"Report: {(options.out / 'report' / 'index.html').resolve()}")
+    print(f"Report: {(out / 'report' / 'index.html').resolve()}")
+
+
+def _make_table(options: Namespace) -> None:
+    from ..reporting.toy_table.document import table_markdown
+    from ..reporting.toy_table.table import make_table
+
+    out = options.out or Path("outputs/table")
+    check_writable(out)
+    chosen = options.rows, options.seeds, options.processes, options.overrides
+    print(table_markdown(make_table(out, *chosen, options.command_line)))
+    print(f"Report: {(out / 'report' / 'index.html').resolve()}")
 
 
 def _serve(options: Namespace) -> None:

@@ -6,7 +6,7 @@ only, so two models are compared on the same draws.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -41,7 +41,7 @@ class Difference:
 
 
 def bootstrap(
-    images: ImageCounts,
+    images: ImageCounts | Sequence[ImageCounts],
     seen_ids: Iterable[int],
     metrics: FlavourName = "ov_parts",
     pred_all: bool = False,
@@ -50,17 +50,21 @@ def bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Confidence intervals over images: (low, high) in percent for each of `MEANS`, NaN where undefined."""
+    """Confidence intervals over images: (low, high) in percent for each of `MEANS`, NaN where undefined.
+
+    Of several counts of the same images, such as those of training runs with other seeds, the mean of their numbers.
+    """
     _check_options(samples, confidence, seed)
     scoring = get_flavour(metrics).scoring(pred_all)
-    seen = _seen(images, seen_ids)
-    draws = _draw(_by_image(images, scoring), scoring, seen, samples, seed)
+    runs = _runs(images)
+    seen = _seen(runs[0], seen_ids)
+    draws = _draw([_by_image(run, scoring) for run in runs], scoring, seen, samples, seed)
     return {key: _interval(values, confidence) for key, values in draws.items()}
 
 
 def compare(
-    first: ImageCounts,
-    second: ImageCounts,
+    first: ImageCounts | Sequence[ImageCounts],
+    second: ImageCounts | Sequence[ImageCounts],
     seen_ids: Iterable[int],
     metrics: FlavourName = "ov_parts",
     pred_all: bool = False,
@@ -69,20 +73,18 @@ def compare(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Difference]:
-    """Compares two models on the same images: the difference of each of `MEANS`."""
+    """Compares two models on the same images: the difference of each of `MEANS`.
+
+    Of several counts of a model, such as those of training runs with other seeds, the mean of their numbers.
+    """
     _check_options(samples, confidence, seed)
     scoring = get_flavour(metrics).scoring(pred_all)
-    counts = [_by_image(images, scoring) for images in (first, second)]
-    if first.num_classes != second.num_classes or counts[0].keys() != counts[1].keys():
-        only = sorted(counts[0].keys() ^ counts[1].keys())
-        raise ConfigurationError(
-            f"Only models that were evaluated on the same images and classes can be compared: {first.num_classes} "
-            f"and {second.num_classes} classes, {len(counts[0])} and {len(counts[1])} images, {len(only)} of them "
-            f"in only one{f', such as {only[:3]}' if only else ''}."
-        )
-    seen = _seen(first, seen_ids)
-    whole = [means(ClassCounts(*sum(by_image.values())), scoring.formulas, seen) for by_image in counts]
-    draws = [_draw(by_image, scoring, seen, samples, seed) for by_image in counts]
+    models = [_runs(first), _runs(second)]
+    _check_alike([run for runs in models for run in runs])
+    seen = _seen(models[0][0], seen_ids)
+    counts = [[_by_image(run, scoring) for run in runs] for runs in models]
+    whole = [_mean(means(ClassCounts(*sum(run.values())), scoring.formulas, seen) for run in runs) for runs in counts]
+    draws = [_draw(runs, scoring, seen, samples, seed) for runs in counts]
     differences = {}
     for key in MEANS:
         drawn = draws[1][key] - draws[0][key]
@@ -121,6 +123,28 @@ def comparison_table(differences: dict[str, Difference], confidence: float = 0.9
     return markdown_table([[cell.replace("+nan", "-").replace("nan", "-") for cell in line] for line in lines])
 
 
+def _runs(images: ImageCounts | Sequence[ImageCounts]) -> list[ImageCounts]:
+    runs = [images] if isinstance(images, ImageCounts) else list(images)
+    if not runs:
+        raise ConfigurationError("No counts were given; give those of at least one run.")
+    _check_alike(runs)
+    return runs
+
+
+def _check_alike(runs: Sequence[ImageCounts]) -> None:
+    """Refuses counts of different images or classes."""
+    first = runs[0]
+    for other in runs[1:]:
+        only = sorted(set(first.image_ids) ^ set(other.image_ids))
+        if only or other.num_classes != first.num_classes:
+            raise ConfigurationError(
+                "Only models that were evaluated on the same images and classes can be compared: "
+                f"{first.num_classes} and {other.num_classes} classes, {len(set(first.image_ids))} and "
+                f"{len(set(other.image_ids))} images, {len(only)} of them in only one"
+                f"{f', such as {only[:3]}' if only else ''}."
+            )
+
+
 def _seen(images: ImageCounts, seen_ids: Iterable[int]) -> np.ndarray:
     """(K,) bool."""
     ids = whole_numbers("seen_ids", seen_ids)
@@ -155,12 +179,23 @@ def _by_image(images: ImageCounts, scoring: Scoring) -> dict[str, np.ndarray]:
 
 
 def _draw(
+    runs: Sequence[dict[str, np.ndarray]], scoring: Scoring, seen: np.ndarray, samples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """The numbers of all draws, in the mean over runs: float64 (samples,) for each of `MEANS`."""
+    return _mean(_draw_one(by_image, scoring, seen, samples, seed) for by_image in runs)
+
+
+def _draw_one(
     by_image: dict[str, np.ndarray], scoring: Scoring, seen: np.ndarray, samples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """The numbers of all draws: float64 (samples,) for each of `MEANS`."""
     chunks = _drawn_counts(np.stack(list(by_image.values()), axis=1), samples, seed)
     numbers = [means(ClassCounts(*chunk), scoring.formulas, seen) for chunk in chunks]
     return {key: np.concatenate([chunk[key] for chunk in numbers]) for key in MEANS}
+
+
+def _mean(numbers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    numbers = list(numbers)
+    return {key: sum(each[key] for each in numbers) / len(numbers) for key in MEANS}
 
 
 def _drawn_counts(counts: np.ndarray, samples: int, seed: int) -> Iterator[np.ndarray]:

@@ -53,6 +53,15 @@ class Gallery:
     note: str = ""  # below the heading
 
 
+@dataclass(frozen=True)
+class Section:
+    """A table of text under a heading; the first of its lines is the header."""
+
+    title: str
+    text: str
+    lines: Sequence[Sequence[str]] = ()
+
+
 def write_report(
     path: str | Path,
     results: Sequence[BenchmarkResult],
@@ -61,10 +70,11 @@ def write_report(
     title: str = "Part segmentation report",
     labels: Sequence[str] | None = None,
     run: Path | None = None,
+    sections: Sequence[Section] = (),
 ) -> None:
     """Writes one self-contained HTML file, without requests, about the first result; the others stand beside it.
 
-    `run` is the folder of a training run whose curves and pictures are shown, too.
+    `run` is the folder of a training run whose curves and pictures are shown, too; `sections` come before the results.
     """
     if not results:
         raise ConfigurationError("A report needs at least one result; none was given.")
@@ -80,6 +90,7 @@ def write_report(
         title=title,
         result=results[0],
         headline=_headline(results, labels),
+        sections=sections,
         has_unseen=not all(row["seen"] for row in results[0].classes),
         columns=list(COLUMNS.values()),
         table=_table(results, labels, details),

@@ -70,6 +70,11 @@ class TrainingSetup:
             FewShotList.from_json(arguments.few_shot_list).apply(dataset)
         if arguments.eval_every and not eval_dataset.evaluation_records(get_task(arguments.task)):
             raise DatasetError(f"{arguments.eval_data or arguments.data} has nothing to evaluate on; set eval_every=0.")
+        return cls.of(arguments, dataset, eval_dataset)
+
+    @classmethod
+    def of(cls, arguments: TrainArguments, dataset: PartDataset, eval_dataset: PartDataset) -> TrainingSetup:
+        """Loads the model, to be trained and evaluated on datasets that are at hand."""
         setup = cls(*_load_model(arguments, dataset.taxonomy), dataset, eval_dataset)
         if not setup._text_encoder_is_trainable():
             setup.model.store_vocabulary(setup.processor, setup.vocabulary)

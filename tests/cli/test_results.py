@@ -114,6 +114,11 @@ def test_report_and_compare(saved, pascal_folder, tmp_path, capsys):
     page = tmp_path / "report.html"
     assert main(["report", str(first), str(second / "result.json"), "--out", str(page), "--labels", "one", "two"]) == 0
     assert "one" in page.read_text() and "two" in page.read_text()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n')
+    without = page.read_text()
+    assert main(["report", str(first), "--out", str(page), "--run", str(tmp_path / "run")]) == 0
+    assert "<polyline" in page.read_text() and "<polyline" not in without
     capsys.readouterr()
     assert main(["compare", str(first), str(first), "--samples", "20"]) == 0
     assert "+0.00" in capsys.readouterr().out

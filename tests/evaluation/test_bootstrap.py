@@ -169,6 +169,21 @@ def test_a_better_model_is_found_and_an_equal_one_is_not():
     assert (same.low, same.high, same.p_value) == (0, 0, 1)
 
 
+def test_of_several_runs_the_means_are_drawn():
+    runs = [counted(share, seed=seed)[1] for share, seed in ((0.5, 1), (0.6, 2), (0.7, 3))]
+    assert bootstrap(runs[:1], SEEN, samples=50) == bootstrap(runs[0], SEEN, samples=50)
+    low, high = bootstrap(runs, SEEN, samples=200)["hIoU"]
+    middle = np.mean([compare(run, run, SEEN, samples=2)["hIoU"].first for run in runs])
+    assert low < middle < high
+    assert high - low < max(np.ptp(bootstrap(run, SEEN, samples=200)["hIoU"]) for run in runs)
+    found = compare(runs, runs[2], SEEN, samples=200)["hIoU"]
+    assert found.first == pytest.approx(middle) and 0 < found.low < found.second - found.first < found.high
+    with pytest.raises(ConfigurationError, match="at least one run"):
+        bootstrap([], SEEN)
+    with pytest.raises(ConfigurationError, match="same images"):
+        bootstrap([runs[0], counted(0.6, images=39)[1]], SEEN)
+
+
 def test_pairing_is_sharper_than_two_intervals():
     (_, first), (_, second) = counted(0.6), counted(0.62)
     paired = compare(first, second, SEEN, samples=200)["mIoU"]
