@@ -29,6 +29,7 @@ NAMED = {
     "metrics/flavours.py": {"partclipseg", "partcatseg"},  # the papers that define these numbers
     "evaluation/predictor.py": {"partclipseg", "catseg"},  # its numbers; an example of a model with windows
     "reporting/cards/benchmark.py": {"clipseg", "catseg", "zsseg", "maskformer"},  # rows of the paper's tables
+    "reporting/toy_table/document.py": {"clipseg", "maskformer"},  # what the rows of the toy table know before
     "inference/adapters/closed_vocabulary.py": {"maskformer"},  # that of transformers
     "inference/advice.py": EXAMPLE,
     "training/finetuning/facts.py": EXAMPLE,
