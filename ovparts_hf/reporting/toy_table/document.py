@@ -46,8 +46,8 @@ _SCORES = (
 )
 _DIFFERENCES = (
     "Harmonic and unseen IoU less those of {title} (from {start}), the best row that learns no parts of unseen "
-    "objects: means over seeds, paired over images, as by `ovparts compare`. The intervals cover the choice of images, "
-    "not that of seeds, whose deviations stand above."
+    "objects: means over seeds, paired over images, as by `ovparts compare`. Intervals and the first p cover the "
+    "choice of images; p over seeds is that of a paired t-test of the runs."
 )
 
 
@@ -73,8 +73,9 @@ def compute_lines(summary: Mapping[str, Any]) -> list[list[str]]:
 
 
 def differences_lines(summary: Mapping[str, Any]) -> list[list[str]]:
-    """A line for each row but the best: difference, interval and p."""
-    lines = [["model", "starts from", "harmonic", "95 % interval", "p", "unseen", "95 % interval", "p"]]
+    """A line for each row but the best: difference, interval and both p."""
+    numbers = ["95 % interval", "p", "p over seeds"]
+    lines = [["model", "starts from", "harmonic", *numbers, "unseen", *numbers]]
     for row in summary["rows"].values():
         if row["difference"] is None:
             continue
@@ -89,9 +90,10 @@ def _score(row: Mapping[str, Any], key: str) -> str:
     return f"{row['mean'][key]:.1f}{spread} [{format_interval(row['interval'][key])}]"
 
 
-def _difference(numbers: Mapping[str, float]) -> list[str]:
+def _difference(numbers: Mapping[str, Any]) -> list[str]:
     interval = f"{numbers['low']:+.1f} to {numbers['high']:+.1f}"
-    return [f"{numbers['second'] - numbers['first']:+.1f}", interval, f"{numbers['p_value']:.3f}"]
+    over_seeds = "-" if numbers["p_over_seeds"] is None else f"{numbers['p_over_seeds']:.3f}"
+    return [f"{numbers['second'] - numbers['first']:+.1f}", interval, f"{numbers['p_value']:.3f}", over_seeds]
 
 
 def introduction(summary: Mapping[str, Any]) -> str:

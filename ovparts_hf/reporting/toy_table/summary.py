@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
+
+from scipy.stats import ttest_rel
 
 from ...evaluation.bootstrap import COUNTS_FILE, RESULT_FILE, bootstrap, compare
 from ...evaluation.results import BenchmarkResult
@@ -28,8 +31,9 @@ def summarise(
         `rows`: for each row its `title`, `starts_from` and `note`, `steps`, `cpu_seconds` (mean over seeds, by what
         took them), `seeds` (the metrics of each, percent), `mean` and `deviation` over seeds (None for one seed),
         `interval` (95 %, over images, of that mean) and `difference` (of the mean from that of the row `best`, paired
-        over images; None for that row). `best` has the highest hIoU of the rows that learn no
-        parts of unseen objects. `pretraining`: title, steps and CPU seconds. `versions` and `machine`.
+        over images, with `p_over_seeds` of a t-test paired over seeds; None for that row). `best` has the highest
+        hIoU of the rows that learn no parts of unseen objects. `pretraining`: title, steps and CPU seconds.
+        `versions` and `machine`.
     """
     names = list(dict.fromkeys(job.row.name for job in jobs))
     of_row = {name: [job for job in jobs if job.row.name == name] for name in names}
@@ -41,7 +45,10 @@ def summarise(
     for name in names:
         drawn = bootstrap(counts[name], TOY_WORLD.seen_part_ids, **options)
         rows[name]["interval"] = {key: list(drawn[key]) for key in METRICS}
-        rows[name]["difference"] = None if name == best else _difference(counts[best], counts[name], options)
+        if name != best:
+            rows[name]["difference"] = _difference(counts[best], counts[name], options)
+            for key, numbers in rows[name]["difference"].items():
+                numbers["p_over_seeds"] = _p_over_seeds(rows[best]["seeds"], rows[name]["seeds"], key)
     learned = {job.pretraining.name: _spent(job) for job in pretraining}
     versions = read_record(jobs[0])["versions"]
     return {"rows": rows, "best": best, "pretraining": learned, "versions": versions, "machine": processor()}
@@ -64,6 +71,7 @@ def _row(jobs: Sequence[RowJob]) -> dict[str, Any]:
         "seeds": seeds,
         "mean": {key: mean(numbers) for key, numbers in values.items()},
         "deviation": {key: stdev(numbers) if len(numbers) > 1 else None for key, numbers in values.items()},
+        "difference": None,
     }
 
 
@@ -81,6 +89,13 @@ def _difference(
 ) -> dict[str, Any]:
     differences = compare(first, second, TOY_WORLD.seen_part_ids, **options)
     return {key: asdict(differences[key]) for key in METRICS}
+
+
+def _p_over_seeds(first: Mapping[int, Any], second: Mapping[int, Any], key: str) -> float | None:
+    """Of "runs with other seeds would not differ in the mean", two-sided; None if too few runs differ to tell."""
+    values = [[seeds[seed][key] for seed in first] for seeds in (first, second)]
+    p = float(ttest_rel(*values).pvalue) if len(first) > 1 else math.nan
+    return None if math.isnan(p) else p
 
 
 def processor() -> str:

@@ -84,12 +84,16 @@ def test_intervals_are_of_the_mean_over_seeds(summary, finished):
 
 
 def test_differences_are_paired_with_the_best(summary):
-    assert summary["rows"]["clipseg"]["difference"] is None
+    best = summary["rows"]["clipseg"]
+    assert best["difference"] is None
     for name, sign in (("catseg", -1), ("maskformer", 1)):
         difference = summary["rows"][name]["difference"]["hIoU"]
         assert sign * (difference["second"] - difference["first"]) > 0
         assert difference["low"] <= difference["second"] - difference["first"] <= difference["high"]
         assert difference["p_value"] < 0.05
+        steps = [summary["rows"][name]["seeds"][seed]["hIoU"] - best["seeds"][seed]["hIoU"] for seed in (0, 1)]
+        t = math.sqrt(2) * np.mean(steps) / np.std(steps, ddof=1)  # Student's t with one degree of freedom is Cauchy's
+        assert difference["p_over_seeds"] == pytest.approx(1 - 2 / math.pi * math.atan(abs(t)))
 
 
 def test_the_document_has_what_json_holds(summary):
@@ -98,6 +102,13 @@ def test_the_document_has_what_json_holds(summary):
     for row in summary["rows"].values():
         assert f"{row['mean']['hIoU']:.1f} ± {row['deviation']['hIoU']:.1f}" in text
     assert "CLIPSeg (from whole objects), the best row" in text
+
+
+def test_with_one_seed_there_is_no_p_over_seeds(finished):
+    about = {"command": "x", "budget": 1, "budget_machine": "any", "processes": 1}
+    one_each = {**about, **summarise(finished[::2], [], samples=50)}
+    assert one_each["rows"]["catseg"]["difference"]["hIoU"]["p_over_seeds"] is None
+    assert " - |" in table_markdown(one_each).partition("## Differences")[2]
 
 
 def test_one_seed_has_no_deviation_and_one_row_no_differences(finished):
