@@ -31,6 +31,9 @@ class MaskClassificationConfig(PartSegmentationConfig):
         cross_entropy_weight: Weight of the cross-entropy in loss and matching cost.
         mask_weight: Weight of the focal loss of masks in loss and matching cost.
         dice_weight: Weight of the Dice loss of masks in loss and matching cost.
+        mask_loss_stride: Compares masks with labels at every n-th pixel along each side; 1 for all, as the benchmark
+            does, 4 for one for each pixel of a mask, which costs a sixteenth (Mask2Former, Cheng et al., CVPR 2022,
+            section 3.3, samples points for the same reason). Divides 32.
     """
 
     sub_configs_defaults = {"backbone_config": PartResNetConfig}
@@ -53,6 +56,7 @@ class MaskClassificationConfig(PartSegmentationConfig):
     cross_entropy_weight: float | int = 1.0
     mask_weight: float | int = 20.0
     dice_weight: float | int = 1.0
+    mask_loss_stride: int = 1
 
     def __post_init__(self, **kwargs):
         if not isinstance(self.backbone_config, PartResNetConfig):  # transformers looks only among its own backbones
@@ -68,6 +72,8 @@ class MaskClassificationConfig(PartSegmentationConfig):
             )
         if self.fpn_feature_size % 32:
             raise ValueError(f"fpn_feature_size is {self.fpn_feature_size}; it must be a multiple of 32.")
+        if self.mask_loss_stride < 1 or 32 % self.mask_loss_stride:
+            raise ValueError(f"mask_loss_stride is {self.mask_loss_stride}; it must divide 32, e.g. 4.")
 
 
 @strict

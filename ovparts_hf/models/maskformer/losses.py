@@ -15,14 +15,18 @@ from .modules import pad_to_multiple
 Targets = tuple[list[torch.Tensor], list[torch.Tensor]]
 
 
-def masks_from_labels(labels: torch.Tensor, size: tuple[int, int], num_classes: int) -> Targets:
+def masks_from_labels(labels: torch.Tensor, size: tuple[int, int], num_classes: int, stride: int = 1) -> Targets:
     """Masks (n, height, width) float32 of 0 and 1, and class ids (n,), of each label map (batch, height', width'), for
-    the classes below `num_classes` that occur; at the images' `size`, and then extended as they are.
+    the classes below `num_classes` that occur; at the images' `size`, then extended as they are, of which every
+    `stride`th pixel is kept along each side.
     """
     if tuple(labels.shape[-2:]) != tuple(size):
         labels = F.interpolate(labels[:, None].float(), size=size, mode="nearest")[:, 0].long()
     ids = [each[(each >= 0) & (each < num_classes)].unique() for each in labels]
-    masks = [pad_to_multiple((each == present[:, None, None]).float()) for each, present in zip(labels, ids)]
+    kept = slice(stride // 2, None, stride)
+    masks = [
+        pad_to_multiple((each == present[:, None, None]).float())[:, kept, kept] for each, present in zip(labels, ids)
+    ]
     return masks, ids
 
 

@@ -151,7 +151,7 @@ class MaskFormerForPartSegmentation(PartSegmentationModel):
         states = {"hidden_states": proposals.hidden_states, "attentions": proposals.attentions}
         loss = None
         if labels is not None:
-            masks, ids = masks_from_labels(labels, size, num_classes)
+            masks, ids = masks_from_labels(labels, size, num_classes, self.config.mask_loss_stride)
             if class_features is not None:
                 ids = [class_features[each] for each in ids]
             layers = proposals.class_logits, proposals.mask_logits
