@@ -1,4 +1,5 @@
-"""Writes the pages of docs/ that say what the code says: commands, recipes, results and models. `make docs` runs it.
+"""Writes the pages of docs/ that say what the code says: commands, recipes, results, models, notebooks; and the cells
+that all notebooks share. `make docs` runs it.
 
 python docs/generate.py
 """
@@ -14,6 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import notebooks
+from huggingface_hub import ModelCard
 
 from ovparts_hf import BenchmarkResult
 from ovparts_hf.cli import EXIT_CODES, commands
@@ -201,16 +205,39 @@ def models_page() -> str:
     parts = [
         "# Models",
         "A card for each row of the paper's tables. The paper's numbers are percent in the Oracle-Obj setting: "
-        "seen / unseen / **harmonic**, or mIoU; those of the other setting are in the card. None of these weights were "
-        "at hand here, so nothing was measured; `ovparts card MODEL --result RESULT` puts your numbers into a card. "
-        "The small models that come with the library, with what they score on the drawn world, are in "
-        "[training](training.md#toy-versions); SAM 3, Grounding DINO and others in [segmenters](segmenters.md).",
+        "seen / unseen / **harmonic**, or mIoU; those of the other setting are in the card. Measured are numbers in "
+        "the card that this library computed: none where the weights were not at hand. `ovparts card MODEL --result "
+        "RESULT` puts yours into a card. SAM 3, Grounding DINO and others are in [segmenters](segmenters.md).",
+        "## In the library",
+        "Small models of the [drawn world](../ovparts_hf/toy/README.md), whose numbers are those of its 300 validation "
+        "images; they know drawings only. Toy versions of the other families are trained by `ovparts demo --model "
+        "NAME`: [what they scored](training.md#toy-versions).",
+        table([*_HEADINGS[:3], "measured", _HEADINGS[-1]], _toy_models()),
     ]
     for origin, (heading, text) in origins.items():
         models = [facts for facts in BENCHMARK_MODELS.values() if facts.origin == origin]
-        headings = ["model", "needs", "licence", "the paper's numbers", "how to get it"]
-        parts += [f"## {heading}", text, table(headings, map(_model, models))]
+        parts += [f"## {heading}", text, table(_HEADINGS, map(_model, models))]
     return "\n\n".join(parts)
+
+
+_HEADINGS = ["model", "needs", "licence", "the paper's numbers", "measured", "how to get it"]
+
+
+def _toy_models() -> list[list[str]]:
+    """The weights in the package, with the numbers that the page beside them states."""
+    text = (DOCS.parent / "ovparts_hf" / "toy" / "README.md").read_text(encoding="utf-8")
+    [(harmonic, seen, unseen)] = re.findall(r"(\d+\.\d) hIoU\s\(seen (\d+\.\d),\sunseen (\d+\.\d)\)", text)
+    scores = f"{dataset_facts('toy-world').title}: {seen} / {unseen} / **{harmonic}**"
+    return [
+        ["CLIPSeg, parts of drawn objects", "nothing", "Apache-2.0", scores, "`PartSegmenter.from_pretrained()`"],
+        [
+            "CLIPSeg, whole drawn objects",
+            "nothing",
+            "Apache-2.0",
+            "-",
+            "`load_model('toy')`, which training starts from",
+        ],
+    ]
 
 
 def _model(facts: ModelFacts) -> list[str]:
@@ -218,7 +245,23 @@ def _model(facts: ModelFacts) -> list[str]:
     licence = "research only" if facts.research_only else "not stated"
     steps = facts.commands or facts.training or (f"PartSegmenter.from_pretrained({facts.location!r})",)
     card = f"[{facts.title}](../model_cards/{facts.name}.md)"
-    return [card, needs, licence, _published(facts), "<br>".join(f"`{step}`" for step in steps)]
+    measured_here = measured(DOCS.parent / "model_cards" / f"{facts.name}.md")
+    return [card, needs, licence, _published(facts), measured_here, "<br>".join(f"`{step}`" for step in steps)]
+
+
+def measured(card: Path) -> str:
+    """The official numbers of a card's `model-index` in the Oracle-Obj setting, or "-"."""
+    found: dict[str, dict[str, str]] = {}
+    for line in ModelCard.load(card).data.eval_results or ():
+        if line.metric_args["setting"] == next(iter(SETTINGS)) and line.metric_args["flavour"] == "ov_parts":
+            key = line.metric_name.split(",")[0]
+            found.setdefault(line.dataset_name, {})[key] = f"{line.metric_value:.2f}"
+    lines = []
+    for name, numbers in found.items():
+        keys = ["mIoU_seen", "mIoU_unseen", "hIoU"] if "hIoU" in numbers else ["mIoU"]
+        *others, headline = (numbers[key] for key in keys)
+        lines.append(f"{name}: {' / '.join([*others, f'**{headline}**'])}")
+    return "<br>".join(lines) or "-"
 
 
 def _published(facts: ModelFacts) -> str:
@@ -233,11 +276,28 @@ def _published(facts: ModelFacts) -> str:
     return "<br>".join(lines) or "-"
 
 
+# Notebooks
+
+
+def notebooks_page() -> str:
+    """What the notebooks are about, and where they open in Colab."""
+    address = notebooks.repository_address()
+    rows = []
+    for path in notebooks.paths():
+        title, about = notebooks.heading(path)
+        link = f"[open]({notebooks.colab_link(path.name, address)})"
+        rows.append([f"[{title}](../examples/notebooks/{path.name})", about, *([link] if address else [])])
+    colab = "" if address else " The repository has no public address yet: in Colab, each says what to upload."
+    about = f"They run offline, on a CPU, with the small models and drawings that come with the library.{colab}"
+    return "\n\n".join(["# Notebooks", about, table(["notebook", "", *(["in Colab"] if address else [])], rows)])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/cli.md": cli_page,
     "reference/recipes.md": recipes_page,
     "reference/results.md": results_page,
     "models.md": models_page,
+    "notebooks.md": notebooks_page,
 }
 
 
@@ -250,6 +310,9 @@ def main() -> None:
     for name in PAGES:
         with atomic_write(DOCS / name) as temporary:
             temporary.write_text(render(name), encoding="utf-8")
+    for path in notebooks.paths():
+        with atomic_write(path) as temporary:
+            temporary.write_text(notebooks.render(path, notebooks.repository_address()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """What a wheel holds, without building one (`make wheel` does): packages, data files, types and extras."""
 
 import configparser
+import os
 import re
 import subprocess
 import sys
+import sysconfig
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -114,6 +117,18 @@ def test_a_missing_extra_is_asked_for_by_name(extra):
     named = set(re.findall(r"pip install \\?[\"']ovparts_hf\[([\w{}]+)\]", source))
     assert named - {"{export_format}", "FORMAT"} <= EXTRAS
     assert extra in named | {"onnx", "openvino"}
+
+
+def test_an_extra_is_added_to_the_package_that_is_installed(tmp_path):
+    """What messages and docs say to type works while the package is not on PyPI."""
+    for name in ("pip", "av"):
+        pytest.importorskip(name)
+    if not [*distributions(name="ovparts_hf", path=[sysconfig.get_path("purelib")])]:
+        pytest.skip("ovparts_hf is not installed")
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "--quiet", "ovparts_hf[video]"]
+    here = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    run = subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_the_citation_has_what_its_format_requires():

@@ -42,7 +42,11 @@ def test_the_first_snippet_of_the_readme_runs_as_pasted(tmp_path, monkeypatch):
     found = {}
     exec(fences((ROOT / "README.md").read_text(encoding="utf-8"), "python")[0], found)
     assert (tmp_path / "parts.png").is_file()
-    assert {"truck's body", "truck's wheel"} <= set(found["result"].found)
+    assert found["result"].found == found["result"].classes == ("truck's body", "truck's wheel", "truck's window")
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 115
 
 
 PHOTOGRAPH = "CIDAS/clipseg-rd64-refined"

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 import ovparts_hf
 from ovparts_hf import BenchmarkResult, cli
@@ -31,12 +33,63 @@ def load(name):
     return module
 
 
-generate, hooks = load("generate"), load("hooks")
+sys.path.append(str(DOCS))  # generate.py imports notebooks.py
+generate, hooks, notebooks = load("generate"), load("hooks"), load("notebooks")
 
 
 @pytest.mark.parametrize("name", generate.PAGES)
 def test_generated_pages_are_up_to_date(name):
     assert (DOCS / name).read_text(encoding="utf-8") == generate.render(name), "run `python docs/generate.py`"
+
+
+@pytest.mark.parametrize("path", notebooks.paths(), ids=lambda path: path.stem)
+def test_cells_that_notebooks_share_are_up_to_date(path):
+    expected = notebooks.render(path, notebooks.repository_address())
+    assert path.read_text(encoding="utf-8") == expected, "run `python docs/generate.py`"
+
+
+@pytest.mark.parametrize("address", ["https://github.com/owner/name", "https://github.com/owner/name.git"])
+def test_with_an_address_notebooks_open_in_colab_and_install_from_there(address):
+    for path in notebooks.paths():
+        _, colab, install, *_ = json.loads(notebooks.render(path, address))["cells"]
+        link = f"(https://colab.research.google.com/github/owner/name/blob/main/examples/notebooks/{path.name})"
+        assert "".join(colab["source"]).endswith(link)
+        assert f'"ovparts_hf @ git+{address}"' in "".join(install["source"])
+
+
+def test_the_address_of_the_repository_is_one():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation.get("repository-code") == notebooks.repository_address()
+
+
+def test_numbers_of_a_card_are_in_the_table_of_models(tmp_path):
+    def result(setting, flavour, **metrics):
+        return [
+            EvalResult(
+                task_type="image-segmentation",
+                dataset_type="d",
+                dataset_name="Some data",
+                metric_type="m",
+                metric_name=f"{key}, {flavour} (zero_shot, {setting})",
+                metric_value=value,
+                metric_args={"setting": setting, "flavour": flavour},
+            )
+            for key, value in metrics.items()
+        ]
+
+    def write(lines):
+        path = tmp_path / "card.md"
+        data = ModelCardData(**({"model_name": "x", "eval_results": lines} if lines else {"license": "mit"}))
+        ModelCard(f"---\n{data.to_yaml()}\n---\n").save(path)
+        return path
+
+    zero_shot = {"mIoU_seen": 30.0, "mIoU_unseen": 10.0, "hIoU": 15.0}
+    others = result("oracle_obj", "strict", hIoU=1.0) + result("pred_all", "ov_parts", hIoU=2.0)
+    assert generate.measured(write(result("oracle_obj", "ov_parts", **zero_shot) + others)) == (
+        "Some data: 30.00 / 10.00 / **15.00**"
+    )
+    assert generate.measured(write(result("oracle_obj", "ov_parts", mIoU=20.0))) == "Some data: **20.00**"
+    assert generate.measured(write([])) == generate.measured(write(others)) == "-"
 
 
 def test_the_page_of_commands_has_each_option():

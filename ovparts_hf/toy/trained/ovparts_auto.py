@@ -10,8 +10,8 @@ except ModuleNotFoundError as error:
     if error.name != "ovparts_hf":
         raise
     raise ImportError(
-        "This model needs the Python package ovparts_hf, which is not installed. Install it (pip install ovparts_hf, "
-        "or from its repository), then load the model again."
+        "This model needs the Python package ovparts_hf, which is not installed. Install it (from its repository, or "
+        "by pip install ovparts_hf once it is on PyPI), then load the model again."
     ) from error
 
 
