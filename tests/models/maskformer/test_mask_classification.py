@@ -37,6 +37,16 @@ def test_classes_beyond_the_vocabulary_are_unlabelled():
     assert ids[0].tolist() == [0]
 
 
+def test_with_a_stride_every_nth_pixel_counts():
+    labels = torch.randint(4, (2, 30, 50), generator=torch.Generator().manual_seed(0))
+    every, ids = masks_from_labels(labels, (30, 50), 3)
+    some, same_ids = masks_from_labels(labels, (30, 50), 3, stride=4)
+    assert [len(each) for each in ids] == [3, 3] and all(map(torch.equal, ids, same_ids))
+    for masks, fewer in zip(every, some):
+        assert fewer.shape == (3, 8, 16)
+        assert_close(fewer, masks[:, 2::4, 2::4])
+
+
 @pytest.fixture
 def targets():
     labels = torch.full((1, 32, 32), 255)

@@ -126,7 +126,10 @@ def test_trainable_sets():
         model.set_trainable("head")
 
 
-@pytest.mark.parametrize(("field", "value"), [("hidden_size", 30), ("fpn_feature_size", 48)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("hidden_size", 30), ("fpn_feature_size", 48), ("mask_loss_stride", 0), ("mask_loss_stride", 3)],
+)
 def test_configuration_refuses(field, value):
     with pytest.raises(StrictDataclassClassValidationError, match=field):
         golden_config(**{field: value})
