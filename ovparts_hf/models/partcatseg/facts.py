@@ -1,6 +1,8 @@
 """What there is to say about PartCATSeg."""
 
-from ..family_facts import FamilyFacts
+from ..family_facts import FamilyFacts, Weights
+
+DINOV2 = "facebook/dinov2-small"
 
 FACTS = FamilyFacts(
     "PartCATSeg",
@@ -10,4 +12,12 @@ FACTS = FamilyFacts(
     convert_options=frozenset({"text_precision"}),
     checkpoint_keys=("backbone.dinov2.",),
     contains="catseg",
+    weights={
+        DINOV2: Weights(
+            "DINOv2 ViT-S/14, trained by its authors without labels",
+            "DINOv2 (Meta, under Apache-2.0 as its code states)",
+            f"the licence tag of {DINOV2} on the Hub",
+            "https://github.com/facebookresearch/dinov2",
+        )
+    },
 )
