@@ -134,7 +134,7 @@ def _own_facts(
         origin="trained",
         task=arguments.task,
         trained_on=_taxonomy(arguments.data),
-        evaluations=((shown, arguments.task),),
+        evaluations=((shown, f"--task {arguments.task}"),),
         starts_from=tuple(start for start in starts if start in WEIGHTS),
         arguments=_chosen(arguments),
     )
