@@ -31,7 +31,7 @@ def _model(family: str, dataset: str) -> ModelFacts:
     if checkpoint := authors.checkpoints[dataset]:
         origin, location = "released", f"models/{name}"
         options = " ".join(filter(None, (authors.convert, authors.dataset_options.get(dataset))))
-        commands = (f"ovparts convert {family} {checkpoint} {location} {options.format(dataset=dataset)}",)
+        commands = (f"ovparts convert {family} {checkpoint} {location} {options.format(dataset=dataset)}".rstrip(),)
     train = f"ovparts train --recipe examples/recipes/{dataset}/{_TASK}/{family}.yaml"
     scored = [f"--task {_TASK}{setting} --metrics {authors.metrics}" for setting in ("", " --setting pred_all")]
     return ModelFacts(
