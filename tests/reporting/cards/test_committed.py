@@ -219,6 +219,17 @@ def test_models_of_their_authors_say_whose_they_are_and_how_they_score(name):
         assert converted and all("text_weights=openai/clip-vit-base-patch16" in line for line in converted)
 
 
+def test_what_models_start_from_and_whose_they_are_is_in_the_list_of_licences():
+    text = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    starts = {name for facts in BENCHMARK_MODELS.values() for name in facts.starts_from if "/" in name}
+    assert len(starts) > 4 and [name for name in sorted(starts) if f"`{name}`" not in text] == []
+    authors = {facts.authors.url: facts.authors for facts in BENCHMARK_MODELS.values() if facts.authors}
+    assert len(authors) == 2
+    for url, about in authors.items():
+        assert f"({url})" in text
+        assert [file for file in about.checkpoints.values() if file and f"`{file}`" not in text] == []
+
+
 def test_cards_of_prepared_data_are_valid(pascal_folder, ade_folder, validator):
     for folder in (pascal_folder, ade_folder):
         card = DatasetCard.load(folder / "README.md")
