@@ -197,16 +197,15 @@ def models_page() -> str:
         "stock": ("Not fine-tuned for parts", "Weights of whole objects, used as they are."),
         "released": (
             "Released checkpoints",
-            "By the authors of OV-PARTS, or of the family where it has a repository of its own: the card says where. "
-            "Download the checkpoint, then convert it.",
+            "By the authors of OV-PARTS; those of PartCLIPSeg and PartCATSeg by their own, whose repositories state no "
+            "numbers as text. Download the checkpoint, then convert it.",
         ),
         "recipe": ("No released weights", "A recipe of this library trains them."),
     }
     parts = [
         "# Models",
-        "A card for each row of the tables of OV-PARTS, and for each zero-shot model of PartCLIPSeg and PartCATSeg. "
-        "The paper's numbers are percent in the Oracle-Obj setting: seen / unseen / **harmonic**, or mIoU; those of "
-        "the other setting are in the card. A dash: the authors' repository states none. None of these weights were "
+        "A card for each row of the paper's tables. The paper's numbers are percent in the Oracle-Obj setting: "
+        "seen / unseen / **harmonic**, or mIoU; those of the other setting are in the card. None of these weights were "
         "at hand here, so nothing was measured; `ovparts card MODEL --result RESULT` puts your numbers into a card. "
         "The small models that come with the library, with what they score on the drawn world, are in "
         "[training](training.md#toy-versions); SAM 3, Grounding DINO and others in [segmenters](segmenters.md).",
