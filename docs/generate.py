@@ -199,7 +199,11 @@ def models_page() -> str:
     """All models of the benchmark: what they need, their licence, the paper's numbers, and how to get them."""
     origins = {
         "stock": ("Not fine-tuned for parts", "Weights of whole objects, used as they are."),
-        "released": ("Released by the authors of OV-PARTS", "Download the checkpoint, then convert it."),
+        "released": (
+            "Released checkpoints",
+            "By the authors of OV-PARTS; those of PartCLIPSeg and PartCATSeg by their own, whose repositories state no "
+            "numbers as text. Download the checkpoint, then convert it.",
+        ),
         "recipe": ("No released weights", "A recipe of this library trains them."),
     }
     parts = [

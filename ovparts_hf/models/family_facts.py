@@ -17,6 +17,40 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class AuthorsModels:
+    """The zero-shot models that a family's own authors trained; each has a recipe of the family's name.
+
+    Attributes:
+        repository: On GitHub, "owner/name".
+        code_licence: Of that repository.
+        checkpoints: Dataset -> name of the checkpoint that they released; empty if they released none.
+        backbone: In words.
+        finetuning: Groups of parameters, as `set_trainable` takes them.
+        starts_from: Hub ids of weights.
+        metrics: Their definitions of the numbers, as `ovparts evaluate --metrics` takes them.
+        convert: Options that convert a checkpoint; "{dataset}" stands for the dataset.
+        dataset_options: Dataset -> further such options.
+        preparation: Command before training; empty if there is none.
+    """
+
+    repository: str
+    code_licence: str
+    checkpoints: Mapping[str, str]
+    backbone: str
+    finetuning: str
+    starts_from: tuple[str, ...]
+    metrics: str
+    convert: str
+    dataset_options: Mapping[str, str] = field(default_factory=dict)
+    preparation: str = ""
+
+    @property
+    def url(self) -> str:
+        """Of the repository."""
+        return f"https://github.com/{self.repository}"
+
+
+@dataclass(frozen=True)
 class FamilyFacts:
     """What is known about a model family. All but the title is optional.
 
@@ -31,6 +65,7 @@ class FamilyFacts:
         contains: Family whose `checkpoint_keys` are in its checkpoints, too.
         toy_prompts: Further toy version -> the recipe of the prompts that are tuned for it first; both are names of
             files in `toy/`. The first toy version has the name of the family, if there is such a recipe.
+        authors: Models of parts that its own authors trained, if there are any.
         weights: Hub id of weights that only this family, and those built on it, start from -> what cards say of them.
     """
 
@@ -42,4 +77,5 @@ class FamilyFacts:
     checkpoint_keys: tuple[str, ...] = ()
     contains: str = ""
     toy_prompts: Mapping[str, str] = field(default_factory=dict)
+    authors: AuthorsModels | None = None
     weights: Mapping[str, Weights] = field(default_factory=dict)

@@ -67,6 +67,8 @@ class PartSegmentationModel(PreTrainedModel):
         new_parts: Beginnings of the names of parameters that the pretrained models lack, and that start at random.
         trainable_groups: Name of each group of parameters that can be trained -> beginnings of their names.
         stock_weights: Hub id of the pretrained model that fine-tuning starts from if only the family is named.
+        stock_fields: Fields of the configuration that fine-tuning then sets, such as the names of further weights.
+        stock_lr_multipliers: Factors on the learning rate of what is pretrained, by prefix, where fine-tuning differs.
         trainable_with_few: What fine-tuning trains on few images, see `set_trainable`; None for all groups.
         trainable_with_many: Likewise on many.
         image_processor_class: What prepares its images.
@@ -88,6 +90,8 @@ class PartSegmentationModel(PreTrainedModel):
     new_parts: ClassVar[tuple[str, ...]] = ()
     trainable_groups: ClassVar[Mapping[str, tuple[str, ...]]]
     stock_weights: ClassVar[str | None] = None
+    stock_fields: ClassVar[Mapping[str, Any]] = {}
+    stock_lr_multipliers: ClassVar[Mapping[str, float]] = {}
     trainable_with_few: ClassVar[str | None] = None
     trainable_with_many: ClassVar[str | None] = None
     image_processor_class: ClassVar[type]

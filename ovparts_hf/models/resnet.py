@@ -16,7 +16,7 @@ from transformers import PreTrainedConfig, ResNetBackbone, ResNetModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.resnet.modeling_resnet import ResNetBottleNeckLayer, ResNetConvLayer
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigurationError
 from ..utils.hub import check_readable, hub_errors
 from .checkpoints import read_checkpoint
 from .configuration_utils import PartResNetConfig
@@ -101,8 +101,19 @@ def load_backbone(model: nn.Module, name_or_path: str | Path) -> None:
 
     Of timm's networks "resnet50", "resnet101" and "resnet152" fit, such as "timm/resnet50.tv_in1k", which has
     torchvision's weights.
+
+    Raises:
+        CheckpointError: It does not fit.
+        ConfigurationError: The model has no ResNet.
     """
-    [backbone] = [module for module in model.modules() if isinstance(module, PartResNet)]
+    backbone = next((module for module in model.modules() if isinstance(module, PartResNet)), None)
+    if backbone is None:
+        own = hasattr(getattr(model, "config", None), "backbone_weights")
+        advice = "name its own weights by config: {backbone_weights: ...}" if own else "leave it out"
+        name = type(model).__name__
+        raise ConfigurationError(
+            f"backbone {str(name_or_path)!r} is for models with a ResNet, but a {name} has none: {advice}."
+        )
     renamed = _read_resnet(name_or_path, backbone.config.deep_stem)
     check_finite(renamed, name_or_path)
     own = backbone.state_dict()

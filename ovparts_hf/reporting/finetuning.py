@@ -187,7 +187,7 @@ def _score_start(plan: Plan, path: Path) -> BenchmarkResult:
         return BenchmarkResult.from_json(path)
     arguments = plan.arguments
     set_seed(arguments.seed)  # for weights that are random
-    model, processor = ModelSource(arguments.model, arguments.family).load()
+    model, processor = ModelSource(arguments.model, arguments.family).load(**arguments.config)
     model.config.trained_on = None  # that it was trained on something else is the point
     predictor = _predictor(plan, model, processor)
     result = evaluate(predictor, arguments.task, max_images=plan.max_images, seed=arguments.seed)

@@ -14,7 +14,7 @@ from .paper import SETTINGS
 
 _NOTE = (
     "IoU in percent as OV-PARTS (NeurIPS 2023) reports it, with objects given (Oracle-Obj) or predicted (Pred-Obj), "
-    "not measured here. Recipes without a number are ours, or their checkpoints were released without one."
+    "not measured here. Recipes without a number are ours, or their authors' repositories state none."
 )
 
 

@@ -14,7 +14,7 @@ from textwrap import dedent
 FILES = {
     "__init__.py": "",
     "facts.py": """
-        from ..family_facts import FamilyFacts, Weights
+        from ..family_facts import AuthorsModels, FamilyFacts, Weights
 
         FACTS = FamilyFacts(
             "Novel",
@@ -23,6 +23,9 @@ FILES = {
             convert_options=frozenset({"trained_on"}),
             checkpoint_keys=("novel_model.",),
             weights={"nobody/novel": Weights("weights of nobody", "weights of nobody, for everybody")},
+            authors=AuthorsModels(
+                "nobody/novel", "MIT", {"pascal-part-116": "novel.pth"}, "ViT", "VA", ("nobody/novel",), "strict", ""
+            ),
         )
     """,
     "configuration_novel.py": """
@@ -131,12 +134,14 @@ def its_checkpoint_is_recognised(checkpoint: Path) -> None:
 
 
 def has_a_card(model: Path) -> None:
-    from ovparts_hf.reporting.cards import folder_card
+    from ovparts_hf.reporting.cards import BENCHMARK_MODELS, folder_card, model_card
     from ovparts_hf.reporting.cards.facts import WEIGHTS
 
     card = folder_card(model, name="me/novel")
     assert "| architecture | Novel (`ovparts_novel`) |" in card and "The architecture: Nobody, *Novel*." in card
     assert WEIGHTS["nobody/novel"].description == "weights of nobody"
+    card = model_card(BENCHMARK_MODELS["novel-pascal-part-116-zero-shot"])
+    assert "Its authors released a checkpoint, `novel.pth`" in card and "https://github.com/nobody/novel" in card
 
 
 def is_exported_by_its_own_runner() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,9 @@ from ovparts_hf.reporting import finetuning
 from ovparts_hf.toy.garden import TOY_GARDEN
 from ovparts_hf.toy.world import draw
 from ovparts_hf.training import TrainArguments, TrainingInterrupted, train
+from ovparts_hf.training.finetuning.plan import Plan
+
+from ..models.partcatseg.stock import CLIP, FIELDS, save_dino
 
 SMALL = {"steps": 3, "batch_size": 2, "workers": 0}
 
@@ -169,3 +173,18 @@ def test_what_is_not_of_a_fine_tuning_is_left_alone(garden_folder, tmp_path, ove
     assert (tmp_path / "run" / "last").is_dir()
     with pytest.raises(ConfigurationError, match="is a file; name a folder"):
         finetune(garden_folder, tmp_path / ".hidden")
+
+
+def test_the_start_is_scored_with_the_fields_of_the_recipe(garden_folder, tmp_path, monkeypatch):
+    """A CLIP and a DINOv2 in folders, of which the recipe names the second in the model's configuration."""
+    stock = save_dino(tmp_path / "dino").state_dict()
+    fields = {**FIELDS, "backbone_weights": str(tmp_path / "dino")}
+    places = {"data": str(garden_folder), "output": str(tmp_path / "run"), "model": str(CLIP)}
+    arguments = TrainArguments(**places, task="supervised", family="partcatseg", config=fields)
+    scored = []
+    result = SimpleNamespace(to_json=lambda path: path.write_text("{}"))
+    monkeypatch.setattr(finetuning, "evaluate", lambda predictor, *_, **__: scored.append(predictor.model) or result)
+    finetuning._score_start(Plan(arguments, (), scores_held_out=False, scores_start=True), tmp_path / "before.json")
+    [model] = scored
+    own = model.backbone.state_dict()
+    assert own and all(torch.equal(value, stock[name]) for name, value in own.items())

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from transformers import Dinov2Config, Dinov2Model
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.training.optim import build_optimizer, learning_rate_factor, parameter_groups
 
+from ..models.partcatseg.stock import SIZES
 from .tiny import TinyModel, arguments
 
 
@@ -31,6 +33,16 @@ def test_embeddings_and_norms_are_not_decayed_and_frozen_ones_are_left_out() -> 
         "norm.bias": (0.1, 0.0),
         "none": (0.1, 0.01),
     }
+
+
+def test_of_a_vision_transformer_only_norms_are_spared() -> None:
+    """As in the released code of PartCATSeg, which means to spare positions, under names that DINOv2 does not have."""
+    model = Dinov2Model(Dinov2Config(**SIZES))
+    found = settings_by_name(model, parameter_groups(model, 0.1, 0.01))
+    spared = {name for name, (_, decay) in found.items() if not decay}
+    assert spared == {name for name in found if "norm" in name}
+    for name in ("embeddings.cls_token", "embeddings.position_embeddings", "encoder.layer.0.layer_scale1.lambda1"):
+        assert found[name] == (0.1, 0.01), name
 
 
 @pytest.mark.parametrize(

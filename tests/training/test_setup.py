@@ -21,6 +21,7 @@ from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.training import TrainArguments, train
 from ovparts_hf.training.setup import TrainingSetup, build_transform
 
+from ..models.partcatseg.stock import CLIP, FIELDS, save_dino
 from .tiny import assert_same_weights, log_lines
 
 
@@ -215,6 +216,29 @@ def test_refusals_leave_nothing_behind(pretrained: Path, pascal_folder: Path, tm
     with pytest.raises(DatasetError, match="nowhere"):
         train(arguments(tmp_path / "nowhere", pretrained, output))
     assert not output.exists()
+
+
+def test_a_resnet_for_a_model_without_one_is_refused(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    run = arguments(pascal_folder, pretrained, tmp_path / "out", backbone="timm/resnet50.tv_in1k")
+    with pytest.raises(ConfigurationError, match="a CLIPSegForPartSegmentation has none: leave it out"):
+        train(run)
+    run = arguments(pascal_folder, Path("toy-partcatseg"), tmp_path / "out", backbone="timm/resnet50.tv_in1k")
+    with pytest.raises(ConfigurationError, match="name its own weights by config: {backbone_weights: ...}"):
+        train(run)
+
+
+def test_trains_from_clip_and_dino_in_folders(garden_folder: Path, tmp_path: Path) -> None:
+    """DINOv2, named in the configuration, learns a hundred times more slowly than what is new."""
+    stock = save_dino(tmp_path / "dino").state_dict()
+    config = {**FIELDS, "backbone_weights": str(tmp_path / "dino")}
+    changes = {"family": "partcatseg", "config": config, "trainable": "B+D", "lr_multipliers": {"backbone.": 0.01}}
+    changes["task"] = "supervised"
+    run = train(arguments(garden_folder, CLIP, tmp_path / "out", steps=1, batch_size=1, **changes))
+    model, _ = load_model(run / "last")
+    name = "encoder.layer.0.mlp.fc1.weight"
+    moved = (model.backbone.state_dict()[name] - stock[name]).abs().max()
+    assert 0 < moved < 5e-6
+    assert model.config.backbone_weights is None and model.config.trained_on["dataset"] == "toy-garden"
 
 
 def test_a_trained_model_says_what_it_was_trained_on(

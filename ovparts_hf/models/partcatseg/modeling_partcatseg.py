@@ -26,6 +26,7 @@ from ..catseg.modeling_catseg import CATSegForPartSegmentation
 from ..modeling_utils import PROMPTS_AT_ONCE, PartSegmentationOutput
 from .aggregator import LevelScores, PartAggregator, leave_out_others
 from .configuration_partcatseg import PartCATSegConfig
+from .facts import DINOV2
 from .guidance import GuidanceDinov2
 from .losses import part_catseg_losses
 from .named_weights import load_named_weights
@@ -50,6 +51,8 @@ class PartCATSegForPartSegmentation(CATSegForPartSegmentation):
     processor_class = PartCATSegProcessor
     config_class = PartCATSegConfig
     trains_on_objects = True
+    stock_fields = {"backbone_weights": DINOV2}
+    stock_lr_multipliers = {"backbone.": 0.01}
 
     def __init__(self, config: PartCATSegConfig):
         super(CATSegForPartSegmentation, self).__init__(config)

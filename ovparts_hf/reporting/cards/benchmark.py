@@ -1,6 +1,7 @@
 """The models of the OV-PARTS benchmark: one for each row of its tables of results and of released checkpoints.
 
-Rows of the same weights are one model: a model that is not fine-tuned is tested on both datasets.
+Rows of the same weights are one model: a model that is not fine-tuned is tested on both datasets. Those that other
+authors trained for its tasks follow (`authors.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ...models.catseg.facts import CATSEG
 from ...models.clipseg.facts import CLIPSEG
 from ...taxonomy import TAXONOMIES
 from ..paper import SETTINGS, published
+from .authors import models_of_authors
 from .facts import CLIP, DATASETS, IMAGENET_RESNET, RESNET, ModelFacts, PublishedNumbers
 
 _ZSSEG_PLUS_OPTIONS = f"--base {CLIP} --trained-on {{dataset}} --set num_queries=50"
@@ -79,7 +81,8 @@ BASELINES = (
 
 def benchmark_models() -> dict[str, ModelFacts]:
     """All models by name."""
-    return {facts.name: facts for facts in (*_not_fine_tuned(), *_zero_shot(), *_cross_dataset(), *_few_shot())}
+    of_tables = (*_not_fine_tuned(), *_zero_shot(), *_cross_dataset(), *_few_shot())
+    return {facts.name: facts for facts in (*of_tables, *models_of_authors())}
 
 
 def _find_baseline(row: dict[str, Any]) -> Baseline:
@@ -127,7 +130,7 @@ def _not_fine_tuned() -> Iterator[ModelFacts]:
             baseline.model,
             location,
             baseline.backbone,
-            evaluations=tuple((f"data/{name}", "zero_shot") for name in _datasets(numbers)),
+            evaluations=tuple((f"data/{name}", "--task zero_shot") for name in _datasets(numbers)),
             starts_from=baseline.starts_from,
             commands=commands,
             published=numbers,
@@ -180,7 +183,7 @@ def _fine_tuned(baseline: Baseline, task: str, dataset: str, numbers: tuple[Publ
         baseline.finetuning,
         task,
         TAXONOMIES[dataset],
-        evaluations=tuple((f"data/{name}", task) for name in tested),
+        evaluations=tuple((f"data/{name}", f"--task {task}") for name in tested),
         starts_from=baseline.starts_from,
         commands=commands,
         training=_training(baseline, f"examples/recipes/{dataset}/{task}", output),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...models.auto import FAMILIES, config_class, family_facts
-from ...models.family_facts import FamilyFacts, Weights
+from ...models.family_facts import AuthorsModels, FamilyFacts, Weights
 from ...taxonomy import TOY_WORLD, PartTaxonomy, split_part_class
 from ...toy.garden import TOY_GARDEN
 
@@ -38,6 +38,7 @@ class DatasetFacts:
     bias: str = ""  # what a model learns from them, and what it does not
     unconfirmed: str = ""  # about the licence
     size: str = "1K<n<10K"  # images, as the Hub has it
+    of_ov_parts: bool = False  # whether the part labels are those of OV-PARTS
 
 
 _RARE = "What is rare there (other places and times, drawings, views from above) may be found less well; not measured."
@@ -51,6 +52,7 @@ DATASETS = {
         "flickr-terms-research-only",
         "images of PASCAL VOC, which are under Flickr's terms and limited to research",
         f"photographs of 20 common objects on Flickr. {_RARE}",
+        of_ov_parts=True,
     ),
     "ade20k-part-234": DatasetFacts(
         "ADE20K-Part-234",
@@ -59,6 +61,7 @@ DATASETS = {
         "images of ADE20K, which are for non-commercial research; its annotations are under BSD-3",
         f"photographs of scenes. {_RARE}",
         "the exact wording of ADE20K's terms",
+        of_ov_parts=True,
     ),
     "partimagenet": DatasetFacts(
         "PartImageNet",
@@ -136,7 +139,7 @@ class ModelFacts:
     finetuning: str | None = None
     task: str | None = None  # of the training
     trained_on: PartTaxonomy | None = None
-    evaluations: tuple[tuple[str, str], ...] = ()  # folder of the data, and task
+    evaluations: tuple[tuple[str, str], ...] = ()  # folder of the data, and options of `ovparts evaluate`
     starts_from: tuple[str, ...] = ()  # keys of WEIGHTS
     commands: tuple[str, ...] = ()  # make the folder from a checkpoint
     training: tuple[str, ...] = ()  # commands
@@ -171,8 +174,13 @@ class ModelFacts:
 
     @property
     def is_benchmark(self) -> bool:
-        """Whether it is a row of the paper's tables."""
+        """Whether it is a row of the paper's tables, or a model of a family's authors."""
         return self.origin in ("released", "recipe", "stock")
+
+    @property
+    def authors(self) -> AuthorsModels | None:
+        """What is known about it from its family's authors, if it is theirs."""
+        return self.about.authors if self.is_benchmark else None
 
     @property
     def requires_object_masks(self) -> bool:

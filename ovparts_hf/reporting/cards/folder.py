@@ -128,13 +128,14 @@ def _own_facts(
         return facts
     tested = arguments.eval_data or arguments.data
     shown = tested if public_name(tested) == tested else f"data/{public_name(tested)}"
+    starts = (arguments.model, arguments.backbone, *map(str, arguments.config.values()))
     return replace(
         facts,
         origin="trained",
         task=arguments.task,
         trained_on=_taxonomy(arguments.data),
-        evaluations=((shown, arguments.task),),
-        starts_from=tuple(start for start in (arguments.model, arguments.backbone) if start in WEIGHTS),
+        evaluations=((shown, f"--task {arguments.task}"),),
+        starts_from=tuple(start for start in starts if start in WEIGHTS),
         arguments=_chosen(arguments),
     )
 

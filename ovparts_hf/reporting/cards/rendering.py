@@ -44,6 +44,7 @@ def model_card(facts: ModelFacts, results: Sequence[BenchmarkResult] = ()) -> st
             "not do. Evaluate again without --decode for the card."
         )
     unconfirmed = [*(weights.unconfirmed for weights in facts.weights), facts.data.unconfirmed if facts.data else ""]
+    unconfirmed.append("the licence of the checkpoint" if facts.authors and facts.origin == "released" else "")
     return _render(
         _metadata(facts, results),
         [f"{facts.family}/model_card.j2", "model_card.md.j2"],

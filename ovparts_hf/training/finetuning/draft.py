@@ -23,7 +23,7 @@ from ...utils.durations import format_duration
 from ..arguments import TrainArguments
 from ..setup import TrainingSetup
 from ..threads import cpu_threads
-from .facts import DataFacts, MachineFacts, ModelFacts, choose_base
+from .facts import DataFacts, MachineFacts, ModelFacts, choose_base, fields_of_stock
 from .plan import RUN, SHOTS, Plan
 from .planning import Choice, choose_settings, scored_on, stopping_every
 from .request import FineTuningRequest
@@ -43,9 +43,9 @@ def draft_plan(request: FineTuningRequest) -> Plan:
     """
     dataset = PartDataset.load(request.data)
     data = DataFacts.of(dataset)
-    source, why = choose_base(request.model, data)
+    source, why = choose_base(request.model, data, request.overrides.get("family"))
     set_seed(request.seed)
-    model, processor = _load(source, request)
+    model, processor, fields = _load(source, request)
     facts = ModelFacts.of(str(source.name), model, processor)
     few_shot = _draw_shots(request, dataset, data)
     shot_images = None if few_shot is None else len(few_shot.image_ids)
@@ -53,7 +53,7 @@ def draft_plan(request: FineTuningRequest) -> Plan:
     start = f"{facts.name} ({facts.family}, {facts.parameters / 1e6:.1f} million parameters): {why}"
     start += "; some of its weights start at random" * source.starts_at_random
     plan = Plan(
-        arguments=_arguments(request, source, choices),
+        arguments=_arguments(request, source, fields, choices),
         decisions=(("model", start), *_decisions(choices, request.overrides)),
         scores_held_out="held_out" in scored_on(data).settings,
         scores_start=facts.scores_any_class,
@@ -62,9 +62,11 @@ def draft_plan(request: FineTuningRequest) -> Plan:
     return _fit_to_time(plan, request, _measure(plan, (model, processor)))
 
 
-def _load(source: ModelSource, request: FineTuningRequest) -> tuple[Any, Any]:
+def _load(source: ModelSource, request: FineTuningRequest) -> tuple[Any, Any, dict[str, Any]]:
+    """The model that is the start, its processor, and the fields of its configuration that are set."""
     try:
-        return source.load()
+        fields = {**fields_of_stock(source), **request.overrides.get("config", {})}
+        return *source.load(**fields), fields
     except ConfigurationError as error:
         if request.model is not None and request.model not in FAMILIES:
             raise
@@ -85,14 +87,16 @@ def _draw_shots(request: FineTuningRequest, dataset: PartDataset, data: DataFact
     return FewShotList.draw(pool, request.shots, request.seed)
 
 
-def _arguments(request: FineTuningRequest, source: ModelSource, choices: list[Choice]) -> TrainArguments:
+def _arguments(
+    request: FineTuningRequest, source: ModelSource, fields: dict[str, Any], choices: list[Choice]
+) -> TrainArguments:
     settings: dict[str, Any] = {"model": str(source.name), "family": source.family, "log_every": 20, "save_every": 100}
     for choice in choices:
         settings |= choice.settings
     if request.shots is not None:
         settings["few_shot_list"] = str(request.out / SHOTS)
-    places = {"data": request.data, "output": str(request.out / RUN), "seed": request.seed}
-    return TrainArguments.from_dict({**settings, **request.overrides, **places})
+    fixed = {"data": request.data, "output": str(request.out / RUN), "seed": request.seed, "config": fields}
+    return TrainArguments.from_dict({**settings, **request.overrides, **fixed})
 
 
 def _decisions(choices: list[Choice], overrides: dict[str, Any]) -> list[tuple[str, str]]:

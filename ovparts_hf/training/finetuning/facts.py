@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from ...data.held_out import labelled_images
 from ...data.part_dataset import PartDataset
 from ...data.records import Record
-from ...errors import DatasetError
+from ...errors import ConfigurationError, DatasetError
 from ...inference.placement import usable_device
 from ...models.auto import FAMILIES, family_of, model_class
 from ...models.loading import ModelSource
@@ -77,6 +78,7 @@ class ModelFacts:
     takes_dice: bool  # whether it can be trained by "ce_dice"
     requires_object_masks: bool
     scores_any_class: bool  # if not, it cannot be scored on new parts before it is trained
+    lr_multipliers: Mapping[str, float] = field(default_factory=dict)  # of what is pretrained
 
     @classmethod
     def of(cls, name: str, model: PartSegmentationModel, processor: Any) -> ModelFacts:
@@ -94,6 +96,7 @@ class ModelFacts:
             takes_dice="ce_dice" in model.config.segmentation_losses,
             requires_object_masks=model.requires_object_masks,
             scores_any_class=not model.config.has_closed_vocabulary,
+            lr_multipliers=model.stock_lr_multipliers,
         )
 
 
@@ -111,17 +114,29 @@ class MachineFacts:
         return cls(torch.device(usable_device(None)).type, cores)
 
 
-def choose_base(name: str | None, data: DataFacts) -> tuple[ModelSource, str]:
+def choose_base(name: str | None, data: DataFacts, family: str | None = None) -> tuple[ModelSource, str]:
     """The model to start from, of which nothing but the configuration is read yet, and why it is this one.
 
     `name` is a family, a folder, a Hub id or a toy model; None for the toy model if the images are drawings, and for
-    the stock CLIPSeg if they are not.
+    the stock CLIPSeg if they are not. `family` is what a pretrained model in a folder or on the Hub becomes.
     """
+    if family is not None and (name is None or name in FAMILIES):
+        raise ConfigurationError(
+            f"family is {family!r}: it says what a pretrained model becomes, whose folder or Hub id --model names. For "
+            f"stock weights: --model {family}."
+        )
     if name in FAMILIES:
         return ModelSource(model_class(name).stock_weights, name), f"stock weights of {name}"
     if name is not None:
-        return ModelSource(name), "as given"
+        return ModelSource(name, family), "as given"
     if data.is_drawn:
         return ModelSource("toy-trained"), "the images are flat drawings; model=clipseg is for everything else"
     weights = model_class("clipseg").stock_weights
     return ModelSource(weights), "stock weights that know photographs of everyday things"
+
+
+def fields_of_stock(source: ModelSource) -> dict[str, Any]:
+    """Fields of the configuration that a model gets which is built on stock weights: the names of further ones."""
+    if source.fields or not source.is_base_model:  # a toy model has its own
+        return {}
+    return dict(model_class(family_of(source.config())).stock_fields)

@@ -130,7 +130,11 @@ def _length(model: ModelFacts, images: int, steps: int) -> Choice:
     reason = (
         f"{steps} of {_BATCH_SIZE} images, each of the {images} about {times:.3g} times; learning rate {rate:g}, cosine"
     )
-    settings = {"steps": steps, "batch_size": _BATCH_SIZE, "learning_rate": rate, "schedule": "cosine"}
+    settings: Settings = {"steps": steps, "batch_size": _BATCH_SIZE, "learning_rate": rate, "schedule": "cosine"}
+    if model.lr_multipliers and not is_small:
+        factors = [f"{factor:g} times that for {name.rstrip('.')}" for name, factor in model.lr_multipliers.items()]
+        reason += f"; {', '.join(factors)}, which is pretrained"
+        settings["lr_multipliers"] = dict(model.lr_multipliers)
     return Choice("steps", reason, {**settings, "warmup_steps": steps // 20, "max_grad_norm": 1.0})
 
 

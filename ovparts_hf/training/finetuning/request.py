@@ -13,7 +13,7 @@ from ...utils.durations import parse_duration
 from ...utils.files import user_path
 from ..recipe import with_current_names
 
-_OWN = {"data", "output", "model", "family", "seed", "few_shot_list", "resume", "overwrite", "time_limit"}
+_OWN = {"data", "output", "model", "seed", "few_shot_list", "resume", "overwrite", "time_limit"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class FineTuningRequest:
         check_not_negative(seed=self.seed)
         if self.time is not None:
             object.__setattr__(self, "time", parse_duration(self.time))
+        config = self.overrides.get("config", {})
+        if not isinstance(config, Mapping):
+            raise ConfigurationError(
+                f"config is {config!r}; give fields of the model's configuration with their values."
+            )
         taken = sorted(_OWN & self.overrides.keys())
         if taken:
             raise ConfigurationError(

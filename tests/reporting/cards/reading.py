@@ -9,6 +9,7 @@ from ovparts_hf.training import PromptTuningArguments, TrainArguments
 
 ROOT = Path(__file__).parents[3]
 PAPER_HEADING = "### The paper's numbers, not measured with this library"
+OTHERS_HEADING = "### Others' numbers, not measured with this library"
 MEASURED_HEADING = "### Measured with this library"
 
 

@@ -14,7 +14,17 @@ from ovparts_hf.reporting.cards.benchmark import benchmark_models
 from ovparts_hf.reporting.paper import published
 from ovparts_hf.taxonomy import ADE20K_PART_234, PASCAL_PART_116
 
-from .reading import MEASURED_HEADING, PAPER_HEADING, ROOT, check_command, commands, fences, section, tables
+from .reading import (
+    MEASURED_HEADING,
+    OTHERS_HEADING,
+    PAPER_HEADING,
+    ROOT,
+    check_command,
+    commands,
+    fences,
+    section,
+    tables,
+)
 
 MODELS = {path.stem: path for path in sorted((ROOT / "model_cards").glob("*.md"))}
 DATASETS = {name: ROOT / "dataset_builders" / folder / "README.md" for name, folder in DATASET_CARDS.items()}
@@ -42,6 +52,12 @@ CROSS_ROWS = {
     f"clipseg-{ADE}-cross-dataset-va-l-f": 1,
     f"clipseg-{ADE}-cross-dataset": 2,
 }
+AUTHORS = {
+    *(f"partclipseg-{data}-zero-shot" for data in (PASCAL, ADE, "partimagenet")),
+    *(f"partcatseg-{data}-zero-shot" for data in (PASCAL, ADE, "partimagenet", "partimagenet-ood")),
+}
+"""Models of their families' authors: none of them has a number in the text of a repository."""
+CHECKPOINTS = AUTHORS - {"partclipseg-partimagenet-zero-shot", "partcatseg-partimagenet-ood-zero-shot"}
 FEW_SHOT = {f"clipseg-{PASCAL}-few-shot", f"clipseg-{ADE}-few-shot"}
 RELEASED = {
     *(f"{model}-{data}-zero-shot" for model in ("zsseg-plus-cptcoop", "clipseg", "catseg") for data in (PASCAL, ADE)),
@@ -51,8 +67,8 @@ RELEASED = {
 
 
 def test_there_is_a_card_for_each_row_of_the_tables_and_each_released_checkpoint():
-    assert set(MODELS) == set(BENCHMARK_MODELS) == {*ZERO_SHOT_ROWS, *CROSS_ROWS, *FEW_SHOT}
-    assert {name for name, facts in BENCHMARK_MODELS.items() if facts.origin == "released"} == RELEASED
+    assert set(MODELS) == set(BENCHMARK_MODELS) == {*ZERO_SHOT_ROWS, *CROSS_ROWS, *FEW_SHOT, *AUTHORS}
+    assert {name for name, facts in BENCHMARK_MODELS.items() if facts.origin == "released"} == RELEASED | CHECKPOINTS
     assert sum(len(row["datasets"]) for row in published()["released_checkpoints"]) == len(RELEASED)
     for dataset in (PASCAL, ADE):
         found = [row for rows in ZERO_SHOT_ROWS.values() for data, row in rows if data == dataset]
@@ -107,8 +123,11 @@ def test_the_validator_refuses_other_headers(changes, validator):
 @pytest.mark.parametrize("name", MODELS)
 def test_numbers_are_the_papers_and_say_so(name):
     card = MODELS[name].read_text(encoding="utf-8")
-    if name in FEW_SHOT:
-        assert "no numbers of few-shot models" in card and PAPER_HEADING not in card
+    if name in FEW_SHOT | AUTHORS:
+        reason = "states no numbers, so there are none" if name in AUTHORS else "no numbers of few-shot models"
+        assert reason in " ".join(card.split()) and PAPER_HEADING not in card
+        assert not re.findall(r"\b\d+\.\d\d\b", card.split(OTHERS_HEADING)[0])
+        assert (OTHERS_HEADING in card) == (name == f"partcatseg-{PASCAL}-zero-shot")
         return
     if name in CROSS_ROWS:
         row = published()["cross_dataset"]["rows"][CROSS_ROWS[name]]
@@ -164,17 +183,51 @@ def test_model_cards_state_licence_limits_and_what_was_not_verified(name):
     facts = BENCHMARK_MODELS[name]
     licence = " ".join(section(card, "Licence").split())
     assert "esearch only" in licence and "Not confirmed: " in licence
-    assert ("whose author states no licence" in licence) == (facts.family == "clipseg")
-    assert ("CLIP (OpenAI, whose code is under MIT)" in licence) or facts.family in ("maskformer", "clipseg")
+    assert ("whose author states no licence" in licence) == (facts.family in ("clipseg", "partclipseg"))
+    assert "CLIP (OpenAI, whose code is under MIT)" in licence or facts.family in (
+        "maskformer",
+        "clipseg",
+        "partclipseg",
+    )
     assert ("PASCAL VOC" in licence) == (facts.trained_on is PASCAL_PART_116)
     assert ("ADE20K" in licence) == (facts.trained_on is ADE20K_PART_234)
-    assert ("OV-PARTS, where the part labels" in licence) == (facts.origin != "stock")
+    assert ("ImageNet, which are for non-commercial" in licence) == (name.count("partimagenet") == 1)
+    assert ("OV-PARTS, where the part labels" in licence) == (facts.trained_on in (PASCAL_PART_116, ADE20K_PART_234))
+    assert ("part labels and the checkpoint come from" in licence) == (name in RELEASED)
+    assert ("Its authors state no licence of the checkpoint" in licence) == (name in CHECKPOINTS)
+    assert ("Not confirmed: " in licence and "the licence of the checkpoint" in licence) == (name in CHECKPOINTS)
     for heading in ("Intended use", "Limits and biases", "Citation", "What it was trained on", "How it was evaluated"):
         assert len(section(card, heading)) > 60, heading
     text = " ".join(card.split())
     assert ("released file itself was not loaded here" in text) == (facts.origin != "recipe")
     assert ("The authors released no checkpoint" in text) == (facts.origin == "recipe")
     assert f"`{config_class(facts.family).model_type}`" in card
+
+
+@pytest.mark.parametrize("name", sorted(AUTHORS))
+def test_models_of_their_authors_say_whose_they_are_and_how_they_score(name):
+    card, facts = MODELS[name].read_text(encoding="utf-8"), BENCHMARK_MODELS[name]
+    family, repository = facts.family, facts.authors.repository
+    assert repository == {"partclipseg": "kaist-cvml/part-clipseg", "partcatseg": "kaist-cvml/part-catseg"}[family]
+    assert f"(https://github.com/{repository})" in card and "the authors of OV-PARTS" not in card
+    lines = [line for line in commands(card) if line.startswith("ovparts evaluate")]
+    found = [check_command(line) for line in lines]
+    assert [(options.setting, options.metrics) for options in found] == [("oracle_obj", family), ("pred_all", family)]
+    assert len({str(options.out) for options in found}) == 2
+    if family == "partcatseg":
+        converted = [line for line in commands(card) if line.startswith("ovparts convert")]
+        assert converted and all("text_weights=openai/clip-vit-base-patch16" in line for line in converted)
+
+
+def test_what_models_start_from_and_whose_they_are_is_in_the_list_of_licences():
+    text = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    starts = {name for facts in BENCHMARK_MODELS.values() for name in facts.starts_from if "/" in name}
+    assert len(starts) > 4 and [name for name in sorted(starts) if f"`{name}`" not in text] == []
+    authors = {facts.authors.url: facts.authors for facts in BENCHMARK_MODELS.values() if facts.authors}
+    assert len(authors) == 2
+    for url, about in authors.items():
+        assert f"({url})" in text
+        assert [file for file in about.checkpoints.values() if file and f"`{file}`" not in text] == []
 
 
 def test_cards_of_prepared_data_are_valid(pascal_folder, ade_folder, validator):

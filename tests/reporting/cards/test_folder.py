@@ -112,6 +112,13 @@ def test_only_what_was_measured_becomes_the_model_index(validator, tmp_path):
     ModelCard.load(tmp_path / "card.md").validate()
 
 
+def test_weights_that_the_configuration_names_are_what_it_starts_from(run):
+    clip, dino = "openai/clip-vit-base-patch16", "facebook/dinov2-small"
+    card = folder_card(run(PASCAL_PART_116, model=clip, config={"backbone_weights": dino, "none_weight": 0.1}))
+    assert ModelCard(card).data.base_model == [clip, dino]
+    assert "DINOv2 (Meta, under Apache-2.0" in " ".join(section(card, "Licence").split())
+
+
 def test_a_trained_model_says_what_it_learned_from(run):
     settings = {"steps": 300, "few_shot_list": "/home/me/secret/list.json", "task": "few_shot"}
     folder = run(PASCAL_PART_116, **settings)

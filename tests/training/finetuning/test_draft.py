@@ -6,10 +6,13 @@ import pytest
 
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.loading import TOY_MODELS
+from ovparts_hf.models.partcatseg.modeling_partcatseg import PartCATSegForPartSegmentation
 from ovparts_hf.training.finetuning import draft
 from ovparts_hf.training.finetuning.draft import draft_plan
 from ovparts_hf.training.finetuning.plan import PLAN, RECIPE, Plan
 from ovparts_hf.training.finetuning.request import FineTuningRequest
+
+from ...models.partcatseg.stock import CLIP, FIELDS, save_dino
 
 
 @pytest.fixture
@@ -128,3 +131,40 @@ def test_request_and_plan_are_json(garden_folder, tmp_path, speed):
     draft_plan(given).write(given)
     stored = json.loads((tmp_path / PLAN).read_text())
     assert stored["request"]["model"] == "toy-trained" and stored["format"] == "ovparts-finetune"
+
+
+@pytest.fixture
+def dino(tmp_path):
+    """A DINOv2 of the sizes that `FIELDS` give a model."""
+    save_dino(tmp_path / "dino")
+    return str(tmp_path / "dino")
+
+
+def test_stock_weights_of_several_kinds_are_named_in_the_recipe(garden_folder, tmp_path, dino, speed, monkeypatch):
+    monkeypatch.setattr(PartCATSegForPartSegmentation, "stock_weights", str(CLIP))
+    monkeypatch.setattr(PartCATSegForPartSegmentation, "stock_fields", {"backbone_weights": dino})
+    given = FineTuningRequest(str(garden_folder), tmp_path / "out", "partcatseg", overrides={"config": FIELDS})
+    plan = draft_plan(given)
+    arguments = plan.arguments
+    assert (arguments.model, arguments.family) == (str(CLIP), "partcatseg")
+    assert arguments.config == {"backbone_weights": dino, **FIELDS}
+    assert "stock weights of partcatseg; some of its weights start at random" in plan.table()
+
+
+def test_stock_weights_in_folders_say_what_they_become(garden_folder, tmp_path, dino, speed):
+    overrides = {"family": "partcatseg", "config": {**FIELDS, "backbone_weights": dino}}
+    plan = draft_plan(FineTuningRequest(str(garden_folder), tmp_path / "out", str(CLIP), overrides=overrides))
+    assert plan.arguments.family == "partcatseg" and plan.arguments.config["backbone_weights"] == dino
+    without = FineTuningRequest(str(garden_folder), tmp_path / "out", str(CLIP))
+    with pytest.raises(ConfigurationError, match=r"say what to make of it: \[.*'partcatseg'"):
+        draft_plan(without)
+    for name in (None, "catseg"):
+        given = FineTuningRequest(str(garden_folder), tmp_path / "out", name, overrides={"family": "partcatseg"})
+        with pytest.raises(ConfigurationError, match="For stock weights: --model partcatseg"):
+            draft_plan(given)
+
+
+def test_further_stock_weights_that_cannot_be_had_are_named(garden_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(PartCATSegForPartSegmentation, "stock_weights", str(CLIP))
+    with pytest.raises(ConfigurationError, match="backbone_weights 'facebook/dinov2-small' cannot be loaded.*--model"):
+        draft_plan(FineTuningRequest(str(garden_folder), tmp_path, "partcatseg", overrides={"config": FIELDS}))

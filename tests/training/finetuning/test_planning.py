@@ -36,6 +36,13 @@ def test_steps_grow_with_the_data_and_passes_shrink():
     assert settings(steps=7)["steps"] == 7
 
 
+def test_what_is_pretrained_learns_more_slowly_in_large_models():
+    factors = {"backbone.": 0.01}
+    assert settings(model=replace(LARGE, lr_multipliers=factors))["lr_multipliers"] == factors
+    assert "lr_multipliers" not in settings(model=replace(SMALL, lr_multipliers=factors))
+    assert "lr_multipliers" not in settings(model=LARGE)
+
+
 def test_images_that_are_scored_never_decide_when_to_stop():
     assert "held_out" not in settings() and settings()["eval_every"] == 0
     many = settings(replace(DATA, images=1000))

@@ -27,6 +27,7 @@ def test_is_read_as_people_write_it():
             r"\['data'\] cannot be overridden here: .* has DATA",
         ),
         ({"overrides": {"resume": True}}, r"\['resume'\] cannot be overridden"),
+        ({"overrides": {"config": 3}}, "config is 3; give fields of the model's configuration"),
     ],
 )
 def test_what_cannot_be_is_refused(changes, message):
