@@ -208,8 +208,9 @@ def models_page() -> str:
     }
     parts = [
         "# Models",
-        "A card for each row of the paper's tables. The paper's numbers are percent in the Oracle-Obj setting: "
-        "seen / unseen / **harmonic**, or mIoU; those of the other setting are in the card. Measured are numbers in "
+        "A card for each row of the paper's tables, and for each model that the authors of PartCLIPSeg and PartCATSeg "
+        "trained. The paper's numbers are percent in the Oracle-Obj setting: seen / unseen / **harmonic**, or mIoU; "
+        "those of the other setting are in the card, and a dash means that none was found. Measured are numbers in "
         "the card that this library computed: none where the weights were not at hand. `ovparts card MODEL --result "
         "RESULT` puts yours into a card. SAM 3, Grounding DINO and others are in [segmenters](segmenters.md).",
         "## In the library",

@@ -283,7 +283,9 @@ class ZSSegForPartSegmentation(OpenVocabularyModel):
         states = {"hidden_states": proposals.hidden_states, "attentions": proposals.attentions}
         own, loss = self.unless_stored(class_features), None
         if labels is not None:
-            targets = masks_from_labels(labels, pixel_values.shape[-2:], len(class_features), self.config.mask_loss_stride)
+            targets = masks_from_labels(
+                labels, pixel_values.shape[-2:], len(class_features), self.config.mask_loss_stride
+            )
             layers = proposals.class_logits, proposals.mask_logits
             loss = sum(mask_classification_loss(*layers, targets, self.config, self.training).values())
             if self.training:
