@@ -20,7 +20,7 @@ NAMES = ["dog's ear", "dog's leg", "bus's wheel", "cat's tail"]
 
 
 def each_layer_once(config):
-    """A configuration of which layers and a ResNet's blocks are not repeated, for graphs: tracing takes seconds, and the
+    """A configuration of which layers and a ResNet's blocks are not repeated: tracing a graph takes seconds, and the
     same layer again is traced alike. CLIP and DINOv2, whose last layers differ from the others, stay as they are.
     """
     for name in ("num_hidden_layers", "decoder_layers"):
