@@ -1,7 +1,10 @@
 """Shared fixtures: the two fixture archives, and prepared once for all tests."""
 
+import contextlib
+import gc
 import os
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -21,6 +24,21 @@ hypothesis.settings.register_profile("any machine", deadline=None)  # on a busy 
 hypothesis.settings.load_profile("any machine")
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def pytest_collection_finish() -> None:
+    """Spares garbage collection what lives until the end anyway, such as modules and tests."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    """Says what a worker process died of, since it cannot."""
+    process = getattr(node.gateway._io, "popen", None)
+    if error and process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            print(f"\n[{node.gateway.id}] exit code {process.wait(10)}; negative is the signal's number")  # noqa: T201
 
 
 @pytest.fixture(scope="session")

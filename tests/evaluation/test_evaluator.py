@@ -1,6 +1,7 @@
 import copy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 
 from ..data.preparation.relatives import write_partimagenet
+from ..training.two_processes import run_in_two_processes
 from .conftest import predict, zero_shot_records
 
 
@@ -117,20 +119,36 @@ def test_refuses_what_it_cannot_evaluate(model, processor, dataset, monkeypatch)
         evaluate_model(model, processor, dataset)
 
 
+def by_torchrun(arguments, out):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    script = Path(__file__).parents[2] / "examples" / "evaluate.py"
+    done = subprocess.run([*launch, str(script), *arguments, str(out)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def in_copies_of_this_process(arguments, out):
+    """Which have everything imported."""
+    run_in_two_processes(partial(evaluate_on_the_command_line, arguments), out)
+
+
+def evaluate_on_the_command_line(arguments, out):
+    assert main(["evaluate", *arguments, str(out)]) == 0
+
+
 @pytest.mark.parametrize(
-    ("data", "options", "extra"),
-    [("ade_folder", [], 8), ("pascal_folder", ["--setting", "pred_all", "--metrics", "strict"], 9)],
+    ("data", "options", "extra", "launch"),
+    [
+        ("ade_folder", [], 8, by_torchrun),
+        ("pascal_folder", ["--setting", "pred_all", "--metrics", "strict"], 9, in_copies_of_this_process),
+    ],
 )
-def test_two_processes_give_the_numbers_of_one(model, processor, data, options, extra, request, tmp_path):
+def test_two_processes_give_the_numbers_of_one(model, processor, data, options, extra, launch, request, tmp_path):
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
-    script = Path(__file__).parents[2] / "examples" / "evaluate.py"
     arguments = [str(tmp_path / "model"), str(request.getfixturevalue(data)), "--device", "cpu"]
     arguments += ["--batch-size", "1", "--extra-scores", *options, "--out"]
-    assert main(["evaluate", *arguments, str(tmp_path / "1")]) == 0
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    done = subprocess.run([*launch, *arguments, str(tmp_path / "2")], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    evaluate_on_the_command_line(arguments, tmp_path / "1")
+    launch(arguments, tmp_path / "2")
     one, two = (BenchmarkResult.from_json(tmp_path / str(count) / "result.json") for count in (1, 2))
     assert (one.hardware["processes"], two.hardware["processes"]) == (1, 2)
     assert two.metrics["IoU"] == pytest.approx(one.metrics["IoU"], nan_ok=True, abs=1e-9)

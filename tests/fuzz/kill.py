@@ -19,13 +19,17 @@ from ovparts_hf.data.preparation.repository import write_repository
 from ovparts_hf.dataset_builders import ToyWorld
 from ovparts_hf.evaluation import evaluator, predictor  # noqa: F401
 from ovparts_hf.inference import segmenter  # noqa: F401
-from ovparts_hf.models.clipseg import modeling_clipseg as own_modeling  # noqa: F401
+from ovparts_hf.models.auto import FAMILIES, model_class
 from ovparts_hf.reporting import gallery, report  # noqa: F401
 from ovparts_hf.toy.world import draw
 from ovparts_hf.training import loop  # noqa: F401
 
 from ..conftest import FIXTURES
 from .runner import WAITING, Case, Ending, Fault, check_ending, elapsed, files_in
+
+cli.commands()  # imports every topic
+for family in FAMILIES:
+    model_class(family)
 
 RECIPE = Path(cli.__file__).parents[1] / "toy" / "clipseg.yaml"
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")

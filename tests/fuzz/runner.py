@@ -108,20 +108,17 @@ def bounded() -> Iterator[None]:
     def stop(number: int, _frame: Any) -> None:
         raise Overtime(f"more than {SECONDS} s of work, or {WAITING} s in all ({signal.Signals(number).name})")
 
-    earlier = {number: signal.signal(number, stop) for number in (signal.SIGPROF, signal.SIGALRM)}
-    limit, hard = resource.getrlimit(resource.RLIMIT_AS)
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, hard))
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    signal.setitimer(signal.ITIMER_REAL, WAITING)
-    try:
+    with contextlib.ExitStack() as undo:  # all of it is undone, even if `Overtime` comes in between
+        for number in (signal.SIGPROF, signal.SIGALRM):
+            undo.callback(signal.signal, number, signal.signal(number, stop))
+        limit, hard = resource.getrlimit(resource.RLIMIT_AS)
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        undo.callback(resource.setrlimit, resource.RLIMIT_AS, (limit, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, hard))
+        for timer, seconds in ((signal.ITIMER_PROF, SECONDS), (signal.ITIMER_REAL, WAITING)):
+            undo.callback(signal.setitimer, timer, 0)
+            signal.setitimer(timer, seconds)
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

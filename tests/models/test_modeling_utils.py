@@ -41,6 +41,18 @@ def test_a_text_encoder_that_learns_is_noticed():
         assert model.text_encoder_is_trainable(processor, WORDS) is expected
 
 
+@pytest.mark.parametrize("name", ["toy-catseg", "toy-partcatseg"])
+def test_of_many_prompts_one_shows_whether_their_encoder_learns(name, monkeypatch):
+    model, processor = load_model(name, for_training=True)
+    seen, encode = [], model.encode_classes
+    monkeypatch.setattr(model, "encode_classes", lambda **tokens: seen.append(tokens["input_ids"]) or encode(**tokens))
+    model.set_trainable("B+C+D")
+    assert model.text_encoder_is_trainable(processor, WORDS) is False
+    model.clip.text_model.requires_grad_(True)
+    assert model.text_encoder_is_trainable(processor, WORDS) is True
+    assert [ids.shape[:2] for ids in seen] == [(1, 1)] * 2
+
+
 def test_an_empty_vocabulary_is_refused(toy):
     with pytest.raises(OVPartsError, match="vocabulary is empty"):
         toy[0].encode_class_names(toy[1], [])

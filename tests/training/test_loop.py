@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import multiprocessing
 import os
@@ -172,11 +173,15 @@ def test_signal_to_all_processes_spares_the_loaders(tmp_path: Path) -> None:
         return read(record)
 
     given.dataset.read = signalled_read
+    others = set(multiprocessing.active_children())
     earlier = signal.signal(signal.SIGTERM, lambda *_: None)  # a loader may send its last one after training has ended
     try:
         with pytest.raises(TrainingInterrupted):
             train(arguments(tmp_path / "run", workers=2), given)
     finally:
+        gc.collect()  # the loaders end with what holds them, a traceback
+        for loader in set(multiprocessing.active_children()) - others:
+            loader.join()
         signal.signal(signal.SIGTERM, earlier)
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000001"]
 
@@ -188,14 +193,16 @@ def test_stopped_loader_ends_within_its_grace_period(monkeypatch: pytest.MonkeyP
         signals.ignore_signals_in_worker(0)
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
-        while True:
-            time.sleep(60)
+        time.sleep(60)
 
+    gc.collect()  # here, not in the copy of this process
     with signals.signals_held():
         worker = multiprocessing.get_context("fork").Process(target=work, daemon=True)
         worker.start()
-    worker.join(timeout=20)
-    assert worker.exitcode == -signal.SIGALRM
+    worker.join(timeout=50)
+    code = worker.exitcode
+    worker.kill()
+    assert code == -signal.SIGALRM
 
 
 def test_finished_run_may_be_resumed(tmp_path: Path) -> None:

@@ -115,6 +115,12 @@ class CATSegForPartSegmentation(OpenVocabularyModel, CLIPPreTrainedModel):
         features = text_features(self.clip, input_ids.flatten(0, 1), mask, half)
         return F.normalize(features, dim=-1).unflatten(0, input_ids.shape[:2])
 
+    @torch.enable_grad()
+    def text_encoder_is_trainable(self, processor: Any, class_names: Sequence[str]) -> bool:
+        """See `PartSegmentationModel.text_encoder_is_trainable`; one of the many prompts of a class shows it."""
+        tokens = processor(classes=class_names[:1]).to(self.device)
+        return self.encode_classes(**{name: rows[:, :1] for name, rows in tokens.items()}).requires_grad
+
     @capture_outputs(tie_last_hidden_states=False)
     def forward(
         self,

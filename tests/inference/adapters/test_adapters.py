@@ -1,6 +1,7 @@
 """What holds for every kind of adapter, through everything that people call."""
 
 import json
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -18,9 +19,15 @@ from ovparts_hf.inference.tta import TestTimeAugmentation
 PARTS = {"dog": ["head", "ear"], "cat": ["head", "tail"]}
 
 
+@pytest.fixture(scope="module")
+def loaded():
+    """From a folder to its segmenter, which is loaded once."""
+    return cache(partial(PartSegmenter.from_pretrained, device="cpu"))
+
+
 @pytest.fixture
-def segmenter(folder):
-    return PartSegmenter.from_pretrained(folder, "cpu")
+def segmenter(folder, loaded):
+    return loaded(folder)
 
 
 def test_a_batch_gives_what_its_images_give(segmenter, image):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from filelock import FileLock
 
 from ovparts_hf.models.export.exporting import export_model
 from ovparts_hf.models.loading import load_model
@@ -59,15 +60,21 @@ def make_model(name: str) -> tuple[Any, Any]:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Pair]:
-    """A model of a family, and its export to a format."""
+    """A model of a family, and its export to a format, which the processes of a run share."""
     made: dict[tuple[str, str], Pair] = {}
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
 
     def make(name: str, export_format: str, **options: bool) -> Pair:
         key = (name, export_format, *options)
         if key not in made:
             model, processor = make_model(name)
-            folder = tmp_path_factory.mktemp("exports") / "-".join(key)
-            export_model(model, processor, folder, export_format, **options)
+            folder = root / "exports" / "-".join(key)
+            folder.parent.mkdir(exist_ok=True)
+            with FileLock(folder.with_name(f"{folder.name}.lock")):
+                if not folder.exists():
+                    export_model(model, processor, folder, export_format, **options)
             made[key] = Pair(model, processor, *load_model(folder), folder)
         return made[key]
 

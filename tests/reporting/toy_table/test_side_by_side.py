@@ -67,16 +67,23 @@ def test_a_failure_names_the_job_and_its_log_and_ends_the_others(tmp_path):
 def test_a_stop_signal_ends_the_processes(tmp_path):
     jobs = notes(tmp_path, "a", "b", seconds=60)
 
+    ended = threading.Event()
+
     def stop():
-        while not all((job.folder / "process").exists() for job in jobs):
-            time.sleep(0.05)
+        while not (all((job.folder / "process").exists() for job in jobs) or ended.wait(0.05)):
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
+    earlier = signal.signal(signal.SIGTERM, lambda *_: None)  # nor does it end the tests if it comes too late
     thread = threading.Thread(target=stop)
     thread.start()
-    with pytest.raises(TrainingInterrupted) as stopped, tqdm() as bar:
-        carry_out(jobs, 2, bar)
-    thread.join()
+    try:
+        with pytest.raises(TrainingInterrupted) as stopped, tqdm() as bar:
+            carry_out(jobs, 2, bar)
+    finally:
+        ended.set()
+        thread.join()
+        signal.signal(signal.SIGTERM, earlier)
     assert stopped.value.code == 128 + signal.SIGTERM
     for job in jobs:
         with pytest.raises(ProcessLookupError):
