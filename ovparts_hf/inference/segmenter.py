@@ -189,7 +189,7 @@ class PartSegmenter:
                 too: those where each part scores less than 0.3 (`none_threshold` of its configuration).
             threshold: A class must score more than this, from 0 to 1, or the pixel is none.
             top_k: At most so many classes, those with the highest mean scores.
-            batch_size: Images in a forward pass, where the model can take several.
+            batch_size: Images, or crops of objects (docs/your_images.md), in a forward pass, where it can take several.
             keep_ranking: Whether a result keeps the best classes of each pixel, for `PartSegmentation.at`.
 
         Returns:
@@ -198,11 +198,10 @@ class PartSegmenter:
         Raises:
             OVPartsError: An image cannot be read, class names or masks do not fit, or the model needs masks.
         """
+        options = (background, threshold, top_k, batch_size, keep_ranking)
         if not isinstance(images, Sequence) or isinstance(images, str | bytes):
-            options = (background, threshold, top_k, 1, keep_ranking)
             return next(self.stream([images], parts, [object_masks], [boxes], *options))
         check_one_per_image(len(images), object_masks=object_masks, boxes=boxes)
-        options = (background, threshold, top_k, batch_size, keep_ranking)
         return list(self.stream(images, parts, object_masks, boxes, *options))
 
     def stream(

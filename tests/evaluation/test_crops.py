@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from ovparts_hf.inference.tta import TestTimeAugmentation
 from ovparts_hf.models.modeling_utils import PartSegmentationOutput
 from ovparts_hf.taxonomy.tasks import get_task
 
+from ..inference.test_tta_crf import Field
 from .conftest import predict, zero_shot_records
 
 MARGIN = 0.2
@@ -152,6 +155,21 @@ def test_other_options_work_on_crops(cropping, processor, pascal, options):
     for one, other in zip(plain, others):
         np.testing.assert_array_equal(one.label_map < 0, other.label_map < 0)
         assert "workers" not in options or (one.label_map == other.label_map).all()
+
+
+def test_a_crf_is_shown_the_crop(cropping, processor, pascal, monkeypatch):
+    module = ModuleType("pydensecrf.densecrf")
+    module.DenseCRF2D = Field  # which compares the sizes of image and scores, and prefers the last class
+    monkeypatch.setitem(sys.modules, "pydensecrf", ModuleType("pydensecrf"))
+    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", module)
+    records = [each for each in zero_shot_records(pascal, 3) if len(pascal.taxonomy.parts_of(each.object_id)) > 1]
+    predictions = predict(cropping, processor, pascal, records, test_time=TestTimeAugmentation(crf=True))
+    assert predictions
+    for prediction in predictions:
+        rows, columns = window(prediction.sample.object_map, pascal.taxonomy.ignore_index)
+        expected = np.full(prediction.label_map.shape, -1)
+        expected[rows, columns] = pascal.taxonomy.parts_of(prediction.record.object_id)[-1]
+        np.testing.assert_array_equal(prediction.label_map, expected)
 
 
 def test_refiners_see_whole_images_and_scores_lie_where_the_parts_are(cropping, processor, pascal):

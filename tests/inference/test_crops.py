@@ -109,6 +109,8 @@ def test_crops_of_several_images_go_through_the_model_together(loaded, image, ma
     regions = [masks, {"plane": np.stack([corner, ~corner])}]
     results = segmenter([image, other], PARTS, object_masks=regions, batch_size=3)
     assert batches == [3, 1]
+    segmenter(image, PARTS, object_masks=masks)
+    assert batches == [3, 1, 2]
     for each, of_image, result in zip([image, other], regions, results):
         single = segmenter(each, PARTS, object_masks=of_image)
         assert (result.label_map == single.label_map).mean() > 0.999
