@@ -19,6 +19,7 @@ from PIL import Image
 from ..errors import DatasetError, HubError, TaxonomyError
 from ..taxonomy import PartTaxonomy
 from ..taxonomy.tasks import Task
+from ..utils.crops import Box
 from ..utils.files import atomic_write, first_line, resolve_path, user_path
 from ..utils.hub import hub_errors
 from ..utils.images import decode_image
@@ -45,6 +46,11 @@ class PartSample:
     part_map: np.ndarray
     object_map: np.ndarray
     image_id: str
+
+    def crop(self, box: Box) -> PartSample:
+        """What a window of the image shows."""
+        part_map, object_map = box.cut(self.part_map), box.cut(self.object_map)
+        return PartSample(self.image.crop(box), part_map, object_map, self.image_id)
 
 
 class PartDataset:

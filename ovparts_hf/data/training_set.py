@@ -12,11 +12,12 @@ from torch.utils.data import Dataset, Sampler
 
 from ..errors import ConfigurationError, DatasetError
 from ..taxonomy import PartTaxonomy
+from ..utils.crops import Box
 from ..utils.resize import resize_nearest
 from .augmentation import Sample, Transform
 
 if TYPE_CHECKING:
-    from .part_dataset import PartDataset
+    from .part_dataset import PartDataset, PartSample
     from .records import Record
 
 _ORDER, _AUGMENTATION, _CLASSES = range(3)  # independent streams of random numbers
@@ -50,12 +51,18 @@ class TrainingSet(Dataset):
     with_object_masks: bool = False
     object_map: str = "correct"  # "ov_parts": looks object ids up among the *parts*, as the original does
     with_object_labels: bool = False
+    object_crop_margin: float | None = None  # show each object in its `Box.around`, before the augmentation
 
     def __post_init__(self) -> None:
         if not self.records:
             raise DatasetError(
                 f"No training image shows one of the {len(self.target.part_classes)} part classes of "
                 f"{self.target.name!r}. Check that the dataset is the one that the task is meant for."
+            )
+        if self.object_crop_margin is not None and any(record.object_id is None for record in self.records):
+            raise ConfigurationError(
+                f"A model with object_crop_margin={self.object_crop_margin} is trained on objects, but these examples "
+                "are whole images. Set level=object, or leave it out; or set object_crop_margin to null under config."
             )
         self._part_ids = self.dataset.taxonomy.part_lookup(self.target)
         self._object_parts = self.dataset.taxonomy.object_part_lookup(self.target)
@@ -90,7 +97,7 @@ class TrainingSet(Dataset):
         generator = np.random.default_rng((self.seed, _AUGMENTATION, *index))
         record = self.records[index.index]
         for _ in range(_MOST_DRAWS):
-            original = self.dataset.read(record)
+            original = self._read(record)
             sample = self.transform(Sample(original.image, original.part_map, original.object_map), generator)
             part_map = self._part_ids[sample.part_map]
             if (part_map != self.target.ignore_index).any():
@@ -100,6 +107,13 @@ class TrainingSet(Dataset):
             f"None of {_MOST_DRAWS} random crops shows one of the {len(self.target.part_classes)} part classes of "
             f"{self.target.name!r}; set a larger crop_size, or smaller short_edges."
         )
+
+    def _read(self, record: Record) -> PartSample:
+        sample = self.dataset.read(record)
+        if self.object_crop_margin is None:
+            return sample
+        inside = sample.object_map != self.dataset.taxonomy.ignore_index
+        return sample.crop(Box.around(inside, self.object_crop_margin))
 
     def _object_mask(self, object_map: np.ndarray) -> np.ndarray:
         inside = object_map != self.dataset.taxonomy.ignore_index

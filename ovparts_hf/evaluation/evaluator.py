@@ -141,7 +141,8 @@ def evaluate_model(
     """Scores a model.
 
     Class names are encoded once (or looked up, if the model was saved with them), each image goes through the model
-    once however many objects it has, and only the parts of its objects are decoded.
+    once however many objects it has, and only the parts of its objects are decoded. A model with `object_crop_margin`
+    sees each object by itself, unless none is given or found (docs/training.md).
 
     Args:
         model: On the device to be used, see `accelerator` for several.
@@ -150,7 +151,7 @@ def evaluate_model(
         task: Name of the task: which records are scored and which classes count as seen.
         setting: What is given: "oracle_obj" class and mask of each object, "pred_obj" what `objects` finds,
             "pred_all" nothing.
-        batch_size: Images in a forward pass.
+        batch_size: Images, or crops of objects, in a forward pass.
         workers: Processes that read images.
         compat: "ov_parts" does what the published numbers depend on: it brings the label maps to the size of the
             benchmark's data mapper first, which shifts their borders by up to a pixel, and gives the families with

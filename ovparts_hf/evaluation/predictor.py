@@ -25,6 +25,7 @@ from ..models.post_processing import best_class, best_position
 from ..models.processing import PartSegmentationProcessor
 from ..taxonomy.tasks import Setting, get_setting
 from ..utils.arguments import check_not_negative, check_positive
+from ..utils.crops import Box
 from ..utils.files import public_name
 from .objects import ObjectSource
 
@@ -36,7 +37,8 @@ class Prediction:
     """The label map of one record: (H, W) int64 part ids at the image's size.
 
     With the object given, every pixel has a part, inside the object or not; it is -1 for an object without parts.
-    Otherwise it is -1 where "none" is best, or outside of the object that was found.
+    Otherwise it is -1 where "none" is best, or outside of the object that was found. It is also -1 outside of the crop
+    of the object, if the model looks for parts there (`object_crop_margin`).
     """
 
     record: Record  # for `pred_all` an image
@@ -96,6 +98,10 @@ class Predictor:
         return self.setting is Setting.PRED_ALL and self.model.scores_none
 
     @property
+    def _crop_margin(self) -> float | None:
+        return None if self.setting is Setting.PRED_ALL else self.model.object_crop_margin
+
+    @property
     def _fills_objects(self) -> bool:
         """Whether the model finds objects in the same pass, each pixel of which then has one of their parts."""
         return self.setting is Setting.PRED_ALL and self.model.fills_objects
@@ -119,7 +125,8 @@ class Predictor:
             self._class_inputs = self.model.encode_vocabulary(self.processor, names, progress)
             if self.setting is Setting.PRED_ALL and self.metrics == "partclipseg" and not self._fills_objects:
                 self._object_inputs = self.model.encode_vocabulary(self.processor, taxonomy.object_classes)
-        return self._predictions(by_image(records), progress, part_scores)
+        groups = by_image(records) if self._crop_margin is None else [[record] for record in records]
+        return self._predictions(groups, progress, part_scores)
 
     def describe(self) -> dict[str, Any]:
         """What `BenchmarkResult.config` says of the options."""
@@ -153,12 +160,20 @@ class Predictor:
         self.model.eval()
         with_masks = self.model.requires_object_masks
         images = _PreparedImages(
-            groups, self.dataset, self.processor, self.setting, self.objects, self.test_time, with_masks
+            groups,
+            self.dataset,
+            self.processor,
+            self.setting,
+            self.objects,
+            self.test_time,
+            with_masks,
+            self._crop_margin,
         )
+        unit = "image" if self._crop_margin is None else "object"
         one_by_one = self.setting is Setting.PRED_ALL or self.test_time.tta or with_masks
         workers = self.workers if self.objects is None else 0
         loader = DataLoader(images, 1 if one_by_one else self.batch_size, num_workers=workers, collate_fn=list)
-        with tqdm(total=len(images), desc="Evaluating", unit="image", disable=not progress) as bar:
+        with tqdm(total=len(images), desc="Evaluating", unit=unit, disable=not progress) as bar:
             for batch in loader:
                 yield from self._predict(batch, part_scores)
                 bar.update(len(batch))
@@ -177,23 +192,28 @@ class Predictor:
                     maps = self._only_of_best_object(maps, image)
                 if self._scores_none:
                     ids = (*ids, -1)
-                refined = self.test_time.refine(maps, sample.image)
-                label_map = decode_classes(refined, ids, self.decode, self._region(sample)).cpu().numpy()
+                shown = sample if image.box is None else sample.crop(image.box)
+                refined = self.test_time.refine(maps, shown.image)
+                label_map = decode_classes(refined, ids, self.decode, self._region(shown)).cpu().numpy()
+                best = maps.amax(0).cpu().numpy() if len(maps) and (part_scores or self.refiner is not None) else None
+                if image.box is not None:
+                    label_map = image.box.paste(label_map, sample.part_map.shape, -1)
+                    best = None if best is None else image.box.paste(best, sample.part_map.shape, 0)
                 if self.refiner is not None:
-                    label_map = self._refine(label_map, maps, ids, sample)
+                    label_map = self._refine(label_map, best, ids, sample)
                 if self.objects is not None:
                     label_map = np.where(sample.object_map != self.dataset.taxonomy.ignore_index, label_map, -1)
-                means = self._part_scores(label_map, maps, sample) if part_scores else None
+                means = self._part_scores(label_map, best, sample) if part_scores else None
                 yield Prediction(record, sample, label_map, means)
 
     def _refine(
-        self, label_map: np.ndarray, scores: torch.Tensor, ids: Sequence[int], sample: PartSample
+        self, label_map: np.ndarray, best: np.ndarray | None, ids: Sequence[int], sample: PartSample
     ) -> np.ndarray:
         """Sharpens the parts inside the object, or with `pred_all` everywhere."""
         inside = self._region(sample)
         if inside is None:
             inside = np.ones(label_map.shape, dtype=bool)
-        label_map, means = np.where(inside, label_map, -1), self._part_scores(label_map, scores, sample)
+        label_map, means = np.where(inside, label_map, -1), self._part_scores(label_map, best, sample)
         return sharpen(sample.image, label_map, means, self.refiner, not self._scores_none, dict.fromkeys(ids, inside))
 
     def _region(self, sample: PartSample) -> np.ndarray | None:
@@ -202,11 +222,10 @@ class Predictor:
             return None
         return sample.object_map != self.dataset.taxonomy.ignore_index
 
-    def _part_scores(self, label_map: np.ndarray, scores: torch.Tensor, sample: PartSample) -> dict[int, float]:
-        """The mean of the best score over the pixels of each part, inside the object that a record is about."""
+    def _part_scores(self, label_map: np.ndarray, best: np.ndarray | None, sample: PartSample) -> dict[int, float]:
+        """The mean of the `best` score (H, W) over the pixels of each part, inside the object of a record."""
         inside = self._region(sample)
         label_map = label_map if inside is None else np.where(inside, label_map, -1)
-        best = scores.amax(0).cpu().numpy() if len(scores) else None
         return {i: float(best[label_map == i].mean()) for i in np.unique(label_map).tolist() if i >= 0}
 
     def _candidates(self, record: Record) -> Sequence[int]:
@@ -223,7 +242,7 @@ class Predictor:
             class_inputs = {name: features[classes] for name, features in class_inputs.items()}
             candidates = [[np.searchsorted(classes, ids).tolist() for ids in lists] for lists in candidates]
         views = [image.views for image in batch]
-        sizes = [image.samples[0][1].part_map.shape for image in batch]
+        sizes = [image.samples[0][1].part_map.shape if image.box is None else image.box.size for image in batch]
         return mean_scores(self.model, self.processor, class_inputs, views, candidates, sizes, self._scores_none)
 
     def _inside_found_objects(self, scores: torch.Tensor) -> torch.Tensor:
@@ -244,10 +263,11 @@ class Predictor:
 
 
 class _PreparedImage(NamedTuple):
-    """The records of one image with their labels, and the image as the model takes it."""
+    """The records of one image, or one of them, with their labels, and the image as the model takes it."""
 
     samples: list[tuple[Record, PartSample]]
     views: list[View]
+    box: Box | None = None  # what the views show of the image; None for all
 
 
 @dataclass
@@ -261,12 +281,18 @@ class _PreparedImages(Dataset):
     objects: ObjectSource | None
     test_time: TestTimeAugmentation
     with_masks: bool
+    crop_margin: float | None  # with one record in each of `groups`
+    _last_found: tuple[tuple[str, int], np.ndarray] | None = field(default=None, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.groups)
 
     def __getitem__(self, index: int) -> _PreparedImage:
         samples = self._read(self.groups[index])
+        if self.crop_margin is not None:
+            sample = samples[0][1]
+            box = Box.around(sample.object_map != self.dataset.taxonomy.ignore_index, self.crop_margin)
+            return _PreparedImage(samples, self.test_time.views(self.processor, sample.image.crop(box)), box)
         masks = None
         if self.with_masks:
             masks = np.stack([sample.object_map != self.dataset.taxonomy.ignore_index for _, sample in samples])
@@ -277,11 +303,18 @@ class _PreparedImages(Dataset):
             return [(Record(records[0].split, records[0].row), self.dataset.read_objects(records))]
         samples = [(record, self.dataset.read(record)) for record in records]
         if self.objects is not None:
-            found = self.objects.find(samples[0][1])
+            found = self._find(records[0], samples[0][1])
             for record, sample in samples:
                 inside = found == record.object_id
                 sample.object_map = np.where(inside, found, self.dataset.taxonomy.ignore_index)
         return samples
+
+    def _find(self, record: Record, sample: PartSample) -> np.ndarray:
+        """The objects of an image, which are kept for its next record."""
+        image = record.split, record.row
+        if self._last_found is None or self._last_found[0] != image:
+            self._last_found = image, self.objects.find(sample)
+        return self._last_found[1]
 
 
 def _with_sliding_window(processor: PartSegmentationProcessor) -> PartSegmentationProcessor:

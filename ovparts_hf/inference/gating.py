@@ -47,4 +47,4 @@ def inside_objects(
 
 
 def _without_none(maps: ScoreMaps) -> ScoreMaps:
-    return ScoreMaps(maps.logits[:-1], maps.ids[:-1], maps.region)
+    return maps._replace(logits=maps.logits[:-1], ids=maps.ids[:-1])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..models.post_processing import ScoreMaps, row_bands, upsample_scores
+from ..models.post_processing import ScoreMaps, row_bands
 from ..utils.deadline import check_deadline
 from ..utils.resize import resize_nearest
 
@@ -41,16 +41,19 @@ def rank_classes(maps: Sequence[ScoreMaps], label_map: np.ndarray, num_classes: 
     scale = min(1, RANKING_EDGE / max(height, width))
     size = max(1, round(height * scale)), max(1, round(width * scale))
     labels = resize_nearest(label_map, size)
+    maps = [
+        group if group.box is None else group._replace(box=group.box.scaled(label_map.shape, size)) for group in maps
+    ]
     regions = [None if group.region is None else resize_nearest(group.region, size) for group in maps]
     ids = np.full((RANKED, *size), -1, dtype=np.int16)
     values = np.full((RANKED, *size), -1, dtype=np.float32)
     for rows in row_bands(size, num_classes + 1):
         band = np.full((num_classes + 1, rows.stop - rows.start, size[1]), -1, dtype=np.float32)  # the last is none
-        for (logits, group_ids, _), region in zip(maps, regions):
+        for group, region in zip(maps, regions):
             check_deadline()
-            given = upsample_scores(logits, size, scores, rows).clamp(0, 1).cpu().numpy()
-            inside = True if region is None else region[rows]
-            band[list(group_ids)] = np.maximum(band[list(group_ids)], np.where(inside, given, -1))
+            given = group.upsampled(size, scores, rows).clamp(0, 1).cpu().numpy()
+            inside, ids_of_group = True if region is None else region[rows], list(group.ids)
+            band[ids_of_group] = np.maximum(band[ids_of_group], np.where(inside, given, -1))
         own = labels[None, rows].astype(np.int64)
         values[0, rows] = np.take_along_axis(band, own % (num_classes + 1), axis=0)[0]
         np.put_along_axis(band, own % (num_classes + 1), -1, axis=0)

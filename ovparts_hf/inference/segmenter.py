@@ -26,6 +26,7 @@ from ..utils.images import ImageInput, load_image
 from .adapters.base import SegmenterAdapter
 from .adapters.loading import has_own_classes
 from .advice import advise
+from .crops import score_in_crops, unscored
 from .engine import Request, predict_scores, prepare_image
 from .gating import check_finds_objects, gated_candidates, inside_objects
 from .objects import (
@@ -51,7 +52,8 @@ _VOCABULARIES_KEPT = 16
 
 _Prepared: TypeAlias = tuple[Image.Image, list[ObjectMask] | None, tuple[ObjectMask, ...] | None, Request, bool]
 """An image, RGB and upright; the objects in it, or None for any; the same if each stands for one object only; what the
-model is run with; and whether a pixel may be none of the parts."""
+model is run with, without inputs if it is run with crops of the objects; and whether a pixel may be none of the parts.
+"""
 
 
 class PartSegmenter:
@@ -187,7 +189,7 @@ class PartSegmenter:
                 too: those where each part scores less than 0.3 (`none_threshold` of its configuration).
             threshold: A class must score more than this, from 0 to 1, or the pixel is none.
             top_k: At most so many classes, those with the highest mean scores.
-            batch_size: Images in a forward pass, where the model can take several.
+            batch_size: Images, or crops of objects (docs/your_images.md), in a forward pass, where it can take several.
             keep_ranking: Whether a result keeps the best classes of each pixel, for `PartSegmentation.at`.
 
         Returns:
@@ -196,11 +198,10 @@ class PartSegmenter:
         Raises:
             OVPartsError: An image cannot be read, class names or masks do not fit, or the model needs masks.
         """
+        options = (background, threshold, top_k, batch_size, keep_ranking)
         if not isinstance(images, Sequence) or isinstance(images, str | bytes):
-            options = (background, threshold, top_k, 1, keep_ranking)
             return next(self.stream([images], parts, [object_masks], [boxes], *options))
         check_one_per_image(len(images), object_masks=object_masks, boxes=boxes)
-        options = (background, threshold, top_k, batch_size, keep_ranking)
         return list(self.stream(images, parts, object_masks, boxes, *options))
 
     def stream(
@@ -226,13 +227,9 @@ class PartSegmenter:
             for image, *regions in with_regions(images, object_masks, boxes)
         )
         while batch := list(islice(prepared, batch_size)):
-            scores = predict_scores(self.model, class_inputs, [request for *_, request, _ in batch])
-            for (image, objects, single_objects, _, may_be_none), maps in zip(batch, scores):
+            scores = self._score(batch, vocabulary, class_inputs, batch_size)
+            for (image, _, single_objects, _, may_be_none), maps in zip(batch, scores):
                 size, count = image.size[::-1], len(vocabulary.classes)
-                if objects is not None:
-                    maps = [of_object._replace(region=mask) for of_object, (_, mask) in zip(maps, objects)]
-                elif self._finds_objects_of(vocabulary):
-                    maps = inside_objects(maps, vocabulary, size, self.processor.scores, may_be_none)
                 score_map = np.empty(size, dtype=np.float16)
                 label_map, mean_scores = merge_score_maps(
                     maps, size, count, self.processor.scores, threshold, top_k, score_map
@@ -246,6 +243,28 @@ class PartSegmenter:
                     ranking = rank_classes(maps, result.label_map, count, self.processor.scores)
                     result = replace(result, ranking=ranking)
                 yield result
+
+    def _score(
+        self, batch: list[_Prepared], vocabulary: Vocabulary, class_inputs: dict[str, torch.Tensor], batch_size: int
+    ) -> list[list[ScoreMaps]]:
+        """The scores in each image, of parts in the regions of their objects if these are known."""
+        in_crops = self.model.object_crop_margin is not None
+        on_whole_images = [request for _, objects, _, request, _ in batch if objects is None or not in_crops]
+        scored = iter(predict_scores(self.model, class_inputs, on_whole_images) if on_whole_images else ())
+        scores: list[list[ScoreMaps]] = []
+        for image, objects, _, request, may_be_none in batch:
+            if objects is None:
+                maps = next(scored)
+                if self._finds_objects_of(vocabulary):
+                    maps = inside_objects(maps, vocabulary, image.size[::-1], self.processor.scores, may_be_none)
+            else:
+                maps = unscored(request) if in_crops else next(scored)
+                maps = [of_object._replace(region=mask) for of_object, (_, mask) in zip(maps, objects)]
+            scores.append(maps)
+        if not in_crops:
+            return scores
+        images = [image for image, *_ in batch]
+        return score_in_crops(self.model, self.processor, class_inputs, images, scores, batch_size)
 
     def _refine(self, result: PartSegmentation, maps: Sequence[ScoreMaps], keep: bool) -> PartSegmentation:
         """The same parts with sharper borders, inside their objects; scores stay as they are."""
@@ -355,7 +374,8 @@ class PartSegmenter:
             may_be_empty = self.model.finds_objects_first and not self.model.fills_objects
             background = masks is None and (not found or may_be_empty)
         may_be_none = background and self.model.scores_none
-        inputs = prepare_image(self.processor, image, required_masks)
+        in_crops = objects is not None and self.model.object_crop_margin is not None
+        inputs = {} if in_crops else prepare_image(self.processor, image, required_masks)
         request = Request(inputs, candidates, may_be_none or finds_objects)
         return image, objects, tuple(objects) if single else None, request, may_be_none
 

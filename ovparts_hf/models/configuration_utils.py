@@ -3,6 +3,7 @@
 Annotations are evaluated here and in the families' configurations: `strict` checks the types of fields by them.
 """
 
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -167,12 +168,16 @@ class ScoredNoneConfig(OpenVocabularyConfig):
     Args:
         segmentation_loss: "bce", the benchmark's loss, or "ce_dice".
         none_weight: Weight of the "none" channel in the loss.
+        object_crop_margin: Where it is known where an object is, its parts are looked for, in training and afterwards,
+            in a square around it: longer than the longer side of its bounding box by this share on each side, and
+            clipped to the image. None: in the whole image, as in the benchmark.
     """
 
     segmentation_losses: ClassVar[tuple[str, ...]] = SEGMENTATION_LOSSES
 
     segmentation_loss: str = "bce"
     none_weight: float | int = 0.05
+    object_crop_margin: float | int | None = None
 
     def validate_architecture(self) -> None:
         """Checks values that would only fail later, or silently."""
@@ -180,6 +185,9 @@ class ScoredNoneConfig(OpenVocabularyConfig):
             raise ValueError(
                 f"segmentation_loss is {self.segmentation_loss!r}; choose one of {list(self.segmentation_losses)}."
             )
+        margin = self.object_crop_margin
+        if margin is not None and not 0 <= margin < math.inf:
+            raise ValueError(f"object_crop_margin is {margin}; it must be a finite number of at least 0, or None.")
 
 
 _PLAIN_STEM = {"embedding_size": 64, "deep_stem": False, "last_dilations": None}

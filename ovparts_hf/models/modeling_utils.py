@@ -109,9 +109,15 @@ class PartSegmentationModel(PreTrainedModel):
         """Whether it was trained on whole things, so that parts are best looked for inside those that it finds."""
         return False
 
+    @property
+    def object_crop_margin(self) -> float | None:
+        """The margin of the crops of objects in which it looks for parts; None for whole images."""
+        return getattr(self.config, "object_crop_margin", None)
+
     def describe(self) -> dict[str, Any]:
         """What a result says of the options that its scores depend on, where the model has any."""
-        return {}
+        margin = self.object_crop_margin
+        return {} if margin is None else {"object_crop_margin": margin}
 
     def post_init(self) -> None:
         """See transformers; raises a ConfigurationError if the model is larger than any of its kind."""

@@ -12,6 +12,7 @@ from transformers.image_processing_outputs import SemanticSegmentationPostProces
 from transformers.utils import ModelOutput
 
 from ..errors import OVPartsError
+from ..utils.crops import Box
 from ..utils.deadline import check_deadline
 
 SCORES = ("logits", "probabilities", "plain")
@@ -94,16 +95,32 @@ def label_map(
 
 
 class ScoreMaps(NamedTuple):
-    """Scores (n, h, w) float32 of classes `ids`, -1 being none, that compete for a region (H, W) or the whole image."""
+    """Scores (n, h, w) float32 of classes `ids`, -1 being none, that compete for a region (H, W) or the whole image.
+
+    They are those of a window of the image, `box`, which the region does not leave; None: of the whole image.
+    """
 
     logits: torch.Tensor
     ids: tuple[int, ...]
     region: np.ndarray | None = None
+    box: Box | None = None
 
     def only(self, classes: set[int]) -> ScoreMaps:
         """The same without the other classes; none stays."""
         positions = [i for i, class_id in enumerate(self.ids) if class_id in classes or class_id < 0]
-        return ScoreMaps(self.logits[positions], tuple(self.ids[i] for i in positions), self.region)
+        return self._replace(logits=self.logits[positions], ids=tuple(self.ids[i] for i in positions))
+
+    def upsampled(self, size: tuple[int, int], scores: str, rows: slice) -> torch.Tensor:
+        """`upsample_scores` of some rows of an image; 0 outside of the window."""
+        if self.box is None:
+            return upsample_scores(self.logits, size, scores, rows)
+        left, top, right, bottom = self.box
+        whole = self.logits.new_zeros(len(self.logits), rows.stop - rows.start, size[1])
+        first, last = max(rows.start, top), min(rows.stop, bottom)
+        if first < last:
+            inside = upsample_scores(self.logits, self.box.size, scores, slice(first - top, last - top))
+            whole[:, first - rows.start : last - rows.start, left:right] = inside
+        return whole
 
 
 def merge_score_maps(
@@ -126,13 +143,13 @@ def merge_score_maps(
     for rows in row_bands(size, max((len(group.ids) for group in maps), default=1)):
         band = labels[rows]
         best = np.full(band.shape, -np.inf if threshold is None else threshold, dtype=np.float32)
-        for logits, ids, region in maps:
+        for group in maps:
             check_deadline()
-            values, positions = (t.cpu().numpy() for t in upsample_scores(logits, size, scores, rows).max(0))
-            candidates = np.array(ids)[positions]
+            values, positions = (t.cpu().numpy() for t in group.upsampled(size, scores, rows).max(0))
+            candidates = np.array(group.ids)[positions]
             wins = (candidates >= 0) & (values > best)
-            if region is not None:
-                wins &= region[rows]
+            if group.region is not None:
+                wins &= group.region[rows]
             band[wins], best[wins] = candidates[wins], values[wins]
         if score_map is not None:
             score_map[rows] = np.where(band >= 0, best.clip(0, 1), 0)

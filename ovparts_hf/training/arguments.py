@@ -125,7 +125,8 @@ class TrainArguments(LoopArguments):
             memory where there are many classes, the same gradients. Not every family can; None decodes all at once.
         classes_per_image: Score only this many classes per image: the parts of its labelled objects, all of them, and
             random others (faster, and less memory). None scores the whole vocabulary.
-        level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does.
+        level: Whether an example is an "image" or one "object" of an image; None for what the benchmark does, and for
+            objects if the model looks for parts in crops of them (`config: {object_crop_margin: 0.15}`).
         object_map: "correct", or "ov_parts" to train ZSseg+ on Pascal-Part-116 with the original's empty masks of some
             objects (docs/differences.md).
         short_edges: Lengths in pixels that the short side of a training image is resized to, drawn uniformly; None

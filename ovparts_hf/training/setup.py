@@ -109,10 +109,11 @@ class TrainingSetup:
 
     def training_set(self, arguments: TrainArguments) -> TrainingSet:
         """The augmented examples of the task."""
-        task = get_task(arguments.task)
+        task, margin = get_task(arguments.task), self.model.object_crop_margin
+        level = arguments.level or (None if margin is None else "object")
         return TrainingSet(
             self.dataset,
-            self.dataset.training_records(task, arguments.level),
+            self.dataset.training_records(task, level),
             task.train_taxonomy(self.dataset.taxonomy),
             build_transform(arguments, self.dataset.taxonomy.ignore_index),
             partial(self.processor, augmented=True),
@@ -122,6 +123,7 @@ class TrainingSetup:
             self.model.requires_object_masks,
             arguments.object_map,
             self.model.trains_on_objects,
+            margin,
         )
 
     def random_examples(self, arguments: TrainArguments, count: int) -> list[dict[str, torch.Tensor]]:

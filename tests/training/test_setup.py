@@ -19,6 +19,7 @@ from ovparts_hf.models.clipseg import modeling_clipseg
 from ovparts_hf.models.loading import load_model
 from ovparts_hf.taxonomy import PASCAL_PART_116
 from ovparts_hf.training import TrainArguments, train
+from ovparts_hf.training.dry_run import estimate_run
 from ovparts_hf.training.setup import TrainingSetup, build_transform
 
 from ..models.partcatseg.stock import CLIP, FIELDS, save_dino
@@ -269,3 +270,43 @@ def test_trains_on_a_drawn_few_shot_list(pretrained: Path, pascal_folder: Path, 
     assert len(examples) == len(drawn.image_ids)
     with pytest.raises(ConfigurationError, match="only 'few_shot' takes one"):
         arguments(pascal_folder, pretrained, tmp_path / "run", few_shot_list=tmp_path / "list.json")
+
+
+# ---- crops of objects ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [None, "object"])
+def test_a_model_is_trained_on_crops_of_objects(
+    level: str | None, pretrained: Path, ade_folder: Path, tmp_path: Path
+) -> None:
+    options = {"config": {"object_crop_margin": 0.25}, "level": level, "steps": 1, "short_edges": None}
+    given = arguments(ade_folder, pretrained, tmp_path / "run", **options)
+    setup = TrainingSetup.load(given)
+    examples = setup.training_set(given)
+    assert examples.records and all(record.object_id is not None for record in examples.records)
+    sizes = [examples._draw(EpochIndex(0, index))[1].image.size for index in range(len(examples))]
+    assert sizes != [setup.dataset.read(record).image.size for record in examples.records]
+    model, _ = load_model(train(given) / "last")
+    assert model.object_crop_margin == 0.25
+    again = arguments(ade_folder, tmp_path / "run" / "last", tmp_path / "again", steps=1)
+    assert TrainingSetup.load(again).training_set(again).object_crop_margin == 0.25  # which the model keeps
+
+
+def test_whole_images_are_refused_before_anything_is_written(
+    pretrained: Path, pascal_folder: Path, tmp_path: Path
+) -> None:
+    given = arguments(
+        pascal_folder, pretrained, tmp_path / "run", config={"object_crop_margin": 0.25}, level="image", eval_every=1
+    )
+    sentence = "object_crop_margin=0.25 is trained on objects, .* whole images. Set level=object"
+    with pytest.raises(ConfigurationError, match=sentence):
+        train(given)
+    assert not list((tmp_path / "run").glob("*.*"))
+    with pytest.raises(ConfigurationError, match=sentence):
+        estimate_run(given)
+
+
+def test_crops_need_a_model_that_has_them(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:
+    given = arguments(pascal_folder, "toy-zsseg", tmp_path / "run", config={"object_crop_margin": 0.25})
+    with pytest.raises(ConfigurationError, match="object_crop_margin"):
+        train(given)

@@ -38,6 +38,7 @@ class TinyModel(nn.Module):
     """Compares pixels with class names; with dropout, so that random numbers matter."""
 
     requires_object_masks = trains_on_objects = False
+    object_crop_margin = None
     vocabulary = None
 
     def __init__(self) -> None:

@@ -187,9 +187,10 @@ class CLIPSegForPartSegmentation(OpenVocabularyModel, CLIPSegPreTrainedModel):
     def describe(self) -> dict[str, Any]:
         """See `PartSegmentationModel.describe`; of a model that is trained as the benchmark does there is nothing."""
         config = self.config
+        facts = super().describe()
         if config.none_threshold is None:
-            return {}
-        return {"threshold_of_none": config.none_threshold, "adapter_ratio": config.adapter_ratio}
+            return facts
+        return {"threshold_of_none": config.none_threshold, "adapter_ratio": config.adapter_ratio, **facts}
 
     @classmethod
     def default_processor(

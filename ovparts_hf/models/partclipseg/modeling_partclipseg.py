@@ -76,8 +76,8 @@ class PartCLIPSegForPartSegmentation(CLIPSegForPartSegmentation):
 
     def describe(self) -> dict[str, Any]:
         """See `PartSegmentationModel.describe`; of a model with the released code's condition there is nothing."""
-        condition = self.config.object_condition
-        return {} if condition == "part_row" else {"object_condition": condition}
+        condition, facts = self.config.object_condition, super().describe()
+        return facts if condition == "part_row" else {"object_condition": condition, **facts}
 
     # ---- class names -------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,9 @@ def test_unknown_trainable_set():
         ("none_threshold", 0.0),
         ("extract_layers", [3, 9]),
         ("extract_layers", []),
+        ("object_crop_margin", -0.1),
+        ("object_crop_margin", float("nan")),
+        ("object_crop_margin", float("inf")),
     ],
 )
 def test_configuration_refuses(field, value):
