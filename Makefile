@@ -13,8 +13,10 @@ demo: $(VENV)/.ready
 # Toy versions of all families at equal compute; interrupted, the same command continues.
 table: $(VENV)/.ready
 	$(BIN)/ovparts demo --table
-	cp outputs/table/table.md docs/table.md
 	cp outputs/table/table.json docs/table.json
+	$(BIN)/ovparts demo --table --rows clipseg clipseg-crops --seeds 0 1 2 3 4
+	cp outputs/table/table.json docs/table_crops.json
+	$(BIN)/python docs/generate.py
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

@@ -22,10 +22,12 @@ from huggingface_hub import ModelCard
 from ovparts_hf import BenchmarkResult
 from ovparts_hf.cli import EXIT_CODES, commands
 from ovparts_hf.cli.base import Argument, Command
+from ovparts_hf.evaluation.results import markdown_table
 from ovparts_hf.evaluation.stored_result import _TYPES, SCHEMA_VERSION
 from ovparts_hf.reporting.cards import BENCHMARK_MODELS
 from ovparts_hf.reporting.cards.facts import ModelFacts, dataset_facts
 from ovparts_hf.reporting.paper import SETTINGS
+from ovparts_hf.reporting.toy_table.document import differences_lines, scores_lines, table_markdown
 from ovparts_hf.training import PromptTuningArguments, TrainArguments
 from ovparts_hf.training.arguments import LoopArguments
 from ovparts_hf.utils.files import atomic_write
@@ -284,6 +286,22 @@ def _published(facts: ModelFacts) -> str:
 # Notebooks
 
 
+def toy_table_page() -> str:
+    """What `make table` measured: all families with three seeds, and crops of objects with five."""
+    families, crops = (json.loads((DOCS / name).read_text(encoding="utf-8")) for name in _TABLES)
+    parts = [table_markdown(families).strip(), "## Crops of objects, five seeds", _CROPS]
+    parts += [markdown_table(lines(crops)) for lines in (scores_lines, differences_lines)]
+    return "\n\n".join(parts)
+
+
+_TABLES = ("table.json", "table_crops.json")
+_CROPS = (
+    "What this library adds to CLIPSeg, [crops of objects](training.md#crops-of-objects), against CLIPSeg at the same "
+    "compute: `ovparts demo --table --rows clipseg clipseg-crops --seeds 0 1 2 3 4`. Columns as above; what else was tried "
+    "is in [training](training.md#what-short-runs-showed)."
+)
+
+
 def notebooks_page() -> str:
     """What the notebooks are about, and where they open in Colab."""
     address = notebooks.repository_address()
@@ -302,6 +320,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/recipes.md": recipes_page,
     "reference/results.md": results_page,
     "models.md": models_page,
+    "table.md": toy_table_page,
     "notebooks.md": notebooks_page,
 }
 
