@@ -51,7 +51,7 @@ _DIFFERENCES = (
 )
 
 
-_NOTES = "Found by short runs, of at most 90 CPU seconds each, with seed 0."
+_NOTES = "By short runs with seed 0; their numbers are in docs/training.md."
 
 
 def scores_lines(summary: Mapping[str, Any]) -> list[list[str]]:
