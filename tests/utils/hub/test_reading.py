@@ -7,42 +7,11 @@ import pytest
 
 from ovparts_hf.metrics import PartSegmentationMetric
 
-from .conftest import OVPARTS, ROOT, Machine, contents
+from .conftest import ROOT, Machine, contents
 
 DATASET = "ovparts/pascal-part-116"
 MODEL = "ovparts/clipseg-pascal-part-116-zero-shot"
 METRIC = "ovparts/part_miou"
-
-
-@pytest.fixture(scope="module")
-def machine(endpoint, tmp_path_factory):
-    return Machine.new(endpoint, tmp_path_factory.mktemp("user"), token="hf_writer")
-
-
-@pytest.fixture(scope="module")
-def prepared(hub, machine, pascal_archive, model_folder, tmp_path_factory):
-    """The folder of the dataset; it and the model are on the Hub, privately, and the metric for everybody."""
-    folder = tmp_path_factory.mktemp("prepared") / "pascal"
-    arguments = ["prepare", "pascal-part-116", str(pascal_archive), str(folder), "--push-to-hub", DATASET]
-    out = machine.run(*OVPARTS, *arguments)
-    assert out.splitlines()[0] == str(folder)
-    assert out.splitlines()[1].endswith(f"/datasets/{DATASET}/commit/{hub.find('dataset', DATASET).commit().oid}")
-    pushes = [
-        ["push", str(model_folder), MODEL, "--message", "Zero-shot weights"],
-        ["push", str(ROOT / "ovparts_hf" / "metrics" / "part_miou"), METRIC, "--public"],
-    ]
-    commands = [{"arguments": arguments, "token": "hf_writer"} for arguments in pushes]
-    results = json.loads(machine.run("-m", "tests.utils.hub.commands", stdin=json.dumps(commands)))
-    assert [(code, error) for code, _, error in results] == [(0, ""), (0, "")]
-    return folder
-
-
-def test_private_unless_asked(hub, prepared):
-    assert hub.find("dataset", DATASET).private
-    assert hub.find("model", MODEL).private
-    assert hub.find("model", MODEL).commit().title == "Zero-shot weights"
-    assert not hub.find("space", METRIC).private
-
 
 LOAD_DATASET = """
 import sys
@@ -64,11 +33,6 @@ for config in ((), ("few_shot_16",)):
             assert [row["image"].tobytes() + row["part_map"].tobytes() for row in others] == images
             assert [row["object_parts"] for row in others] == [row["object_parts"] for row in local[split]]
 """
-
-
-def test_load_dataset(machine, prepared):
-    machine.run("-c", LOAD_DATASET, str(prepared))
-
 
 AUTO_CLASSES = """
 import json
@@ -106,13 +70,6 @@ data = snapshot_download("ovparts/pascal-part-116", repo_type="dataset")
 json.dump({"model": snapshot_download(name), "dataset": data}, sys.stdout)
 """
 
-
-def test_auto_classes_and_snapshots(machine, prepared, model_folder):
-    snapshots = json.loads(machine.run("-c", AUTO_CLASSES, str(model_folder)))
-    assert contents(Path(snapshots["model"])) == contents(model_folder)
-    assert contents(Path(snapshots["dataset"])) == contents(prepared)
-
-
 EVALUATE = """
 import json
 import sys
@@ -124,8 +81,64 @@ json.dump(metric.compute(predictions=[[[0, 1, 1]]], references=[[[0, 0, 1]]]), s
 """
 
 
-def test_evaluate_load(machine, prepared):
-    loaded = json.loads(machine.run("-c", EVALUATE).splitlines()[-1])
+@pytest.fixture(scope="module")
+def machine(endpoint, tmp_path_factory):
+    return Machine.new(endpoint, tmp_path_factory.mktemp("user"), token="hf_writer")
+
+
+@pytest.fixture(scope="module")
+def prepared(hub, machine, pascal_archive, model_folder, tmp_path_factory):
+    """The folder of the dataset; it and the model are on the Hub, privately, and the metric for everybody."""
+    folder = tmp_path_factory.mktemp("prepared") / "pascal"
+    arguments = ["prepare", "pascal-part-116", str(pascal_archive), str(folder), "--push-to-hub", DATASET]
+    pushes = [
+        ["push", str(model_folder), MODEL, "--message", "Zero-shot weights"],
+        ["push", str(ROOT / "ovparts_hf" / "metrics" / "part_miou"), METRIC, "--public"],
+    ]
+    commands = [{"arguments": each, "token": "hf_writer"} for each in (arguments, *pushes)]
+    printed = machine.run("-m", "tests.utils.hub.commands", stdin=json.dumps(commands))
+    (code, out, error), *results = json.loads(printed)
+    assert code == 0, error
+    assert out.splitlines()[0] == str(folder)
+    assert out.splitlines()[1].endswith(f"/datasets/{DATASET}/commit/{hub.find('dataset', DATASET).commit().oid}")
+    assert [(code, error) for code, _, error in results] == [(0, ""), (0, "")]
+    return folder
+
+
+def test_private_unless_asked(hub, prepared):
+    assert hub.find("dataset", DATASET).private
+    assert hub.find("model", MODEL).private
+    assert hub.find("model", MODEL).commit().title == "Zero-shot weights"
+    assert not hub.find("space", METRIC).private
+
+
+@pytest.fixture(scope="module")
+def outputs(machine, prepared, model_folder):
+    """Program -> its exit code, output and error output."""
+    programs = {LOAD_DATASET: [str(prepared)], AUTO_CLASSES: [str(model_folder)], EVALUATE: []}
+    given = json.dumps([[program, *arguments] for program, arguments in programs.items()])
+    results = json.loads(machine.run("-m", "tests.utils.hub.programs", stdin=given))
+    return dict(zip(programs, results, strict=True))
+
+
+def output(result):
+    code, out, error = result
+    assert code == 0, error
+    return out
+
+
+def test_load_dataset(outputs):
+    output(outputs[LOAD_DATASET])
+
+
+def test_auto_classes_and_snapshots(outputs, prepared, model_folder):
+    snapshots = json.loads(output(outputs[AUTO_CLASSES]))
+    assert contents(Path(snapshots["model"])) == contents(model_folder)
+    assert contents(Path(snapshots["dataset"])) == contents(prepared)
+
+
+def test_evaluate_load(outputs):
+    loaded = json.loads(output(outputs[EVALUATE]).splitlines()[-1])
     own = PartSegmentationMetric(["dog's head", "dog's ear"], seen_ids=[0], ignore_index=255)
     own.update([[0, 1, 1]], [[0, 0, 1]])
     assert loaded["hIoU"] == own.compute()["hIoU"] == 50.0
