@@ -297,8 +297,8 @@ def toy_table_page() -> str:
 _TABLES = ("table.json", "table_crops.json")
 _CROPS = (
     "What this library adds to CLIPSeg, [crops of objects](training.md#crops-of-objects), against CLIPSeg at the same "
-    "compute: `ovparts demo --table --rows clipseg clipseg-crops --seeds 0 1 2 3 4`. Columns as above; what else was tried "
-    "is in [training](training.md#what-short-runs-showed)."
+    "compute: `ovparts demo --table --rows clipseg clipseg-crops --seeds 0 1 2 3 4`. Columns as above; what else was "
+    "tried is in [training](training.md#what-short-runs-showed)."
 )
 
 
