@@ -73,6 +73,7 @@ def _argument(argument: Argument) -> list[str]:
     positional = not names[0].startswith("-")
     takes_value = "action" not in settings and not positional
     value = settings.get("metavar") or names[-1].strip("-").replace("-", "_").upper()
+    value = " ".join(value) if isinstance(value, tuple) else value
     if settings.get("action") is BooleanOptionalAction:
         names = (*names, *(name.replace("--", "--no-") for name in names))
     shown = f"{', '.join(names)}{f' {value}' if takes_value else ''}"
