@@ -71,8 +71,9 @@ def _command(command: Command) -> str:
 def _argument(argument: Argument) -> list[str]:
     names, settings = argument
     positional = not names[0].startswith("-")
-    takes_value = "action" not in settings and not positional
+    takes_value = settings.get("action", "append") == "append" and not positional
     value = settings.get("metavar") or names[-1].strip("-").replace("-", "_").upper()
+    value = " ".join(value) if isinstance(value, tuple) else value
     if settings.get("action") is BooleanOptionalAction:
         names = (*names, *(name.replace("--", "--no-") for name in names))
     shown = f"{', '.join(names)}{f' {value}' if takes_value else ''}"

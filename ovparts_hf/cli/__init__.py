@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if overrides and not options.takes_overrides:
         names = (word.partition("=")[0] for word in overrides if word.startswith("--"))
         hints = "".join(did_you_mean(name, options.known) for name in names)
+        if getattr(options, "parts", None) and not overrides[0].startswith("-"):
+            hints += ' Write all parts in one pair of quotes: --parts "dog: head, ear".'
         parser.error(f"unrecognized arguments: {shlex.join(overrides)}{hints and '.'}{hints}")
     options.overrides, options.command_line = overrides, shlex.join(["ovparts", *map(_public, arguments)])
     if isinstance(sys.stdout, io.TextIOWrapper):

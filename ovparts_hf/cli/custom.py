@@ -105,7 +105,8 @@ def _write_overlays(found: Survey, folder: Path) -> int:
     ):
         raise ConfigurationError(f"{folder} holds something else than overlays; move it, or name another OUT.")
     good = [image for image, examined in zip(found.images, found.examined) if not examined.problems]
-    chosen = good[:: -(-len(good) // _OVERLAYS) or 1][:_OVERLAYS]
+    count = min(len(good), _OVERLAYS)
+    chosen = [good[number * (len(good) - 1) // max(1, count - 1)] for number in range(count)]
     with atomic_folder(folder) as partial:
         (partial / OVERLAYS).touch()
         for image in chosen:

@@ -86,7 +86,7 @@ def _describe(result: FineTuned) -> str:
     argument("model", help="folder or Hub id of the model to be improved"),
     argument("images", type=user_path, help="folder of images"),
     argument("out", type=user_path, help="folder to make"),
-    argument("--parts", help="what to look for, as in predict (default: the model's own vocabulary)"),
+    argument("--parts", action="append", help="what to look for, as in predict (default: the model's own vocabulary)"),
     _COUNT,
     _FORMAT,
     argument("--overwrite", action="store_true", help="replace an earlier suggestion in OUT"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import BooleanOptionalAction, Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +34,10 @@ _GROUPINGS = ("component", "object", "class")
     argument("images", nargs="+", help="files, folders, globs or URLs of images; files or globs of videos"),
     argument(
         "--parts",
+        action="append",
         help='what to look for: "dog: head, ear; bus: wheel", or a JSON file like {"dog": ["head", "ear"]} '
         'or ["dog\'s head", "a red door"] '
-        "(default: the model's own vocabulary)",
+        "(default: the model's own vocabulary); several times: all of them",
     ),
     argument("--model", default="toy-trained", help="folder or Hub id; the default knows drawn objects only"),
     argument("--out", type=user_path, default=Path("outputs/predict"), help="folder"),
@@ -162,10 +163,11 @@ def _segment_video(
     return f"{count} frames"
 
 
-def read_parts_option(text: str | None) -> VocabularyInput | None:
-    """What `--parts` names: words, or a JSON file."""
-    from ..taxonomy.vocabulary import parse_parts, read_parts
+def read_parts_option(texts: Sequence[str] | None) -> VocabularyInput | None:
+    """What `--parts` names, each time words or a JSON file."""
+    from ..taxonomy.vocabulary import Vocabulary, parse_parts, read_parts
 
-    if text is None:
+    if texts is None:
         return None
-    return read_parts(text) if text.endswith(".json") else parse_parts(text)
+    named = [read_parts(text) if text.endswith(".json") else parse_parts(text) for text in texts]
+    return named[0] if len(named) == 1 else [name for names in named for name in Vocabulary.of(names).classes]

@@ -44,8 +44,12 @@ def _report(options: Namespace) -> None:
 )
 def _compare(options: Namespace) -> None:
     from ..evaluation.bootstrap import compare_results, comparison_table
+    from ..evaluation.results import BenchmarkResult
 
-    print(comparison_table(compare_results(options.first, options.second, samples=options.samples, seed=options.seed)))
+    differences = compare_results(options.first, options.second, samples=options.samples, seed=options.seed)
+    results = [BenchmarkResult.from_json(result_file(path)) for path in (options.first, options.second)]
+    caveats = dict.fromkeys(sentence for result in results for sentence in result.caveats())
+    print("\n\n".join([*caveats, comparison_table(differences)]))
 
 
 @command(

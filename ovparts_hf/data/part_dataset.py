@@ -227,7 +227,10 @@ def _layout(splits: datasets.DatasetDict, taxonomy: PartTaxonomy) -> str:
         if missing:
             raise DatasetError(f"Split {split} lacks the columns {sorted(missing)}. Make it with `ovparts prepare`.")
         if tuple(rows.features["parts"].feature.names) != taxonomy.part_classes:
-            raise TaxonomyError(f"The part classes of split {split} are not those of taxonomy {taxonomy.name!r}.")
+            raise TaxonomyError(
+                f"The part classes of split {split} are not those of taxonomy {taxonomy.name!r}. To change classes, "
+                "prepare the dataset again."
+            )
     return layout
 
 
@@ -261,4 +264,5 @@ def _download(repo_id: str, cache_dir: str | Path | None, revision: str | None) 
             return Path(snapshot_download(repo_id, repo_type="dataset", revision=revision, cache_dir=cache))
     except HubError as error:
         fault = "is neither a folder nor a dataset repository that can be read"
-        raise DatasetError(f"{repo_id!r} {fault}. {error}") from error
+        advice = "A folder is made by `ovparts prepare`."
+        raise DatasetError(f"{repo_id!r} {fault}. {error} {advice}") from error

@@ -132,6 +132,11 @@ class BenchmarkResult:
         scored, total = (self.dataset.get(key) for key in ("num_images", "total_images"))
         return "" if total is None or scored == total else f"{scored} of {total} images"
 
+    def caveats(self) -> list[str]:
+        """A sentence each for what keeps the numbers from being the benchmark's: `partial`, `unofficial`."""
+        found = {"Partial": self.partial, "Not official": self.unofficial}
+        return [f"{name}: {text}." for name, text in found.items() if text]
+
     @property
     def unofficial(self) -> str:
         """Why the numbers are none of the benchmark, as "decoded by RankSEG"; otherwise empty."""
@@ -189,8 +194,7 @@ class BenchmarkResult:
             tables.append(markdown_table(lines))
         if extra := self.metrics.get("extra_scores"):
             tables.append(markdown_table([["extra scores", *extra], ["", *map(format_percent, extra.values())]]))
-        warnings = {"Partial": self.partial, "Not official": self.unofficial}
-        return "\n\n".join([*(f"{name}: {text}." for name, text in warnings.items() if text), *tables])
+        return "\n\n".join([*self.caveats(), *tables])
 
 
 def format_percent(value: float) -> str:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +51,7 @@ class PartSegmentation:
             takes for an object what its parts form together.
         score_map: (H, W) float16 from 0 to 1, the score of each pixel's class, 0 for none; None if it is not known.
         ranking: The best classes of each pixel, if they were kept; see `at`.
+        file_name: Name of the file that the image was read from, without its folder; empty if there was none.
     """
 
     image: Image.Image
@@ -61,6 +61,7 @@ class PartSegmentation:
     objects: tuple[ObjectMask, ...] | None = field(default=None, kw_only=True)
     score_map: np.ndarray | None = field(default=None, kw_only=True)
     ranking: Ranking | None = field(default=None, kw_only=True)
+    file_name: str = field(default="", kw_only=True)
 
     def __repr__(self) -> str:
         parts = sorted(((area, name) for name, area in self.areas().items() if area), reverse=True)
@@ -180,9 +181,10 @@ class PartSegmentation:
         """
         return to_detections(self.instances(by, min_area))
 
-    def coco_image(self, image_id: int = 1, file_name: str = "") -> dict[str, Any]:
-        """The entry of `images` that `to_coco` refers to."""
-        return {"id": image_id, "file_name": file_name, "width": self.image.width, "height": self.image.height}
+    def coco_image(self, image_id: int = 1, file_name: str | None = None) -> dict[str, Any]:
+        """The entry of `images` that `to_coco` refers to, by default with the result's own `file_name`."""
+        name = self.file_name if file_name is None else file_name
+        return {"id": image_id, "file_name": name, "width": self.image.width, "height": self.image.height}
 
     def coco_categories(self) -> list[dict[str, Any]]:
         """The entries of `categories`, of all classes, that `to_coco` refers to."""
@@ -300,7 +302,7 @@ def coco_dataset(
 
     Args:
         results: Of the same classes.
-        file_names: Of the images.
+        file_names: Of the images; by default each result's own `file_name`.
         by: As for `PartSegmentation.instances`.
         min_area: Likewise.
 
@@ -308,9 +310,9 @@ def coco_dataset(
         ConfigurationError: The results are of different classes, or there are not as many names as results.
     """
     file = CocoFile()
-    names = repeat("") if file_names is None else iter(file_names)
+    names = None if file_names is None else iter(file_names)
     for number, result in enumerate(results, start=1):
-        name = next(names, None)
+        name = result.file_name if names is None else next(names, None)
         if name is None:
             raise ConfigurationError(f"Result {number} has no file name; give one for each.")
         file.add(result, name, result.instances(by, min_area))

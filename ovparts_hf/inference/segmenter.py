@@ -22,7 +22,7 @@ from ..models.post_processing import ScoreMaps, merge_score_maps
 from ..models.processing import ClosedVocabularyProcessor, PartSegmentationProcessor
 from ..taxonomy.vocabulary import Vocabulary, VocabularyInput
 from ..utils.arguments import check_positive
-from ..utils.images import ImageInput, load_image
+from ..utils.images import ImageInput, image_name, load_image
 from .adapters.base import SegmenterAdapter
 from .adapters.loading import has_own_classes
 from .advice import advise
@@ -223,19 +223,25 @@ class PartSegmenter:
         self._check(background, threshold, top_k, batch_size)
         class_inputs = self._encode(self._names(vocabulary))
         prepared = (
-            self._prepare(image, *regions, vocabulary, background)
+            (image_name(image), self._prepare(image, *regions, vocabulary, background))
             for image, *regions in with_regions(images, object_masks, boxes)
         )
         while batch := list(islice(prepared, batch_size)):
-            scores = self._score(batch, vocabulary, class_inputs, batch_size)
-            for (image, _, single_objects, _, may_be_none), maps in zip(batch, scores):
+            scores = self._score([each for _, each in batch], vocabulary, class_inputs, batch_size)
+            for (name, (image, _, single_objects, _, may_be_none)), maps in zip(batch, scores):
                 size, count = image.size[::-1], len(vocabulary.classes)
                 score_map = np.empty(size, dtype=np.float16)
                 label_map, mean_scores = merge_score_maps(
                     maps, size, count, self.processor.scores, threshold, top_k, score_map
                 )
                 result = PartSegmentation(
-                    image, label_map, vocabulary.classes, mean_scores, objects=single_objects, score_map=score_map
+                    image,
+                    label_map,
+                    vocabulary.classes,
+                    mean_scores,
+                    objects=single_objects,
+                    score_map=score_map,
+                    file_name=name,
                 )
                 if self.refiner is not None:
                     result = self._refine(result, maps, not may_be_none and threshold is None)

@@ -29,6 +29,7 @@ from .timm_resnet import is_timm, timm_config
 
 TOY_FOLDER = resources.files("ovparts_hf") / "toy"
 TRAINED_TOY = "toy-trained"
+_LISTED = 5
 _TOY_FOLDERS = {TRAINED_TOY: "trained", "toy": "clipseg"}
 TOY_MODELS = (*_TOY_FOLDERS, *(f"toy-{family}" for family in FAMILIES if (TOY_FOLDER / f"{family}.json").is_file()))
 """Small models in this package: one trained for parts, a pretrained CLIPSeg, and one of each family with settings in
@@ -75,6 +76,7 @@ class ModelSource:
         with hub_errors(self.name, "model configuration"):
             if not Path(self.location).exists():
                 check_readable(self.location, "model", "config.json")
+            _check_holds_model(Path(self.location))
             stored = PreTrainedConfig.get_config_dict(self.location)[0]
             check_numbers(stored)
             if is_timm(stored):
@@ -223,6 +225,16 @@ def _check_field(config: PreTrainedConfig, key: str) -> None:
     if not hasattr(config, key):
         hint = did_you_mean(key, config.to_dict())
         raise ConfigurationError(f"{type(config).__name__} has no field {key!r}.{hint}")
+
+
+def _check_holds_model(folder: Path) -> None:
+    """Refuses a folder that is no model but has models in it, such as the output of a training run, and names them."""
+    if not folder.is_dir() or (folder / "config.json").exists():
+        return
+    inner = sorted(path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/config.json"))
+    if inner:
+        names = " or ".join(repr(str(path)) for path in inner[:_LISTED])
+        raise ConfigurationError(f"{str(folder)!r} is no model, but a folder with models in it: name {names}.")
 
 
 @contextmanager

@@ -18,6 +18,9 @@ VocabularyInput: TypeAlias = "Mapping[str, Iterable[str]] | Iterable[str] | Part
 list any iterable; the names of a set are sorted."""
 
 
+_MARKS = str.maketrans("：；，、", ":;,,")
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The classes to choose from: part classes ("dog's ear") or free text.
@@ -34,6 +37,8 @@ class Vocabulary:
         if isinstance(names, str):
             names = parse_parts(names)
         if isinstance(names, Mapping):
+            if not names:
+                raise OVPartsError('No parts are named; write {"dog": ["head", "ear"]}.')
             names = PartTaxonomy.from_dict(names)
         if isinstance(names, PartTaxonomy):
             parts = {name: names.parts_of(i) for i, name in enumerate(names.object_classes)}
@@ -76,17 +81,23 @@ def read_parts(path: str | Path) -> list[str] | PartTaxonomy:
     """Reads a JSON file: what `PartTaxonomy.from_dict` takes, or a list of such mappings and of classes."""
     advice = 'Write {"dog": ["head", "ear"]} or ["dog\'s head", "dog\'s ear"].'
     given = read_json(path, TaxonomyError, advice, object_pairs_hook=unique_keys)
-    if not isinstance(given, list):
-        return PartTaxonomy.from_dict(given)
-    lists = [PartTaxonomy.from_dict(each).part_classes if isinstance(each, dict) else [each] for each in given]
+    try:
+        if not isinstance(given, list):
+            return PartTaxonomy.from_dict(given)
+        lists = [PartTaxonomy.from_dict(each).part_classes if isinstance(each, dict) else [each] for each in given]
+    except TaxonomyError as error:
+        raise TaxonomyError(f"{path}: {error}") from error
     return [name for names in lists for name in names]
 
 
 def parse_parts(text: str) -> list[str]:
-    """Reads classes from "dog: head, ear; a red door, bus's wheel", where a line break does the same as ";"."""
+    """Reads classes from "dog: head, ear; a red door, bus's wheel", where a line break does the same as ";".
+
+    The full-width marks of Chinese and Japanese keyboards count as the marks of this form.
+    """
     classes: list[str] = []
     objects: set[str] = set()
-    for line in re.split(r"[;\n]", straight(text)):
+    for line in re.split(r"[;\n]", straight(text).translate(_MARKS)):
         name, colon, listed = line.partition(":") if ":" in line else ("", "", line)
         name, words = name.strip(), [word.strip() for word in listed.split(",") if word.strip()]
         if colon and not (name and words):

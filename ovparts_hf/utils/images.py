@@ -12,7 +12,8 @@ import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeGuard
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -66,7 +67,7 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
             image, name = _from_array(_from_tensor(source)), "The tensor"
         elif isinstance(source, Image.Image):
             image, name = source, "The image"
-        elif isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+        elif _is_url(source):
             name = without_secrets(source)
             image = _identify(io.BytesIO(download(source, MAX_DOWNLOAD, SECONDS, MAX_SECONDS)), name, opened)
         elif isinstance(source, str | Path):
@@ -77,6 +78,17 @@ def load_image(source: ImageInput, max_pixels: int = MAX_PIXELS) -> Image.Image:
         with reading(ImageError, name, "Save or download it again."):
             _check(image, name, max_pixels)
             return _upright_rgb(image)
+
+
+def image_name(source: ImageInput) -> str:
+    """The name of the file that an image is read from, without folder or address; empty for what is no file."""
+    if _is_url(source):
+        return unquote(urlsplit(source).path).rpartition("/")[2]
+    return Path(source).name if isinstance(source, str | Path) else ""
+
+
+def _is_url(source: ImageInput) -> TypeGuard[str]:
+    return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
 
 
 def image_dimensions(path: Path) -> tuple[int, int]:

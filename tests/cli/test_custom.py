@@ -28,12 +28,12 @@ def test_a_dry_run_prints_and_paints_but_writes_no_dataset(source, tmp_path, cap
     for expected in ("12 labelled images", "wheel", "64 x 48 (12)", "validation 2", "No problem.", "out-preview"):
         assert expected in text
     pictures = sorted((tmp_path / "out-preview").glob("*.png"))
-    assert len(pictures) == 6
+    assert len(pictures) == 10  # of 12
     with Image.open(pictures[0]) as picture:
         assert min(picture.size) >= 48
     assert not (tmp_path / "out").exists()
     assert prepare(source, tmp_path / "out", "--dry-run") == 0
-    assert len(list((tmp_path / "out-preview").glob("*.png"))) == 6
+    assert len(list((tmp_path / "out-preview").glob("*.png"))) == 10
 
 
 def test_overlays_of_large_images_are_small(source, tmp_path):

@@ -97,6 +97,14 @@ def test_unknown_options_are_refused(capsys):
     assert "unrecognized arguments: --jsn. Did you mean '--json'?" in capsys.readouterr().err
 
 
+def test_parts_without_quotes_are_refused_with_the_way_to_write_them(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", "photo.jpg", "--parts", "dog:", "head,", "ear"])
+    assert stop.value.code == 2
+    advice = 'unrecognized arguments: head, ear. Write all parts in one pair of quotes: --parts "dog: head, ear".'
+    assert advice in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "old", "new"), [("evaluate MODEL DATA", "--max-pictures 3", "--max-images 3")], ids=["max-pictures"]
 )

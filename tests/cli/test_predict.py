@@ -99,12 +99,35 @@ def test_parts_may_be_in_a_file(photos, tmp_path):
     assert len({(tmp_path / f"{number}/first/parts.json").read_text() for number in range(4)}) == 1
 
 
+def test_parts_that_are_named_in_several_places_all_count(photos, tmp_path):
+    (tmp_path / "parts.json").write_text(json.dumps({"bench": ["back"]}))
+    named = ["--parts", "bench: seat", "--parts", str(tmp_path / "parts.json"), "--parts", "a red door"]
+    assert main(["predict", str(photos / "first.png"), *named, "--json", "--out", str(tmp_path / "out")]) == 0
+    details = json.loads((tmp_path / "out" / "first" / "parts.json").read_text())
+    assert [each["name"] for each in details["classes"]] == ["bench's seat", "bench's back", "a red door"]
+
+
 @pytest.mark.parametrize("content", ["3", "[]", "[3]", '[{"bench": 3}]', "[null]", '[["bench"]]'])
 def test_a_file_of_parts_that_holds_none(content, photos, tmp_path, capsys):
     path = tmp_path / "parts.json"
     path.write_text(content)
     assert main(["predict", str(photos), "--parts", str(path), "--out", str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", ['{"bench": {"seat": 1}}', '[{"bench": 3}]', "{}"])
+def test_a_file_with_wrong_parts_is_named(content, photos, tmp_path, capsys):
+    path = tmp_path / "parts.json"
+    path.write_text(content)
+    assert main(["predict", str(photos), "--parts", str(path), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.startswith(f"ovparts: {path}: ")
+
+
+def test_the_details_name_the_file_of_the_image(photos, tmp_path):
+    assert main(["predict", str(photos), *ALONE, "--json", "--out", str(tmp_path / "out")]) == 0
+    for name, expected in (("first", "first.png"), ("sub/second", "second.jpg")):
+        details = json.loads((tmp_path / "out" / name / "parts.json").read_text())
+        assert [image["file_name"] for image in details["images"]] == [expected]
 
 
 def test_text_in_utf_16_is_named(photos, tmp_path, capsys):

@@ -121,7 +121,9 @@ def test_report_and_compare(saved, pascal_folder, tmp_path, capsys):
     assert "<polyline" in page.read_text() and "<polyline" not in without
     capsys.readouterr()
     assert main(["compare", str(first), str(first), "--samples", "20"]) == 0
-    assert "+0.00" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    scored = BenchmarkResult.from_json(first / "result.json").partial
+    assert "+0.00" in text and scored and text.startswith(f"Partial: {scored}.\n\n")
     assert main(["compare", str(first), str(second), "--samples", "20", "--seed", "1"]) == 0
     assert "mIoU_unseen" in capsys.readouterr().out
     assert main(["report", str(first), "--labels", "one", "two"]) == 1

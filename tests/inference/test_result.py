@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,12 @@ def test_the_json_of_a_result_is_a_file_of_coco():
     assert len(reader.imgs) == 1 and len(reader.cats) == 3
     assert [reader.cats[each["category_id"]]["name"] for each in reader.anns.values()] == list(result.found)
     np.testing.assert_array_equal(reader.annToMask(reader.anns[1]), result.mask("dog's head"))
+
+
+def test_files_of_coco_name_the_images_of_their_results():
+    named = replace(segmentation(), file_name="a.jpg")
+    assert [image["file_name"] for image in coco_dataset([named, segmentation()])["images"]] == ["a.jpg", ""]
+    assert named.to_json()["images"][0]["file_name"] == "a.jpg"
 
 
 @pytest.mark.parametrize(

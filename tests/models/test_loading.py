@@ -112,6 +112,15 @@ def test_a_saved_model_comes_back(tmp_path):
     assert_close(dict(loaded.state_dict()), dict(model.state_dict()), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("place", ["last", "run/last"])
+def test_of_the_folder_of_a_run_the_models_in_it_are_named(place, tmp_path):
+    CLIPSegForPartSegmentation(golden_config()).save_pretrained(tmp_path / place)
+    with pytest.raises(ConfigurationError) as refused:
+        load_model(tmp_path)
+    named = str(tmp_path / place)
+    assert str(refused.value) == f"{str(tmp_path)!r} is no model, but a folder with models in it: name {named!r}."
+
+
 def test_half_precision_files_load_in_single_precision(tmp_path):
     CLIPSegForPartSegmentation(golden_config()).half().save_pretrained(tmp_path)
     golden_processor().save_pretrained(tmp_path)

@@ -23,6 +23,8 @@ DOG = ("dog's head", "dog's ear", "bus's wheel")
         "dog: head, ear; bus: wheel",
         "dog: head , ear\n\nbus:wheel;",
         "dog: head; dog's ear, bus’s wheel",
+        "dog：head，ear；bus：wheel",
+        "dog：head、ear；bus：wheel",
         ["dog’s head", "dogʼs ear", "bus‘s wheel"],
         np.array(["dog's head", "dog's ear", "bus's wheel"]),
         {"dog": np.array(["head", "ear"]), "bus": (word for word in ["wheel"])},
@@ -76,7 +78,7 @@ def test_free_text_belongs_to_no_object():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({}, "at least one"),
+        ({}, "No parts are named"),
         ([], "Name parts as"),
         (7, "Name parts as"),
         (["dog's head", ""], "non-empty string; '' is not"),

@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from PIL import Image, ImageDraw
 
 from ovparts_hf.errors import DatasetError, ImageError
 from ovparts_hf.utils import images
-from ovparts_hf.utils.images import decode_image, image_dimensions, image_size, load_image
+from ovparts_hf.utils.images import decode_image, image_dimensions, image_name, image_size, load_image
 
 ORIENTATION = 0x0112
 
@@ -443,3 +444,18 @@ def test_without_pillow_heif_the_error_names_the_extra(heic, monkeypatch):
     with pytest.raises(ImageError, match=r'It is a HEIF image: pip install "ovparts_hf\[heif\]" reads it'):
         load_image(heic)
     assert ".heic" not in images.image_suffixes()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("photos/a b.jpg", "a b.jpg"),
+        (Path("/photos/dog's.png"), "dog's.png"),
+        ("https://user:secret@example.org/photos/a%20b.jpg?key=secret", "a b.jpg"),
+        ("HTTPS://example.org/", ""),
+        (np.zeros((2, 2, 3), dtype=np.uint8), ""),
+        (Image.new("RGB", (2, 2)), ""),
+    ],
+)
+def test_images_are_called_by_their_files(source, expected):
+    assert image_name(source) == expected
