@@ -27,7 +27,7 @@ from ovparts_hf.evaluation.stored_result import _TYPES, SCHEMA_VERSION
 from ovparts_hf.reporting.cards import BENCHMARK_MODELS
 from ovparts_hf.reporting.cards.facts import ModelFacts, dataset_facts
 from ovparts_hf.reporting.paper import SETTINGS
-from ovparts_hf.reporting.toy_table.document import differences_lines, scores_lines, table_markdown
+from ovparts_hf.reporting.toy_table.document import TEXT_COLUMNS, differences_lines, scores_lines, table_markdown
 from ovparts_hf.training import PromptTuningArguments, TrainArguments
 from ovparts_hf.training.arguments import LoopArguments
 from ovparts_hf.utils.files import atomic_write
@@ -291,7 +291,7 @@ def toy_table_page() -> str:
     """What `make table` measured: all families with three seeds, and crops of objects with five."""
     families, crops = (json.loads((DOCS / name).read_text(encoding="utf-8")) for name in _TABLES)
     parts = [table_markdown(families).strip(), "## Crops of objects, five seeds", _CROPS]
-    parts += [markdown_table(lines(crops)) for lines in (scores_lines, differences_lines)]
+    parts += [markdown_table(lines(crops), TEXT_COLUMNS) for lines in (scores_lines, differences_lines)]
     return "\n\n".join(parts)
 
 

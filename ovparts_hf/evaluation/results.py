@@ -207,12 +207,17 @@ def format_interval(ends: Sequence[float]) -> str:
     return "-" if any(map(math.isnan, ends)) else "-".join(map(format_percent, ends))
 
 
-def markdown_table(lines: list[list[str]]) -> str:
-    """Aligns cells; the first line is the header, and all columns but the first are flush right."""
+def markdown_table(lines: list[list[str]], text_columns: int = 1) -> str:
+    """Aligns cells; the first line is the header, and all columns but the first `text_columns` are flush right."""
     widths = [max(map(len, column)) for column in zip(*lines)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    texts, numbers = widths[:text_columns], widths[text_columns:]
+    rule = ["-" * width for width in texts] + ["-" * (width - 1) + ":" for width in numbers]
     rows = [
-        [cell.ljust(widths[0]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(line)] for line in lines
+        [
+            cell.ljust(width) if i < text_columns else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths))
+        ]
+        for line in lines
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
 

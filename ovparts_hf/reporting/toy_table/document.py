@@ -11,6 +11,8 @@ from .summary import METRICS
 
 TITLE = "Toy versions of all families at equal compute"
 
+TEXT_COLUMNS = 2
+"""The first columns of each table, which hold words."""
 _HEADINGS = {"mIoU_seen": "seen", "mIoU_unseen": "unseen", "hIoU": "harmonic"}
 
 
@@ -20,7 +22,7 @@ def table_markdown(summary: Mapping[str, Any]) -> str:
     for section in sections(summary):
         parts += [f"## {section.title}", section.text]
         if section.lines:
-            parts.append(markdown_table([list(line) for line in section.lines]))
+            parts.append(markdown_table([list(line) for line in section.lines], TEXT_COLUMNS))
     return "\n\n".join(parts) + "\n"
 
 
@@ -34,9 +36,11 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         best = summary["rows"][summary["best"]]
         text = _DIFFERENCES.format(title=best["title"], start=best["starts_from"])
         found.append(Section("Differences", text, differences_lines(summary)))
-    notes = [[row["title"], row["starts_from"], row["note"]] for row in summary["rows"].values() if row["note"]]
+    notes = [
+        [f"{row['title']}, from {row['starts_from']}", row["note"]] for row in summary["rows"].values() if row["note"]
+    ]
     if notes:
-        found.append(Section("What holds them back", _NOTES, [["model", "starts from", "what is known"], *notes]))
+        found.append(Section("What holds them back", _NOTES, [["model", "what is known"], *notes]))
     return found
 
 
