@@ -1,6 +1,7 @@
 """The notebooks run from the first cell to the last, offline, with a few steps where they train for minutes."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,16 @@ from ovparts_hf import BenchmarkResult
 
 FOLDER = Path(__file__).parents[2] / "examples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """Takes away what a notebook logs to, which is closed when its test ends."""
+    root, before = logging.getLogger(), logging.getLogger().level
+    yield
+    root.setLevel(before)
+    for handler in [handler for handler in root.handlers if type(handler) is logging.StreamHandler]:
+        root.removeHandler(handler)
 
 
 def code_cells(path):
