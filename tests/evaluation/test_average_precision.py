@@ -35,7 +35,7 @@ def part_masks(drawn):
 def precision_of(drawn, part, threshold):
     """Precision at recalls 0, 0.01, ..., 1; None if no truth has the part."""
     truths = defaultdict(list)
-    for record, truth, *_ in drawn:
+    for record, truth, *_ in sorted(drawn, key=lambda instance: (instance[0].row, instance[0].instance)):
         if (truth == part).any():
             truths[record.row].append(truth == part)
     count = sum(map(len, truths.values()))
