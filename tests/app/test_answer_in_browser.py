@@ -10,7 +10,6 @@ from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 from ovparts_hf import PartSegmenter  # noqa: E402
-from ovparts_hf.app import launch_app  # noqa: E402
 from ovparts_hf.app.examples import drawings  # noqa: E402
 
 from .app_page import AppPage  # noqa: E402
@@ -19,21 +18,9 @@ pytestmark = pytest.mark.slow
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice", "experimental"]
 
 
-@pytest.fixture(scope="module")
-def address(browser, tmp_path_factory):
-    """Of the page, served by a thread; in `test_app_in_browser.py` by the command."""
-    segmenters = {name: PartSegmenter.from_pretrained(name) for name in ("toy-trained", "toy")}
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("served")))
-        page = launch_app(segmenters, block=False, host="127.0.0.1")
-        yield page.local_url
-        browser.get("about:blank")
-        page.close()
-
-
 @pytest.fixture
-def page(address, browser):
-    return AppPage(browser, address)
+def page(server, browser):
+    return AppPage(browser, server[0])
 
 
 def describe(result, x, y):
@@ -176,16 +163,16 @@ def test_the_answer_scrolls_into_view_on_a_telephone(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_no_rule_of_accessibility_is_broken(address, browser, width, scheme):
+def test_no_rule_of_accessibility_is_broken(page, width, scheme):
     if find_spec("axe_core_python") is None:
         pytest.skip("axe-core-python is not installed")
     rules = (resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     try:
-        page = AppPage(browser, address)
+        page = AppPage(page.browser, page.browser.current_url)
         assert broken_rules(page, rules) == []
         page.pick(2)
         for panel in ("#where", "#settings", "#known"):
@@ -196,8 +183,8 @@ def test_no_rule_of_accessibility_is_broken(address, browser, width, scheme):
         page.one("#found .name").click()
         assert broken_rules(page, rules) == []
     finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def broken_rules(page, rules):
