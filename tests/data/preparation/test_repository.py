@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tarfile
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -23,6 +24,8 @@ from ovparts_hf.errors import ConfigurationError, DatasetError
 from ovparts_hf.taxonomy import PASCAL_PART_116, PartTaxonomy
 from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.locks import writer_lock
+
+from ...footprint import packages_loaded
 
 SPLIT_FOLDERS = {"pascal": {"train": "train", "validation": "val"}, "ade": {"train": "training"}}
 MAP_FOLDERS = {"object_map": "annotations_detectron2_obj", "part_map": "annotations_detectron2_part"}
@@ -504,3 +507,28 @@ def test_card_tells_the_licence(pascal_folder, ade_folder):
         assert "license: other" in text
         assert "| `few_shot_16` | train |" in text
         json.loads((folder / "taxonomy.json").read_text())
+
+
+_CHECK = """
+from ovparts_hf.dataset_builders import RELEASES
+from ovparts_hf.data.preparation.check import check
+from ovparts_hf.data.preparation.repository import write_repository
+
+assert check({archive!r}, RELEASES, progress=False).ok
+"""
+_PREPARE = """
+write_repository(RELEASES["ade20k-part-234"]({archive!r}), {out!r}, progress=False)
+assert check({out!r}, RELEASES, progress=False).ok
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+assert int(peak) / 1024 < 300, f"{{peak}} kB"
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
+def test_preparing_is_light(ade_archive, tmp_path):
+    """Preparing and checking load neither torch nor transformers, and need little memory."""
+    paths = {"archive": str(ade_archive), "out": str(tmp_path / "out")}
+    loaded = packages_loaded(_CHECK.format(**paths))
+    assert "ovparts_hf" in loaded
+    assert not {"torch", "transformers", "datasets", "pandas"} & loaded
+    assert not {"torch", "transformers"} & packages_loaded((_CHECK + _PREPARE).format(**paths))
