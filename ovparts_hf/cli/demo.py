@@ -44,7 +44,7 @@ PROMPT_RECIPES = {name: _TOY / f"{recipe}.yaml" for prompts in _PROMPTS.values()
     "key=value); with --table, compare toy versions of all families at equal compute; with --app, serve a web page "
     "instead, for images and words of your own",
     "ovparts demo --out outputs/demo",
-    argument("--model", choices=RECIPES, nargs="+", default=["clipseg"], help="one or more models (default: clipseg)"),
+    argument("--model", choices=RECIPES, nargs="+", help="one or more models (default: clipseg)"),
     argument("--out", type=user_path, help="folder (default: outputs/demo, with --table outputs/table)"),
     argument("--seed", type=int, default=0, help="random seed of the training runs"),
     argument(
@@ -54,8 +54,8 @@ PROMPT_RECIPES = {name: _TOY / f"{recipe}.yaml" for prompts in _PROMPTS.values()
         "the same command continues it",
     ),
     argument("--rows", nargs="+", metavar="NAME", help="of --table: only these, by name (default: all)"),
-    argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of --table: seeds (default: 0 1 2)"),
-    argument("--processes", type=int, default=2, help="of --table: runs at the same time, on a core each"),
+    argument("--seeds", type=int, nargs="+", help="of --table: seeds (default: 0 1 2)"),
+    argument("--processes", type=int, help="of --table: runs at the same time, on a core each (default: 2)"),
     argument("--app", action="store_true", help="serve the web page at 127.0.0.1 instead; nothing is trained"),
     argument(
         "--app-model",
@@ -71,25 +71,35 @@ PROMPT_RECIPES = {name: _TOY / f"{recipe}.yaml" for prompts in _PROMPTS.values()
     takes_overrides=True,
 )
 def _demo(options: Namespace) -> None:
+    of_table = {name: getattr(options, name) for name in ("rows", "seeds", "processes")}
+    given = {name: value for name, value in of_table.items() if value is not None}
+    if given and not options.table:
+        raise ConfigurationError(
+            f"{' and '.join(f'--{name}' for name in given)} can be given with --table only; add it."
+        )
+    if options.table and (options.app or options.model):
+        raise ConfigurationError(
+            "--table trains toy versions of all families; choose some by --rows, without --model or --app."
+        )
     if options.app:
         return _serve(options)
     if options.table:
-        return _make_table(options)
+        return _make_table(options, given)
     out = options.out or Path("outputs/demo")
     check_writable(out)
-    results = run_demo(out, options.model, options.seed, options.overrides)
+    results = run_demo(out, options.model or ["clipseg"], options.seed, options.overrides)
     print(demo_table(results))
     print(f"Report: {(out / 'report' / 'index.html').resolve()}")
 
 
-def _make_table(options: Namespace) -> None:
+def _make_table(options: Namespace, given: dict[str, Any]) -> None:
     from ..reporting.toy_table.document import table_markdown
     from ..reporting.toy_table.table import make_table
 
     out = options.out or Path("outputs/table")
     check_writable(out)
-    chosen = options.rows, options.seeds, options.processes, options.overrides
-    print(table_markdown(make_table(out, *chosen, options.command_line)))
+    summary = make_table(out, overrides=options.overrides, command=options.command_line, **given)
+    print(table_markdown(summary))
     print(f"Report: {(out / 'report' / 'index.html').resolve()}")
 
 

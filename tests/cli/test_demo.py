@@ -72,6 +72,21 @@ def test_several_models_share_a_table_and_have_folders_of_their_own(small_world,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--rows", "clipseg", "--seeds", "0"], "--rows and --seeds can be given with --table only"),
+        (["--processes", "1", "--app"], "--processes can be given with --table only"),
+        (["--table", "--model", "catseg"], "choose some by --rows, without --model or --app"),
+        (["--table", "--app"], "choose some by --rows, without --model or --app"),
+    ],
+)
+def test_options_of_another_demo_are_refused(words, message, tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "demo"), *words]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
         (["lerning_rate=1"], r"Unknown training arguments \['lerning_rate'\]"),
         (["samples_per_class=1"], r"Unknown training arguments \['samples_per_class'\]"),
         (["--model", "clipseg", "zsseg+", "--lerning_rate=1"], r"Unknown training arguments \['lerning_rate'\]"),
