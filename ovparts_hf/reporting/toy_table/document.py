@@ -96,8 +96,14 @@ def _score(row: Mapping[str, Any], key: str) -> str:
 
 def _difference(numbers: Mapping[str, Any]) -> list[str]:
     interval = f"{numbers['low']:+.1f} to {numbers['high']:+.1f}"
-    over_seeds = "-" if numbers["p_over_seeds"] is None else f"{numbers['p_over_seeds']:.3f}"
-    return [f"{numbers['second'] - numbers['first']:+.1f}", interval, f"{numbers['p_value']:.3f}", over_seeds]
+    ps = (_p_value(numbers[key]) for key in ("p_value", "p_over_seeds"))
+    return [f"{numbers['second'] - numbers['first']:+.1f}", interval, *ps]
+
+
+def _p_value(p: float | None) -> str:
+    if p is None:
+        return "-"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def introduction(summary: Mapping[str, Any]) -> str:

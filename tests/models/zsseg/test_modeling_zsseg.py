@@ -2,6 +2,7 @@ from functools import cache
 
 import pytest
 import torch
+import torch.nn.functional as F
 from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch._dynamo.backends.debugging import ExplainWithBackend
 from torch.testing import assert_close
@@ -93,6 +94,17 @@ class ZSSegTester(PartModelTester):
     @torch.no_grad()
     def test_all_layers_propose_for_the_loss_alone(self, model, inputs, labels):
         torch.testing.assert_close(model(**inputs, labels=labels).logits, model(**inputs).logits, atol=1e-6, rtol=0)
+
+    @torch.no_grad()
+    def test_with_a_stride_the_loss_sees_every_nth_pixel(self, model, inputs, labels):
+        labels = F.interpolate(labels[:, None].float(), size=inputs["pixel_values"].shape[-2:])[:, 0].long()
+        labels[:, 2::4, 2::4] = torch.arange(labels[:, 2::4, 2::4].numel()).view_as(labels[:, 2::4, 2::4]) % 4
+        others = labels.clone()
+        others[:, ::4] = 3
+        every = [model(**inputs, labels=each).loss for each in (labels, others)]
+        model.config.mask_loss_stride = 4
+        some = [model(**inputs, labels=each).loss for each in (labels, others)]
+        assert every[0] != every[1] and some[0] == some[1]
 
     def test_refuses_to_score_none(self, model, inputs):
         with pytest.raises(ConfigurationError, match="include_none=False"):
