@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from ...errors import ConfigurationError
 from ..configuration_utils import PartSegmentationConfig
 from ..modeling_utils import PartSegmentationModel
-from .formats import runner_options
+from .formats import call_in_thread, runner_options
 from .graphs import TEXT, Example, Tensors
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ExportedMixin(PartSegmentationModel):
             raise ConfigurationError(f"The precision of an export is fixed: {self.dtype}. Leave dtype out.")
         if device is not None and torch.device(device) != self.device:
             try:
-                self.graphs.to(device, **runner_options(self.config.export_format))
+                call_in_thread(self.graphs.to, device, **runner_options(self.config.export_format))
             except ValueError as error:
                 raise ConfigurationError(
                     f"This export cannot run on {device}: {error} Use the device 'cpu'."

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
 from ...errors import ConfigurationError
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 FORMATS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}
 """Each format, which is also the name of an extra of this package -> the packages that it needs."""
@@ -42,3 +47,14 @@ def runner_options(export_format: str) -> dict[str, Any]:
     options = SessionOptions()
     options.intra_op_num_threads = threads
     return {"session_options": options}
+
+
+def call_in_thread(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    """Calls what compiles graphs, in a thread that ends with the call.
+
+    OpenVINO gives the thread that compiles a model an alternate stack for its signal handlers, and frees the stack
+    with the model, but cannot take it from a thread that is not the one that frees. The next signal that the thread
+    handles (Ctrl-C, or the end of a child process once torch's `DataLoader` had workers) is then a segmentation fault.
+    """
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(function, *args, **kwargs).result()

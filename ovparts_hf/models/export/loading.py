@@ -15,7 +15,7 @@ from ..auto import family_of, model_class
 from ..configuration_utils import PartSegmentationConfig
 from ..modeling_utils import PartSegmentationModel
 from .exported import runner_of
-from .formats import MANIFEST, TENSORS, check_format, runner_options
+from .formats import MANIFEST, TENSORS, call_in_thread, check_format, runner_options
 
 
 def load_exported(name_or_path: str | Path, config: PartSegmentationConfig) -> PartSegmentationModel:
@@ -30,8 +30,8 @@ def load_exported(name_or_path: str | Path, config: PartSegmentationConfig) -> P
     from transformers.exporters import ExportedModel
 
     _check_manifest(read_json(cached_file(name_or_path, MANIFEST), CheckpointError), export_format)
-    options = runner_options(export_format)
-    graphs = ExportedModel.from_pretrained(name_or_path, device="cpu", trust_remote_code=False, **options)
+    options = {"device": "cpu", "trust_remote_code": False, **runner_options(export_format)}
+    graphs = call_in_thread(ExportedModel.from_pretrained, name_or_path, **options)
     tensors = load_file(cached_file(name_or_path, TENSORS))
     return exported_class(family_of(config))(config, graphs, tensors)
 
