@@ -5,12 +5,15 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="ovparts-tests-")  # read when `datasets` is imported
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads that wait for each other on a busy machine lose more
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of the many processes would compile package and tests again
+sys.dont_write_bytecode = False
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
 
 import hypothesis  # noqa: E402
