@@ -47,9 +47,13 @@ def _compare(options: Namespace) -> None:
     from ..evaluation.results import BenchmarkResult
 
     differences = compare_results(options.first, options.second, samples=options.samples, seed=options.seed)
-    results = [BenchmarkResult.from_json(result_file(path)) for path in (options.first, options.second)]
+    paths = [options.first, options.second]
+    results = [BenchmarkResult.from_json(result_file(path)) for path in paths]
+    names = [path.resolve().name for path in paths]
+    if names[0] == names[1]:
+        names = [str(path) for path in paths]
     caveats = dict.fromkeys(sentence for result in results for sentence in result.caveats())
-    print("\n\n".join([*caveats, comparison_table(differences)]))
+    print("\n\n".join([*caveats, comparison_table(differences, names=names)]))
 
 
 @command(

@@ -20,7 +20,7 @@ from ..metrics.flavours import FlavourName, Scoring, get_flavour
 from ..metrics.scores import MEANS, ClassCounts, means
 from ..utils.arguments import check_not_negative, check_positive, whole_numbers
 from ..utils.files import user_path
-from .results import BenchmarkResult, markdown_table
+from .results import BenchmarkResult, format_p_value, markdown_table
 
 RESULT_FILE, COUNTS_FILE = "result.json", "image_counts.npz"
 """The two files of a result folder."""
@@ -113,13 +113,16 @@ def compare_results(first: str | Path, second: str | Path, **options: Any) -> di
     )
 
 
-def comparison_table(differences: dict[str, Difference], confidence: float = 0.95) -> str:
-    """The differences as a Markdown table that reads as plain text too."""
-    lines = [["IoU in percent", "first", "second", "difference", f"{100 * confidence:g} % interval", "p"]]
+def comparison_table(
+    differences: dict[str, Difference], confidence: float = 0.95, names: Sequence[str] = ("first", "second")
+) -> str:
+    """The differences between two models as a Markdown table that reads as plain text too."""
+    lines = [["IoU in percent", *names, "difference", f"{100 * confidence:g} % interval", "p"]]
     for key, entry in differences.items():
         difference = f"{entry.second - entry.first:+.2f}"
         interval = f"{entry.low:+.2f} to {entry.high:+.2f}"
-        lines.append([key, f"{entry.first:.2f}", f"{entry.second:.2f}", difference, interval, f"{entry.p_value:.3f}"])
+        numbers = [f"{entry.first:.2f}", f"{entry.second:.2f}", difference, interval, format_p_value(entry.p_value)]
+        lines.append([key, *numbers])
     return markdown_table([[cell.replace("+nan", "-").replace("nan", "-") for cell in line] for line in lines])
 
 

@@ -207,6 +207,11 @@ def format_interval(ends: Sequence[float]) -> str:
     return "-" if any(map(math.isnan, ends)) else "-".join(map(format_percent, ends))
 
 
+def format_p_value(p: float) -> str:
+    """ "0.012", or "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def markdown_table(lines: list[list[str]], text_columns: int = 1) -> str:
     """Aligns cells; the first line is the header, and all columns but the first `text_columns` are flush right."""
     widths = [max(map(len, column)) for column in zip(*lines)]

@@ -1,6 +1,7 @@
 """The commands that make, compare and score results, on the fixtures."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def test_few_shot_list(saved, pascal_folder, tmp_path, capsys):
 
 
 def test_report_and_compare(saved, pascal_folder, tmp_path, capsys):
-    first, second = tmp_path / "first", tmp_path / "second"
+    first, second = tmp_path / "official", tmp_path / "other"
     evaluate(saved, pascal_folder, first)
     evaluate(saved, pascal_folder, second, "--compat", "none")
     page = tmp_path / "report.html"
@@ -124,8 +125,10 @@ def test_report_and_compare(saved, pascal_folder, tmp_path, capsys):
     text = capsys.readouterr().out
     scored = BenchmarkResult.from_json(first / "result.json").partial
     assert "+0.00" in text and scored and text.startswith(f"Partial: {scored}.\n\n")
+    assert f"| {first} | {first} |" in re.sub(" +", " ", text), "the whole paths, as both are called alike"
     assert main(["compare", str(first), str(second), "--samples", "20", "--seed", "1"]) == 0
-    assert "mIoU_unseen" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "mIoU_unseen" in text and "| official | other |" in re.sub(" +", " ", text)
     assert main(["report", str(first), "--labels", "one", "two"]) == 1
     assert "2 labels were given for 1 results" in capsys.readouterr().err
     assert main(["report", str(first), "--out", str(page), "--run", str(first)]) == 1

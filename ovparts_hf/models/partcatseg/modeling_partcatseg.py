@@ -53,6 +53,7 @@ class PartCATSegForPartSegmentation(CATSegForPartSegmentation):
     trains_on_objects = True
     stock_fields = {"backbone_weights": DINOV2}
     stock_lr_multipliers = {"backbone.": 0.01}
+    trainable_with_many = "B+D"  # the paper trains no part of CLIP
 
     def __init__(self, config: PartCATSegConfig):
         super(CATSegForPartSegmentation, self).__init__(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...evaluation.results import format_interval, markdown_table
+from ...evaluation.results import format_interval, format_p_value, markdown_table
 from ..report import Section
 from .summary import METRICS
 
@@ -96,14 +96,8 @@ def _score(row: Mapping[str, Any], key: str) -> str:
 
 def _difference(numbers: Mapping[str, Any]) -> list[str]:
     interval = f"{numbers['low']:+.1f} to {numbers['high']:+.1f}"
-    ps = (_p_value(numbers[key]) for key in ("p_value", "p_over_seeds"))
+    ps = ("-" if numbers[key] is None else format_p_value(numbers[key]) for key in ("p_value", "p_over_seeds"))
     return [f"{numbers['second'] - numbers['first']:+.1f}", interval, *ps]
-
-
-def _p_value(p: float | None) -> str:
-    if p is None:
-        return "-"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def introduction(summary: Mapping[str, Any]) -> str:

@@ -46,6 +46,8 @@ def test_models():
     assert (facts.family, facts.side, facts.is_square, facts.takes_dice) == ("clipseg", 96, True, True)
     assert 0 < facts.parameters < 10**6 and facts.scores_any_class and not facts.requires_object_masks
     assert facts.trainable_with_few == "VA+F+D"
+    guided = ModelFacts.of("toy-partcatseg", *load_model("toy-partcatseg"))
+    assert guided.trainable_with_few == guided.trainable_with_many == "B+D", "CLIP is never trained, as in the paper"
     closed = ModelFacts.of("toy-maskformer", *load_model("toy-maskformer"))
     assert not closed.scores_any_class and closed.trainable_with_few == "all" and not closed.takes_dice
 

@@ -23,6 +23,9 @@ def settings(data=DATA, model=LARGE, machine=CPU, **options):
 def test_few_images_freeze_more_and_augment_more():
     few, many = settings(), settings(replace(DATA, images=5000))
     assert (few["trainable"], many["trainable"]) == ("VA+F+D", "VA+L+F+D")
+    same = replace(LARGE, trainable_with_many=LARGE.trainable_with_few)
+    for model, reason in ((LARGE, "the rest is frozen, as there are few images"), (same, "the rest is frozen")):
+        assert [c.reason for c in choose_settings(DATA, model, CPU) if "trainable" in c.settings][0].endswith(reason)
     assert few["color_jitter"] and few["crop_size"] == 352 and max(few["short_edges"]) > 500
     assert "color_jitter" not in many and many["short_edges"] == [352] and "crop_size" not in many
 
