@@ -126,10 +126,10 @@ class PartSegmentationProcessor(_Processor):
             return tokens.convert_to_tensors(return_tensors)
         names = classes if self.possessive else [name.replace("'s", "") for name in classes]
         prompts = [template.replace("{}", name) for name in names for template in self.templates or ("{}",)]
-        tokens = self.tokenizer(prompts, **{"padding": "longest", **options})
+        tokens = self.tokenizer(prompts, **{"padding": "longest", "verbose": False, **options})
         limit, longest = self.tokenizer.model_max_length, max(map(len, tokens["input_ids"]))
         if longest > limit:
-            lengths = [len(ids) for ids in self.tokenizer(prompts)["input_ids"]]
+            lengths = [len(ids) for ids in self.tokenizer(prompts, verbose=False)["input_ids"]]
             prompt = prompts[lengths.index(max(lengths))]
             raise OVPartsError(
                 f"Class {prompt[:80]!r} has {longest} tokens; the text encoder takes at most {limit}. Shorten it."

@@ -85,9 +85,9 @@ def read_parts(path: str | Path) -> list[str] | PartTaxonomy:
         if not isinstance(given, list):
             return PartTaxonomy.from_dict(given)
         lists = [PartTaxonomy.from_dict(each).part_classes if isinstance(each, dict) else [each] for each in given]
-    except TaxonomyError as error:
+        return list(Vocabulary.of([name for names in lists for name in names]).classes)
+    except OVPartsError as error:
         raise TaxonomyError(f"{path}: {error}") from error
-    return [name for names in lists for name in names]
 
 
 def parse_parts(text: str) -> list[str]:

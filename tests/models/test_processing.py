@@ -1,4 +1,5 @@
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -71,11 +72,13 @@ def test_refuses_what_are_no_class_names(processor, classes):
         processor(classes=classes)
 
 
-def test_refuses_nothing_and_too_much(processor):
+def test_refuses_nothing_and_too_much(processor, caplog, monkeypatch):
     with pytest.raises(OVPartsError, match="neither was given"):
         processor()
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
     with pytest.raises(OVPartsError, match="takes at most 77"):
         processor(classes=["dog's ear", "dog's " + "ear " * 100])
+    assert not caplog.records, "the error says it all"
 
 
 def test_text_is_another_name_of_classes(processor):

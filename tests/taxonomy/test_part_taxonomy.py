@@ -219,3 +219,19 @@ def test_a_file_that_names_an_object_twice_is_refused(tmp_path):
     for read in (PartTaxonomy.from_json, read_parts):
         with pytest.raises(TaxonomyError, match="'dog' occurs twice"):
             read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[3]", "3 is not"),
+        ("[]", "Name parts as"),
+        ('["red door", "red  door"]', "is named twice"),
+        ('["a", " "]', "' ' is not"),
+    ],
+)
+def test_what_is_wrong_with_a_list_of_classes_is_said_of_its_file(text, message, tmp_path):
+    path = tmp_path / "parts.json"
+    path.write_text(text)
+    with pytest.raises(TaxonomyError, match=rf"parts\.json: .*{message}"):
+        read_parts(path)

@@ -82,7 +82,7 @@ class AdapterProcessor(LabelMaps):
         if not class_names:
             raise OVPartsError("The vocabulary is empty; give at least one class name.")
         phrases = [phrase(name, self.prompt) for name in class_names]
-        tokens = self.tokenizer(phrases, **{"padding": "longest", "truncation": False, **options})
+        tokens = self.tokenizer(phrases, **{"padding": "longest", "truncation": False, "verbose": False, **options})
         lengths = [sum(mask) for mask in tokens["attention_mask"]]
         if max(lengths) > limit:
             longest = phrases[int(np.argmax(lengths))]
