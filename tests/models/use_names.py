@@ -1,6 +1,7 @@
 """What a fresh process runs for `test_auto.py`: first imports one of the two libraries, then uses the names of both.
 
-Arguments: "transformers" or "ovparts_hf", whichever is imported first, and the folder of a saved CLIPSeg.
+Argument: the folder of a saved CLIPSeg. It does so for either library, each in a fork of its own, which spares
+importing PyTorch again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pickle
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "PIL"}
@@ -18,13 +20,26 @@ ALONE = ("AutoModelForSemanticSegmentation", "AutoProcessor", "AutoImageProcesso
 """Entry points that are also used in a process of their own, where nothing else was used before."""
 
 
-def main(first: str, folder: str) -> None:
+def main(folder: str) -> None:
+    in_a_fork("light", import_is_light)
+    import torchvision  # noqa: F401  which takes most of the time that imports take
+
+    for first in ("ovparts_hf", "transformers"):
+        assert not {"ovparts_hf", "transformers"} & set(sys.modules)
+        in_a_fork(first, partial(use_everything, first, folder))
+
+
+def import_is_light() -> None:
+    import ovparts_hf  # noqa: F401
+
+    assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
+
+
+def use_everything(first: str, folder: str) -> None:
     if first == "transformers":
         from transformers import AutoModel, pipeline  # noqa: F401
     import ovparts_hf
 
-    if first == "ovparts_hf":
-        assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
     assert {*ovparts_hf.__all__, "__version__"} <= set(dir(ovparts_hf))
     from transformers import AutoImageProcessor, AutoModel, AutoProcessor, pipeline  # noqa: F401
 

@@ -65,9 +65,8 @@ def attention_bias(object_masks: torch.Tensor, size: tuple[int, int]) -> torch.T
     It adds 1 outside the object and 0 inside: the original means to hide the surroundings, but hands a float mask over,
     which is added. Trained weights depend on it. A cell belongs to the object if one of its pixels does.
     """
-    height, width = size
-    blocks = object_masks.unflatten(2, (width, -1)).unflatten(1, (height, -1))
-    return 1 - blocks.amax((2, 4)).flatten(1)[:, None, None]
+    strides = [side // cells for side, cells in zip(object_masks.shape[1:], size)]
+    return 1 - F.max_pool2d(object_masks, strides).flatten(1)[:, None, None]
 
 
 def object_mask_features(mask_features: torch.Tensor, object_masks: torch.Tensor) -> torch.Tensor:

@@ -22,6 +22,7 @@ class TestCATSeg(PartModelTester):
     model_class = CATSegForPartSegmentation
     image_size = 64
     output_stride = 4
+    traced_images = 1
     # The last layer's attention only maps values; the rest of CLIP compares whole images with texts.
     silent_prefixes = (
         f"clip.vision_model.encoder.layers.{TINY.facts['clip']['vision_layers'] - 1}.self_attn.",

@@ -21,7 +21,7 @@ os.environ.setdefault("CI", "true")  # OpenVINO then reports nothing to its make
 collect_ignore_glob = [] if find_spec("onnxscript") and find_spec("openvino") else ["test_*.py"]
 
 _TEXT = {"num_hidden_layers": 1}
-_TWO_LAYERS = {"extract_layers": [0, 1]}  # of CLIPSeg's decoder: the first has FiLM, the others a sum
+_CLIPSEG = {"text_config": _TEXT, "extract_layers": [0, 1]}  # in the decoder, the first has FiLM, the others a sum
 _CLIP = {"text_config": _TEXT, "vision_config": {"num_hidden_layers": 2}}
 _RESNET = {
     "hidden_sizes": [32, 64],
@@ -32,9 +32,9 @@ _RESNET = {
 }
 _QUERIES = {"backbone_config": _RESNET, "decoder_layers": 1}
 MODELS = {
-    "clipseg": ("toy", {"text_config": _TEXT, **_TWO_LAYERS, "for_training": True}),
-    "stock clipseg": ("toy", {"text_config": _TEXT, "extract_layers": [0, 1, 2]}),
-    "partclipseg": ("toy", {"family": "partclipseg", "text_config": _TEXT, "extract_layers": [0, 1, 2]}),
+    "clipseg": ("toy", {**_CLIPSEG, "for_training": True}),
+    "stock clipseg": ("toy", _CLIPSEG),
+    "partclipseg": ("toy", {**_CLIPSEG, "family": "partclipseg"}),
     "catseg": ("toy-catseg", {**_CLIP, "num_hidden_layers": 1}),
     "partcatseg": ("toy-partcatseg", {**_CLIP, "num_hidden_layers": 1, "backbone_config": {"num_hidden_layers": 1}}),
     "maskformer": ("toy-maskformer", {**_QUERIES, "num_labels": 4}),

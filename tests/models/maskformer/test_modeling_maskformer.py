@@ -8,7 +8,7 @@ from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
 from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
 
-from ..tester import PartModelTester
+from ..tester import TWO_STAGES, PartModelTester, each_layer_once
 from .goldens import golden_config
 
 
@@ -22,6 +22,9 @@ class TestMaskFormer(PartModelTester):
 
     def make_config(self):
         return golden_config(num_labels=self.num_classes)
+
+    def make_small_config(self):
+        return each_layer_once(golden_config(num_labels=self.num_classes, backbone_config=TWO_STAGES))
 
     @pytest.fixture
     def inputs(self):

@@ -12,7 +12,7 @@ from ovparts_hf.models import clip_regions as regions
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
-from ..tester import NAMES, PartModelTester, needs_compiler
+from ..tester import NAMES, TWO_STAGES, PartModelTester, each_layer_once, needs_compiler
 from .goldens import PLAIN, PLUS, golden_config, prompt_row
 
 
@@ -26,6 +26,9 @@ class ZSSegTester(PartModelTester):
     golden = PLUS
     test_classes_left_out_do_not_weigh_in_the_loss = None  # the class mask is about the answer
     test_compiles_to_one_graph = None
+
+    def make_small_config(self):
+        return each_layer_once(golden_config(self.golden, backbone_config=TWO_STAGES))
 
     @needs_compiler
     @torch.no_grad()
@@ -290,6 +293,7 @@ class TestImageConditioned(TestPlus):
     """CPTCoCoOp: CLIP's vote comes from prompts that the object has moved."""
 
     silent_prefixes = (*TestPlus.silent_prefixes, "prompts.meta_net")
+    test_first_stage_compiles_to_one_graph = None  # it is that of ZSseg+
 
     def make_config(self):
         return golden_config(PLUS, image_conditioned_prompts=True)
