@@ -102,9 +102,9 @@ def test_accumulated_steps_learn_what_one_batch_does(pascal, tmp_path):
 
 
 @pytest.mark.parametrize("heading", ["## With transformers' Trainer", "## With LoRA"])
-def test_the_snippets_of_the_documentation_run(heading, pascal_folder, tmp_path, monkeypatch):
+def test_the_snippets_of_the_documentation_run(heading, garden_folder, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "toy").symlink_to(pascal_folder)
+    (tmp_path / "data" / "toy").symlink_to(garden_folder)
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     _, text = page.split(heading)

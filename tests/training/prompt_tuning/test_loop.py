@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def test_seed_decides(settings: Callable, tmp_path: Path) -> None:
 
 
 def test_clip_encodes_an_object_once(settings: Callable, encoded_counts: list[int], tmp_path: Path) -> None:
+    settings = partial(settings, cache=tmp_path / "features")
     first = tune_prompts(settings(output=tmp_path / "a"))
     regions = PromptTuningSetup.load(settings()).training_set(settings())
     objects = len({tuple(row.tolist()) for row in regions.features.object_features})
@@ -123,7 +125,7 @@ def test_bad_settings_fail_before_any_work(settings: Callable, tmp_path: Path) -
         ({"prefix": 40}, "at most 40"),
     ):
         with pytest.raises(OVPartsError, match=message):
-            tune_prompts(settings(**changes))
+            tune_prompts(settings(cache=tmp_path / "features", **changes))
     with pytest.raises(ConfigurationError, match="samples_per_class is 0"):
         settings(samples_per_class=0)
     with pytest.raises(ConfigurationError, match=r"Unknown training arguments \['flip'\]"):
