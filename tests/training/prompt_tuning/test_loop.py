@@ -30,7 +30,7 @@ ZERO_SHOT = get_task("zero_shot")
 
 @pytest.mark.parametrize("image_conditioned", [False, True])
 def test_tuning_lowers_the_loss(settings: Callable, image_conditioned: bool) -> None:
-    folder = tune_prompts(settings(steps=60, image_conditioned=image_conditioned))
+    folder = tune_prompts(settings(steps=40, image_conditioned=image_conditioned))
     losses = [line["loss"] for line in log_lines(folder)]
     assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
     tuned = LearnedPrompts.from_pretrained(folder / "last")
@@ -136,7 +136,7 @@ def test_bad_settings_fail_before_any_work(settings: Callable, tmp_path: Path) -
 @pytest.fixture(scope="module")
 def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("prepared") / "toy"
-    return write_repository(ToyWorld({"train": 300, "validation": 100}), out, progress=False)
+    return write_repository(ToyWorld({"train": 150, "validation": 60}), out, progress=False)
 
 
 @pytest.mark.slow
@@ -144,7 +144,7 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tuned_prompts_classify_parts_of_unseen_objects_better(name: str, toy_folder: Path, tmp_path: Path) -> None:
     places = [f"data={toy_folder}", f"output={tmp_path / 'run'}", f"cache={toy_folder.parent / 'features'}"]
     recipe = RECIPES / "toy-world" / "zero_shot" / f"{name}.yaml"
-    folder = tune_prompts(PromptTuningArguments.from_recipe(recipe, [*places, "workers=0", "steps=200"]))
+    folder = tune_prompts(PromptTuningArguments.from_recipe(recipe, [*places, "workers=0", "steps=140"]))
     tuned = LearnedPrompts.from_pretrained(folder / "last")
     clip = StockCLIP.load("toy")
     dataset = PartDataset.load(toy_folder)
