@@ -42,11 +42,23 @@ def test_evaluate_with_other_definitions_and_borders(metrics, saved, pascal_fold
     assert "Worst predictions" in page and "Most confused" in page
 
 
-def test_an_evaluation_counts_as_complete_when_everything_is_written(saved, pascal_folder, tmp_path, monkeypatch):
+def test_an_evaluation_counts_as_complete_when_everything_is_written(
+    saved, garden_with_one_to_score, tmp_path, monkeypatch
+):
     def stop(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    out, command = tmp_path / "out", ["evaluate", str(saved), str(pascal_folder), "--device", "cpu", "--out"]
+    command = [
+        "evaluate",
+        str(saved),
+        str(garden_with_one_to_score),
+        "--task",
+        "supervised",
+        "--device",
+        "cpu",
+        "--out",
+    ]
+    out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr("ovparts_hf.metrics.ImageCounts.save", stop)
         assert main([*command, str(out)]) == 130
