@@ -27,7 +27,7 @@ def saved(tmp_path_factory):
 
 
 def evaluate(saved, data, out, *arguments):
-    arguments = [*arguments, "--device", "cpu", "--max-images", "3"]
+    arguments = [*arguments, "--device", "cpu", "--max-images", "2"]
     assert main(["evaluate", str(saved), str(data), "--out", str(out), *arguments]) == 0
     return BenchmarkResult.from_json(out / "result.json")
 
@@ -96,7 +96,7 @@ def test_nothing_that_is_written_names_a_folder_of_the_machine(saved, pascal_fol
 
 def test_evaluate_whole_images(saved, pascal_folder, tmp_path, capsys):
     result = evaluate(saved, pascal_folder, tmp_path / "out", "--setting", "pred_all", "--metrics", "partclipseg")
-    assert (result.setting, result.dataset["num_records"]) == ("pred_all", 3)
+    assert (result.setting, result.dataset["num_records"]) == ("pred_all", 2)
     assert main(["evaluate", str(saved), str(pascal_folder), "--setting", "pred_all", "--device", "cpu"]) == 1
     assert "'ov_parts' does not define scores for pred_all" in capsys.readouterr().err
 
