@@ -29,6 +29,7 @@ from .masks import decode_label_map, decode_rle
 from .records import Level, Record, RowLabels, evaluation_records, training_records
 
 _PATTERN = re.compile(r"[\[\]*?]|::")
+_ROWS_AT_ONCE = 1000
 _LABEL_COLUMNS = {
     "semantic": ["image_id", "parts", "objects", "object_parts"],
     "instance": ["image_id", "parts", "instances"],
@@ -79,7 +80,7 @@ class PartDataset:
         self.few_shot_source = "release"
         self.together: dict[str, int] = {}
         self.layout = _layout(splits, taxonomy)
-        self._undecoded = {split: _without_decoding(rows) for split, rows in splits.items()}
+        self._undecoded = {split: rows.with_format("arrow") for split, rows in splits.items()}
         self._labels: dict[str, list[RowLabels]] = {}
         self._last: tuple[tuple[str, int], _DecodedRow] | None = None
 
@@ -175,14 +176,15 @@ class PartDataset:
 
     def _rows(self, split: str) -> list[RowLabels]:
         if split not in self._labels:
-            rows = self._undecoded[split].select_columns(_LABEL_COLUMNS[self.layout])
-            self._labels[split] = [RowLabels.from_row(row) for row in rows]
+            labels = self.splits[split].with_format("arrow", columns=_LABEL_COLUMNS[self.layout])
+            tables = labels.iter(_ROWS_AT_ONCE)
+            self._labels[split] = [RowLabels.from_row(row) for table in tables for row in table.to_pylist()]
         return self._labels[split]
 
     def _decode(self, split: str, row: int) -> _DecodedRow:
         """Decodes a row, unless it is the one decoded last: the records of one image follow each other."""
         if self._last is None or self._last[0] != (split, row):
-            self._last = (split, row), _DecodedRow.decode(self._undecoded[split][row])
+            self._last = (split, row), _DecodedRow.decode(self._undecoded[split][row].to_pylist()[0])
         return self._last[1]
 
 
@@ -232,13 +234,6 @@ def _layout(splits: datasets.DatasetDict, taxonomy: PartTaxonomy) -> str:
                 "prepare the dataset again."
             )
     return layout
-
-
-def _without_decoding(rows: datasets.Dataset) -> datasets.Dataset:
-    for column, feature in rows.features.items():
-        if isinstance(feature, datasets.Image):
-            rows = rows.cast_column(column, datasets.Image(decode=False))
-    return rows
 
 
 def _without_patterns(folder: Path, cache_dir: str | Path | None) -> Path:

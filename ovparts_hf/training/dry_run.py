@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoTokenizer, CLIPModel, PreTrainedConfig
 
 from ..data.part_dataset import PartDataset
@@ -79,6 +80,11 @@ def _stand_in_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[
             raise
         known, vars(source)["stored_config"] = True, make()
     config = source.config(**model_fields(source, arguments, taxonomy))
+    target = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
+    names = [_SHORT_NAME] if known else list(target[:1])
+    made_up = not config.has_closed_vocabulary and config.class_names is None
+    if made_up:  # features, since to encode a name in all templates takes long
+        config.set_class_names(names)
     kind = model_class(family_of(config))
     model = kind(config)
     processor = _known_processor(kind, config) if known else source.processor(config)
@@ -86,14 +92,14 @@ def _stand_in_model(arguments: TrainArguments, taxonomy: PartTaxonomy) -> tuple[
 
     images = RandomImages(taxonomy, usual_size(arguments.short_edges, arguments.max_size))
     setup = TrainingSetup(model, processor, images, images)
-    target = get_task(arguments.task).train_taxonomy(taxonomy).part_classes
     if config.has_closed_vocabulary:
         return setup, model.encode_vocabulary(processor, target)
-    names = [_SHORT_NAME] if known else list(target[:1])
-    if model.text_encoder_is_trainable(processor, names):
-        row = processor(classes=names)
-    else:
-        row = model.encode_vocabulary(processor, names)
+    if made_up:
+        nn.init.normal_(model.class_features)
+    is_trained = model.text_encoder_is_trainable(processor, names)
+    row = processor(classes=names) if is_trained else model.encode_vocabulary(processor, names)
+    if made_up:
+        model.forget_vocabulary()
     return setup, _repeated(row, len(target))
 
 

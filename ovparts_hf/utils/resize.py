@@ -17,7 +17,7 @@ def resize_nearest(
     if label_map.shape[-2:] == tuple(size):
         return label_map
     rows, columns = (_source_indices(source, out, precision) for source, out in zip(label_map.shape[-2:], size))
-    return label_map[..., rows[:, None], columns]
+    return label_map.take(columns, axis=-1).take(rows, axis=-2)  # several times faster than both at once
 
 
 def _source_indices(source: int, out: int, precision: type[np.floating]) -> np.ndarray:

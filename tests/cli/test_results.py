@@ -28,7 +28,7 @@ def saved(tmp_path_factory):
 
 
 def evaluate(saved, data, out, *arguments):
-    arguments = [*arguments, "--device", "cpu", "--max-images", "3"]
+    arguments = [*arguments, "--device", "cpu", "--max-images", "2"]
     assert main(["evaluate", str(saved), str(data), "--out", str(out), *arguments]) == 0
     return BenchmarkResult.from_json(out / "result.json")
 
@@ -43,11 +43,23 @@ def test_evaluate_with_other_definitions_and_borders(metrics, saved, pascal_fold
     assert "Worst predictions" in page and "Most confused" in page
 
 
-def test_an_evaluation_counts_as_complete_when_everything_is_written(saved, pascal_folder, tmp_path, monkeypatch):
+def test_an_evaluation_counts_as_complete_when_everything_is_written(
+    saved, garden_with_one_to_score, tmp_path, monkeypatch
+):
     def stop(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    out, command = tmp_path / "out", ["evaluate", str(saved), str(pascal_folder), "--device", "cpu", "--out"]
+    command = [
+        "evaluate",
+        str(saved),
+        str(garden_with_one_to_score),
+        "--task",
+        "supervised",
+        "--device",
+        "cpu",
+        "--out",
+    ]
+    out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr("ovparts_hf.metrics.ImageCounts.save", stop)
         assert main([*command, str(out)]) == 130
@@ -85,7 +97,7 @@ def test_nothing_that_is_written_names_a_folder_of_the_machine(saved, pascal_fol
 
 def test_evaluate_whole_images(saved, pascal_folder, tmp_path, capsys):
     result = evaluate(saved, pascal_folder, tmp_path / "out", "--setting", "pred_all", "--metrics", "partclipseg")
-    assert (result.setting, result.dataset["num_records"]) == ("pred_all", 3)
+    assert (result.setting, result.dataset["num_records"]) == ("pred_all", 2)
     assert main(["evaluate", str(saved), str(pascal_folder), "--setting", "pred_all", "--device", "cpu"]) == 1
     assert "'ov_parts' does not define scores for pred_all" in capsys.readouterr().err
 

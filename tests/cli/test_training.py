@@ -27,9 +27,9 @@ SMALL = ["steps=2", "batch_size=2", "workers=0", "eval_every=0", "threads=1"]
     ],
     ids=["name", "named option", "file option", "file"],
 )
-def test_a_recipe_is_named_or_a_file(recipe, pascal_folder, tmp_path, capsys):
+def test_a_recipe_is_named_or_a_file(recipe, garden_folder, tmp_path, capsys):
     out = tmp_path / "run"
-    places = [f"data={pascal_folder}", f"output={out}", "task=few_shot"]
+    places = [f"data={garden_folder}", f"output={out}", "task=supervised"]
     assert main(["train", *recipe, *places, *SMALL, "--class-chunk", "3"]) == 0
     assert capsys.readouterr().out.split() == [str(out)]
     stored = yaml.safe_load((out / "arguments.yaml").read_text())

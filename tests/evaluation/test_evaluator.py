@@ -1,6 +1,4 @@
 import copy
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 
 from ..data.preparation.relatives import write_partimagenet
-from ..training.two_processes import run_in_two_processes
+from ..training.two_processes import run_by_torchrun, run_in_two_processes
 from .conftest import predict, zero_shot_records
 
 
@@ -120,14 +118,10 @@ def test_refuses_what_it_cannot_evaluate(model, processor, dataset, monkeypatch)
 
 
 def by_torchrun(arguments, out):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    script = Path(__file__).parents[2] / "examples" / "evaluate.py"
-    done = subprocess.run([*launch, str(script), *arguments, str(out)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    run_by_torchrun(Path(__file__).parents[2] / "examples" / "evaluate.py", [*arguments, str(out)])
 
 
 def in_copies_of_this_process(arguments, out):
-    """Which have everything imported."""
     run_in_two_processes(partial(evaluate_on_the_command_line, arguments), out)
 
 
@@ -172,7 +166,7 @@ def test_images_go_through_the_model_once_and_names_not_at_all_when_stored(catse
 
 
 def test_sliding_windows(catseg, model, processor, pascal):
-    result = evaluate_model(*catseg, pascal, sliding_window=True, progress=False, max_images=2)
+    result = evaluate_model(*catseg, pascal, sliding_window=True, progress=False, max_images=1)
     assert result.config["sliding_window"] is True
     assert not catseg[1].image_processor.sliding_window
     assert 0 <= result.metrics["mIoU"] <= 100

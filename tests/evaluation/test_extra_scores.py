@@ -67,8 +67,9 @@ def test_objects_of_whole_images(catseg, dataset):
     assert list(extra) == [*MASKS, *OBJECTS]
 
     found, truth, objects = [], [], []
-    for group in by_image(zero_shot_records(dataset)):
-        [prediction] = predict(model, processor, dataset, group, **options)
+    records = zero_shot_records(dataset)
+    predictions = predict(model, processor, dataset, records, **options)
+    for group, prediction in zip(by_image(records), predictions, strict=True):
         found.append(prediction.label_map.ravel())
         truth.append(dataset.read_objects(group).part_map.ravel())
         objects.append(dataset.read(Record(group[0].split, group[0].row)).object_map.ravel())

@@ -22,40 +22,44 @@ TTA = TestTimeAugmentation(tta=True)
 
 
 @torch.no_grad()
-def plain_label_map(model, processor, dataset, record, features):
-    """One forward pass for the record alone: all classes scored, those of other objects set to zero."""
-    sample = dataset.read(record)
-    logits = model(**processor(images=[sample.image]), class_features=features).logits
-    scores = torch.nn.functional.interpolate(logits, size=sample.part_map.shape, mode="bilinear")[0].sigmoid()
+def plain_label_map(logits, dataset, record):
+    """Of one forward pass for the image alone: all classes scored, those of other objects set to zero."""
+    size = dataset.read(record).part_map.shape
+    scores = torch.nn.functional.interpolate(logits, size=size, mode="bilinear")[0].sigmoid()
     others = sorted(set(range(len(scores))) - set(dataset.taxonomy.parts_of(record.object_id)))
     scores[others] = 0
     return scores.argmax(0).numpy()
+
+
+@torch.no_grad()
+def logits_of_images(model, processor, dataset, records):
+    """From the id of an image to its logits, from a forward pass with all classes."""
+    features = model.encode_classes(**processor(classes=dataset.taxonomy.part_classes))
+    images = {sample.image_id: sample.image for sample in map(dataset.read, records)}
+    return {id: model(**processor(images=[image]), class_features=features).logits for id, image in images.items()}
 
 
 def test_predictions_equal_the_plain_computation(model, processor, dataset):
     records = zero_shot_records(dataset)
     predictions = predict(model, processor, dataset, records, batch_size=3)
     assert [prediction.record for prediction in predictions] == records
-    with torch.no_grad():
-        features = model.encode_classes(**processor(classes=dataset.taxonomy.part_classes))
+    logits = logits_of_images(model, processor, dataset, records)
     for prediction in predictions:
-        expected = plain_label_map(model, processor, dataset, prediction.record, features)
+        expected = plain_label_map(logits[prediction.sample.image_id], dataset, prediction.record)
         np.testing.assert_array_equal(prediction.label_map, expected)
 
 
 def test_classes_that_interact_are_all_given(catseg, dataset):
-    """One forward pass for each record, everything decoded, against what `Predictor` saves of that."""
+    """One forward pass for each image, everything decoded, against what `Predictor` saves of that."""
     model, processor = catseg
-    predictions = predict(model, processor, dataset, zero_shot_records(dataset), batch_size=3)
+    records = zero_shot_records(dataset)
+    predictions = predict(model, processor, dataset, records, batch_size=3)
     assert predictions
-    with torch.no_grad():
-        features = model.encode_classes(**processor(classes=dataset.taxonomy.part_classes))
+    logits = logits_of_images(model, processor, dataset, records)
     for prediction in predictions:
         sample = dataset.read(prediction.record)
-        with torch.no_grad():
-            logits = model(**processor(images=sample.image), class_features=features).logits
-        others = sorted(set(range(logits.shape[1])) - set(dataset.taxonomy.parts_of(prediction.record.object_id)))
-        scores = logits.sigmoid()
+        scores = logits[sample.image_id].sigmoid()
+        others = sorted(set(range(scores.shape[1])) - set(dataset.taxonomy.parts_of(prediction.record.object_id)))
         scores[:, others] = -1
         scores = torch.nn.functional.interpolate(scores, size=sample.part_map.shape, mode="bilinear")[0]
         assert (prediction.label_map == scores.argmax(0).numpy()).mean() > 0.999

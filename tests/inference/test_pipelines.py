@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import datasets
 import numpy as np
 import pytest
@@ -43,6 +45,12 @@ def folders(tmp_path_factory):
     return {family: save(tmp_path_factory.mktemp(family), family) for family in [*FAMILIES, "zsseg+"]}
 
 
+@pytest.fixture(scope="module")
+def pipes(folders):
+    """The pipeline of a task with the model of a family that has a vocabulary; not to be changed."""
+    return functools.cache(lambda task, family: pipeline(task, model=str(folders[family] / "with"), device="cpu"))
+
+
 @pytest.fixture(scope="module", params=["chelsea", "coffee", "rocket"])
 def photograph(request):
     skimage = pytest.importorskip("skimage.data")
@@ -66,14 +74,11 @@ def test_auto_classes_read_every_family(family, folders):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_both_tasks_agree_on_a_photograph(family, folders, photograph, monkeypatch):
-    complaints = []
-    monkeypatch.setattr("transformers.pipelines.base.logger.error", complaints.append)
-    folder = str(folders[family] / "with")
-    by_task = {task: pipeline(task, model=folder, device="cpu") for task in TASKS}
+def test_both_tasks_agree_on_a_photograph(family, pipes, photograph, monkeypatch):
+    by_task = {task: pipes(task, family) for task in TASKS}
     parts = by_task["part-segmentation"]
     if parts.model.finds_objects_first:  # which "image-segmentation" does not
-        parts.segmenter = PartSegmenter(parts.model, parts.processor, None)
+        monkeypatch.setattr(parts, "segmenter", PartSegmenter(parts.model, parts.processor, None))
     found = {task: {each["label"]: each for each in pipe(photograph)} for task, pipe in by_task.items()}
     labels = set(found["image-segmentation"]) - {"none"}
     assert labels == set(found["part-segmentation"]) <= set(NAMES)
@@ -85,13 +90,12 @@ def test_both_tasks_agree_on_a_photograph(family, folders, photograph, monkeypat
     covered = sum(np.asarray(each["mask"]) > 0 for each in found["image-segmentation"].values())
     assert (covered == 1).all()
     assert ("none" in found["image-segmentation"]) <= by_task["image-segmentation"].model.scores_none
-    assert complaints == []
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_batches_give_what_single_images_give(family, task, folders, drawn):
-    pipe = pipeline(task, model=str(folders[family] / "with"), device="cpu")
+def test_batches_give_what_single_images_give(family, task, pipes, drawn):
+    pipe = pipes(task, family)
     images = [drawn, drawn.transpose(Image.Transpose.FLIP_LEFT_RIGHT), drawn]
     alone = [pipe(image) for image in images]
     for batch, one in zip(pipe(images, batch_size=2), alone, strict=True):
@@ -162,11 +166,14 @@ def test_a_saved_pipeline_is_a_model_folder(folders, drawn, tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_half_precision_works(family, folders, drawn):
+def test_half_precision_works(family, folders, drawn, monkeypatch):
+    complaints = []  # such as that a model does not fit its task
+    monkeypatch.setattr("transformers.pipelines.base.logger.error", complaints.append)
     for task in TASKS:
         pipe = pipeline(task, model=str(folders[family] / "with"), device="cpu", dtype=torch.bfloat16)
         assert pipe.model.dtype == torch.bfloat16
         assert {each["label"] for each in pipe(drawn)} <= {*NAMES, "none"}
+    assert complaints == []
 
 
 def test_a_closed_vocabulary_takes_some_of_its_classes(folders, drawn):

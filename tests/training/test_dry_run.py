@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from transformers.initialization import no_init_weights
 
 from ovparts_hf.errors import ConfigurationError, OVPartsError
+from ovparts_hf.taxonomy import TOY_WORLD
 from ovparts_hf.training import PromptTuningArguments, TrainArguments, dry_run
 from ovparts_hf.training.dry_run import estimate_run
 from ovparts_hf.training.estimate import Estimate, estimate_step
@@ -70,6 +71,15 @@ def test_every_full_recipe_has_a_stand_in(name: str, monkeypatch: pytest.MonkeyP
     if model.startswith(("zsseg", "maskformer")):
         assert found["example"]["pixel_values"].shape == (3, 512, 512)
         assert ("object_masks" in found["example"]) == model.startswith("zsseg+")
+
+
+@pytest.mark.parametrize("name", ["toy-world/zero_shot/catseg", "toy-world/zero_shot/partcatseg"])
+def test_features_are_made_up_in_the_shape_of_encoded_ones(name: str) -> None:
+    setup, inputs = dry_run.stand_in(read(name))
+    encoded = setup.model.encode_vocabulary(setup.processor, TOY_WORLD.part_classes[:1])
+    assert inputs.keys() == encoded.keys()
+    for key, tensor in encoded.items():
+        assert (inputs[key].dtype, inputs[key].shape[1:]) == (tensor.dtype, tensor.shape[1:])
 
 
 def test_the_stand_in_needs_what_the_run_needs(pretrained: Path, pascal_folder: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ SMALL = {"toy-zsseg": {"num_queries": 6, "region_size": 48}, "toy-maskformer": {
 def arguments(folder, **changes):
     settings = {
         "output_dir": str(folder),
-        "max_steps": 4,
+        "max_steps": 3,
         "per_device_train_batch_size": 2,
         "learning_rate": 1e-3,
         "logging_steps": 1,
@@ -58,7 +58,7 @@ def test_every_family_trains_saves_and_evaluates(name, pascal, tmp_path):
     trainer = Trainer(model, arguments(tmp_path), collator, rows, eval_dataset=rows)
     trainer.train()
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-    assert len(losses) == 4 and losses[-1] < losses[0]
+    assert len(losses) == 3 and losses[-1] < losses[0]
     assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
     evaluated = trainer.evaluate()["eval_loss"]
     assert evaluated == pytest.approx(losses[-1], rel=0.5)
@@ -102,9 +102,9 @@ def test_accumulated_steps_learn_what_one_batch_does(pascal, tmp_path):
 
 
 @pytest.mark.parametrize("heading", ["## With transformers' Trainer", "## With LoRA"])
-def test_the_snippets_of_the_documentation_run(heading, pascal_folder, tmp_path, monkeypatch):
+def test_the_snippets_of_the_documentation_run(heading, garden_folder, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "toy").symlink_to(pascal_folder)
+    (tmp_path / "data" / "toy").symlink_to(garden_folder)
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     _, text = page.split(heading)

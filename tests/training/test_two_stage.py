@@ -88,7 +88,7 @@ def test_zsseg_plus(conditioned: bool, pascal_folder: Path, pascal: PartDataset,
 
     result = evaluate_model(after, processor, pascal, max_images=2)
     assert all(0 <= result.metrics[name] <= 100 for name in ("mIoU_seen", "pixel_accuracy"))
-    records = pascal.evaluation_records(get_task("zero_shot"))
+    records = pascal.evaluation_records(get_task("zero_shot"))[:6]
     predictor = Predictor(after, processor, pascal, compat=None)
     together = list(predictor.predict(records))
     assert len({(record.split, record.row) for record in records}) < len(records)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -19,6 +20,7 @@ from transformers import BatchFeature
 
 from ovparts_hf.data.part_dataset import PartSample
 from ovparts_hf.data.records import Record
+from ovparts_hf.models.loading import load_model
 from ovparts_hf.taxonomy import PartTaxonomy
 from ovparts_hf.taxonomy.tasks import Task
 from ovparts_hf.training import TrainArguments
@@ -198,6 +200,15 @@ def log_lines(folder: Path, timed: bool = False) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     left_out = () if timed else ("seconds", "images_per_second", "memory_gb")
     return [{key: value for key, value in line.items() if key not in left_out} for line in lines]
+
+
+def assert_same_real_runs(first: Path, second: Path) -> None:
+    """Checks that two runs of a real model saved the same weights with the same vocabulary, and logged the same."""
+    for name in ("best", "last"):
+        assert_same_weights(first, second, tolerance=1e-5, name=name)
+        assert load_model(first / name)[0].vocabulary == load_model(second / name)[0].vocabulary
+    for ours, theirs in zip(log_lines(first), log_lines(second), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-2, nan_ok=True)  # single pixels may turn over
 
 
 def newest_checkpoint(folder: Path) -> Path:

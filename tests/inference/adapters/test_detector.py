@@ -68,8 +68,10 @@ def test_a_refiner_replaces_the_boxes_above_the_threshold():
     assert (maps[1] == _fill(BOXES[:2], torch.tensor([0.0, 0.3]))).all()
 
 
-@pytest.mark.parametrize("kind", ["sam2", "sam3_tracker", "sam3_video"])
-@pytest.mark.parametrize("detector", ["grounding-dino", "owlv2"])
+@pytest.mark.parametrize(
+    ("detector", "kind"),
+    [("owlv2", "sam2"), *(("grounding-dino", kind) for kind in ("sam2", "sam3_tracker", "sam3_video"))],
+)
 def test_detector_and_refiner_in_one(segmenter_folder, image, detector, kind):
     segmenter = PartSegmenter.from_pretrained(segmenter_folder(detector), "cpu", refiner=segmenter_folder(kind))
     alone = PartSegmenter.from_pretrained(segmenter_folder(detector), "cpu")

@@ -33,14 +33,22 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features that the first run computes."""
+    return tmp_path_factory.mktemp("features")
+
+
 @pytest.fixture
-def settings(tmp_path: Path, tiny_clip: Path, pascal_folder: Path) -> Callable[..., PromptTuningArguments]:
+def settings(
+    tmp_path: Path, tiny_clip: Path, pascal_folder: Path, feature_cache: Path
+) -> Callable[..., PromptTuningArguments]:
     def build(**changes: Any) -> PromptTuningArguments:
         values = {
             "data": pascal_folder,
             "output": tmp_path / "run",
             "model": tiny_clip,
-            "cache": tmp_path / "features",
+            "cache": feature_cache,
             "region_size": 32,
             "steps": 6,
             "batch_size": 8,

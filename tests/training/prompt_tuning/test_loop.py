@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ ZERO_SHOT = get_task("zero_shot")
 
 @pytest.mark.parametrize("image_conditioned", [False, True])
 def test_tuning_lowers_the_loss(settings: Callable, image_conditioned: bool) -> None:
-    folder = tune_prompts(settings(steps=60, image_conditioned=image_conditioned))
+    folder = tune_prompts(settings(steps=40, image_conditioned=image_conditioned))
     losses = [line["loss"] for line in log_lines(folder)]
     assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
     tuned = LearnedPrompts.from_pretrained(folder / "last")
@@ -72,6 +73,7 @@ def test_seed_decides(settings: Callable, tmp_path: Path) -> None:
 
 
 def test_clip_encodes_an_object_once(settings: Callable, encoded_counts: list[int], tmp_path: Path) -> None:
+    settings = partial(settings, cache=tmp_path / "features")
     first = tune_prompts(settings(output=tmp_path / "a"))
     regions = PromptTuningSetup.load(settings()).training_set(settings())
     objects = len({tuple(row.tolist()) for row in regions.features.object_features})
@@ -123,7 +125,7 @@ def test_bad_settings_fail_before_any_work(settings: Callable, tmp_path: Path) -
         ({"prefix": 40}, "at most 40"),
     ):
         with pytest.raises(OVPartsError, match=message):
-            tune_prompts(settings(**changes))
+            tune_prompts(settings(cache=tmp_path / "features", **changes))
     with pytest.raises(ConfigurationError, match="samples_per_class is 0"):
         settings(samples_per_class=0)
     with pytest.raises(ConfigurationError, match=r"Unknown training arguments \['flip'\]"):
@@ -134,7 +136,7 @@ def test_bad_settings_fail_before_any_work(settings: Callable, tmp_path: Path) -
 @pytest.fixture(scope="module")
 def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("prepared") / "toy"
-    return write_repository(ToyWorld({"train": 300, "validation": 100}), out, progress=False)
+    return write_repository(ToyWorld({"train": 150, "validation": 60}), out, progress=False)
 
 
 @pytest.mark.slow
@@ -142,7 +144,7 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tuned_prompts_classify_parts_of_unseen_objects_better(name: str, toy_folder: Path, tmp_path: Path) -> None:
     places = [f"data={toy_folder}", f"output={tmp_path / 'run'}", f"cache={toy_folder.parent / 'features'}"]
     recipe = RECIPES / "toy-world" / "zero_shot" / f"{name}.yaml"
-    folder = tune_prompts(PromptTuningArguments.from_recipe(recipe, [*places, "workers=0", "steps=200"]))
+    folder = tune_prompts(PromptTuningArguments.from_recipe(recipe, [*places, "workers=0", "steps=140"]))
     tuned = LearnedPrompts.from_pretrained(folder / "last")
     clip = StockCLIP.load("toy")
     dataset = PartDataset.load(toy_folder)
