@@ -18,10 +18,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts backg
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
-import yaml  # noqa: E402
-
-if yaml.__with_libyaml__:
-    yaml.SafeLoader = yaml.CSafeLoader  # which reads the same; `datasets` reads a long card whenever it opens a folder
 
 from ovparts_hf.data.part_dataset import PartDataset  # noqa: E402
 from ovparts_hf.data.preparation.repository import write_repository  # noqa: E402

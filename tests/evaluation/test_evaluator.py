@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from ovparts_hf.taxonomy.tasks import get_task
 from ovparts_hf.utils.resize import resize_nearest, shortest_edge_size
 
 from ..data.preparation.relatives import write_partimagenet
-from ..training.two_processes import run_by_torchrun, run_in_two_processes
+from ..training.two_processes import run_in_two_processes
 from .conftest import predict, zero_shot_records
 
 
@@ -118,10 +120,14 @@ def test_refuses_what_it_cannot_evaluate(model, processor, dataset, monkeypatch)
 
 
 def by_torchrun(arguments, out):
-    run_by_torchrun(Path(__file__).parents[2] / "examples" / "evaluate.py", [*arguments, str(out)])
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    script = Path(__file__).parents[2] / "examples" / "evaluate.py"
+    done = subprocess.run([*launch, str(script), *arguments, str(out)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 def in_copies_of_this_process(arguments, out):
+    """Which have everything imported."""
     run_in_two_processes(partial(evaluate_on_the_command_line, arguments), out)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
-from accelerate.commands.launch import launch_command, launch_command_parser
+from accelerate.commands.launch import launch_command_parser
 from accelerate.utils import DeepSpeedPlugin, DistributedType, FullyShardedDataParallelPlugin
 
 from ovparts_hf.errors import ConfigurationError
@@ -66,18 +67,6 @@ def test_fsdp2_settings_make_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FullyShardedDataParallelPlugin(**given).fsdp_version == 2
 
 
-def launch(command: list[str], stdout: Path, stderr: Path) -> None:
-    """`accelerate launch` with the file of two CPU processes, in the repository."""
-    os.chdir(ROOT)
-    for key in [key for key in os.environ if key.startswith("ACCELERATE")]:
-        del os.environ[key]
-    os.environ |= {"PYTHONPATH": str(ROOT), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    for number, path in enumerate((stdout, stderr), start=1):
-        with path.open("w") as file:
-            os.dup2(file.fileno(), number)
-    launch_command(launch_command_parser().parse_args(["--config_file", "examples/accelerate/cpu_2.yaml", *command]))
-
-
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="the file is for machines without accelerator")
 def test_two_processes_on_cpu_start_train_evaluate_and_save(
     pretrained: Path, pascal_folder: Path, tmp_path: Path
@@ -86,17 +75,20 @@ def test_two_processes_on_cpu_start_train_evaluate_and_save(
     given = real_arguments(pascal_folder, pretrained, tmp_path / "two", **options)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(given.to_yaml())
-    written = tmp_path / "stdout", tmp_path / "stderr"
-    context = multiprocessing.get_context("fork")  # which has accelerate imported
-    launcher = context.Process(target=launch, args=(["examples/train.py", "--recipe", str(recipe)], *written))
-    launcher.start()
-    launcher.join(110)
-    code = launcher.exitcode
-    launcher.terminate()
-    stdout, stderr = (path.read_text() for path in written)
-    assert code == 0, stderr[-3000:]
-    assert stderr.count("Training on cpu with 2 processes (DDP) in float32: ") == 1
-    assert stdout.split() == [str(tmp_path / "two")]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "examples/accelerate/cpu_2.yaml"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ACCELERATE")}
+    done = subprocess.run(
+        [*launcher, "examples/train.py", "--recipe", str(recipe)],
+        cwd=ROOT,
+        env={**environment, "PYTHONPATH": str(ROOT), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("Training on cpu with 2 processes (DDP) in float32: ") == 1
+    assert done.stdout.split() == [str(tmp_path / "two")]
     alone = train(real_arguments(pascal_folder, pretrained, tmp_path / "one", **options))
     assert_same_real_runs(tmp_path / "two", alone)
     assert len(log_lines(alone)) == 3

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import runpy
 import socket
-import sys
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +13,6 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import nn
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ovparts_hf.training import TrainingInterrupted, train
 
@@ -67,7 +63,8 @@ def run_in_two_processes(function: Callable[[Path], None], out: Path, timeout: f
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context(_start_method())
+    # What has used CUDA cannot be forked.
+    context = multiprocessing.get_context("spawn" if torch.cuda.is_initialized() else "fork")
     processes = [context.Process(target=_run, args=(function, out, rank, port), daemon=True) for rank in (0, 1)]
     for process in processes:
         process.start()
@@ -93,41 +90,3 @@ def _run(function: Callable[[Path], None], out: Path, rank: int, port: int) -> N
     torch.set_num_threads(1)
     AcceleratorState._reset_state(reset_partial_state=True)
     function(out)
-
-
-def run_by_torchrun(script: Path, arguments: list[str], timeout: float = 120) -> None:
-    """Does what `torchrun --standalone --nproc_per_node 2` does with a script, in copies of this process."""
-    process = multiprocessing.get_context(_start_method()).Process(target=_launch, args=(script, arguments))
-    process.start()
-    process.join(timeout)
-    code = process.exitcode
-    process.terminate()
-    assert code == 0, f"The launcher ended with {code}; see above for its errors."
-
-
-def _start_method() -> str:
-    """What has used CUDA cannot be forked."""
-    return "spawn" if torch.cuda.is_initialized() else "fork"
-
-
-def _launch(script: Path, arguments: list[str]) -> None:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=2,
-        run_id=str(uuid.uuid4()),
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-        start_method=_start_method(),
-    )
-    elastic_launch(config, _run_script)(script, arguments)
-
-
-def _run_script(script: Path, arguments: list[str]) -> None:
-    sys.argv = [str(script), *arguments]
-    try:
-        runpy.run_path(str(script), run_name="__main__")
-    except SystemExit as end:
-        assert not end.code, end.code
