@@ -9,7 +9,7 @@ from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.catseg import aggregator
 from ovparts_hf.models.partcatseg.convert_partcatseg import convert_partcatseg
 from ovparts_hf.models.partcatseg.modeling_partcatseg import PartCATSegForPartSegmentation
-from ovparts_hf.models.partcatseg.vocabulary import LEVELS
+from ovparts_hf.models.partcatseg.vocabulary import LEVELS, Vocabulary
 
 from ..tester import PartModelTester, each_layer_once, needs_compiler
 from .goldens import TINY, golden_config, object_labels, prepared, stored_tokens
@@ -89,9 +89,9 @@ class TestPartCATSeg(PartModelTester):
         expected = model(inputs["pixel_values"], class_features=features.clone()).logits
         assert torch.equal(model(inputs["pixel_values"], class_features=features).logits, expected)
 
-    @needs_compiler
     @torch.no_grad()
     def test_linear_attention_is_that_of_catseg(self, small_model, inputs):
+        """Names that classes share may be weighed, as in a graph, or be one name."""
         config = self.make_small_config()
         config.class_attention = "linear"
         linear = self.model_class(config).eval()
@@ -101,9 +101,11 @@ class TestPartCATSeg(PartModelTester):
         pixels, features = inputs["pixel_values"][:1], small_model.encode_classes(inputs["input_ids"])
         scores = [each(pixels, class_features=features).logits for each in (linear, small_model)]
         assert (scores[0] - scores[1]).abs().max() > 1e-4
-        torch.compiler.reset()
-        compiled = torch.compile(linear, backend="eager")(pixels, class_features=features).logits
-        assert_close(compiled, scores[0], atol=1e-5, rtol=0)
+        image, stages = linear._encode_images(pixels)[0], linear.backbone(pixels).feature_maps
+        none = features[:1, : config.num_templates]
+        vocabularies = [Vocabulary.of(features, none, static) for static in (False, True)]
+        assert [len(each.names) for each in vocabularies] == [3 + 3 + 1, 4 + 4 + 1]
+        assert_close(*(linear.aggregator(image, each, stages) for each in vocabularies), atol=1e-5, rtol=0)
 
     @torch.no_grad()
     def test_many_classes_go_in_groups_with_the_same_result(self, model, inputs, monkeypatch):
