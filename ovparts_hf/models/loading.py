@@ -119,8 +119,6 @@ class ModelSource:
     def load(self, **overrides: Any) -> tuple[PartSegmentationModel, Any]:
         """See `load_model`."""
         config = self.config(**overrides)
-        processor = self.processor(config)
-        _check_fit(processor, config, self.name)
         kind = model_class(family_of(config))
         with hub_errors(self.name, "weights"):
             if config.export_format is not None:
@@ -131,6 +129,8 @@ class ModelSource:
                 model = kind.from_base_model(self.location, config)
             else:
                 model = kind.from_pretrained(self.location, config=config, dtype="float32", trust_remote_code=False)
+        processor = self.processor(config)
+        _check_fit(processor, config, self.name)
         return model.eval(), processor
 
     def processor(
