@@ -35,8 +35,8 @@ def test_what_commands_may_end_with(ending):
 
 
 def test_time_and_memory_are_bounded(monkeypatch):
-    monkeypatch.setattr(runner, "WAITING", 0.2)
-    with pytest.raises(Overtime):
+    with monkeypatch.context() as little, pytest.raises(Overtime):
+        little.setattr(runner, "WAITING", 0.2)
         call(time.sleep, 30)
     monkeypatch.setattr(runner, "MEMORY", 2**20)
     with pytest.raises(MemoryError):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -33,11 +33,13 @@ def test_a_box_holds_the_object_and_stays_inside_the_image(mask, margin):
 @given(masks(), MARGINS)
 def test_a_box_is_a_square_unless_the_image_ends(mask, margin):
     frame = 400
+    longer = max(np.ptp(np.nonzero(mask), axis=1) + 1)
+    side = longer * (1 + 2 * margin)
+    assume(margin == 0 or abs(side - round(side)) > 1e-9)  # else floating point decides which way it is rounded
     box = Box.around(np.pad(mask, frame), margin)
     height, width = box.size
     assert abs(height - width) <= 1  # both are rounded outwards
-    longer = max(np.ptp(np.nonzero(mask), axis=1) + 1)
-    assert longer * (1 + 2 * margin) <= min(height, width) + 1e-6 and max(height, width) < longer * (1 + 2 * margin) + 2
+    assert side <= min(height, width) + 1e-6 and max(height, width) < side + 2
     top, left = max(0, box.top - frame), max(0, box.left - frame)
     bottom, right = (min(limit, end - frame) for limit, end in zip(mask.shape, (box.bottom, box.right)))
     assert Box.around(mask, margin) == (left, top, right, bottom)  # what is left of it in the image
