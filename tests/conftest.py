@@ -23,8 +23,9 @@ from ovparts_hf.data.part_dataset import PartDataset  # noqa: E402
 from ovparts_hf.data.preparation.repository import write_repository  # noqa: E402
 from ovparts_hf.dataset_builders import ADE20KPart234, PascalPart116, ToyGarden  # noqa: E402
 
-hypothesis.settings.register_profile("any machine", deadline=None)  # on a busy one, an example may take a while
-hypothesis.settings.load_profile("any machine")
+# The same examples each time, however long one takes on a busy machine; `--hypothesis-profile default` draws others.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -36,6 +37,12 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, which tests that wait for a browser or a server leave idle."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -36,7 +36,7 @@ def test_bands_are_rows_of_the_whole(height, width, new_height, new_width, score
     rows = slice(start, data.draw(st.integers(start + 1, new_height)))
     size = (new_height, new_width)
     band = upsample_scores(logits, size, scores, rows)
-    torch.testing.assert_close(band, upsample_scores(logits, size, scores)[:, rows], atol=2e-6, rtol=0)
+    torch.testing.assert_close(band, upsample_scores(logits, size, scores)[:, rows], atol=5e-6, rtol=0)
 
 
 def test_of_equal_scores_the_first_is_best():

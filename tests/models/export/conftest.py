@@ -33,7 +33,6 @@ _RESNET = {
 _QUERIES = {"backbone_config": _RESNET, "decoder_layers": 1}
 MODELS = {
     "clipseg": ("toy", {**_CLIPSEG, "for_training": True}),
-    "stock clipseg": ("toy", _CLIPSEG),
     "partclipseg": ("toy", {**_CLIPSEG, "family": "partclipseg"}),
     "catseg": ("toy-catseg", {**_CLIP, "num_hidden_layers": 1}),
     "partcatseg": ("toy-partcatseg", {**_CLIP, "num_hidden_layers": 1, "backbone_config": {"num_hidden_layers": 1}}),
