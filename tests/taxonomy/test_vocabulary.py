@@ -112,7 +112,9 @@ def test_what_cannot_be_understood_is_refused(names, message):
         Vocabulary.of(names)
 
 
-NAMES = st.text(st.characters(exclude_characters=":;,\n'", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
+NAMES = st.text(
+    st.characters(exclude_characters=":;,：；，、\n'", exclude_categories=["C", "Z"]), min_size=1, max_size=8
+)
 
 
 @given(st.dictionaries(NAMES, st.lists(NAMES, min_size=1, max_size=4, unique=True), min_size=1, max_size=4))
