@@ -34,6 +34,18 @@ def each_layer_once(config):
     return config
 
 
+def check_mask_loss_stride(model, inputs, labels):
+    """With a stride, labels of the pixels in between do not matter to the loss; without one they do."""
+    labels = F.interpolate(labels[:, None].float(), size=inputs["pixel_values"].shape[-2:])[:, 0].long()
+    labels[:, 2::4, 2::4] = torch.arange(labels[:, 2::4, 2::4].numel()).view_as(labels[:, 2::4, 2::4]) % 4
+    others = labels.clone()
+    others[:, ::4] = 3
+    every = [model(**inputs, labels=each).loss for each in (labels, others)]
+    model.config.mask_loss_stride = 4
+    some = [model(**inputs, labels=each).loss for each in (labels, others)]
+    assert every[0] != every[1] and some[0] == some[1]
+
+
 class PartModelTester:
     model_class: type
     image_size = 64

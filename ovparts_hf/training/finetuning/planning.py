@@ -119,8 +119,9 @@ def _stopping(data: DataFacts, images: int, steps: int, shots: int | None, is_he
 def _trained(model: ModelFacts, images: int) -> Choice:
     few = images < FEW
     trainable = model.trainable_with_few if few else model.trainable_with_many
-    because = f", as there are {'few' if few else 'many'} images"
-    reason = f"{trainable}, the rest is frozen" + because * (model.trainable_with_few != model.trainable_with_many)
+    reason = f"{trainable}, the rest is frozen"
+    if model.trainable_with_few != model.trainable_with_many:
+        reason += f", as there are {'few' if few else 'many'} images"
     return Choice("trained", reason, {"trainable": trainable, **({"loss": "ce_dice"} if model.takes_dice else {})})
 
 

@@ -1,6 +1,5 @@
 import pytest
 import torch
-import torch.nn.functional as F
 from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch.testing import assert_close
 
@@ -8,7 +7,7 @@ from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.models.maskformer.configuration_maskformer import MaskFormerPartConfig
 from ovparts_hf.models.maskformer.modeling_maskformer import MaskFormerForPartSegmentation
 
-from ..tester import TWO_STAGES, PartModelTester, each_layer_once
+from ..tester import TWO_STAGES, PartModelTester, check_mask_loss_stride, each_layer_once
 from .goldens import golden_config
 
 
@@ -47,14 +46,7 @@ class TestMaskFormer(PartModelTester):
 
     @torch.no_grad()
     def test_with_a_stride_the_loss_sees_every_nth_pixel(self, model, inputs, labels):
-        labels = F.interpolate(labels[:, None].float(), size=inputs["pixel_values"].shape[-2:])[:, 0].long()
-        labels[:, 2::4, 2::4] = torch.arange(labels[:, 2::4, 2::4].numel()).view_as(labels[:, 2::4, 2::4]) % 4
-        others = labels.clone()
-        others[:, ::4] = 3
-        every = [model(**inputs, labels=each).loss for each in (labels, others)]
-        model.config.mask_loss_stride = 4
-        some = [model(**inputs, labels=each).loss for each in (labels, others)]
-        assert every[0] != every[1] and some[0] == some[1]
+        check_mask_loss_stride(model, inputs, labels)
 
     def test_some_classes_in_another_order(self, model, inputs, labels):
         names = [f"part {k}" for k in range(self.num_classes)]

@@ -2,7 +2,6 @@ from functools import cache
 
 import pytest
 import torch
-import torch.nn.functional as F
 from huggingface_hub.errors import StrictDataclassClassValidationError
 from torch._dynamo.backends.debugging import ExplainWithBackend
 from torch.testing import assert_close
@@ -12,7 +11,7 @@ from ovparts_hf.models import clip_regions as regions
 from ovparts_hf.models.zsseg.convert_zsseg import convert_zsseg
 from ovparts_hf.models.zsseg.modeling_zsseg import ZSSegForPartSegmentation
 
-from ..tester import NAMES, TWO_STAGES, PartModelTester, each_layer_once, needs_compiler
+from ..tester import NAMES, TWO_STAGES, PartModelTester, check_mask_loss_stride, each_layer_once, needs_compiler
 from .goldens import PLAIN, PLUS, golden_config, prompt_row
 
 
@@ -100,14 +99,7 @@ class ZSSegTester(PartModelTester):
 
     @torch.no_grad()
     def test_with_a_stride_the_loss_sees_every_nth_pixel(self, model, inputs, labels):
-        labels = F.interpolate(labels[:, None].float(), size=inputs["pixel_values"].shape[-2:])[:, 0].long()
-        labels[:, 2::4, 2::4] = torch.arange(labels[:, 2::4, 2::4].numel()).view_as(labels[:, 2::4, 2::4]) % 4
-        others = labels.clone()
-        others[:, ::4] = 3
-        every = [model(**inputs, labels=each).loss for each in (labels, others)]
-        model.config.mask_loss_stride = 4
-        some = [model(**inputs, labels=each).loss for each in (labels, others)]
-        assert every[0] != every[1] and some[0] == some[1]
+        check_mask_loss_stride(model, inputs, labels)
 
     def test_refuses_to_score_none(self, model, inputs):
         with pytest.raises(ConfigurationError, match="include_none=False"):
