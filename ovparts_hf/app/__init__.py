@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "build_app", "check_gradio", "launch_app"]
 
-_OLDEST_GRADIO = "6.29"  # the first that deletes uploaded files when the page is closed
+_OLDEST_GRADIO = "6.29.1"  # the first that deletes uploaded files when the page is closed
 
 
 def build_app(
