@@ -1,5 +1,6 @@
 """What the command line needs no model for: help, usage errors, spellings; and what it does not load for them."""
 
+import gc
 import json
 import shlex
 import subprocess
@@ -49,6 +50,17 @@ def test_neither_help_nor_datasets_load_torch(pascal_archive, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("before", "after"), [(700, 10_000), (50_000, 50_000)])
+def test_garbage_is_looked_for_less_often_while_libraries_are_imported(before, after, tmp_path):
+    thresholds = gc.get_threshold()
+    gc.set_threshold(before)
+    try:
+        assert main(["check", str(tmp_path / "nowhere")]) == 1
+        assert gc.get_threshold()[0] == after
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
