@@ -12,8 +12,10 @@ from pathlib import Path
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="ovparts-tests-")  # read when `datasets` is imported
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads that wait for each other on a busy machine lose more
+os.environ.setdefault("HF_DEACTIVATE_ASYNC_LOAD", "1")  # nor do threads that read tiny weights gain anything
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of the many processes would compile package and tests again
 sys.dont_write_bytecode = False
+gc.set_threshold(50_000, 20, 20)  # imports and traces make many objects, among which is next to no garbage
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
 
 import hypothesis  # noqa: E402
@@ -31,12 +33,9 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def pytest_collection_finish() -> None:
-    """Spares garbage collection what lives until the end anyway, such as modules and tests, and has it run less often:
-    tracing a graph makes so many objects that looking for cycles among them takes a tenth of the time.
-    """
+    """Spares garbage collection what lives until the end anyway, such as modules and tests."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.hookimpl(optionalhook=True)

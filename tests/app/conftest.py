@@ -14,6 +14,8 @@ from urllib.request import urlopen
 
 import pytest
 
+needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="the web page needs gradio")
+"""Of files whose tests import gradio when they run: it takes two seconds, in each of the processes of a run."""
 ARTIFACTS = Path(__file__).parent / "artifacts"
 FLAGS = (
     "--headless=new",

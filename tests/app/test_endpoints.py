@@ -15,10 +15,13 @@ from ovparts_hf.app.examples import drawings
 from ovparts_hf.errors import ConfigurationError
 from ovparts_hf.inference.visualization import hex_colors
 
-pytest.importorskip("gradio", reason="the web page needs gradio")
+from .conftest import needs_gradio
+
+pytest.importorskip("gradio_client", reason="comes with gradio")
 from gradio_client import Client, handle_file  # noqa: E402
 from gradio_client.exceptions import AppError  # noqa: E402
 
+pytestmark = needs_gradio
 WORDS = "dog: head, leg\na red door"
 
 

@@ -6,21 +6,22 @@ import pytest
 import torch
 from PIL import Image
 
-pytest.importorskip("gradio", reason="the web page needs gradio")
+from ovparts_hf import PartSegmenter
+from ovparts_hf.app import Limits, build_app, work
+from ovparts_hf.app.examples import PHOTOGRAPHS, examples_for
+from ovparts_hf.errors import OVPartsError
 
-from ovparts_hf import PartSegmenter  # noqa: E402
-from ovparts_hf.app import Limits, build_app, work  # noqa: E402
-from ovparts_hf.app.events import _answer  # noqa: E402
-from ovparts_hf.app.examples import PHOTOGRAPHS, examples_for  # noqa: E402
-from ovparts_hf.errors import OVPartsError  # noqa: E402
+from ..inference.adapters.tiny import SAVERS
+from .conftest import needs_gradio
 
-from ..inference.adapters.tiny import SAVERS  # noqa: E402
-
+pytestmark = needs_gradio
 FOLDER = resources.files("ovparts_hf.app") / "photographs"
 
 
 @pytest.mark.parametrize("kind", sorted(SAVERS))
 def test_photographs_go_through_every_kind(kind, tmp_path, monkeypatch):
+    from ovparts_hf.app.events import _answer
+
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
     (tmp_path / "served").mkdir()
     (tmp_path / "model").mkdir()

@@ -16,7 +16,9 @@ from ovparts_hf.inference.advice import PHOTOGRAPH_ADVICE
 from ovparts_hf.inference.ranking import Ranking
 from ovparts_hf.utils.deadline import check_deadline
 
-pytest.importorskip("gradio", reason="the web page needs gradio")
+from .conftest import needs_gradio
+
+pytestmark = needs_gradio
 FOUND = "dog&#39;s head"
 
 

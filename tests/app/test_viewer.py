@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("gradio", reason="the web page needs gradio")
+from ovparts_hf import PartSegmenter
+from ovparts_hf.app.examples import drawings
 
-from ovparts_hf import PartSegmenter  # noqa: E402
-from ovparts_hf.app.examples import drawings  # noqa: E402
-from ovparts_hf.app.viewer import View  # noqa: E402
+from .conftest import needs_gradio
+
+pytestmark = needs_gradio
+
+
+def view_of(results, folder):
+    from ovparts_hf.app.viewer import View
+
+    return View.of(results, folder)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +28,7 @@ def result():
 
 
 def test_the_browser_can_read_what_is_at_a_pixel(result, tmp_path):
-    value = View.of({"model": result}, tmp_path).value
+    value = view_of({"model": result}, tmp_path).value
     assert value["names"] == list(result.classes)
     [answer] = value["answers"]
     assert answer["model"] == ""
@@ -37,7 +44,7 @@ def test_the_browser_can_read_what_is_at_a_pixel(result, tmp_path):
 
 
 def test_parts_are_painted_and_named_as_is_asked(result, tmp_path):
-    view = View.of({"model": result}, tmp_path)
+    view = view_of({"model": result}, tmp_path)
     names = {label["name"] for label in view.value["labels"][0]}
     assert names == set(result.found)
     for label in view.value["labels"][0]:
@@ -55,7 +62,7 @@ def test_parts_are_painted_and_named_as_is_asked(result, tmp_path):
 def test_two_regions_have_two_names(result, tmp_path):
     labels = np.full_like(result.label_map, -1)
     labels[10:90, 10:90] = labels[10:90, 200:290] = labels[200, 200] = 0
-    view = View.of({"model": replace(result, label_map=labels)}, tmp_path)
+    view = view_of({"model": replace(result, label_map=labels)}, tmp_path)
     height, width = labels.shape
     assert [(round(label["x"] * width), round(label["y"] * height)) for label in view.value["labels"][0]] == [
         (pytest.approx(50, abs=2), pytest.approx(50, abs=2)),
@@ -65,7 +72,7 @@ def test_two_regions_have_two_names(result, tmp_path):
 
 def test_two_models_are_side_by_side(result, tmp_path):
     other = replace(result, label_map=np.full_like(result.label_map, -1))
-    view = View.of({"first": result, "second": other}, tmp_path)
+    view = view_of({"first": result, "second": other}, tmp_path)
     assert [answer["model"] for answer in view.value["answers"]] == ["first", "second"]
     assert np.array_equal(Image.open(view.value["painted"][1]["path"]), other.image)
     assert view.value["labels"][1] == []

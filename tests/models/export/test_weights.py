@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnx_ir
 import pytest
 import torch
-from transformers.exporters import OnnxExporter, OpenVINOExporter
 
 from ovparts_hf.models.export.weights import onnx_quantizer, onnx_to_float16, openvino_to_int8
 from ovparts_hf.models.loading import load_model
@@ -18,21 +16,26 @@ from ovparts_hf.models.loading import load_model
 from .test_equality import NAMES, inputs_of
 
 
-def onnx_float16(path: Path) -> Any:
-    program = OnnxExporter.load_program(path)
+def load_onnx(exporter: Any, path: Path) -> Any:
+    import onnx_ir
+
+    program = exporter.load_program(path)
     onnx_ir.external_data.load_to_model(program)
+    return program
+
+
+def onnx_float16(exporter: Any, path: Path) -> Any:
+    program = load_onnx(exporter, path)
     onnx_to_float16(program.graph)
     return program
 
 
-def onnx_int8(path: Path) -> Any:
-    program = OnnxExporter.load_program(path)
-    onnx_ir.external_data.load_to_model(program)
-    return onnx_quantizer().quantize(program, {}, "onnx")
+def onnx_int8(exporter: Any, path: Path) -> Any:
+    return onnx_quantizer().quantize(load_onnx(exporter, path), {}, "onnx")
 
 
-def openvino_int8(path: Path) -> Any:
-    program = OpenVINOExporter.load_program(path)
+def openvino_int8(exporter: Any, path: Path) -> Any:
+    program = exporter.load_program(path)
     openvino_to_int8(program)
     return program
 
@@ -50,17 +53,19 @@ def test_files_are_smaller_and_scores_are_near(
     name: str,
     export_format: str,
     file: str,
-    shrink: Callable[[Path], Any],
+    shrink: Callable[[Any, Path], Any],
     share: float,
     agreement: float,
     exported: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
+    from transformers.exporters import OnnxExporter, OpenVINOExporter  # which takes a second
+
     model, processor, _, _, folder = exported(name, export_format)
     exporter = OnnxExporter if export_format == "onnx" else OpenVINOExporter
     small = tmp_path / "small"
     shutil.copytree(folder, small)
-    program = shrink(folder / file)
+    program = shrink(exporter, folder / file)
     data = exporter.program_files(file)[1]
     (small / data).unlink()
     exporter.save_program(program, small / file)
