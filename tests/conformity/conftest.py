@@ -29,13 +29,14 @@ SKIPS = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = [item for item in items if HERE in item.path.parents]
     unused = {pattern for pattern, _ in SKIPS}
+    long = set()
     for item in here:
         name = "::".join(item.nodeid.split("::")[1:])
-        if ALL not in os.environ and any(fnmatch(name, pattern) for pattern in LONG):
-            item.add_marker(pytest.mark.skip(reason="takes long; `python -m tests.conformity` runs it"))
+        if any(fnmatch(name, pattern) for pattern in LONG):
+            long.add(item)
         for pattern, reason in SKIPS:
             if fnmatch(name, pattern):
                 unused.discard(pattern)
@@ -44,6 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     stale = [pattern for pattern in unused if pattern.split("::")[0] in classes]
     if stale and ALL in os.environ:
         raise pytest.UsageError(f"skips.txt names tests that there are not: {sorted(stale)}.")
+    if ALL not in os.environ:  # `python -m tests.conformity` runs them
+        config.hook.pytest_deselected(items=list(long))
+        items[:] = [item for item in items if item not in long]
 
 
 def pytest_configure(config: pytest.Config) -> None:
