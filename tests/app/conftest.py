@@ -45,7 +45,7 @@ def programs():
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def starting(programs, tmp_path_factory):
     """`ovparts demo --app` in a process of its own, not yet ready: (address, its temporary folder, the process)."""
     with socket.socket() as free:
@@ -73,7 +73,7 @@ def starting(programs, tmp_path_factory):
     process.wait(60)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(starting, browser):
     """The same, ready; the browser has started meanwhile."""
     address, folder, process = starting
@@ -90,7 +90,7 @@ def server(starting, browser):
     raise AssertionError(log.read_text())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(programs, tmp_path_factory):
     """Chromium that reaches nothing but this machine; `browser.downloads` is where its files go."""
     from selenium import webdriver
