@@ -259,6 +259,12 @@ class PartModelTester:
         assert torch.equal(full.logits, plain.logits)
         assert torch.equal(model(**inputs, return_dict=False)[0], plain.logits)
 
+    def test_every_attention_can_be_exchanged(self, model):
+        model.set_attn_implementation("eager")
+        attentions = [each for each in model.modules() if type(each).__name__.endswith("Attention")]
+        names = [each.config._attn_implementation for each in attentions if hasattr(each, "config")]
+        assert names and set(names) == {"eager"}
+
     def test_refuses_arguments_that_there_are_not(self, model, inputs):
         with pytest.raises(TypeError, match="clas_mask"):
             model(**inputs, clas_mask=None)

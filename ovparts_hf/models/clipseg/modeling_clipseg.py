@@ -67,8 +67,9 @@ class PartDecoder(ClassChunks, CLIPSegDecoder):
 
     def __init__(self, config: CLIPSegPartConfig):
         super().__init__(config)
-        for layer in self.layers:  # whose widest states need not be held twice
-            layer.mlp.activation_fn = nn.ReLU(inplace=True)
+        for layer in self.layers:
+            layer.mlp.activation_fn = nn.ReLU(inplace=True)  # the widest states need not be held twice
+            layer.self_attn.config = config.vision_config  # not the copy that `set_attn_implementation` does not reach
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -100,12 +100,18 @@ def test_trainable_sets_are_the_published_ones(name, converted):
     assert sum(p.numel() for p in trainable.values()) == expected["num_parameters"]
 
 
+@pytest.fixture(params=["sdpa", "eager"])
+def model_with_any_attention(request, model):
+    model.set_attn_implementation(request.param)
+    yield model
+    model.set_attn_implementation("sdpa")
+
+
 @torch.no_grad()
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("case", ["train", "eval"])
-def test_scores_of_all_levels_agree(case, attention, model, decoded):
+def test_scores_of_all_levels_agree(case, model_with_any_attention, decoded):
     """Part names and objects are classes, too; "none" beside them is that of objects."""
-    model.set_attn_implementation(attention)
+    model = model_with_any_attention
     pixels, names = INPUTS[f"{case}.pixel_values"], names_of(case)
     for depth, activation in enumerate(model.encode_images(pixels)):
         assert_close(activation, OUTPUTS[f"{case}.activation_adapted.{depth}"], atol=1e-5, rtol=0)
