@@ -69,7 +69,7 @@ class KillFuzzer:
             str(RECIPE),
             f"data={toy}",
             "output=out",
-            "steps=4",
+            "steps=3",
             "batch_size=2",
             "resume=true",
         ]
