@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib import resources
-from typing import NamedTuple
 
 from PIL import Image
 
@@ -26,29 +28,39 @@ _ENLARGED = 4
 _FOLDER = resources.files(__package__) / "photographs"
 
 
-class Example(NamedTuple):
+@dataclass(frozen=True)
+class Example:
     """An image to try, the names of the objects in it, and the text that names their parts."""
 
     image: Image.Image
     name: str
     text: str
 
+    @cached_property
+    def png(self) -> bytes:
+        """The image as a file, which takes long to encode."""
+        buffer = io.BytesIO()
+        self.image.save(buffer, format="PNG")
+        return buffer.getvalue()
+
 
 def examples_for(segmenter: PartSegmenter) -> list[Example]:
     """Six drawings of the toy world; half of them are photographs for a model that has learned from such."""
-    photographs = _photographs() if knows_photographs(segmenter) else []
+    photographs = _photographs() if knows_photographs(segmenter) else ()
     return [*photographs, *drawings()[: len(DRAWINGS) - len(photographs)]]
 
 
-def _photographs() -> list[Example]:
+@cache
+def _photographs() -> tuple[Example, ...]:
     found = []
     for name, text in PHOTOGRAPHS.items():
         with resources.as_file(_FOLDER / f"{name}.jpg") as path:
             found.append(Example(load_image(path), name, text))
-    return found
+    return tuple(found)
 
 
-def drawings() -> list[Example]:
+@cache
+def drawings() -> tuple[Example, ...]:
     """Drawings of the toy world, enlarged, with the parts of the objects in them."""
     parts = parts_by_object(TOY_WORLD.part_classes)
     found = []
@@ -58,7 +70,7 @@ def drawings() -> list[Example]:
         names = dict.fromkeys(figure.name for figure in scene.figures)
         text = "\n".join(f"{name}: {', '.join(parts[name])}" for name in names)
         found.append(Example(scene.image.resize(size, Image.Resampling.LANCZOS), ", ".join(names), text))
-    return found
+    return tuple(found)
 
 
 def parts_by_object(class_names: Sequence[str]) -> dict[str, list[str]]:

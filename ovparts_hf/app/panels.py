@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio import FileData
-from gradio.processing_utils import save_pil_to_cache
+from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from . import work
@@ -104,7 +104,7 @@ def input_panel(models: Sequence[str], examples: Sequence[Example], limits: Limi
 def gallery_items(examples: Sequence[Example]) -> list[dict[str, Any]]:
     """Examples as the gallery takes them."""
     folder = get_upload_folder()
-    paths = [save_pil_to_cache(example.image, folder, format="png") for example in examples]
+    paths = [save_bytes_to_cache(example.png, "image.png", folder) for example in examples]
     return [{"name": example.name, "image": FileData(path=path).model_dump()} for example, path in zip(examples, paths)]
 
 

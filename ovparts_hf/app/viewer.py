@@ -43,7 +43,8 @@ class View(NamedTuple):
         files, labels = [], []
         for number, result in enumerate(self.results):
             check_deadline()
-            files.append(_file(result.overlay(legend=False, only=parts), folder / f"painted_{number}.png"))
+            painted = result.overlay(legend=False, only=parts)
+            files.append(_file(painted, folder / f"painted_{number}.png", compress_level=3))  # sooner seen
             labels.append([label for label in _labels(result) if parts is None or label["name"] in parts])
         return self._replace(value=self.value | {"painted": files, "labels": labels})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
@@ -40,9 +41,8 @@ def shorten(text: str, width: int) -> str:
     """`text`, or as much of its beginning as fits `width` pixels with an ellipsis."""
     if font().getlength(text) <= width:
         return text
-    while text and font().getlength(text + "...") > width:
-        text = text[:-1]
-    return text + "..."
+    fitting = bisect_right(range(1, len(text) + 1), width, key=lambda count: font().getlength(text[:count] + "..."))
+    return text[:fitting] + "..."
 
 
 def draw_legend(entries: Sequence[Entry], width: int) -> Image.Image:

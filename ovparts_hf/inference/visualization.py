@@ -234,7 +234,7 @@ def _factor(image: Image.Image) -> int:
 def _drawn_ids(image: Image.Image, label_map: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """int64 at the size of the drawing, -1 for everything that is no class."""
     ids = np.where((label_map >= 0) & (label_map < len(class_names)), label_map.astype(np.int64), -1)
-    return np.kron(ids, np.ones((_factor(image), _factor(image)), dtype=np.int64))
+    return ids.repeat(_factor(image), axis=0).repeat(_factor(image), axis=1)
 
 
 def _paint(
@@ -243,9 +243,9 @@ def _paint(
     """Paint goes on a gray version of the image, so that a color means its class whatever was below it."""
     clear = np.asarray(_enlarge(image.convert("RGB")), dtype=np.float32)
     gray = np.asarray(_enlarge(image.convert("L")), dtype=np.float32)[..., None]
-    colors = np.concatenate([class_colors(class_names), np.zeros((1, 3), dtype=np.uint8)])  # row -1: none
-    around = clear * (1 - fade) + (0.5 * gray + 127.5) * fade
-    pixels = np.where(ids[..., None] >= 0, gray * (1 - alpha) + colors[ids] * alpha, around)
+    paint = alpha * np.concatenate([class_colors(class_names), np.zeros((1, 3), dtype=np.uint8)])  # row -1: none
+    around = clear * (1 - fade) + (0.5 * gray + 127.5) * fade if fade else clear
+    pixels = np.where(ids[..., None] >= 0, gray * (1 - alpha) + paint[ids], around)
     contour = _contours(ids)
     pixels[contour] = 0.3 * pixels[contour] + 0.7 * np.array(OUTLINE)
     return Image.fromarray(pixels.round().astype(np.uint8))

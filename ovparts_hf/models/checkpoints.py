@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import zipfile
 from collections import defaultdict
@@ -68,7 +69,9 @@ def non_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:
-    return bool(torch.isfinite(tensor.float() if tensor.itemsize == 1 else tensor).all())
+    """Of finite numbers only the sum can be finite; that of large ones need not be, so that each is looked at then."""
+    values = tensor.float() if tensor.itemsize == 1 else tensor
+    return math.isfinite(values.sum().item()) or bool(torch.isfinite(values).all())
 
 
 @dataclass

@@ -70,6 +70,7 @@ def serve(started, release, monkeypatch, tmp_path):
         if text == "wait":
             release.wait(30)
         while text == "work for ever":
+            time.sleep(0.01)
             check_deadline()
         image = Image.new("RGB", (8, 6))
         ranking = Ranking(np.zeros((4, 6, 8), np.int16), np.ones((4, 6, 8), np.float32))

@@ -47,7 +47,7 @@ def test_prepare_check_train_evaluate(name, stock, request, tmp_path, capsys):
     assert main(["prepare", name, str(archive), str(data)]) == 0
     assert main(["check", str(data)]) == 0
     recipe = ["--recipe", f"examples/recipes/{name}/zero_shot/clipseg.yaml"]
-    small = ["steps=3", "batch_size=2", "--short_edges=[80]", "--workers", "0", "eval_every=3"]
+    small = ["steps=1", "batch_size=2", "--short_edges=[80]", "--workers", "0", "eval_every=1"]
     assert main(["train", *recipe, f"model={stock}", f"data={data}", f"output={run}", *small]) == 0
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert any("eval_hIoU" in line for line in log)
@@ -68,7 +68,7 @@ def test_a_stock_model_is_scored_as_it_is_or_with_a_random_adapter(stock, pascal
     again = ["--untrained-adapter", "--overwrite"]
     for option in ([], ["--untrained-adapter"], again):
         out = tmp_path / f"out{len(option)}"
-        arguments = [str(stock), str(pascal_folder), "--max-images", "2", "--device", "cpu", "--out", str(out)]
+        arguments = [str(stock), str(pascal_folder), "--max-images", "1", "--device", "cpu", "--out", str(out)]
         assert main(["evaluate", *arguments, *option]) == 0
         results[len(option)] = BenchmarkResult.from_json(out / "result.json")
     facts = {"threshold_of_none": 0.3, "adapter_ratio": 0.0}

@@ -33,7 +33,7 @@ def evaluate(saved, data, out, *arguments):
     return BenchmarkResult.from_json(out / "result.json")
 
 
-@pytest.mark.parametrize("metrics", ["partclipseg", "partcatseg", "strict"])
+@pytest.mark.parametrize("metrics", ["partclipseg", "strict"])
 def test_evaluate_with_other_definitions_and_borders(metrics, saved, pascal_folder, tmp_path, capsys):
     result = evaluate(saved, pascal_folder, tmp_path / "out", "--metrics", metrics, "--boundary")
     assert result.flavour == metrics

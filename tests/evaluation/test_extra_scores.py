@@ -62,12 +62,12 @@ def test_objects_of_whole_images(catseg, dataset):
     taxonomy = dataset.taxonomy
     ignore, parts = taxonomy.ignore_index, len(taxonomy.part_classes)
     options = {"compat": None, "setting": "pred_all", "metrics": "partcatseg"}
-    result = evaluate_model(model, processor, dataset, extra_scores=True, progress=False, **options)
+    result = evaluate_model(model, processor, dataset, extra_scores=True, progress=False, max_images=4, **options)
     extra = result.metrics["extra_scores"]
     assert list(extra) == [*MASKS, *OBJECTS]
 
     found, truth, objects = [], [], []
-    records = zero_shot_records(dataset)
+    records = zero_shot_records(dataset, 4)
     predictions = predict(model, processor, dataset, records, **options)
     for group, prediction in zip(by_image(records), predictions, strict=True):
         found.append(prediction.label_map.ravel())

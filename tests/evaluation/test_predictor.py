@@ -40,7 +40,7 @@ def logits_of_images(model, processor, dataset, records):
 
 
 def test_predictions_equal_the_plain_computation(model, processor, dataset):
-    records = zero_shot_records(dataset)
+    records = zero_shot_records(dataset, 4)
     predictions = predict(model, processor, dataset, records, batch_size=3)
     assert [prediction.record for prediction in predictions] == records
     logits = logits_of_images(model, processor, dataset, records)
@@ -52,7 +52,7 @@ def test_predictions_equal_the_plain_computation(model, processor, dataset):
 def test_classes_that_interact_are_all_given(catseg, dataset):
     """One forward pass for each image, everything decoded, against what `Predictor` saves of that."""
     model, processor = catseg
-    records = zero_shot_records(dataset)
+    records = zero_shot_records(dataset, 4)
     predictions = predict(model, processor, dataset, records, batch_size=3)
     assert predictions
     logits = logits_of_images(model, processor, dataset, records)

@@ -58,7 +58,11 @@ class CheckpointFuzzer:
         golden_processor().save_pretrained(self.base)
         ratio = FACTS["visual_adapter"]
         self.settings = ["--set", f"adapter_reduction={ratio['reduction']}", f"adapter_ratio={ratio['ratio_adapter']}"]
-        self.converted = self._convert(TINY.checkpoint, folder / "converted")
+        self.converted, own = self._convert(TINY.checkpoint, folder / "converted"), TINY.tensors()
+        self.origins = {
+            key: next((name for name in own if own[name].shape == value.shape and own[name].equal(value)), None)
+            for key, value in self.converted.items()
+        }
 
     def run(self, case: Case) -> bool:
         kinds = {"model": self._model, "training": self._training, "original": self._original}
@@ -135,9 +139,8 @@ class CheckpointFuzzer:
             if out.exists() or len(list(case.folder.iterdir())) > 1 + (case.folder / MARK).exists():
                 raise Fault(f"no answer, but there are {list(case.folder.iterdir())}")
             return False
-        own = TINY.tensors()
         for key, value in self.converted.items():
-            origin = next((name for name in own if own[name].shape == value.shape and own[name].equal(value)), None)
+            origin = self.origins[key]
             expected = tensors[origin].to(value.dtype) if origin in tensors else value
             if not torch.equal(converted[key], expected):
                 raise Fault(f"{key} is not what the checkpoint holds")

@@ -5,7 +5,7 @@ import pytest
 from .fuzzers import FUZZERS
 from .runner import Report
 
-CASES = {"kill": 5, "archive": 40, "checkpoint": 90, "image": 150}
+CASES = {"kill": 4, "archive": 40, "checkpoint": 90, "image": 150}
 
 
 @pytest.mark.parametrize("name", FUZZERS)

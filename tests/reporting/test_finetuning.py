@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -103,22 +104,18 @@ def test_what_was_interrupted_continues(done, copy, garden_folder, monkeypatch):
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(again.model).items()) and expected
 
 
-def test_an_interruption_says_what_continues(garden_folder, tmp_path, monkeypatch, caplog):
-    def interrupted(arguments):
-        raise TrainingInterrupted(15)
-
-    monkeypatch.setattr(finetuning, "train", interrupted)
-    with pytest.raises(TrainingInterrupted):
-        finetune(garden_folder, tmp_path / "out", overrides=SMALL)
-    assert f"The same call continues the fine-tuning in {tmp_path / 'out'}." in caplog.text
-    assert (tmp_path / "out" / "plan.json").is_file()
-
-
-def test_another_fine_tuning_is_replaced_only_on_demand(copy, garden_folder):
+def test_another_fine_tuning_is_replaced_only_on_demand(copy, garden_folder, monkeypatch):
+    """The other one stops early, and looks at images of its own for that."""
     with pytest.raises(ConfigurationError, match="holds another fine-tuning .*seed: 0 -> 1"):
         finetune(garden_folder, copy, seed=1, overrides=SMALL)
-    other = finetune(garden_folder, copy, seed=1, overrides={**SMALL, "steps": 1}, overwrite=True)
+    monkeypatch.setattr("ovparts_hf.training.finetuning.planning.LEAST_FOR_STOPPING", 10)
+    overrides = {**SMALL, "steps": 2, "eval_every": 1}
+    other = finetune(garden_folder, copy, seed=1, overrides=overrides, overwrite=True)
     assert other.plan.arguments.seed == 1 and not (copy / "label_next").exists()
+    assert other.model.name == "best" and other.plan.arguments.patience == 5
+    assert other.after.dataset["num_images"] == 8  # the validation split
+    log = [json.loads(line) for line in (copy / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log if "eval_mIoU" in line] == [1, 2]
 
 
 def test_few_shots_of_a_model_that_starts_anew(garden_folder, tmp_path):
@@ -129,19 +126,22 @@ def test_few_shots_of_a_model_that_starts_anew(garden_folder, tmp_path):
     assert {row["image_id"] for row in confused} <= set(shots)
 
 
-def test_training_images_are_held_out_where_nothing_else_can_be_scored(garden_with_one_to_score, tmp_path):
-    result = finetune(garden_with_one_to_score, tmp_path / "out", overrides={**SMALL, "steps": 1})
+def test_an_interruption_says_what_continues(garden_with_one_to_score, tmp_path, monkeypatch, caplog):
+    """Also where training images are held out, as nothing else can be scored."""
+
+    def interrupted(arguments):
+        raise TrainingInterrupted(15)
+
+    call = partial(finetune, garden_with_one_to_score, tmp_path / "out", overrides={**SMALL, "steps": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "train", interrupted)
+        with pytest.raises(TrainingInterrupted):
+            call()
+    assert f"The same call continues the fine-tuning in {tmp_path / 'out'}." in caplog.text
+    assert (tmp_path / "out" / "plan.json").is_file()
+    result = call()
     assert result.after.dataset["num_images"] == result.before.dataset["num_images"] == 2
     assert "ovparts evaluate" not in result.report.read_text()
-
-
-def test_early_stopping_looks_at_images_of_its_own(garden_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("ovparts_hf.training.finetuning.planning.LEAST_FOR_STOPPING", 10)
-    result = finetune(garden_folder, tmp_path / "out", overrides={**SMALL, "steps": 2, "eval_every": 1})
-    assert result.model.name == "best" and result.plan.arguments.patience == 5
-    assert result.after.dataset["num_images"] == 8  # the validation split
-    log = [json.loads(line) for line in (tmp_path / "out" / "run" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in log if "eval_mIoU" in line] == [1, 2]
 
 
 def test_bad_input_is_refused_before_work(garden_folder, unlabelled, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """transformers' own `Trainer` and `peft` on the models of this library."""
 
 import copy
+import gc
 
 import numpy as np
 import peft
@@ -17,6 +18,13 @@ from ..test_readme import ROOT
 
 CLASSES = ["person's head", "person's torso", "bird's head", "bird's torso"]
 SMALL = {"toy-zsseg": {"num_queries": 6, "region_size": 48}, "toy-maskformer": {"num_queries": 6}}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen():
+    """Spares `Trainer`, which collects garbage at its end, all that other tests have left to live on."""
+    gc.collect()
+    gc.freeze()
 
 
 def arguments(folder, **changes):

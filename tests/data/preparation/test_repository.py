@@ -40,6 +40,12 @@ def rows_of(folder, config="default", **options):
     return {split: list(rows) for split, rows in loaded.items()}
 
 
+@pytest.fixture(scope="module")
+def pascal_rows(pascal_folder):
+    """Of the fixture, decoded."""
+    return rows_of(pascal_folder)
+
+
 def same_rows(left, right):
     assert left.keys() == right.keys()
     for split in left:
@@ -90,8 +96,8 @@ def test_streaming_gives_the_same_rows(folder, config, request):
     same_rows(rows_of(folder, config), rows_of(folder, config, streaming=True))
 
 
-def test_few_shot_configuration(pascal_folder, ade_folder):
-    few, everything = rows_of(pascal_folder, "few_shot_16"), rows_of(pascal_folder)
+def test_few_shot_configuration(pascal_folder, pascal_rows, ade_folder):
+    few, everything = rows_of(pascal_folder, "few_shot_16"), pascal_rows
     same_rows({"validation": few["validation"]}, {"validation": everything["validation"]})
     ids = ["2008_000001", "2008_000003", "2008_000004", "2009_000008"]
     assert [row["image_id"] for row in few["train"]] == ids
@@ -100,9 +106,9 @@ def test_few_shot_configuration(pascal_folder, ade_folder):
 
 
 @pytest.mark.parametrize("spelling", ["PascalPart116", "Pascal-Part-116", "something-else"])
-def test_folder_parent_and_archive_agree(spelling, pascal_root, pascal_folder, tmp_path):
+def test_folder_parent_and_archive_agree(spelling, pascal_root, pascal_rows, tmp_path):
     root = pascal_root.rename(pascal_root.with_name(spelling))
-    expected = rows_of(pascal_folder)
+    expected = pascal_rows
     same_rows(rows_of(prepare(root, tmp_path / "from-folder")), expected)
     if spelling != "something-else":
         same_rows(rows_of(prepare(root.parent, tmp_path / "from-parent")), expected)
@@ -150,24 +156,24 @@ def junk_folders(root):
 
 @pytest.mark.parametrize("add", [junk_in_masks_only, junk_of_the_same_stem, junk_in_equal_numbers, junk_folders])
 @pytest.mark.parametrize("packed", [False, True])
-def test_junk_is_skipped(add, packed, pascal_root, pascal_folder, tmp_path):
+def test_junk_is_skipped(add, packed, pascal_root, pascal_rows, tmp_path):
     add(pascal_root)
     source = pascal_root
     if packed:
         source = tmp_path / "junk.tar.gz"
         with tarfile.open(source, "w:gz") as tar:
             tar.add(pascal_root, "PascalPart116")
-    same_rows(rows_of(prepare(source, tmp_path / "out")), rows_of(pascal_folder))
+    same_rows(rows_of(prepare(source, tmp_path / "out")), pascal_rows)
 
 
-def test_palette_maps_keep_their_indices(pascal_root, pascal_folder, tmp_path):
+def test_palette_maps_keep_their_indices(pascal_root, pascal_rows, tmp_path):
     for path in pascal_root.glob("annotations*/*/[!.]*.png"):
         with Image.open(path) as image:
             values = np.asarray(image)
         palette = Image.fromarray(values, mode="P")
         palette.putpalette(np.random.default_rng(0).permutation(768).astype(np.uint8).tolist())
         palette.save(path)
-    same_rows(rows_of(prepare(pascal_root, tmp_path / "out")), rows_of(pascal_folder))
+    same_rows(rows_of(prepare(pascal_root, tmp_path / "out")), pascal_rows)
 
 
 def test_turned_image(pascal_root, tmp_path):
@@ -308,7 +314,7 @@ class TestRestart:
         assert not out.exists()
         return out.with_name(f".{out.name}.incomplete") / "repository" / "data"
 
-    def test_continues_from_finished_shards(self, pascal_archive, pascal_folder, tmp_path, monkeypatch):
+    def test_continues_from_finished_shards(self, pascal_archive, pascal_rows, tmp_path, monkeypatch):
         out = tmp_path / "out"
         data = self.interrupt(monkeypatch, pascal_archive, out, after=3)
         finished = {path.name: path.stat().st_ino for path in data.glob("*.parquet")}
@@ -316,7 +322,7 @@ class TestRestart:
         prepare(pascal_archive, out)
         assert {path.name: path.stat().st_ino for path in (out / "data").iterdir()}.items() >= finished.items()
         assert len(list((out / "data").iterdir())) == 7
-        same_rows(rows_of(out), rows_of(pascal_folder))
+        same_rows(rows_of(out), pascal_rows)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
     @pytest.mark.parametrize(
@@ -337,11 +343,11 @@ class TestRestart:
             prepare(pascal_archive, tmp_path / "out")
         assert "continues" not in caplog.text and list(tmp_path.iterdir()) == []
 
-    def test_half_a_shard_is_not_trusted(self, pascal_archive, pascal_folder, tmp_path, monkeypatch):
+    def test_half_a_shard_is_not_trusted(self, pascal_archive, pascal_rows, tmp_path, monkeypatch):
         out = tmp_path / "out"
         data = self.interrupt(monkeypatch, pascal_archive, out, after=1)
         (data / "train-rest-00000-of-00002.parquet.partial").write_bytes(b"half")
-        same_rows(rows_of(prepare(pascal_archive, out)), rows_of(pascal_folder))
+        same_rows(rows_of(prepare(pascal_archive, out)), pascal_rows)
         assert not list(out.rglob("*.partial"))
 
     def test_changed_data_is_not_mixed(self, pascal_root, tmp_path, monkeypatch):
@@ -354,9 +360,7 @@ class TestRestart:
         assert rows[0]["image"]["bytes"] == image.read_bytes()
 
     @pytest.mark.parametrize("removed", ["publish", "source"])
-    def test_a_kill_between_publishing_and_cleaning(
-        self, removed, pascal_archive, pascal_folder, tmp_path, monkeypatch
-    ):
+    def test_a_kill_between_publishing_and_cleaning(self, removed, pascal_archive, pascal_rows, tmp_path, monkeypatch):
         """What a killed run was about to remove is neither in the way nor used."""
         out, work = tmp_path / "out", tmp_path / ".out.incomplete"
 
@@ -372,26 +376,26 @@ class TestRestart:
                 prepare(pascal_archive, out)
         assert out.exists() and (work / "source").exists()
         assert prepare(pascal_archive, out, overwrite=True) == out
-        same_rows(rows_of(out), rows_of(pascal_folder))
+        same_rows(rows_of(out), pascal_rows)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
-    def test_what_a_kill_left_beside_a_finished_dataset(self, pascal_archive, pascal_folder, tmp_path):
+    def test_what_a_kill_left_beside_a_finished_dataset(self, pascal_archive, pascal_folder, pascal_rows, tmp_path):
         """The same command refuses to overwrite the dataset, but cleans up."""
         out, work = shutil.copytree(pascal_folder, tmp_path / "out"), tmp_path / ".out.incomplete"
         (work / "source").mkdir(parents=True)
         (tmp_path / ".out.lock").touch()
         with pytest.raises(DatasetError, match="is a prepared dataset already"):
             prepare(pascal_archive, out)
-        same_rows(rows_of(out), rows_of(pascal_folder))
+        same_rows(rows_of(out), pascal_rows)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
-    def test_own_leftovers_are_removed(self, pascal_archive, pascal_folder, tmp_path, monkeypatch):
+    def test_own_leftovers_are_removed(self, pascal_archive, pascal_rows, tmp_path, monkeypatch):
         out = tmp_path / "out"
         data = self.interrupt(monkeypatch, pascal_archive, out, after=1)
         (data / "unknown.parquet.partial").write_bytes(b"half")
         (data.parents[1] / ".source.12ab34cd").mkdir()
         prepare(pascal_archive, out)
-        same_rows(rows_of(out), rows_of(pascal_folder))
+        same_rows(rows_of(out), pascal_rows)
         assert not list(out.rglob("*.partial"))
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -427,12 +431,12 @@ class TestTarget:
         assert (prepare(pascal_archive, tmp_path / "empty") / "README.md").is_file()
         assert (prepare(pascal_archive, tmp_path / "a" / "b") / "README.md").is_file()
 
-    def test_failure_keeps_the_old_dataset(self, pascal_root, pascal_folder, tmp_path):
+    def test_failure_keeps_the_old_dataset(self, pascal_root, pascal_folder, pascal_rows, tmp_path):
         out = shutil.copytree(pascal_folder, tmp_path / "out")
         (pascal_root / "images" / "val" / "2010_000004.jpg").write_bytes(b"")
         with pytest.raises(DatasetError):
             prepare(pascal_root, out, overwrite=True)
-        same_rows(rows_of(out), rows_of(pascal_folder))
+        same_rows(rows_of(out), pascal_rows)
 
     def test_two_processes_do_not_prepare_the_same_folder(self, pascal_archive, tmp_path):
         out = tmp_path / "out"

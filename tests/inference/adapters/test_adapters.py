@@ -97,7 +97,8 @@ def test_every_kind_is_evaluated(folder, pascal):
     ("kind", "views"),
     [("sam3", "flip"), ("owlv2", "flip"), ("eomt", "flip"), ("mask2former", "scales and flip")],
 )
-def test_views_of_an_image_are_averaged(segmenter_folder, pascal, kind, views):
+def test_views_of_an_image_are_averaged(segmenter_folder, pascal, kind, views, monkeypatch):
+    monkeypatch.setattr("ovparts_hf.inference.tta.SHORT_EDGES", (32, 48))
     model, processor = load_segmenter(segmenter_folder(kind))
     options = {"max_images": 1, "intervals": False, "progress": False}
     result = evaluate_model(model, processor, pascal, test_time=TestTimeAugmentation(tta=True), **options)
