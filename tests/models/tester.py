@@ -1,5 +1,6 @@
 """What every part segmentation model must do; a model's test class sets `make_config` and inherits the tests."""
 
+import copy
 import warnings
 from contextlib import nullcontext
 
@@ -62,10 +63,16 @@ class PartModelTester:
         """For models that are traced."""
         return each_layer_once(self.make_config())
 
-    @pytest.fixture
-    def model(self):
+    @pytest.fixture(scope="class")
+    def first_model(self):
+        """Not to be changed."""
         torch.manual_seed(0)
         return self.model_class(self.make_config()).eval()
+
+    @pytest.fixture
+    def model(self, first_model):
+        torch.manual_seed(0)
+        return copy.deepcopy(first_model)
 
     @pytest.fixture
     def small_model(self):
