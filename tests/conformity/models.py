@@ -12,7 +12,6 @@ from .suite import load
 
 Inputs = dict[str, Any]
 NAMES = ["dog's ear", "dog's leg", "bus's wheel"]
-BACKBONE = {"embedding_size": 8, "hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1]}
 
 
 class ModelTester:

@@ -4,10 +4,11 @@ import unittest
 
 from ovparts_hf import ZSSegForPartSegmentation
 
+from ..models.tester import TWO_STAGES
 from ..models.zsseg.goldens import PLAIN, PLUS, golden_config
-from .models import BACKBONE, NAMES, OpenVocabularyTester, model_tests
+from .models import NAMES, OpenVocabularyTester, model_tests
 
-SMALL = {"backbone_config": BACKBONE, "num_queries": 5, "decoder_layers": 2}
+SMALL = {"backbone_config": TWO_STAGES, "num_queries": 5, "decoder_layers": 2}
 
 
 def make_tester(config):

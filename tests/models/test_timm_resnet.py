@@ -1,6 +1,7 @@
 """timm's own networks, saved by timm, against ours."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,16 +36,36 @@ def random_network(architecture):
 
 
 @pytest.fixture(scope="module")
-def resnet50(tmp_path_factory):
-    folder, network = tmp_path_factory.mktemp("timm"), random_network("resnet50")
-    save_for_hf(network, folder, safe_serialization=True)
-    return folder, network
+def saved(tmp_path_factory):
+    """The folder of a network, and the network; not to be changed."""
+
+    @cache
+    def save(architecture):
+        folder, network = tmp_path_factory.mktemp("timm"), random_network(architecture)
+        save_for_hf(network, folder, safe_serialization=True)
+        return folder, network
+
+    return save
 
 
-def changed(source, folder, change=lambda tensors: None, **config):
+@pytest.fixture(scope="module")
+def resnet50(saved):
+    return saved("resnet50")
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    """What stays as it is, for its weights are refused."""
+    return PartResNet(PartResNetConfig())
+
+
+def changed(source, folder, change=None, **config):
     """A copy of a saved model with changed tensors or fields of its config.json."""
     content = json.loads((source / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(content | config), encoding="utf-8")
+    if change is None:
+        (folder / WEIGHTS).symlink_to(source / WEIGHTS)
+        return folder
     tensors = load_file(source / WEIGHTS)
     change(tensors)
     save_file(tensors, folder / WEIGHTS)
@@ -53,11 +74,10 @@ def changed(source, folder, change=lambda tensors: None, **config):
 
 @torch.no_grad()
 @pytest.mark.parametrize("architecture", ["resnet50", "resnet101"])
-def test_features_are_those_of_timm(architecture, tmp_path):
-    network = random_network(architecture)
-    save_for_hf(network, tmp_path, safe_serialization=True)
+def test_features_are_those_of_timm(architecture, saved):
+    folder, network = saved(architecture)
     backbone = PartResNet(PartResNetConfig(depths=DEPTHS[architecture])).eval()
-    load_backbone(backbone, tmp_path)
+    load_backbone(backbone, folder)
     pixels = torch.randn(1, 3, 64, 96)
     expected = network.forward_intermediates(pixels, intermediates_only=True)[1:]  # without the stem
     features = backbone(pixels).feature_maps
@@ -85,17 +105,17 @@ def test_every_name_is_known():
 
 
 @pytest.mark.parametrize("config", [{"architecture": "resnetblur50"}, {"architecture": None}, {"architecture": []}])
-def test_other_networks_of_timm_are_refused(config, resnet50, tmp_path):
+def test_other_networks_of_timm_are_refused(config, resnet50, backbone, tmp_path):
     folder = changed(resnet50[0], tmp_path, **config)
-    for load in (load_config, lambda name: load_backbone(PartResNet(PartResNetConfig()), name)):
+    for load in (load_config, lambda name: load_backbone(backbone, name)):
         with pytest.raises(ConfigurationError, match=r"of timm's networks \['resnet50', 'resnet101', 'resnet152'\]"):
             load(folder)
 
 
-def test_changed_networks_of_timm_are_refused(resnet50, tmp_path):
+def test_changed_networks_of_timm_are_refused(resnet50, backbone, tmp_path):
     folder = changed(resnet50[0], tmp_path, model_args={"output_stride": 8})
     with pytest.raises(ConfigurationError, match=r"of timm with other \['output_stride'\]"):
-        load_backbone(PartResNet(PartResNetConfig()), folder)
+        load_backbone(backbone, folder)
 
 
 @pytest.mark.parametrize(
@@ -106,20 +126,21 @@ def test_changed_networks_of_timm_are_refused(resnet50, tmp_path):
         (lambda tensors: tensors.update({"conv1.weight": torch.zeros(64, 1, 7, 7)}), "conv1.weight"),
     ],
 )
-def test_damaged_weights_are_refused(change, name, resnet50, tmp_path):
+def test_damaged_weights_are_refused(change, name, resnet50, backbone, tmp_path):
     folder = changed(resnet50[0], tmp_path, change)
     with pytest.raises(CheckpointError, match=f"not those of timm's resnet50: 1 tensors .* such as {name}"):
-        load_backbone(PartResNet(PartResNetConfig()), folder)
+        load_backbone(backbone, folder)
 
 
-def test_weights_without_a_number_are_refused(resnet50, tmp_path):
+def test_weights_without_a_number_are_refused(resnet50, backbone, tmp_path):
     folder = changed(resnet50[0], tmp_path, lambda tensors: tensors["bn1.bias"].fill_(torch.nan))
     with pytest.raises(CheckpointError, match="not finite bn1.bias"):
-        load_backbone(PartResNet(PartResNetConfig()), folder)
+        load_backbone(backbone, folder)
 
 
 def test_another_depth_does_not_fit(resnet50):
-    backbone = PartResNet(PartResNetConfig(depths=DEPTHS["resnet101"]))
+    with torch.device("meta"):
+        backbone = PartResNet(PartResNetConfig(depths=DEPTHS["resnet101"]))
     with pytest.raises(CheckpointError, match=r"does not fit the backbone: .* depths \[3, 4, 23, 3\]"):
         load_backbone(backbone, resnet50[0])
 

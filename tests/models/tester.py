@@ -1,5 +1,6 @@
 """What every part segmentation model must do; a model's test class sets `make_config` and inherits the tests."""
 
+import copy
 import warnings
 from contextlib import nullcontext
 
@@ -23,12 +24,13 @@ NAMES = ["dog's ear", "dog's leg", "bus's wheel", "cat's tail"]
 
 def each_layer_once(config):
     """A configuration of which layers and a ResNet's blocks are not repeated: tracing a graph takes seconds, and the
-    same layer again is traced alike. CLIP, whose last layer differs from the others, stays as it is.
+    same layer again is traced alike. CLIP sees images through a last layer that differs from the others.
     """
-    backbone = getattr(config, "backbone_config", None)
-    for each, name in ((config, "num_hidden_layers"), (config, "decoder_layers"), (backbone, "num_hidden_layers")):
-        if hasattr(each, name):
-            setattr(each, name, 1)
+    backbone, text = (getattr(config, name, None) for name in ("backbone_config", "text_config"))
+    for each in (config, backbone, text):
+        for name in ("num_hidden_layers", "decoder_layers"):
+            if hasattr(each, name):
+                setattr(each, name, 1)
     if hasattr(backbone, "depths"):
         backbone.depths = [1] * len(backbone.depths)
     return config
@@ -61,10 +63,16 @@ class PartModelTester:
         """For models that are traced."""
         return each_layer_once(self.make_config())
 
-    @pytest.fixture
-    def model(self):
+    @pytest.fixture(scope="class")
+    def first_model(self):
+        """Not to be changed."""
         torch.manual_seed(0)
         return self.model_class(self.make_config()).eval()
+
+    @pytest.fixture
+    def model(self, first_model):
+        torch.manual_seed(0)
+        return copy.deepcopy(first_model)
 
     @pytest.fixture
     def small_model(self):
@@ -165,7 +173,7 @@ class PartModelTester:
         model.train()
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
         losses = []
-        for _ in range(15):
+        for _ in range(10):
             loss = model(**inputs, labels=labels).loss
             optimizer.zero_grad()
             loss.backward()
@@ -191,39 +199,39 @@ class PartModelTester:
 
     @pytest.mark.parametrize("masked", [False, True])
     @pytest.mark.parametrize("checkpointing", [False, True])
-    def test_chunks_of_classes_have_the_same_gradients(self, model, inputs, labels, masked, checkpointing):
-        chunked = [module for module in model.modules() if isinstance(module, ClassChunks)]
+    def test_chunks_of_classes_have_the_same_gradients(self, small_model, inputs, labels, masked, checkpointing):
+        chunked = [module for module in small_model.modules() if isinstance(module, ClassChunks)]
         if not chunked:
             with pytest.raises(ConfigurationError, match="class_chunk is 3, but a .* does not decode class by class"):
-                model.decode_in_chunks(3)
+                small_model.decode_in_chunks(3)
             return
         mask = torch.tensor([[True, False, True, True], [True, True, True, False]]) if masked else None
-        model.train()
+        small_model.train()
         if checkpointing:
-            model.activation_checkpointing_enable()
+            small_model.activation_checkpointing_enable()
         losses, gradients = [], []
         for chunk in (None, 3, 1):
             if chunk is not None:
-                model.decode_in_chunks(chunk)
+                small_model.decode_in_chunks(chunk)
             assert all(module.class_chunk == chunk for module in chunked)
-            model.zero_grad()
-            loss = model(**inputs, labels=labels, class_mask=mask).loss
+            small_model.zero_grad()
+            loss = small_model(**inputs, labels=labels, class_mask=mask).loss
             loss.backward()
             losses.append(loss.detach())
-            gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+            gradients.append({name: p.grad for name, p in small_model.named_parameters() if p.grad is not None})
         assert gradients[0]
         for loss, found in zip(losses[1:], gradients[1:], strict=True):
             torch.testing.assert_close(loss, losses[0])
             torch.testing.assert_close(found, gradients[0], atol=1e-6, rtol=1e-4)
 
-    def test_chunks_of_classes_take_less_memory(self, model, inputs, labels):
-        if not any(isinstance(module, ClassChunks) for module in model.modules()):
+    def test_chunks_of_classes_take_less_memory(self, small_model, inputs, labels):
+        if not any(isinstance(module, ClassChunks) for module in small_model.modules()):
             return
         peaks = []
         for chunk in (None, 1):
             if chunk is not None:
-                model.decode_in_chunks(chunk)
-            peaks.append(peak_bytes(model.train(), {**inputs, "labels": labels}, nullcontext))
+                small_model.decode_in_chunks(chunk)
+            peaks.append(peak_bytes(small_model.train(), {**inputs, "labels": labels}, nullcontext))
         assert peaks[1] < 0.8 * peaks[0]
 
     @needs_compiler

@@ -42,7 +42,9 @@ class PixelFeatures(NamedTuple):
 def pad_to_multiple(maps: torch.Tensor, value: float = 0.0, divisor: int = SIZE_DIVISOR) -> torch.Tensor:
     """Extends the last two dimensions at the bottom and at the right to a multiple of `divisor`."""
     height, width = maps.shape[-2:]
-    return F.pad(maps, (0, -width % divisor, 0, -height % divisor), value=value)
+    # Of an exported graph, sizes that are rounded up this way are simplified; with `-side % divisor` they are not.
+    bottom, right = ((side + divisor - 1) // divisor * divisor - side for side in (height, width))
+    return F.pad(maps, (0, right, 0, bottom), value=value)
 
 
 class PixelLevelModule(nn.Module):

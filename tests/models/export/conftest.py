@@ -20,9 +20,8 @@ os.environ.setdefault("CI", "true")  # OpenVINO then reports nothing to its make
 # Without the extras "onnx" and "openvino" (they need newer libraries than the rest) there is nothing to test.
 collect_ignore_glob = [] if find_spec("onnxscript") and find_spec("openvino") else ["test_*.py"]
 
-_TEXT = {"num_hidden_layers": 1}
-_CLIPSEG = {"text_config": _TEXT, "extract_layers": [0, 1]}  # in the decoder, the first has FiLM, the others a sum
-_CLIP = {"text_config": _TEXT, "vision_config": {"num_hidden_layers": 2}}
+_LAYER = {"num_hidden_layers": 1}
+_CLIP = {"text_config": _LAYER, "vision_config": _LAYER}
 _RESNET = {
     "hidden_sizes": [32, 64],
     "depths": [1, 1],
@@ -32,10 +31,21 @@ _RESNET = {
 }
 _QUERIES = {"backbone_config": _RESNET, "decoder_layers": 1}
 MODELS = {
-    "clipseg": ("toy", {**_CLIPSEG, "for_training": True}),
-    "partclipseg": ("toy", {**_CLIPSEG, "family": "partclipseg"}),
-    "catseg": ("toy-catseg", {**_CLIP, "num_hidden_layers": 1}),
-    "partcatseg": ("toy-partcatseg", {**_CLIP, "num_hidden_layers": 1, "backbone_config": {"num_hidden_layers": 1}}),
+    # In the decoder, the first layer has FiLM, the others a sum: alike in both families.
+    "clipseg": ("toy", {"text_config": _LAYER, "extract_layers": [0, 1], "for_training": True}),
+    "partclipseg": ("toy", {"text_config": _LAYER, "extract_layers": [0], "family": "partclipseg"}),
+    "catseg": (
+        "toy-catseg",
+        {
+            **_CLIP,
+            **_LAYER,
+            "vision_config": {"num_hidden_layers": 2},  # all but the last as in CLIP
+            "backbone_config": {**_RESNET, "stem_pooling": True},
+            "decoder_sizes": [16],
+            "decoder_guidance_sizes": [8],
+        },
+    ),
+    "partcatseg": ("toy-partcatseg", {**_CLIP, **_LAYER, "backbone_config": _LAYER}),
     "maskformer": ("toy-maskformer", {**_QUERIES, "num_labels": 4}),
     "zsseg+": ("toy-zsseg", {**_CLIP, **_QUERIES, "image_conditioned_prompts": True}),
     "zsseg": ("toy-zsseg", {**_CLIP, **_QUERIES, "object_mask_prompt": False, "prompt_lengths": None}),

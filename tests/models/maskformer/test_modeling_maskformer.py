@@ -20,7 +20,9 @@ class TestMaskFormer(PartModelTester):
     test_refuses_names_that_do_not_fit_their_features = None
 
     def make_config(self):
-        return golden_config(num_labels=self.num_classes)
+        config = golden_config(num_labels=self.num_classes)
+        config.backbone_config.depths = [1] * len(config.backbone_config.depths)
+        return config
 
     def make_small_config(self):
         return each_layer_once(golden_config(num_labels=self.num_classes, backbone_config=TWO_STAGES))

@@ -57,22 +57,12 @@ class TestPartCATSeg(PartModelTester):
         assert_close(model(**inputs, labels=labels, class_mask=mask).loss, loss, rtol=2e-3, atol=0)
 
     @needs_compiler
-    @torch.no_grad()
-    def test_equal_names_are_scored_once_with_the_same_result(self, small_model, inputs):
-        """As when every class has a part and an object of its own that count less."""
-        pixels = inputs["pixel_values"][:1]
-        features = small_model.encode_classes(inputs["input_ids"])
+    def test_compiles_to_one_graph(self, small_model, inputs):
+        """In which equal names are scored as when every class has a part and an object of its own that count less."""
         seen = []
-        hook = small_model.aggregator.layers[0].register_forward_hook(
-            lambda _module, given, _: seen.append(len(given[0]))
-        )
-        expected = small_model(pixels, class_features=features).logits
-        torch.compiler.reset()
-        compiled = torch.compile(small_model, fullgraph=True, backend="eager")(pixels, class_features=features).logits
-        hook.remove()
-        assert_close(compiled, expected, atol=1e-5, rtol=0)
-        assert seen[0] == 3 + 3 + 1  # parts, objects and "none"
-        assert seen[-1] == 4 + 4 + 1
+        small_model.aggregator.layers[0].register_forward_hook(lambda _module, given, _: seen.append(len(given[0])))
+        super().test_compiles_to_one_graph(small_model, inputs)
+        assert seen == [3 + 3 + 1, 4 + 4 + 1]  # parts, objects and "none"
 
     @torch.no_grad()
     def test_the_order_of_classes_does_not_matter(self, model, inputs):
@@ -197,6 +187,8 @@ def test_compiled_it_has_the_same_loss(golden_model):
     features = model.encode_classes(training_inputs()["input_ids"])
     inputs = {name: tensor[:1] for name, tensor in training_inputs().items() if name != "input_ids"}
     inputs["class_features"] = features
+    for part, name in ((model, "_encode_images"), (model.backbone, "forward")):  # `test_compiles_to_one_graph` has them
+        setattr(part, name, torch.compiler.disable(getattr(part, name)))
     torch.compiler.reset()
     compiled = torch.compile(model, backend="eager")
     assert_close(compiled(**inputs).loss, model(**inputs).loss)
