@@ -120,8 +120,6 @@ class ModelSource:
         """See `load_model`."""
         config = self.config(**overrides)
         kind = model_class(family_of(config))
-        processor = self.processor(config)  # first: a wrong one is found before the weights are read
-        _check_fit(processor, config, self.name)
         with hub_errors(self.name, "weights"):
             if config.export_format is not None:
                 from .export.loading import load_exported  # imports every family
@@ -131,6 +129,8 @@ class ModelSource:
                 model = kind.from_base_model(self.location, config)
             else:
                 model = kind.from_pretrained(self.location, config=config, dtype="float32", trust_remote_code=False)
+        processor = self.processor(config)
+        _check_fit(processor, config, self.name)
         return model.eval(), processor
 
     def processor(

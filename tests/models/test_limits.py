@@ -101,12 +101,6 @@ def test_templates_are_sentences_with_a_place_for_the_name(templates, saved, tmp
     assert "templates is" in refused(tmp_path / "model", "processor_config.json", ("templates",), templates)
 
 
-def test_a_wrong_processor_is_found_before_weights_are_read(saved, tmp_path):
-    shutil.copytree(saved / "catseg", tmp_path / "model")
-    (tmp_path / "model" / "model.safetensors").write_bytes(b"no weights")
-    assert "templates is" in refused(tmp_path / "model", "processor_config.json", ("templates",), [])
-
-
 @pytest.mark.parametrize("lengths", [[4, 4, 1], None, [], 4])
 def test_a_processor_with_other_learned_vectors_is_refused(lengths, saved, tmp_path):
     shutil.copytree(saved / "zsseg", tmp_path / "model")
