@@ -1,7 +1,7 @@
 """Runs many commands of `ovparts` in one process, as starting one takes seconds.
 
-Reads a JSON list of `{"arguments": [...], "token": ...}` and prints one of `[exit code, output, error output]`. Nothing
-waits before another try.
+Reads a JSON list of `{"arguments": [...], "token": ..., "endpoint": ...}` and prints one of `[exit code, output, error
+output]`. The endpoint is that of the process where it is None. Nothing waits before another try.
 """
 
 import json
@@ -10,8 +10,11 @@ import sys
 import tempfile
 import time
 
+from huggingface_hub import constants
+
 from ovparts_hf.cli import main
 
+OF_THE_PROCESS = constants.ENDPOINT
 time.sleep = lambda seconds: None
 
 
@@ -36,14 +39,21 @@ def run(arguments: list[str]) -> tuple[int, str, str]:
 
 
 def run_all(commands: list[dict[str, object]]) -> list[tuple[int, str, str]]:
-    """Runs commands one after the other, each with its own token (none by default)."""
+    """Runs commands one after the other, each with its own token (none by default) and Hub."""
     results = []
     for command in commands:
         os.environ.pop("HF_TOKEN", None)
         if token := command.get("token"):
             os.environ["HF_TOKEN"] = token
+        use_endpoint(command.get("endpoint") or OF_THE_PROCESS)
         results.append(run(command["arguments"]))
     return results
+
+
+def use_endpoint(address: str) -> None:
+    """Does what `HF_ENDPOINT` does for a new process."""
+    constants.ENDPOINT = address
+    constants.HUGGINGFACE_CO_URL_TEMPLATE = address + "/{repo_id}/resolve/{revision}/{filename}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from itertools import zip_longest
 
 import pytest
 
@@ -14,18 +15,13 @@ def machine(endpoint, tmp_path):
     return Machine.new(endpoint, tmp_path / "home", token="hf_writer")
 
 
-def run_all(machine, *commands):
+def run_all(machine, *commands, endpoints=()):
     """Runs commands, each of which begins with its token; returns exit codes, outputs and error outputs."""
-    as_json = [{"token": token, "arguments": list(map(str, arguments))} for token, *arguments in commands]
+    as_json = [
+        {"token": token, "arguments": list(map(str, arguments)), "endpoint": endpoint}
+        for (token, *arguments), endpoint in zip_longest(commands, endpoints)
+    ]
     return json.loads(machine.run("-m", "tests.utils.hub.commands", stdin=json.dumps(as_json)))
-
-
-def check_refusals(machine, cases):
-    """Each command ends with exit code 1, no output, and one line that says what is expected."""
-    results = run_all(machine, *((token, *arguments) for token, arguments, _ in cases))
-    for (_, arguments, message), (code, output, error) in zip(cases, results):
-        assert (code, output) == (1, ""), arguments
-        assert error.startswith("ovparts: ") and error.count("\n") == 1 and message in error, error
 
 
 @pytest.fixture
@@ -95,7 +91,8 @@ def test_the_same_command_pushes_what_was_prepared(hub, machine, pascal_archive,
     assert pushed(hub, "dataset", "me/again") == shards
 
 
-def test_one_line_for_what_cannot_begin(hub, machine, model_folder, pascal_archive, tmp_path):
+def test_one_line_for_what_cannot_begin(hub, machine, model_folder, pascal_folder, pascal_archive, tmp_path):
+    """Exit code 1, no output, and one line that says what is expected; in the last cases, no Hub is there."""
     hub.create("dataset", "me/open", private=False)
     hub.create("model", "me/bert", private=False).add_commit("bert", {"config.json": b'{"model_type": "bert"}'})
     push, out = ["push", str(model_folder), "me/new"], tmp_path / "pascal"
@@ -115,17 +112,16 @@ def test_one_line_for_what_cannot_begin(hub, machine, model_folder, pascal_archi
         ("hf_writer", [*evaluate, "toy", "me/missing"], "no dataset repository 'me/missing'"),
         ("hf_writer", ["push", str(tmp_path), "me/new"], "neither a model"),
     ]
-    check_refusals(machine, cases)
-    assert not out.exists() and not list(tmp_path.glob(".pascal*"))
-    assert len(hub.find("dataset", "me/open").commits) == 1
-
-
-def test_one_line_without_network(model_folder, pascal_folder, tmp_path):
-    machine = Machine.new("http://127.0.0.1:9", tmp_path / "home")
-    evaluate = ["evaluate", "--task", "zero_shot", "--out", str(tmp_path / "evaluation")]
-    cases = [
-        ("hf_writer", ["push", str(model_folder), "me/new"], "cannot be reached"),
+    offline = [
+        ("hf_writer", push, "cannot be reached"),
         (None, [*evaluate, "toy", "me/data"], "cannot be reached"),
         (None, [*evaluate, "me/model", str(pascal_folder)], "cannot be reached"),
     ]
-    check_refusals(machine, cases)
+    endpoints = [None] * len(cases) + ["http://127.0.0.1:9"] * len(offline)
+    cases += offline
+    results = run_all(machine, *((token, *arguments) for token, arguments, _ in cases), endpoints=endpoints)
+    for (_, arguments, message), (code, output, error) in zip(cases, results, strict=True):
+        assert (code, output) == (1, ""), arguments
+        assert error.startswith("ovparts: ") and error.count("\n") == 1 and message in error, error
+    assert not out.exists() and not list(tmp_path.glob(".pascal*"))
+    assert len(hub.find("dataset", "me/open").commits) == 1

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import timm
+import torch
+from timm.models import save_for_hf
 
 from ovparts_hf.metrics import PartSegmentationMetric
 
@@ -70,6 +73,30 @@ data = snapshot_download("ovparts/pascal-part-116", repo_type="dataset")
 json.dump({"model": snapshot_download(name), "dataset": data}, sys.stdout)
 """
 
+LOAD_BACKBONE = """
+import sys
+
+import torch
+from safetensors.torch import load_file
+from ovparts_hf.errors import HubError
+from ovparts_hf.models.configuration_utils import PartResNetConfig
+from ovparts_hf.models.loading import load_config
+from ovparts_hf.models.resnet import PartResNet, load_backbone
+
+name = "timm/resnet50.tv_in1k"
+backbone = PartResNet(PartResNetConfig())
+load_backbone(backbone, name)
+stored = load_file(sys.argv[1])["conv1.weight"]
+assert torch.equal(backbone.embedder.embedder.convolution.weight, stored)
+assert load_config(name).backbone_config.depths == [3, 4, 6, 3]
+try:
+    load_backbone(backbone, "timm/resnet50.none")
+except HubError as error:
+    assert "There is no model repository 'timm/resnet50.none'" in str(error), error
+else:
+    sys.exit("A missing repository was not noticed.")
+"""
+
 EVALUATE = """
 import json
 import sys
@@ -113,9 +140,26 @@ def test_private_unless_asked(hub, prepared):
 
 
 @pytest.fixture(scope="module")
-def outputs(machine, prepared, model_folder):
+def resnet(hub, tmp_path_factory):
+    """Stored weights of timm's ResNet-50, which are on the Hub."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("timm")
+    save_for_hf(timm.create_model("resnet50", num_classes=2), folder, safe_serialization=True)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {"config.json", "model.safetensors"} <= set(files)
+    hub.create("model", "timm/resnet50.tv_in1k", private=False).add_commit("Weights", files)
+    return folder / "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def outputs(machine, prepared, model_folder, resnet):
     """Program -> its exit code, output and error output."""
-    programs = {LOAD_DATASET: [str(prepared)], AUTO_CLASSES: [str(model_folder)], EVALUATE: []}
+    programs = {
+        LOAD_DATASET: [str(prepared)],
+        AUTO_CLASSES: [str(model_folder)],
+        LOAD_BACKBONE: [str(resnet)],
+        EVALUATE: [],
+    }
     given = json.dumps([[program, *arguments] for program, arguments in programs.items()])
     results = json.loads(machine.run("-m", "tests.utils.hub.programs", stdin=given))
     return dict(zip(programs, results, strict=True))
@@ -135,6 +179,10 @@ def test_auto_classes_and_snapshots(outputs, prepared, model_folder):
     snapshots = json.loads(output(outputs[AUTO_CLASSES]))
     assert contents(Path(snapshots["model"])) == contents(model_folder)
     assert contents(Path(snapshots["dataset"])) == contents(prepared)
+
+
+def test_a_resnet_of_timm(outputs):
+    output(outputs[LOAD_BACKBONE])
 
 
 def test_evaluate_load(outputs):
