@@ -103,6 +103,7 @@ for name in names:
     if not name.startswith("ovparts_hf.app."):
         importlib.import_module(name)
 print(len(names))
+gc.freeze()  # or the end would look for some
 """
 
 

@@ -6,6 +6,7 @@ Commands import what they call when they run, so that help and usage errors need
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import io
 import logging
@@ -27,7 +28,7 @@ from .base import Command
 from .failures import describe_failure
 
 _TOPICS = ("predict", "data", "finetune", "training", "models", "demo", "evaluation", "results", "sharing")
-_GARBAGE_THRESHOLD = 10_000  # new objects; what imports make stays, and looking for garbage takes a fifth of their time
+_GARBAGE_THRESHOLD = 10_000  # new objects
 EXIT_CODES = (
     "Exit codes: 0 success; 1 something is wrong with the input, or with files, memory or processes of the machine, "
     "which a sentence on stderr says; 2 wrong arguments; 130 interrupted."
@@ -36,7 +37,7 @@ EXIT_CODES = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line, by default that of the process; returns the exit code, see `EXIT_CODES`."""
-    gc.set_threshold(max(gc.get_threshold()[0], _GARBAGE_THRESHOLD))
+    _look_for_garbage_less_often()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     options, overrides = parser.parse_known_args(arguments)
@@ -69,6 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"ovparts: {failure}", file=sys.stderr)
         return 1
+
+
+def _look_for_garbage_less_often() -> None:
+    """What imports make stays: looking for garbage in it takes a fifth of their time, and a second when Python ends."""
+    gc.set_threshold(max(gc.get_threshold()[0], _GARBAGE_THRESHOLD))
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
 
 
 def _public(argument: str) -> str:

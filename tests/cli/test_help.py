@@ -53,12 +53,14 @@ def test_neither_help_nor_datasets_load_torch(pascal_archive, tmp_path):
 
 
 @pytest.mark.parametrize(("before", "after"), [(700, 10_000), (50_000, 50_000)])
-def test_garbage_is_looked_for_less_often_while_libraries_are_imported(before, after, tmp_path):
+def test_garbage_is_looked_for_less_often_and_not_at_the_end(before, after, tmp_path, monkeypatch):
+    at_exit = []
+    monkeypatch.setattr("atexit.register", at_exit.append)
     thresholds = gc.get_threshold()
     gc.set_threshold(before)
     try:
         assert main(["check", str(tmp_path / "nowhere")]) == 1
-        assert gc.get_threshold()[0] == after
+        assert gc.get_threshold()[0] == after and at_exit == [gc.freeze]
     finally:
         gc.set_threshold(*thresholds)
 

@@ -7,6 +7,7 @@ instead). What was found goes to `<way>.json` in the working directory, and what
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 gc.set_threshold(50_000, 20, 20)  # imports make next to no garbage, and looking for it takes a fifth of their time
+atexit.register(gc.freeze)  # and a second at the end
 
 from transformers import (  # noqa: E402
     AutoConfig,
