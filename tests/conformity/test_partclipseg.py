@@ -15,11 +15,11 @@ CONFIG = golden_config(vision_config=VISION, extract_layers=[0, 1], attention_la
 TOKENS = 1 + (64 // CONFIG.vision_config.patch_size) ** 2
 
 
-class Tester(OpenVocabularyTester):
+class PartCLIPSegTester(OpenVocabularyTester):
     prompts_per_class = (3,)
 
 
-TESTER = Tester(
+TESTER = PartCLIPSegTester(
     *(CONFIG, 64, LAYERS, LAYERS + 1, TOKENS),
     *(CONFIG.vision_config.hidden_size, CONFIG.vision_config.num_attention_heads),
 )

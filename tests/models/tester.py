@@ -3,6 +3,7 @@
 import copy
 import warnings
 from contextlib import nullcontext
+from functools import cache
 
 import pytest
 import torch
@@ -48,6 +49,12 @@ def check_mask_loss_stride(model, inputs, labels):
     assert every[0] != every[1] and some[0] == some[1]
 
 
+@cache
+def made_once(tester):
+    """The model of a class of tests, not to be changed."""
+    return tester().make_model()
+
+
 class PartModelTester:
     model_class: type
     image_size = 64
@@ -63,16 +70,14 @@ class PartModelTester:
         """For models that are traced."""
         return each_layer_once(self.make_config())
 
-    @pytest.fixture(scope="class")
-    def first_model(self):
-        """Not to be changed."""
+    def make_model(self):
         torch.manual_seed(0)
         return self.model_class(self.make_config()).eval()
 
     @pytest.fixture
-    def model(self, first_model):
+    def model(self):
         torch.manual_seed(0)
-        return copy.deepcopy(first_model)
+        return copy.deepcopy(made_once(type(self)))
 
     @pytest.fixture
     def small_model(self):

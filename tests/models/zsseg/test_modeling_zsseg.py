@@ -45,8 +45,7 @@ class ZSSegTester(PartModelTester):
         assert_close(torch.compile(small_model, backend=graphs)(**inputs).logits, expected, atol=1e-5, rtol=0)
         assert len(graphs.graphs) == len(graphs.break_reasons) == 1
 
-    @pytest.fixture(scope="class")
-    def first_model(self):
+    def make_model(self):
         """The stored weights: their queries differ enough for the preferred class of a pixel not to be a coin toss."""
         torch.manual_seed(0)
         model = ZSSegForPartSegmentation(self.make_config()).eval()
