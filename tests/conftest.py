@@ -1,6 +1,5 @@
 """Shared fixtures: the two fixture archives, and prepared once for all tests."""
 
-import atexit
 import contextlib
 import gc
 import os
@@ -16,9 +15,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads that wait for each 
 os.environ.setdefault("HF_DEACTIVATE_ASYNC_LOAD", "1")  # nor do threads that read tiny weights gain anything
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of the many processes would compile package and tests again
 sys.dont_write_bytecode = False
-atexit.register(gc.freeze)  # or the end of each process would look for garbage for a second
-gc.set_threshold(50_000, 20, 20)  # imports and traces make many objects, among which is next to no garbage
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
+
+from .garbage import look_less_often  # noqa: E402
+
+look_less_often()
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402

@@ -1,5 +1,7 @@
 """Small models of every family, and an image."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -24,14 +26,11 @@ WITHOUT_MASKS = [name for name in MODELS if name != "zsseg+"]
 
 @pytest.fixture(scope="module")
 def models():
-    loaded = {}
-
+    @cache
     def load(name):
-        if name not in loaded:
-            torch.manual_seed(0)
-            source, settings = MODELS[name]
-            loaded[name] = load_model(source, **settings)
-        return loaded[name]
+        torch.manual_seed(0)
+        source, settings = MODELS[name]
+        return load_model(source, **settings)
 
     return load
 

@@ -1,5 +1,7 @@
 """What a model is run with, and which scores come back; models of every kind are compared in test_segmenter.py."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -15,14 +17,11 @@ IMAGES = [draw("validation", number).image for number in (8, 9)]
 
 @pytest.fixture(scope="module")
 def loaded():
-    found = {}
-
+    @cache
     def load(name):
-        if name not in found:
-            torch.manual_seed(0)
-            model, processor = load_model(name)
-            found[name] = model, processor, model.encode_vocabulary(processor, NAMES)
-        return found[name]
+        torch.manual_seed(0)
+        model, processor = load_model(name)
+        return model, processor, model.encode_vocabulary(processor, NAMES)
 
     return load
 

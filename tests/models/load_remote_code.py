@@ -7,8 +7,6 @@ instead). What was found goes to `<way>.json` in the working directory, and what
 
 from __future__ import annotations
 
-import atexit
-import gc
 import json
 import os
 import sys
@@ -16,8 +14,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-gc.set_threshold(50_000, 20, 20)  # imports make next to no garbage, and looking for it takes a fifth of their time
-atexit.register(gc.freeze)  # and a second at the end
+from tests.garbage import look_less_often
+
+look_less_often()
 
 from transformers import (  # noqa: E402
     AutoConfig,

@@ -6,8 +6,6 @@ importing PyTorch again.
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import os
 import pickle
@@ -17,14 +15,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from tests.garbage import look_less_often
+
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "PIL"}
 ALONE = ("AutoModelForSemanticSegmentation", "AutoProcessor", "AutoImageProcessor", "pipeline", "for_model")
 """Entry points that are also used in a process of their own, where nothing else was used before."""
 
 
 def main(folder: str) -> None:
-    gc.set_threshold(50_000, 20, 20)  # imports make next to no garbage, and looking for it takes a fifth of their time
-    atexit.register(gc.freeze)  # and a second at the end
+    look_less_often()
     in_a_fork("light", import_is_light)
     import torchvision  # noqa: F401  which takes most of the time that imports take
 

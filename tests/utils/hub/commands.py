@@ -10,11 +10,12 @@ import sys
 import tempfile
 import time
 
-from huggingface_hub import constants
+import pytest
 
 from ovparts_hf.cli import main
 
-OF_THE_PROCESS = constants.ENDPOINT
+from .endpoint import use_endpoint
+
 time.sleep = lambda seconds: None
 
 
@@ -42,18 +43,14 @@ def run_all(commands: list[dict[str, object]]) -> list[tuple[int, str, str]]:
     """Runs commands one after the other, each with its own token (none by default) and Hub."""
     results = []
     for command in commands:
-        os.environ.pop("HF_TOKEN", None)
-        if token := command.get("token"):
-            os.environ["HF_TOKEN"] = token
-        use_endpoint(command.get("endpoint") or OF_THE_PROCESS)
-        results.append(run(command["arguments"]))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("HF_TOKEN", raising=False)
+            if token := command.get("token"):
+                patch.setenv("HF_TOKEN", token)
+            if endpoint := command.get("endpoint"):
+                use_endpoint(patch, endpoint)
+            results.append(run(command["arguments"]))
     return results
-
-
-def use_endpoint(address: str) -> None:
-    """Does what `HF_ENDPOINT` does for a new process."""
-    constants.ENDPOINT = address
-    constants.HUGGINGFACE_CO_URL_TEMPLATE = address + "/{repo_id}/resolve/{revision}/{filename}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from huggingface_hub import constants
 from ovparts_hf.models.clipseg.modeling_clipseg import CLIPSegForPartSegmentation
 
 from ...models.clipseg.goldens import golden_config, golden_processor
+from .endpoint import use_endpoint
 from .repositories import Hub, User
 from .server import serve
 
@@ -63,13 +64,6 @@ def hub() -> Hub:
 def endpoint(hub: Hub) -> Iterator[str]:
     with serve(hub) as address:
         yield address
-
-
-def use_endpoint(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Does what `HF_ENDPOINT` does for a new process."""
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    template = address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 @pytest.fixture

@@ -3,16 +3,15 @@
 Reads a JSON list of `[program, *arguments]` and prints one of `[exit code, output, error output]`.
 """
 
-import atexit
-import gc
 import json
 import multiprocessing
 import os
 import sys
 import tempfile
 
-gc.set_threshold(50_000, 20, 20)  # imports make next to no garbage, and looking for it takes a fifth of their time
-atexit.register(gc.freeze)  # and a second at the end
+from tests.garbage import look_less_often
+
+look_less_often()
 
 import datasets  # noqa: F401, E402
 import evaluate  # noqa: F401, E402

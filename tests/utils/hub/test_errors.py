@@ -9,7 +9,7 @@ from ovparts_hf.models.loading import load_config, load_model
 from ovparts_hf.utils.hub import format_hub_error, hub_errors
 from ovparts_hf.utils.push import push_folder
 
-from .conftest import use_endpoint
+from .endpoint import use_endpoint
 from .server import HubHandler
 
 
